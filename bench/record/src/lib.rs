@@ -1,0 +1,2 @@
+//! The wire format of the serial log.
+#![no_std]

@@ -1,0 +1,9 @@
+//! pagemark's library OS: it boots a bare x86-64 machine, owns every frame of its RAM and every page table, and hands one
+//! machine to the application in `bench/`.
+//!
+//! The folders are the house: [`mm`] is the memory system, floor upon floor; `boot` is what the loader told us; `cpu`,
+//! `firmware` and `console` are the hardware. `mm` is plain generic code that also runs on the host, where it is tested;
+//! the rest exists on the bare machine only.
+#![cfg_attr(not(test), no_std)]
+
+pub mod mm;

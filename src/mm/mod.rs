@@ -1,0 +1,18 @@
+//! The memory system, in floors; each knows only those below it.
+//!
+//! ```text
+//! 6  vmalloc      areas of the vmalloc region, population, freeing
+//! 5  kernel_map   the kernel's own page table: identity (boot only), direct map, image (W^X), stacks
+//! 4  tlb          what must be flushed, where, and when
+//! 3  page_table   entries, levels, cursor over a range; map, unmap, protect, translate
+//! 2  frame        frame descriptors, buddy, zones and watermarks, boot-time allocator
+//! 1  layout       where every virtual region lies; pure arithmetic
+//! 0  memory_map   the loader's map made sane; pure
+//! -  address      physical and virtual addresses, frame numbers, orders: the words all floors share
+//! -  hardware     the two seams to the machine: physical memory as bytes, and TLB invalidation
+//! ```
+//!
+//! All of it compiles on the host, where `model` stands in for the hardware.
+
+pub mod address;
+pub mod hardware;
