@@ -16,3 +16,5 @@
 
 pub mod address;
 pub mod hardware;
+pub mod layout;
+pub mod memory_map;
