@@ -6,4 +6,11 @@
 //! the rest exists on the bare machine only.
 #![cfg_attr(not(test), no_std)]
 
+pub mod boot;
+#[cfg(target_os = "none")]
+pub mod console;
+#[cfg(target_os = "none")]
+pub mod cpu;
+#[cfg(target_os = "none")]
+pub mod firmware;
 pub mod mm;

@@ -1,0 +1,93 @@
+//! What a case is, to the harness: an operation, how to get ready for it, how to prove it, how to undo it.
+
+use arrayvec::ArrayString;
+use core::fmt::{self, Write};
+
+/// One hot path, measured by calling `operation` again and again inside the bracket.
+///
+/// Of each sample only [`operation`](Case::operation) is timed. What it needs lies in `self`, what it yields is left in
+/// `self`, and nothing is printed or allocated on the way.
+pub trait Case {
+    /// Brings about the state that the operation starts from.
+    ///
+    /// # Errors
+    ///
+    /// Why that cannot be done: the case then fails.
+    fn prepare(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// What is timed.
+    fn operation(&mut self);
+
+    /// Proves that the operation did what the case claims, before [`restore`](Case::restore).
+    ///
+    /// # Errors
+    ///
+    /// What was found instead.
+    fn verify(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Undoes the operation.
+    ///
+    /// # Errors
+    ///
+    /// What the operation failed at, or why it cannot be undone.
+    fn restore(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// Why a case did not do what it claims, in words for the log; a longer text than fits is cut.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure(ArrayString<160>);
+
+impl Failure {
+    /// A failure with this text.
+    pub fn new(text: fmt::Arguments<'_>) -> Self {
+        let mut failure = ArrayString::new();
+        let _ = Cut(&mut failure).write_fmt(text);
+        Failure(failure)
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Any error of the memory system is a failure of the case that met it.
+impl<E: core::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Failure::new(format_args!("{error}"))
+    }
+}
+
+/// Fills the string as far as it goes, and drops the rest.
+struct Cut<'s>(&'s mut ArrayString<160>);
+
+impl Write for Cut<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            if self.0.try_push(character).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Ends the running function with a [`Failure`] unless the two values are equal; `what` names the thing.
+macro_rules! expect_eq {
+    ($what:expr, $found:expr, $expected:expr) => {{
+        let (found, expected) = ($found, $expected);
+        if found != expected {
+            return Err($crate::harness::case::Failure::new(format_args!(
+                "{}: found {found:x?}, expected {expected:x?}",
+                $what
+            )));
+        }
+    }};
+}
+pub(crate) use expect_eq;

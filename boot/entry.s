@@ -1,0 +1,219 @@
+# From the loader's 32-bit protected mode to 64-bit Rust at the link address.
+#
+# Both doors end in `image_entry(magic, info)`. Before it: the CPU is checked for long mode (a message on COM1 and a stop
+# where it is missing), and boot page tables are built that map the first 4 GiB twice:
+#
+#   identity        0x0000_0000_0000_0000 .. 4 GiB    this code, and the loader's structures
+#   image window    0xffff_ffff_c000_0000 .. 1 GiB    the image at its link address
+#
+# `KernelMap` replaces them. Multiboot2 specification 3.3 (machine state); PVH: Xen's docs/misc/pvh.pandoc;
+# Intel SDM volume 3, 11.8.5 (entering long mode).
+
+.set MULTIBOOT2_LOADED, 0x36d76289
+.set PVH_LOADED, 0x336ec578
+.set KERNEL_OFFSET, 0xffffffffc0000000
+
+.set COM1, 0x3f8
+.set PRESENT_WRITABLE, 0x3
+.set LARGE_LEAF, 0x80
+.set MSR_EFER, 0xc0000080
+.set EFER_LME, 1 << 8
+.set EFER_NXE, 1 << 11
+.set CR0_WP, 1 << 16
+.set CR0_PG, 1 << 31
+.set CR4_PAE, 1 << 5
+.set CPUID_TSC, 1 << 4
+.set CPUID_LONG_MODE, 1 << 29
+.set CPUID_NX, 1 << 20
+
+.section .boot.text, "ax"
+.code32
+.global _start
+.global pvh_start
+
+# Multiboot2: EAX is the loader's magic, EBX the boot information.
+_start:
+    cmpl $MULTIBOOT2_LOADED, %eax
+    je 1f
+    movl $no_magic, %esi
+    jmp stop_with_message
+1:  movl $MULTIBOOT2_LOADED, %edi
+    jmp enter
+
+# PVH: EBX is the start info, whose first word is the magic.
+pvh_start:
+    cmpl $PVH_LOADED, (%ebx)
+    je 1f
+    movl $no_magic, %esi
+    jmp stop_with_message
+1:  movl $PVH_LOADED, %edi
+
+# EDI: which door; EBX: its structure. Both stay untouched to the end.
+enter:
+    cli
+    cld
+    movl $boot_stack_32_top, %esp
+
+    # CPUID exists where EFLAGS.ID (bit 21) can be flipped.
+    pushfl
+    popl %eax
+    movl %eax, %ecx
+    xorl $0x200000, %eax
+    pushl %eax
+    popfl
+    pushfl
+    popl %eax
+    cmpl %ecx, %eax
+    je no_long_mode_here
+
+    pushl %ebx
+    movl $0x80000000, %eax
+    cpuid
+    cmpl $0x80000001, %eax
+    jb no_long_mode_here
+    movl $0x80000001, %eax
+    cpuid
+    testl $CPUID_LONG_MODE, %edx
+    jz no_long_mode_here
+    movl %edx, %ebp
+    popl %ebx
+
+    rdtsc
+    movl %eax, entry_ticks_low
+    movl %edx, entry_ticks_low + 4
+
+    # One PML4, two PDPTs, four PDs of 512 leaves of 2 MiB.
+    movl $boot_pdpt_low + PRESENT_WRITABLE, boot_pml4
+    movl $boot_pdpt_high + PRESENT_WRITABLE, boot_pml4 + 511 * 8
+    movl $boot_pd + PRESENT_WRITABLE, boot_pdpt_high + 511 * 8
+    movl $boot_pd + PRESENT_WRITABLE, %eax
+    movl $boot_pdpt_low, %edx
+    movl $4, %ecx
+1:  movl %eax, (%edx)
+    addl $0x1000, %eax
+    addl $8, %edx
+    decl %ecx
+    jnz 1b
+    movl $LARGE_LEAF + PRESENT_WRITABLE, %eax
+    movl $boot_pd, %edx
+    movl $4 * 512, %ecx
+1:  movl %eax, (%edx)
+    addl $0x200000, %eax
+    addl $8, %edx
+    decl %ecx
+    jnz 1b
+
+    movl %cr4, %eax
+    orl $CR4_PAE, %eax
+    movl %eax, %cr4
+    movl $boot_pml4, %eax
+    movl %eax, %cr3
+
+    movl $MSR_EFER, %ecx
+    rdmsr
+    orl $EFER_LME, %eax
+    testl $CPUID_NX, %ebp
+    jz 1f
+    orl $EFER_NXE, %eax
+1:  wrmsr
+
+    movl %cr0, %eax
+    orl $CR0_PG + CR0_WP, %eax
+    movl %eax, %cr0
+
+    lgdtl boot_gdt_pointer
+    ljmpl $0x08, $long_mode
+
+no_long_mode_here:
+    movl $no_long_mode, %esi
+
+# Prints the line at ESI on COM1 and stops. The port is set to 115,200 baud, 8N1; a port that is not there reads as all ones
+# and so never blocks.
+stop_with_message:
+    cli
+    cld
+    movw $COM1 + 1, %dx
+    xorb %al, %al
+    outb %al, %dx
+    movw $COM1 + 3, %dx
+    movb $0x80, %al
+    outb %al, %dx
+    movw $COM1, %dx
+    movb $1, %al
+    outb %al, %dx
+    movw $COM1 + 1, %dx
+    xorb %al, %al
+    outb %al, %dx
+    movw $COM1 + 3, %dx
+    movb $3, %al
+    outb %al, %dx
+1:  movw $COM1 + 5, %dx
+2:  pause
+    inb %dx, %al
+    testb $0x20, %al
+    jz 2b
+    lodsb
+    testb %al, %al
+    jz 3f
+    movw $COM1, %dx
+    outb %al, %dx
+    jmp 1b
+    # Under QEMU the debug-exit device reports an error; elsewhere nothing listens there.
+3:  movw $0xf4, %dx
+    movl $0x12, %eax
+    outl %eax, %dx
+4:  hlt
+    jmp 4b
+
+.code64
+long_mode:
+    xorl %eax, %eax
+    movw %ax, %ds
+    movw %ax, %es
+    movw %ax, %fs
+    movw %ax, %gs
+    movw %ax, %ss
+    movabsq $high_entry, %rax
+    jmpq *%rax
+
+.section .text.entry, "ax"
+high_entry:
+    leaq main_stack_top(%rip), %rsp
+    xorl %ebp, %ebp
+    # The System V ABI's first two arguments; writing a 32-bit register clears the upper half.
+    movl %edi, %edi
+    movl %ebx, %esi
+    callq image_entry
+    ud2
+
+.section .boot.data, "aw"
+.balign 8
+boot_gdt:
+    .quad 0
+    .quad 0x00af9a000000ffff
+    .quad 0x00cf92000000ffff
+boot_gdt_pointer:
+    .short . - boot_gdt - 1
+    .long boot_gdt
+no_magic:
+    .asciz "pagemark: error: not started by a multiboot2 or PVH loader (wrong magic value)\r\n"
+no_long_mode:
+    .asciz "pagemark: error: this CPU has no 64-bit long mode\r\n"
+
+.section .boot.bss, "aw", @nobits
+.balign 4096
+boot_pml4: .skip 4096
+boot_pdpt_low: .skip 4096
+boot_pdpt_high: .skip 4096
+boot_pd: .skip 4 * 4096
+.skip 256
+boot_stack_32_top:
+
+# The loader's last act and the image's first, in ticks; Rust reads it at its link address.
+.section .bss.entry, "aw", @nobits
+.balign 8
+.global entry_ticks
+entry_ticks: .skip 8
+.set entry_ticks_low, entry_ticks - KERNEL_OFFSET
+
+.text

@@ -1,0 +1,2 @@
+//! The console.
+pub mod serial;

@@ -1,0 +1,53 @@
+//! Who called whom, without frame pointers: every word on the stack that is a return address.
+//!
+//! Hot paths keep no frame pointers, so the stack is scanned instead. A word counts if it points into the image's text just
+//! behind a call instruction; a few stale ones may be among them, as in the `?` lines of a Linux trace. The host tool names
+//! the functions.
+
+use arrayvec::ArrayVec;
+
+/// Most return addresses that are kept.
+pub const DEPTH: usize = 24;
+
+unsafe extern "C" {
+    static text_start: u8;
+    static text_end: u8;
+    static stacks_start: u8;
+    static stacks_end: u8;
+}
+
+/// Whether `address` lies behind a call in the text: E8 rel32, or FF /2 in its forms of 2, 3, 6 and 7 bytes.
+fn follows_call(address: u64) -> bool {
+    let text = &raw const text_start as u64 + 8..&raw const text_end as u64;
+    if !text.contains(&address) {
+        return false;
+    }
+    // SAFETY: the seven bytes before the address lie in the text, which is readable and never written.
+    let before: [u8; 7] = unsafe { *((address - 7) as *const [u8; 7]) };
+    let indirect = |opcode: usize| before[opcode] == 0xff && before[opcode + 1] & 0x38 == 0x10;
+    before[2] == 0xe8 || indirect(5) || indirect(4) || indirect(1) || indirect(0)
+}
+
+/// The return addresses on the running stack, innermost first.
+#[inline(never)]
+#[must_use]
+pub fn return_addresses() -> ArrayVec<u64, DEPTH> {
+    let here = 0u64;
+    let mut word = &raw const here as u64 & !7;
+    let end = &raw const stacks_end as u64;
+    let mut addresses = ArrayVec::new();
+    if word < &raw const stacks_start as u64 {
+        return addresses;
+    }
+    // A guard page ends the stack at the top too, except for the last one, where the region ends.
+    while word < end && !addresses.is_full() {
+        let Ok(value) = super::probe::read(crate::mm::address::VirtAddr(word)) else {
+            break;
+        };
+        if follows_call(value) {
+            addresses.push(value);
+        }
+        word += 8;
+    }
+    addresses
+}

@@ -1,0 +1,184 @@
+//! The 32 exceptions of the architecture (Intel SDM volume 3, chapter 7).
+//!
+//! A fault that [`probe`](super::probe) provokes on purpose is recorded, and execution goes on at the probe's fixup. Every
+//! other exception is a bug or broken hardware, and panics with what the CPU said. Interrupt vectors have no gate: nothing
+//! that could raise one is ever switched on.
+
+use core::arch::global_asm;
+
+use x86::bits64::segmentation::Descriptor64;
+use x86::dtables::{DescriptorTablePointer, lidt};
+use x86::irq::{
+    DOUBLE_FAULT_VECTOR, MACHINE_CHECK_VECTOR, NONMASKABLE_INTERRUPT_VECTOR, PAGE_FAULT_VECTOR,
+};
+use x86::segmentation::{BuildDescriptor, DescriptorBuilder, GateDescriptorBuilder};
+
+use super::probe;
+use super::segments::{CODE, InterruptStack};
+
+/// Exceptions that the architecture defines.
+const EXCEPTIONS: usize = 32;
+
+/// What the stub and the CPU left on the stack, lowest address first.
+#[repr(C)]
+pub struct ExceptionFrame {
+    /// General registers: R15 down to RAX in the order that the stub pushed them.
+    pub registers: [u64; 15],
+    /// Vector number, pushed by the stub.
+    pub vector: u64,
+    /// Error code of the CPU, or 0 where it gives none.
+    pub error_code: u64,
+    /// The instruction that faulted.
+    pub rip: u64,
+    /// Its code segment.
+    pub cs: u64,
+    /// Its flags.
+    pub rflags: u64,
+    /// Its stack pointer.
+    pub rsp: u64,
+    /// Its stack segment.
+    pub ss: u64,
+}
+
+// The CPU aligns RSP to 16 bytes and pushes 5 words; with error code, vector and 15 registers that is 22 words, so RSP is
+// 16-byte aligned again at the call, as the ABI wants it.
+global_asm!(
+    ".macro exception_stub vector, has_error",
+    "exception_stub_\\vector:",
+    ".if \\has_error == 0",
+    "push 0",
+    ".endif",
+    "push \\vector",
+    "jmp exception_common",
+    ".endm",
+    ".altmacro",
+    ".set vector, 0",
+    ".rept 32",
+    // #DF, #TS, #NP, #SS, #GP, #PF, #AC, #CP, #VC and #SX push an error code.
+    "  .if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30",
+    "    exception_stub %vector, 1",
+    "  .else",
+    "    exception_stub %vector, 0",
+    "  .endif",
+    "  .set vector, vector + 1",
+    ".endr",
+    "exception_common:",
+    "push rax; push rcx; push rdx; push rbx; push rbp; push rsi; push rdi; push r8",
+    "push r9; push r10; push r11; push r12; push r13; push r14; push r15",
+    "cld",
+    "mov rdi, rsp",
+    "call {handle}",
+    "pop r15; pop r14; pop r13; pop r12; pop r11; pop r10; pop r9",
+    "pop r8; pop rdi; pop rsi; pop rbp; pop rbx; pop rdx; pop rcx; pop rax",
+    "add rsp, 16",
+    "iretq",
+    ".pushsection .rodata.exception_stubs, \"a\"",
+    ".balign 8",
+    "exception_stubs:",
+    ".macro stub_address vector",
+    ".quad exception_stub_\\vector",
+    ".endm",
+    ".set vector, 0",
+    ".rept 32",
+    "  stub_address %vector",
+    "  .set vector, vector + 1",
+    ".endr",
+    ".popsection",
+    ".noaltmacro",
+    handle = sym handle,
+);
+
+unsafe extern "C" {
+    static exception_stubs: [u64; EXCEPTIONS];
+}
+
+static mut IDT: [Descriptor64; EXCEPTIONS] = [Descriptor64::NULL; EXCEPTIONS];
+
+/// Loads the IDT of this CPU: from here on every exception is told.
+///
+/// # Safety
+///
+/// Called once, on the boot CPU, after [`segments::load`](super::segments::load).
+pub unsafe fn load() {
+    let mut idt = [Descriptor64::NULL; EXCEPTIONS];
+    for (vector, gate) in idt.iter_mut().enumerate() {
+        // SAFETY: the assembly above defines the table and never writes it.
+        let stub = unsafe { exception_stubs[vector] };
+        let mut builder =
+            <DescriptorBuilder as GateDescriptorBuilder<u64>>::interrupt_descriptor(CODE, stub)
+                .present();
+        builder = match vector as u8 {
+            NONMASKABLE_INTERRUPT_VECTOR => builder.ist(InterruptStack::Nmi as u8),
+            DOUBLE_FAULT_VECTOR => builder.ist(InterruptStack::DoubleFault as u8),
+            MACHINE_CHECK_VECTOR => builder.ist(InterruptStack::MachineCheck as u8),
+            _ => builder,
+        };
+        *gate = builder.finish();
+    }
+    // SAFETY: one CPU runs, and only here is the static written; each gate leads to a stub that keeps the ABI.
+    unsafe {
+        IDT = idt;
+        lidt(&DescriptorTablePointer {
+            limit: size_of::<[Descriptor64; EXCEPTIONS]>() as u16 - 1,
+            base: &raw const IDT,
+        });
+    }
+}
+
+extern "C" fn handle(frame: &mut ExceptionFrame) {
+    let vector = frame.vector as u8;
+    // SAFETY: reading CR2 at CPL 0 has no effect.
+    let cr2 = unsafe { x86::controlregs::cr2() } as u64;
+    if vector == PAGE_FAULT_VECTOR {
+        if let Some(fixup) = probe::expected(frame.rip, cr2, frame.error_code) {
+            frame.rip = fixup;
+            return;
+        }
+        panic!(
+            "page fault at address {cr2:#x}, error code {:#x} ({}), instruction {:#x}, stack {:#x}",
+            frame.error_code,
+            probe::PageFaultError::from_bits_retain(frame.error_code),
+            frame.rip,
+            frame.rsp
+        );
+    }
+    panic!(
+        "exception {vector} ({}), error code {:#x}, instruction {:#x}, stack {:#x}, CR2 {cr2:#x}",
+        name(vector),
+        frame.error_code,
+        frame.rip,
+        frame.rsp
+    );
+}
+
+/// The manual's name of an exception.
+fn name(vector: u8) -> &'static str {
+    const NAMES: [&str; 22] = [
+        "#DE divide error",
+        "#DB debug",
+        "NMI",
+        "#BP breakpoint",
+        "#OF overflow",
+        "#BR bound range exceeded",
+        "#UD invalid opcode",
+        "#NM device not available",
+        "#DF double fault",
+        "coprocessor segment overrun",
+        "#TS invalid TSS",
+        "#NP segment not present",
+        "#SS stack-segment fault",
+        "#GP general protection",
+        "#PF page fault",
+        "reserved",
+        "#MF floating-point error",
+        "#AC alignment check",
+        "#MC machine check",
+        "#XM SIMD floating-point exception",
+        "#VE virtualization exception",
+        "#CP control protection exception",
+    ];
+    NAMES
+        .get(usize::from(vector))
+        .copied()
+        .unwrap_or("reserved")
+}

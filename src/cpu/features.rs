@@ -1,0 +1,143 @@
+//! What CPUID says: who made the CPU, under which hypervisor it runs, and what the memory system may use of it.
+
+use arrayvec::ArrayString;
+use core::fmt::Write;
+use raw_cpuid::{CpuId, Hypervisor};
+
+/// The facts that the image depends on or reports; read once at start-up.
+#[derive(Clone, Debug)]
+pub struct Features {
+    /// Vendor string, such as `GenuineIntel`.
+    pub vendor: ArrayString<12>,
+    /// Brand string without padding; empty where the CPU has none.
+    pub brand: ArrayString<48>,
+    /// Family, model and stepping as the manuals count them (extended fields added in).
+    pub family: u8,
+    /// See `family`.
+    pub model: u8,
+    /// See `family`.
+    pub stepping: u8,
+    /// The hypervisor's name, if one says that it is there.
+    pub hypervisor: Option<ArrayString<16>>,
+    /// The hypervisor is QEMU's own emulator, TCG.
+    pub tcg: bool,
+    /// Bits of a physical address.
+    pub physical_bits: u8,
+    /// Bits of a virtual address.
+    pub virtual_bits: u8,
+    /// NX: pages can be made not executable.
+    pub no_execute: bool,
+    /// PGE: translations can be global.
+    pub global_pages: bool,
+    /// 1 GiB leaves.
+    pub gib_pages: bool,
+    /// Process-context identifiers.
+    pub pcid: bool,
+    /// The INVPCID instruction.
+    pub invpcid: bool,
+    /// The INVLPGB and TLBSYNC instructions.
+    pub invlpgb: bool,
+    /// Five levels of page tables.
+    pub la57: bool,
+    /// RDTSCP. Some hypervisors end the machine on it where CPUID does not report it.
+    pub rdtscp: bool,
+    /// The TSC runs at one rate in every power state.
+    pub invariant_tsc: bool,
+}
+
+impl Features {
+    /// Asks the CPU that runs this.
+    #[must_use]
+    pub fn read() -> Self {
+        let cpuid = CpuId::new();
+        let basic = cpuid.get_feature_info();
+        let extended = cpuid.get_extended_feature_info();
+        let processor = cpuid.get_extended_processor_and_feature_identifiers();
+        let capacity = cpuid.get_processor_capacity_feature_info();
+        let hypervisor = cpuid.get_hypervisor_info().map(|info| info.identify());
+
+        let mut vendor = ArrayString::new();
+        if let Some(info) = cpuid.get_vendor_info() {
+            let _ = vendor.try_push_str(info.as_str());
+        }
+        let mut brand = ArrayString::new();
+        if let Some(info) = cpuid.get_processor_brand_string() {
+            let _ = brand.try_push_str(info.as_str().trim());
+        }
+        Features {
+            vendor,
+            brand,
+            family: basic.as_ref().map_or(0, |info| info.family_id()),
+            model: basic.as_ref().map_or(0, |info| info.model_id()),
+            stepping: basic.as_ref().map_or(0, |info| info.stepping_id()),
+            tcg: hypervisor == Some(Hypervisor::QEMU),
+            hypervisor: hypervisor.map(hypervisor_name),
+            physical_bits: capacity
+                .as_ref()
+                .map_or(36, |info| info.physical_address_bits()),
+            virtual_bits: capacity
+                .as_ref()
+                .map_or(48, |info| info.linear_address_bits()),
+            no_execute: processor
+                .as_ref()
+                .is_some_and(|info| info.has_execute_disable()),
+            global_pages: basic.as_ref().is_some_and(|info| info.has_pge()),
+            gib_pages: processor.as_ref().is_some_and(|info| info.has_1gib_pages()),
+            pcid: basic.as_ref().is_some_and(|info| info.has_pcid()),
+            invpcid: extended.as_ref().is_some_and(|info| info.has_invpcid()),
+            invlpgb: capacity.as_ref().is_some_and(|info| info.has_invlpgb()),
+            la57: extended.as_ref().is_some_and(|info| info.has_la57()),
+            rdtscp: processor.as_ref().is_some_and(|info| info.has_rdtscp()),
+            invariant_tsc: cpuid
+                .get_advanced_power_mgmt_info()
+                .is_some_and(|info| info.has_invariant_tsc()),
+        }
+    }
+
+    /// The names of the optional features that are there, separated by spaces, for the log.
+    #[must_use]
+    pub fn names(&self) -> ArrayString<96> {
+        let mut names = ArrayString::new();
+        for (present, name) in [
+            (self.no_execute, "nx"),
+            (self.global_pages, "pge"),
+            (self.gib_pages, "1g_pages"),
+            (self.pcid, "pcid"),
+            (self.invpcid, "invpcid"),
+            (self.invlpgb, "invlpgb"),
+            (self.la57, "la57"),
+            (self.rdtscp, "rdtscp"),
+            (self.invariant_tsc, "invariant_tsc"),
+        ] {
+            if present {
+                let separator = if names.is_empty() { "" } else { " " };
+                let _ = write!(names, "{separator}{name}");
+            }
+        }
+        names
+    }
+}
+
+fn hypervisor_name(hypervisor: Hypervisor) -> ArrayString<16> {
+    let mut name = ArrayString::new();
+    let known = match hypervisor {
+        Hypervisor::Xen => "Xen",
+        Hypervisor::VMware => "VMware",
+        Hypervisor::HyperV => "Hyper-V",
+        Hypervisor::KVM => "KVM",
+        Hypervisor::QEMU => "QEMU TCG",
+        Hypervisor::Bhyve => "bhyve",
+        Hypervisor::QNX => "QNX",
+        Hypervisor::ACRN => "ACRN",
+        Hypervisor::Unknown(ebx, ecx, edx) => {
+            for byte in [ebx, ecx, edx].iter().flat_map(|word| word.to_le_bytes()) {
+                if byte.is_ascii_graphic() {
+                    let _ = name.try_push(char::from(byte));
+                }
+            }
+            ""
+        }
+    };
+    let _ = name.try_push_str(known);
+    name
+}

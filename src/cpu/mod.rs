@@ -1,0 +1,19 @@
+//! The CPU: what it can do, its control registers, segments and exceptions, its clock, and its TLB instructions.
+//!
+//! Everything here exists on the bare machine only; the rules come from the Intel SDM, volume 3, and the AMD APM, volume 2.
+
+pub mod exceptions;
+pub mod features;
+pub mod invalidate;
+pub mod probe;
+pub mod registers;
+pub mod segments;
+pub mod tsc;
+
+/// Stops this CPU for good: interrupts off, then HLT, again after every NMI.
+pub fn halt() -> ! {
+    loop {
+        // SAFETY: CLI and HLT touch no memory; nothing is left to run.
+        unsafe { core::arch::asm!("cli", "hlt", options(nomem, nostack)) };
+    }
+}

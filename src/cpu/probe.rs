@@ -1,0 +1,170 @@
+//! Memory accesses that may fault: the way a check proves that an address is, or is not, mapped as it should be.
+//!
+//! Each probe is one instruction at a known address. When it faults, the exception handler records what the CPU said and
+//! goes on at the fixup, so that the caller gets the fault as an error value.
+
+use core::arch::global_asm;
+use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use bitflags::bitflags;
+
+use crate::mm::address::VirtAddr;
+
+bitflags! {
+    /// The page-fault error code (Intel SDM volume 3, figure 5-12).
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct PageFaultError: u64 {
+        /// A protection violation; clear: the page is not present.
+        const PRESENT = 1 << 0;
+        /// A write; clear: a read or a fetch.
+        const WRITE = 1 << 1;
+        /// From user mode.
+        const USER = 1 << 2;
+        /// A reserved bit is set in an entry.
+        const RESERVED = 1 << 3;
+        /// An instruction fetch.
+        const FETCH = 1 << 4;
+    }
+}
+
+impl fmt::Display for PageFaultError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let access = if self.contains(Self::FETCH) {
+            "fetch"
+        } else if self.contains(Self::WRITE) {
+            "write"
+        } else {
+            "read"
+        };
+        let cause = if self.contains(Self::RESERVED) {
+            "reserved bit set"
+        } else if self.contains(Self::PRESENT) {
+            "protection"
+        } else {
+            "not present"
+        };
+        write!(f, "{access}, {cause}")
+    }
+}
+
+/// A page fault that a probe met.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PageFault {
+    /// CR2: the address whose access faulted.
+    pub address: VirtAddr,
+    /// Why.
+    pub error: PageFaultError,
+}
+
+impl fmt::Display for PageFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "page fault at {} ({})", self.address, self.error)
+    }
+}
+
+// Each returns the value in RAX and 0 in RDX, or, by way of the fixup, 1 in RDX.
+global_asm!(
+    ".pushsection .text.probe, \"ax\"",
+    "probe_read:",
+    "probe_read_access:",
+    "mov rax, [rdi]",
+    "xor edx, edx",
+    "ret",
+    "probe_write:",
+    "probe_write_access:",
+    "mov [rdi], rsi",
+    "xor edx, edx",
+    "ret",
+    // A jump: the fetch at the target faults, or the target returns to our caller with RDX as it is.
+    "probe_fetch:",
+    "xor edx, edx",
+    "jmp rdi",
+    "probe_fixup:",
+    "mov edx, 1",
+    "ret",
+    ".popsection",
+);
+
+#[repr(C)]
+struct Outcome {
+    value: u64,
+    faulted: u64,
+}
+
+unsafe extern "C" {
+    fn probe_read(address: u64) -> Outcome;
+    fn probe_write(address: u64, value: u64) -> Outcome;
+    fn probe_fetch(address: u64) -> Outcome;
+    static probe_read_access: u8;
+    static probe_write_access: u8;
+    static probe_fixup: u8;
+}
+
+/// Where a fetch probe is about to jump; an address that no instruction can have otherwise.
+static FETCH_TARGET: AtomicU64 = AtomicU64::new(u64::MAX);
+static FAULT_ADDRESS: AtomicU64 = AtomicU64::new(0);
+static FAULT_ERROR: AtomicU64 = AtomicU64::new(0);
+
+/// For the exception handler: if the fault is a probe's, records it and gives the address to go on at.
+pub(super) fn expected(rip: u64, address: u64, error_code: u64) -> Option<u64> {
+    let probing = rip == &raw const probe_read_access as u64
+        || rip == &raw const probe_write_access as u64
+        || rip == FETCH_TARGET.load(Ordering::Relaxed);
+    probing.then(|| {
+        FAULT_ADDRESS.store(address, Ordering::Relaxed);
+        FAULT_ERROR.store(error_code, Ordering::Relaxed);
+        &raw const probe_fixup as u64
+    })
+}
+
+fn result(outcome: Outcome) -> Result<u64, PageFault> {
+    if outcome.faulted == 0 {
+        return Ok(outcome.value);
+    }
+    Err(PageFault {
+        address: VirtAddr(FAULT_ADDRESS.load(Ordering::Relaxed)),
+        error: PageFaultError::from_bits_retain(FAULT_ERROR.load(Ordering::Relaxed)),
+    })
+}
+
+/// Reads the word at `address`, or tells the fault.
+///
+/// # Errors
+///
+/// The page fault that the read met. `address` has to be canonical: another would raise #GP, which panics.
+pub fn read(address: VirtAddr) -> Result<u64, PageFault> {
+    // SAFETY: a load changes nothing, and a page fault in it comes back as an error.
+    result(unsafe { probe_read(address.0) })
+}
+
+/// Writes the word at `address`, or tells the fault.
+///
+/// # Errors
+///
+/// The page fault that the write met.
+///
+/// # Safety
+///
+/// If the page is writable, the caller owns the word.
+pub unsafe fn write(address: VirtAddr, value: u64) -> Result<(), PageFault> {
+    // SAFETY: the caller's promise; a page fault comes back as an error.
+    result(unsafe { probe_write(address.0, value) }).map(|_| ())
+}
+
+/// Executes what lies at `address`, or tells the fault.
+///
+/// # Errors
+///
+/// The page fault that the fetch met.
+///
+/// # Safety
+///
+/// If the page is executable, a RET lies at `address`.
+pub unsafe fn fetch(address: VirtAddr) -> Result<(), PageFault> {
+    FETCH_TARGET.store(address.0, Ordering::Relaxed);
+    // SAFETY: the caller's promise; a page fault comes back as an error.
+    let outcome = unsafe { probe_fetch(address.0) };
+    FETCH_TARGET.store(u64::MAX, Ordering::Relaxed);
+    result(outcome).map(|_| ())
+}

@@ -1,0 +1,113 @@
+//! The GDT and the TSS: one code and one data segment, and stacks of their own for the three exceptions that may strike
+//! when the running stack cannot be trusted (Intel SDM volume 3, 7.14.5, "Interrupt Stack Table").
+
+use x86::Ring;
+use x86::bits64::segmentation::{Descriptor64, load_cs};
+use x86::bits64::task::TaskStateSegment;
+use x86::dtables::{DescriptorTablePointer, lgdt};
+use x86::segmentation::{
+    BuildDescriptor, CodeSegmentType, DataSegmentType, Descriptor, DescriptorBuilder,
+    GateDescriptorBuilder, SegmentDescriptorBuilder, SegmentSelector, load_ds, load_es, load_ss,
+};
+use x86::task::load_tr;
+
+/// Selector of the kernel's code segment.
+pub const CODE: SegmentSelector = SegmentSelector::new(1, Ring::Ring0);
+const DATA: SegmentSelector = SegmentSelector::new(2, Ring::Ring0);
+const TASK: SegmentSelector = SegmentSelector::new(3, Ring::Ring0);
+
+/// Slots of the interrupt stack table, as the gates name them (1 is the first; 0 means "stay on this stack").
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum InterruptStack {
+    /// The non-maskable interrupt.
+    Nmi = 1,
+    /// #DF, the double fault.
+    DoubleFault = 2,
+    /// #MC, the machine check.
+    MachineCheck = 3,
+}
+
+unsafe extern "C" {
+    static nmi_stack_top: u8;
+    static double_fault_stack_top: u8;
+    static machine_check_stack_top: u8;
+}
+
+#[repr(C)]
+struct Gdt {
+    null: Descriptor,
+    code: Descriptor,
+    data: Descriptor,
+    task: Descriptor64,
+}
+
+static mut GDT: Gdt = Gdt {
+    null: Descriptor::NULL,
+    code: Descriptor::NULL,
+    data: Descriptor::NULL,
+    task: Descriptor64::NULL,
+};
+static mut TSS: TaskStateSegment = TaskStateSegment::new();
+
+/// Loads the GDT, the segment registers and the task register of this CPU.
+///
+/// # Safety
+///
+/// Called once, on the boot CPU, at the image's link address, with interrupts off.
+pub unsafe fn load() {
+    let mut tss = TaskStateSegment::new();
+    for (slot, top) in [
+        (InterruptStack::Nmi, &raw const nmi_stack_top),
+        (
+            InterruptStack::DoubleFault,
+            &raw const double_fault_stack_top,
+        ),
+        (
+            InterruptStack::MachineCheck,
+            &raw const machine_check_stack_top,
+        ),
+    ] {
+        // The crate numbers the slots from 0, the gates from 1.
+        tss.set_ist(slot as usize - 1, top as u64);
+    }
+    let code: DescriptorBuilder =
+        DescriptorBuilder::code_descriptor(0, 0xf_ffff, CodeSegmentType::ExecuteRead);
+    let data: DescriptorBuilder =
+        DescriptorBuilder::data_descriptor(0, 0xf_ffff, DataSegmentType::ReadWrite);
+    let task = <DescriptorBuilder as GateDescriptorBuilder<u64>>::tss_descriptor(
+        &raw const TSS as u64,
+        size_of::<TaskStateSegment>() as u64 - 1,
+        true,
+    );
+    // SAFETY: one CPU runs, and only here are the two statics touched by software; from LGDT and LTR on they are the CPU's,
+    // which marks the TSS busy. The descriptors are the flat ones that 64-bit mode expects.
+    unsafe {
+        TSS = tss;
+        GDT = Gdt {
+            null: Descriptor::NULL,
+            code: code
+                .present()
+                .dpl(Ring::Ring0)
+                .limit_granularity_4kb()
+                .l()
+                .finish(),
+            data: data
+                .present()
+                .dpl(Ring::Ring0)
+                .limit_granularity_4kb()
+                .db()
+                .finish(),
+            task: task.present().dpl(Ring::Ring0).finish(),
+        };
+        lgdt(&DescriptorTablePointer {
+            limit: size_of::<Gdt>() as u16 - 1,
+            base: &raw const GDT,
+        });
+        load_cs(CODE);
+        load_ds(DATA);
+        load_es(DATA);
+        load_ss(DATA);
+        load_tr(TASK);
+    }
+}

@@ -1,0 +1,126 @@
+//! The few facts that the image takes from the ACPI tables, read once during the boot stretch while the identity mapping of
+//! the first 4 GiB is in force, and copied out.
+//!
+//! A machine without tables, or with broken ones, boots all the same: each fact is then absent.
+
+use core::ptr::NonNull;
+
+use acpi::address::AddressSpace;
+use acpi::fadt::Fadt;
+use acpi::madt::{Madt, MadtEntry};
+use acpi::spcr::{Spcr, SpcrInterfaceType};
+use acpi::{AcpiHandler, AcpiTables, PhysicalMapping};
+
+use crate::mm::address::PhysAddr;
+
+/// End of the identity mapping of the boot stretch, in bytes.
+const IDENTITY_END: usize = 1 << 32;
+
+/// What the tables say.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Firmware {
+    /// CPUs that the MADT lists as usable; 0 if there is no MADT.
+    pub cpus: u32,
+    /// I/O port of the power-management timer (FADT).
+    pub pm_timer: Option<u16>,
+    /// I/O port and value that reset the machine (FADT).
+    pub reset: Option<(u16, u8)>,
+    /// I/O port of the console that the firmware uses, if it is a 16550 (SPCR).
+    pub serial: Option<u16>,
+}
+
+/// Reads tables through the identity mapping.
+#[derive(Clone, Copy, Debug)]
+struct Identity;
+
+/// Stands in for a table beyond the identity mapping: no signature matches zeros, so the crate reports it as not there.
+static ABSENT: [u64; 512] = [0; 512];
+
+impl AcpiHandler for Identity {
+    unsafe fn map_physical_region<T>(
+        &self,
+        address: usize,
+        size: usize,
+    ) -> PhysicalMapping<Self, T> {
+        let reachable = address != 0
+            && address
+                .checked_add(size)
+                .is_some_and(|end| end <= IDENTITY_END);
+        let pointer = if reachable {
+            address as *mut T
+        } else {
+            (&raw const ABSENT).cast_mut().cast()
+        };
+        let pointer = NonNull::new(pointer).unwrap_or(NonNull::dangling());
+        // SAFETY: the identity mapping covers the region, or `ABSENT` stands in for it, which is larger than a header and only
+        // read.
+        unsafe { PhysicalMapping::new(address, pointer, size, size, *self) }
+    }
+
+    fn unmap_physical_region<T>(_region: &PhysicalMapping<Self, T>) {}
+}
+
+impl Firmware {
+    /// Reads the tables that the root pointer at `rsdp` leads to.
+    ///
+    /// # Errors
+    ///
+    /// Why the tables as a whole cannot be used; single tables that are missing or broken only leave their facts out.
+    ///
+    /// # Safety
+    ///
+    /// Called during the boot stretch, while the first 4 GiB are mapped at their own addresses; the loader vouches for `rsdp`.
+    pub unsafe fn read(rsdp: PhysAddr) -> Result<Self, acpi::AcpiError> {
+        // SAFETY: the caller's promise; the crate checks signatures and checksums.
+        let tables = unsafe { AcpiTables::from_rsdp(Identity, rsdp.0 as usize)? };
+        let mut firmware = Firmware::default();
+        if let Ok(madt) = tables.find_table::<Madt>() {
+            firmware.cpus = madt.get().entries().filter(is_usable_cpu).count() as u32;
+        }
+        if let Ok(fadt) = tables.find_table::<Fadt>() {
+            firmware.pm_timer = fadt
+                .pm_timer_block()
+                .ok()
+                .flatten()
+                .filter(|timer| timer.address_space == AddressSpace::SystemIo)
+                .and_then(|timer| u16::try_from(timer.address).ok())
+                .filter(|&port| port != 0);
+            let flags = fadt.flags;
+            if flags.supports_system_reset_via_fadt()
+                && let Ok(register) = fadt.reset_register()
+                && register.address_space == AddressSpace::SystemIo
+                && let Ok(port) = u16::try_from(register.address)
+            {
+                firmware.reset = Some((port, fadt.reset_value));
+            }
+        }
+        if let Ok(spcr) = tables.find_table::<Spcr>()
+            && matches!(
+                spcr.interface_type(),
+                SpcrInterfaceType::Full16550
+                    | SpcrInterfaceType::Full16450
+                    | SpcrInterfaceType::Generic16550
+            )
+            && let Some(Ok(address)) = spcr.base_address()
+            && address.address_space == AddressSpace::SystemIo
+        {
+            firmware.serial = u16::try_from(address.address).ok();
+        }
+        Ok(firmware)
+    }
+}
+
+/// Flag bit 0 of the MADT's local APIC entries: enabled (ACPI specification 5.2.12.2).
+fn is_usable_cpu(entry: &MadtEntry<'_>) -> bool {
+    match entry {
+        MadtEntry::LocalApic(cpu) => {
+            let flags = cpu.flags;
+            flags & 1 != 0
+        }
+        MadtEntry::LocalX2Apic(cpu) => {
+            let flags = cpu.flags;
+            flags & 1 != 0
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,3 @@
+//! The firmware: what its ACPI tables say, and how the machine is left.
+
+pub mod acpi;
