@@ -15,4 +15,5 @@
 //! All of it compiles on the host, where `model` stands in for the hardware.
 
 pub mod address;
+pub mod frame;
 pub mod hardware;
