@@ -15,6 +15,7 @@
 //! All of it compiles on the host, where `model` stands in for the hardware.
 
 pub mod address;
+pub mod frame;
 pub mod hardware;
 pub mod layout;
 pub mod memory_map;

@@ -1,0 +1,90 @@
+//! Ownership of frames: a block, and a list of blocks that needs no memory of its own.
+
+use crate::mm::address::{Order, Pfn};
+
+/// A block of 2^order frames that its holder owns. Only the allocator makes one; it goes back by value.
+///
+/// Dropping it leaks the frames (nothing is freed behind the caller's back).
+#[must_use = "the frames leak unless the block is freed"]
+#[derive(PartialEq, Eq, Debug)]
+pub struct Block {
+    /// Frame number in the upper bits, order in the lower four.
+    word: u64,
+}
+
+impl Block {
+    pub(super) const fn new(pfn: Pfn, order: u32) -> Block {
+        Block {
+            word: pfn.0 << 4 | order as u64,
+        }
+    }
+
+    /// The first frame.
+    #[must_use]
+    pub const fn pfn(&self) -> Pfn {
+        Pfn(self.word >> 4)
+    }
+
+    /// The order.
+    #[must_use]
+    pub const fn order(&self) -> Order {
+        match Order::new(self.exponent() as u8) {
+            Some(order) => order,
+            None => Order::MAX,
+        }
+    }
+
+    pub(super) const fn exponent(&self) -> u32 {
+        (self.word & 15) as u32
+    }
+
+    /// Gives up the value but not the frames: whoever keeps the frame number, a page table for example, owns them now and
+    /// frees them with [`free_pages`](super::FrameAllocator::free_pages).
+    #[must_use = "the frames leak unless somebody remembers them"]
+    pub const fn into_raw(self) -> (Pfn, Order) {
+        (self.pfn(), self.order())
+    }
+}
+
+/// Blocks that their holder owns together, in the order in which they were added. The blocks are chained through their own
+/// descriptors: a list of any length is these four words.
+///
+/// Dropping it leaks the frames.
+#[must_use = "the frames leak unless the list is freed"]
+#[derive(PartialEq, Eq, Debug)]
+pub struct BlockList {
+    /// First block; means nothing while `blocks` is 0.
+    pub(super) first: Pfn,
+    /// Last block; means nothing while `blocks` is 0.
+    pub(super) last: Pfn,
+    pub(super) blocks: u64,
+    pub(super) frames: u64,
+}
+
+impl BlockList {
+    /// A list of no blocks.
+    pub const EMPTY: BlockList = BlockList {
+        first: Pfn(0),
+        last: Pfn(0),
+        blocks: 0,
+        frames: 0,
+    };
+
+    /// Number of blocks.
+    #[must_use]
+    pub const fn blocks(&self) -> u64 {
+        self.blocks
+    }
+
+    /// Number of frames in all blocks.
+    #[must_use]
+    pub const fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// Whether there are no blocks.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.blocks == 0
+    }
+}

@@ -1,0 +1,155 @@
+//! The buddy system of one zone: free lists by order, and two ways to know a block's buddy.
+//!
+//! [`InDescriptor`] is today's rule (Linux since 2.6.11): state and order stand in the frame descriptor, a split hands out the
+//! lower half. [`PairBitmap`] is the book's (Linux 2.4, chapter 6): one bit for each pair of buddies, a split hands out the
+//! upper half. Both put freed blocks at the head of their list (LIFO), and both refuse a bad free by the descriptor.
+//!
+//! Why it is fast. One word (`nonempty`) has a bit for each order whose list has blocks, so the search for the smallest block
+//! that fits is one bit scan. A split only ever adds to lists that are empty (else it would have taken a block from there),
+//! so it writes one word and one head an order and reads nothing. A free block that is alone on its list is a constant, so
+//! merging with it is one compare, and taking it off its list is clearing its bit.
+
+#![forbid(unsafe_code)]
+
+mod in_descriptor;
+mod pair_bitmap;
+
+pub use in_descriptor::InDescriptor;
+pub use pair_bitmap::PairBitmap;
+
+pub use super::descriptor::Bits;
+use super::descriptor::{self, Table, free_word};
+
+/// How buddies are told apart; a type parameter of the allocator.
+pub trait Buddy: sealed::Rule {}
+
+impl<T: sealed::Rule> Buddy for T {}
+
+pub(super) mod sealed {
+    use super::{Bits, Lists};
+
+    /// What a back end does with the free lists of its zone.
+    pub trait Rule {
+        /// The largest order.
+        const LARGEST: u32;
+        /// 64-bit words of its own that it needs for each chunk of 1,024 frames.
+        const WORDS_PER_CHUNK: usize;
+
+        /// Takes a block of `order` off the lists, splitting a larger one if need be, marks it allocated, and returns its
+        /// index; `None` if no list has one. `order` is at most `LARGEST`.
+        fn take(lists: &mut Lists<'_>, bits: Bits<'_>, order: u32) -> Option<usize>;
+
+        /// Puts back the block of `order` at `index` if the descriptor says that exactly this block is allocated, merging it
+        /// with its buddies. `false`, and nothing changed, if not. `order` is at most `LARGEST`.
+        fn give(lists: &mut Lists<'_>, bits: Bits<'_>, index: usize, order: u32) -> bool;
+
+        /// Whether what the back end knows besides the descriptors agrees with them, for the pair of buddies at `index`:
+        /// `one_free` is whether exactly one of the two is a free block of `order`.
+        fn pair_agrees(bits: Bits<'_>, index: usize, order: u32, one_free: bool) -> bool;
+    }
+}
+
+/// The free lists of a zone, over the part of it that is alive. Blocks are named by the index of their first frame.
+pub struct Lists<'m> {
+    pub(super) table: Table<'m>,
+    /// Bit `n` is set if the list of order `n` has blocks.
+    nonempty: u32,
+    /// Links to the first block of each list; mean nothing where the bit of `nonempty` is clear.
+    heads: [u32; 16],
+}
+
+impl<'m> Lists<'m> {
+    pub(super) fn new(table: Table<'m>) -> Lists<'m> {
+        Lists {
+            table,
+            nonempty: 0,
+            heads: [0; 16],
+        }
+    }
+
+    /// The first block of the list of `order`.
+    pub(super) fn first(&self, order: u32) -> Option<usize> {
+        (self.nonempty >> order & 1 == 1).then(|| self.head(order) - 1)
+    }
+
+    fn head(&self, order: u32) -> usize {
+        self.heads[order as usize % 16] as usize
+    }
+
+    fn set_head(&mut self, order: u32, link: usize) {
+        self.heads[order as usize % 16] = link as u32;
+    }
+
+    /// Makes the free block at `index` the first of the list of `order`.
+    #[inline(always)]
+    fn push(&mut self, index: usize, order: u32) {
+        let Some(block) = self.table.get(index) else {
+            return;
+        };
+        if self.nonempty >> order & 1 == 0 {
+            block.set(free_word(order, 0));
+            self.nonempty |= 1 << order;
+        } else {
+            let old = self.head(order);
+            block.set(free_word(order, old));
+            if let Some(old) = self.table.follow(old) {
+                old.relink_previous(0, index + 1);
+            }
+        }
+        self.set_head(order, index + 1);
+    }
+
+    /// Takes the first block off the list of `order`, which has one.
+    #[inline(always)]
+    fn pop(&mut self, order: u32) -> Option<usize> {
+        let link = self.head(order);
+        let next = self.table.follow(link)?.next();
+        self.set_head(order, next);
+        match self.table.follow(next) {
+            Some(next) => next.relink_previous(link, 0),
+            None => self.nonempty ^= 1 << order,
+        }
+        Some(link - 1)
+    }
+
+    /// Takes the free block at `index`, which is not alone, off the list of `order`.
+    #[inline(always)]
+    fn unlink(&mut self, index: usize, order: u32) {
+        let Some(block) = self.table.get(index) else {
+            return;
+        };
+        let (next, previous) = (block.next(), block.previous());
+        match self.table.follow(previous) {
+            Some(previous) => previous.relink_next(index + 1, next),
+            None => self.set_head(order, next),
+        }
+        if let Some(next) = self.table.follow(next) {
+            next.relink_previous(index + 1, previous);
+        }
+    }
+
+    /// The blocks of `order`, from the head. Ends early at a link that leads out of the table.
+    pub(super) fn blocks(&self, order: u32) -> impl Iterator<Item = usize> {
+        let table = self.table;
+        core::iter::successors(self.first(order), move |&index| {
+            table.get(index)?.next().checked_sub(1)
+        })
+    }
+
+    /// Adds the frames of a chunk that has just come to life and that the allocator may hand out: `frames` frames from
+    /// `index` on, as the largest blocks that fit, in address order.
+    pub(super) fn add<R: sealed::Rule>(&mut self, bits: Bits<'_>, index: usize, frames: usize) {
+        let (mut index, end) = (index, index + frames);
+        while index < end {
+            let order = index
+                .trailing_zeros()
+                .min((end - index).ilog2())
+                .min(R::LARGEST);
+            if let Some(block) = self.table.get(index) {
+                block.set(descriptor::ALLOCATED | u64::from(order));
+                R::give(self, bits, index, order);
+            }
+            index += 1 << order;
+        }
+    }
+}

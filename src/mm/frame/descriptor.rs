@@ -1,0 +1,205 @@
+//! Frame descriptors: one 64-bit word for each frame, which says what the frame is and links it into a list.
+//!
+//! ```text
+//! bit 63        35 34         6 5   4 3   0
+//!     +-----------+-----------+-----+-----+
+//!     |   next    | previous  |state|order|   free: a link is an index into the zone's descriptors + 1; 0 is "none"
+//!     +-----------+-----------+-----+-----+
+//!     |     next in list      |state|order|   allocated: frame number + 1 of the next block in its owner's list
+//!     +-----------------------+-----+-----+
+//! ```
+//!
+//! Only the descriptor of a block's first frame (its head) counts; those of the other frames never say "allocated", whatever
+//! else they may still say. As the word holds links and state together, one compare with a constant answers the questions of
+//! the hot paths: `ALLOCATED | order` is a block that its owner may free, `FREE | order` a free block alone on its list.
+//! Links go through this array and never through the frame, so frames outside the direct map can be on lists too.
+
+use core::cell::Cell;
+
+/// Frames whose descriptors come to life together, and the alignment of zones: the largest block there can be.
+pub(super) const CHUNK_FRAMES: usize = 1024;
+
+/// The descriptors of one largest block. Buddies never leave their chunk.
+pub(super) type Chunk = [Descriptor; CHUNK_FRAMES];
+
+/// The memory that describes one frame, handed in by whoever constructs the allocator. Its content does not matter until the
+/// allocator first writes it: every value is valid, so uninitialised (but mapped) memory may be cast to it.
+#[derive(Clone, Debug, Default)]
+#[repr(transparent)]
+pub struct Descriptor(Cell<u64>);
+
+const STATE_BITS: u32 = 6;
+const LINK_BITS: u32 = 29;
+const LINK_MASK: u64 = (1 << LINK_BITS) - 1;
+const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
+const PREVIOUS_SHIFT: u32 = STATE_BITS;
+const NEXT_SHIFT: u32 = STATE_BITS + LINK_BITS;
+
+/// Most frames that a zone can span, as a link has to name each of them: 2 TiB of addresses, in whole chunks.
+pub(super) const MAX_SPAN: u64 = (1 << LINK_BITS) - CHUNK_FRAMES as u64;
+
+/// State: not the head of a block (or not memory that the allocator may hand out).
+pub(super) const NOT_A_HEAD: u64 = 0;
+/// State: head of a block that somebody owns. The order is in the low bits.
+pub(super) const ALLOCATED: u64 = 1 << 4;
+/// State: head of a block on a free list. The order is in the low bits.
+pub(super) const FREE: u64 = 2 << 4;
+/// State: a single frame in a per-CPU cache.
+pub(super) const CACHED: u64 = 3 << 4;
+
+/// What a descriptor says about the block that starts at its frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    NotAHead,
+    Allocated(u8),
+    Free(u8),
+    Cached,
+}
+
+impl Descriptor {
+    /// The whole word.
+    pub(super) fn word(&self) -> u64 {
+        self.0.get()
+    }
+
+    /// Replaces the whole word.
+    pub(super) fn set(&self, word: u64) {
+        self.0.set(word);
+    }
+
+    /// State and order alone.
+    pub(super) fn tag(&self) -> u64 {
+        self.word() & STATE_MASK
+    }
+
+    pub(super) fn state(&self) -> State {
+        let order = (self.word() & 15) as u8;
+        match self.word() & STATE_MASK & !15 {
+            ALLOCATED => State::Allocated(order),
+            FREE => State::Free(order),
+            CACHED => State::Cached,
+            _ => State::NotAHead,
+        }
+    }
+
+    /// Link to the next block on this one's free list.
+    pub(super) fn next(&self) -> usize {
+        (self.word() >> NEXT_SHIFT) as usize
+    }
+
+    /// Link to the block before this one on its free list.
+    pub(super) fn previous(&self) -> usize {
+        ((self.word() >> PREVIOUS_SHIFT) & LINK_MASK) as usize
+    }
+
+    /// Changes the link to the next block from `old` to `new`.
+    pub(super) fn relink_next(&self, old: usize, new: usize) {
+        self.set(self.word() ^ (((old ^ new) as u64) << NEXT_SHIFT));
+    }
+
+    /// Changes the link to the previous block from `old` to `new`.
+    pub(super) fn relink_previous(&self, old: usize, new: usize) {
+        self.set(self.word() ^ (((old ^ new) as u64) << PREVIOUS_SHIFT));
+    }
+}
+
+/// The word of a free block that is first on its list, `next` being the link to the block behind it.
+pub(super) const fn free_word(order: u32, next: usize) -> u64 {
+    FREE | order as u64 | (next as u64) << NEXT_SHIFT
+}
+
+/// The word of an allocated block that is on its owner's list before the block at frame `next`.
+pub(super) const fn owned_word(order: u32, next: u64) -> u64 {
+    ALLOCATED | order as u64 | (next + 1) << STATE_BITS
+}
+
+/// The frame number that [`owned_word`] packed; meaningless if the block is on no list.
+pub(super) const fn owned_next(word: u64) -> u64 {
+    (word >> STATE_BITS).wrapping_sub(1)
+}
+
+/// The descriptors of a zone that are alive, seen flat and chunk by chunk. Growing it is taking a longer slice.
+#[derive(Clone, Copy)]
+pub(super) struct Table<'m> {
+    flat: &'m [Descriptor],
+    chunks: &'m [Chunk],
+}
+
+// SAFETY: `Table::new` takes the descriptors by exclusive reference, so that for as long as `'m` lasts no one but the table and
+// its copies can reach these cells; all copies stay inside one `FrameAllocator` and move to another thread with it.
+unsafe impl Send for Table<'_> {}
+
+/// The words that a buddy back end keeps beside the descriptors.
+#[derive(Clone, Copy)]
+pub struct Bits<'m>(&'m [Cell<u64>]);
+
+// SAFETY: as for `Table`: `Bits::new` takes the words by exclusive reference, and all copies stay inside one `FrameAllocator`.
+unsafe impl Send for Bits<'_> {}
+
+impl<'m> Bits<'m> {
+    /// No words.
+    pub(super) const EMPTY: Bits<'static> = Bits(&[]);
+
+    pub(super) fn new(words: &'m mut [u64]) -> Bits<'m> {
+        Bits(Cell::from_mut(words).as_slice_of_cells())
+    }
+
+    pub(super) fn get(&self, word: usize) -> Option<&'m Cell<u64>> {
+        self.0.get(word)
+    }
+}
+
+impl<'m> Table<'m> {
+    /// A table over nothing.
+    pub(super) const EMPTY: Table<'static> = Table {
+        flat: &[],
+        chunks: &[],
+    };
+
+    /// A table over `descriptors`; what does not fill a chunk is left out.
+    pub(super) fn new(descriptors: &'m mut [Descriptor]) -> Table<'m> {
+        let chunks: &'m [Chunk] = descriptors.as_chunks().0;
+        Table {
+            flat: chunks.as_flattened(),
+            chunks,
+        }
+    }
+
+    /// The first `chunks` chunks of this table (all of it if it has fewer).
+    pub(super) fn prefix(&self, chunks: usize) -> Table<'m> {
+        let chunks = &self.chunks[..chunks.min(self.chunks.len())];
+        Table {
+            flat: chunks.as_flattened(),
+            chunks,
+        }
+    }
+
+    /// Number of descriptors.
+    pub(super) fn len(&self) -> usize {
+        self.flat.len()
+    }
+
+    /// Number of chunks.
+    pub(super) fn chunk_count(&self) -> usize {
+        self.chunks.len()
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<&'m Descriptor> {
+        self.flat.get(index)
+    }
+
+    /// The descriptor that a link leads to. The bounds check is the check for "none", too: 0 becomes the largest index.
+    pub(super) fn follow(&self, link: usize) -> Option<&'m Descriptor> {
+        self.flat.get(link.wrapping_sub(1))
+    }
+
+    /// The `count` descriptors from `index` on.
+    pub(super) fn run(&self, index: usize, count: usize) -> Option<&'m [Descriptor]> {
+        self.flat.get(index..)?.get(..count)
+    }
+
+    /// The chunk that holds `index`.
+    pub(super) fn chunk(&self, index: usize) -> Option<&'m Chunk> {
+        self.chunks.get(index / CHUNK_FRAMES)
+    }
+}

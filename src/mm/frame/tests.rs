@@ -1,0 +1,198 @@
+//! Tests of the whole allocator: the book's vectors, zones and marks, bad input, and start-up.
+
+use super::*;
+use std::vec::Vec;
+
+/// Metadata on the host, filled with junk as on a machine.
+pub(super) struct Books {
+    descriptors: Vec<Descriptor>,
+    words: Vec<u64>,
+}
+
+/// A word that looks like an allocated frame to whoever reads it too early.
+const JUNK: u64 = ALLOCATED;
+
+impl Books {
+    pub(super) fn new<B: Buddy>(ranges: &[FrameRange], zones: &ZoneEnds) -> Books {
+        let size = FrameAllocator::<B>::metadata_size(ranges, zones).unwrap();
+        let junk = Descriptor::default();
+        junk.set(JUNK);
+        Books {
+            descriptors: vec![junk; size.descriptors],
+            words: vec![u64::MAX; size.words],
+        }
+    }
+
+    pub(super) fn metadata(&mut self) -> Metadata<'_> {
+        Metadata {
+            descriptors: &mut self.descriptors,
+            words: &mut self.words,
+        }
+    }
+}
+
+pub(super) fn order(order: u8) -> Order {
+    Order::new(order).unwrap()
+}
+
+/// One zone, for tests that are not about zones.
+const ONE_ZONE: [(ZoneKind, Pfn); 1] = [(ZoneKind::Normal, Pfn(u64::MAX))];
+
+/// The flags of a test that wants the last frame, too.
+const ALL: Gfp = Gfp::KERNEL.union(Gfp::MEMALLOC);
+
+/// The book's zone: 1,024 frames, all alive, with orders 0 to 9.
+fn vectors<B: Buddy>(check: impl Fn(&mut FrameAllocator<'_, B>)) {
+    let ranges = [Pfn(0)..Pfn(1024)];
+    let mut books = Books::new::<B>(&ranges, &ONE_ZONE);
+    let mut allocator = FrameAllocator::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+    allocator.bring_to_life();
+    allocator.validate().unwrap();
+    check(&mut allocator);
+    allocator.validate().unwrap();
+}
+
+fn take<B: Buddy>(allocator: &mut FrameAllocator<'_, B>, orders: &[u8]) -> Vec<u64> {
+    let blocks = orders.iter().map(|&n| allocator.alloc_pages(ALL, order(n)));
+    blocks.map(|block| block.unwrap().into_raw().0.0).collect()
+}
+
+#[test]
+fn vectors_of_the_book() {
+    vectors::<PairBitmap>(|allocator| {
+        let heads = allocator.zones[0].lists.blocks(9).collect::<Vec<_>>();
+        assert_eq!(heads, [512, 0]);
+        assert_eq!(
+            take(allocator, &[0; 8]),
+            [1023, 1022, 1021, 1020, 1019, 1018, 1017, 1016]
+        );
+        let info = allocator.buddy_info().next().unwrap();
+        assert_eq!(info.blocks, [0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0]);
+        assert_eq!(info.free, 1016);
+    });
+    vectors::<PairBitmap>(|allocator| {
+        assert_eq!(
+            take(allocator, &[3, 0, 1, 2, 0]),
+            [1016, 1015, 1012, 1008, 1014]
+        );
+    });
+}
+
+#[test]
+fn vectors_of_the_later_rule() {
+    vectors::<InDescriptor<9>>(|allocator| {
+        let expected = [512, 513, 514, 515, 516, 517, 518, 519];
+        assert_eq!(take(allocator, &[0; 8]), expected);
+    });
+}
+
+#[test]
+fn everything_freed_in_any_order_is_whole_again() {
+    fn check<B: Buddy>(largest: usize, blocks: u64) {
+        vectors::<B>(|allocator| {
+            let mut frames = take(allocator, &[0; 1024]);
+            assert!(allocator.alloc_page(ALL).is_err());
+            frames.sort_by_key(|frame| frame.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            for frame in frames {
+                allocator.free_pages(Pfn(frame), Order::ZERO).unwrap();
+                allocator.validate().unwrap();
+            }
+            let info = allocator.buddy_info().next().unwrap();
+            assert_eq!(info.blocks[largest], blocks);
+            assert_eq!(info.blocks.iter().sum::<u64>(), blocks);
+        });
+    }
+    check::<InDescriptor>(10, 1);
+    check::<InDescriptor<9>>(9, 2);
+    check::<PairBitmap>(9, 2);
+    check::<PairBitmap<10>>(10, 1);
+}
+
+#[test]
+fn bulk_takes_the_largest_blocks_and_gives_them_back() {
+    vectors::<InDescriptor>(|allocator| {
+        let list = allocator.alloc_bulk(ALL, 700, Order::MAX).unwrap();
+        let blocks = allocator.blocks(&list).map(|(_, order)| order.get());
+        assert_eq!(blocks.collect::<Vec<_>>(), [9, 7, 5, 4, 3, 2]);
+        allocator.free_list(list).unwrap();
+        let mut list = allocator.alloc_bulk(ALL, 700, Order::ZERO).unwrap();
+        assert_eq!((list.blocks(), list.frames()), (700, 700));
+        let block = allocator.pop(&mut list).unwrap();
+        let mut other = BlockList::EMPTY;
+        allocator.push(&mut other, block);
+        allocator.append(&mut other, list);
+        let frames = allocator.blocks(&other).map(|(pfn, _)| pfn.0);
+        assert_eq!(frames.collect::<Vec<_>>(), (0..700).collect::<Vec<_>>());
+        assert_eq!(
+            allocator.free_pages(Pfn(5), Order::ZERO),
+            Err(FreeError::OnList { pfn: Pfn(5) })
+        );
+        allocator.free_list(other).unwrap();
+        assert_eq!(
+            allocator.alloc_bulk(ALL, 1025, Order::MAX),
+            Err(AllocError::OutOfFramesForBulk {
+                frames: 1025,
+                available: 1024
+            })
+        );
+        assert_eq!(allocator.free_frames(), 1024);
+    });
+}
+
+#[test]
+fn bad_frees_are_told_apart_and_change_nothing() {
+    let ranges = [Pfn(1030)..Pfn(2000), Pfn(5000)..Pfn(6000)];
+    let mut books = Books::new::<InDescriptor>(&ranges, &ONE_ZONE);
+    let mut allocator: FrameAllocator<'_> =
+        FrameAllocator::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+    let pfn = allocator.alloc_pages(ALL, order(2)).unwrap().into_raw().0;
+    let before: Vec<_> = allocator.buddy_info().collect();
+    for (frame, exponent, error) in [
+        (
+            pfn,
+            1,
+            FreeError::WrongOrder {
+                pfn,
+                order: order(1),
+                allocated: order(2),
+            },
+        ),
+        (
+            pfn.add(1),
+            0,
+            FreeError::InsideBlock {
+                pfn: pfn.add(1),
+                block: pfn,
+            },
+        ),
+        (
+            pfn.add(1),
+            2,
+            FreeError::Misaligned {
+                pfn: pfn.add(1),
+                order: order(2),
+            },
+        ),
+        (pfn.add(4), 0, FreeError::AlreadyFree { pfn: pfn.add(4) }),
+        // Not alive yet: its descriptor is junk that says "allocated".
+        (Pfn(5500), 0, FreeError::AlreadyFree { pfn: Pfn(5500) }),
+        (Pfn(1029), 0, FreeError::Reserved { pfn: Pfn(1029) }),
+        (Pfn(3000), 0, FreeError::Reserved { pfn: Pfn(3000) }),
+        (Pfn(6000), 0, FreeError::OutOfRange { pfn: Pfn(6000) }),
+        (Pfn(0), 10, FreeError::OutOfRange { pfn: Pfn(0) }),
+        (
+            Pfn(u64::MAX),
+            0,
+            FreeError::OutOfRange { pfn: Pfn(u64::MAX) },
+        ),
+    ] {
+        assert_eq!(allocator.free_pages(frame, order(exponent)), Err(error));
+        allocator.validate().unwrap();
+        assert_eq!(allocator.buddy_info().collect::<Vec<_>>(), before);
+    }
+    allocator.free_pages(pfn, order(2)).unwrap();
+    assert_eq!(
+        allocator.free_pages(pfn, order(2)),
+        Err(FreeError::AlreadyFree { pfn })
+    );
+}

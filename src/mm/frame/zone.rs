@@ -1,0 +1,278 @@
+//! Zones: the parts of physical memory that requests tell apart, each with its own buddy lists, counters and watermarks.
+//!
+//! A zone starts with empty lists. Its memory comes to life a chunk of 1,024 frames at a time, in address order, when the
+//! lists cannot serve a request: only then are descriptors written. So the cost of starting up does not depend on the amount
+//! of RAM, and a frame is alive exactly if its index is below the length of the table, which is the bounds check that every
+//! access makes anyway.
+
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::ops::Range;
+
+use super::buddy::{Bits, Buddy, Lists};
+use super::descriptor::{CHUNK_FRAMES, NOT_A_HEAD, State, Table};
+use crate::mm::address::{FrameRange, Pfn};
+
+/// What a zone is for. A request falls back from its own kind to the kinds before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ZoneKind {
+    /// Frames that ISA devices reach: below 16 MiB.
+    Dma,
+    /// Frames that 32-bit devices reach: below 4 GiB.
+    Dma32,
+    /// Ordinary, direct-mapped frames.
+    Normal,
+    /// Frames outside the direct map (the book's machine: above 896 MiB).
+    HighMem,
+}
+
+impl fmt::Display for ZoneKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ZoneKind::Dma => "DMA",
+            ZoneKind::Dma32 => "DMA32",
+            ZoneKind::Normal => "NORMAL",
+            ZoneKind::HighMem => "HIGHMEM",
+        })
+    }
+}
+
+/// The kinds of zones a machine has and where each ends (exclusive), in address order. The ends are multiples of 1,024 frames,
+/// except that the last may be anything above the one before it.
+pub type ZoneEnds = [(ZoneKind, Pfn)];
+
+/// The zones of x86-64: 16 MiB, 4 GiB, and the rest.
+pub const WIDE: [(ZoneKind, Pfn); 3] = [
+    (ZoneKind::Dma, Pfn(16 << 8)),
+    (ZoneKind::Dma32, Pfn(4 << 18)),
+    (ZoneKind::Normal, Pfn(u64::MAX)),
+];
+
+/// The zones of the book's i386: 16 MiB, 896 MiB, and the rest.
+pub const CLASSIC: [(ZoneKind, Pfn); 3] = [
+    (ZoneKind::Dma, Pfn(16 << 8)),
+    (ZoneKind::Normal, Pfn(896 << 8)),
+    (ZoneKind::HighMem, Pfn(u64::MAX)),
+];
+
+/// Numbers of free frames at which a zone stops serving some requests, by the book's rule (chapter 2).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Watermarks {
+    /// Below it a request that can wait reclaims first; one that cannot may go down to a quarter of it.
+    pub min: u64,
+    /// Below it the next zone is tried first.
+    pub low: u64,
+    /// Reclaim aims at it.
+    pub high: u64,
+}
+
+impl Watermarks {
+    /// The marks of a zone of `frames` usable frames: one in 128, at least 20, at most 255; twice and three times that.
+    #[must_use]
+    pub const fn for_zone(frames: u64) -> Watermarks {
+        let min = match frames / 128 {
+            0..20 => 20,
+            min @ 20..=255 => min,
+            _ => 255,
+        };
+        Watermarks {
+            min,
+            low: 2 * min,
+            high: 3 * min,
+        }
+    }
+}
+
+/// One zone. Frames are named by their index in the zone's table.
+pub(super) struct Zone<'m, B> {
+    pub(super) lists: Lists<'m>,
+    pub(super) bits: Bits<'m>,
+    /// Free frames, those not yet alive included.
+    pub(super) free: u64,
+    pub(super) marks: Watermarks,
+    pub(super) kind: ZoneKind,
+    /// Usable frames.
+    pub(super) present: u64,
+    /// The frames of the zone, from index 0 (the start of a chunk) to the end of the last usable range.
+    span: FrameRange,
+    /// The descriptors of the whole zone, alive or not.
+    whole: Table<'m>,
+    /// The usable ranges of the whole machine.
+    ranges: &'m [FrameRange],
+    buddy: core::marker::PhantomData<B>,
+}
+
+/// Chunks that a zone over `span` needs descriptors for.
+pub(super) fn chunks_for(span: &FrameRange) -> usize {
+    (span.end.0 - span.start.0).div_ceil(CHUNK_FRAMES as u64) as usize
+}
+
+/// The part of the address space that the usable frames of `ranges` within `limits` span, from the start of a chunk;
+/// `None` if there are none.
+pub(super) fn span(ranges: &[FrameRange], limits: FrameRange) -> Option<FrameRange> {
+    let mut parts = parts(ranges, limits);
+    let first = parts.next()?;
+    let end = parts.next_back().map_or(first.end, |last| last.end);
+    Some(Pfn(first.start.0 & !(CHUNK_FRAMES as u64 - 1))..end)
+}
+
+/// The usable frames within `limits`.
+fn parts(
+    ranges: &[FrameRange],
+    Range { start, end }: FrameRange,
+) -> impl DoubleEndedIterator<Item = FrameRange> {
+    ranges
+        .iter()
+        .map(move |range| range.start.max(start)..range.end.min(end))
+        .filter(|part| part.start < part.end)
+}
+
+impl<'m, B: Buddy> Zone<'m, B> {
+    /// A zone without memory.
+    pub(super) fn empty() -> Self {
+        Zone {
+            lists: Lists::new(Table::EMPTY),
+            bits: Bits::EMPTY,
+            free: 0,
+            marks: Watermarks::default(),
+            kind: ZoneKind::Dma,
+            present: 0,
+            span: Pfn(0)..Pfn(0),
+            whole: Table::EMPTY,
+            ranges: &[],
+            buddy: core::marker::PhantomData,
+        }
+    }
+
+    /// A zone over the usable frames of `ranges` within `span`, which `table` describes.
+    pub(super) fn new(
+        kind: ZoneKind,
+        span: FrameRange,
+        ranges: &'m [FrameRange],
+        table: Table<'m>,
+        bits: Bits<'m>,
+    ) -> Self {
+        let present = parts(ranges, span.clone())
+            .map(|part| part.end.0 - part.start.0)
+            .sum();
+        Zone {
+            lists: Lists::new(Table::EMPTY),
+            bits,
+            free: present,
+            marks: Watermarks::for_zone(present),
+            kind,
+            present,
+            span,
+            whole: table,
+            ranges,
+            buddy: core::marker::PhantomData,
+        }
+    }
+
+    /// The frame number of an index.
+    pub(super) fn pfn(&self, index: usize) -> Pfn {
+        Pfn(self.span.start.0 + index as u64)
+    }
+
+    /// The index of a frame, which is below the length of the live table if the frame is alive in this zone.
+    pub(super) fn index(&self, pfn: Pfn) -> usize {
+        pfn.0.wrapping_sub(self.span.start.0) as usize
+    }
+
+    /// Whether the frame lies in the zone's span.
+    pub(super) fn spans(&self, pfn: Pfn) -> bool {
+        self.span.contains(&pfn)
+    }
+
+    /// Whether the frame is usable memory of this zone.
+    pub(super) fn usable(&self, pfn: Pfn) -> bool {
+        self.spans(pfn) && self.ranges.iter().any(|range| range.contains(&pfn))
+    }
+
+    /// First frame that is not alive.
+    fn frontier(&self) -> Pfn {
+        self.pfn(self.lists.table.len())
+    }
+
+    /// The usable frames that are not alive.
+    pub(super) fn dormant(&self) -> impl Iterator<Item = FrameRange> {
+        parts(self.ranges, self.frontier()..self.span.end)
+    }
+
+    /// Takes a block of `order` and marks it allocated, bringing memory to life as needed. Watermarks are the caller's business.
+    #[inline(always)]
+    pub(super) fn take(&mut self, order: u32) -> Option<usize> {
+        let index = match B::take(&mut self.lists, self.bits, order) {
+            Some(index) => index,
+            None => self.grow_and_take(order)?,
+        };
+        self.free -= 1 << order;
+        Some(index)
+    }
+
+    /// Puts back the block of `order` at `index`. `false`, and nothing changed, if no such block is allocated.
+    #[inline(always)]
+    pub(super) fn give(&mut self, index: usize, order: u32) -> bool {
+        let given = B::give(&mut self.lists, self.bits, index, order);
+        if given {
+            self.free += 1 << order;
+        }
+        given
+    }
+
+    /// The block that the frame at `index` is part of: the index of its head, and its state. `None` for a frame that is not
+    /// alive or not usable.
+    pub(super) fn block_around(&self, index: usize) -> Option<(usize, State)> {
+        // From the largest order down, the first head that claims so much: no larger block covers the frame, so each
+        // candidate is the head of a block.
+        (0..=B::LARGEST).rev().find_map(|order| {
+            let head = index & !((1 << order) - 1);
+            let state = self.lists.table.get(head)?.state();
+            let claimed = match state {
+                State::Allocated(order) | State::Free(order) => u32::from(order),
+                State::Cached => 0,
+                State::NotAHead => return None,
+            };
+            (claimed == order).then_some((head, state))
+        })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow_and_take(&mut self, order: u32) -> Option<usize> {
+        while self.grow() {
+            if let Some(index) = B::take(&mut self.lists, self.bits, order) {
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    /// Brings the next chunk to life. `false` if all are.
+    pub(super) fn grow(&mut self) -> bool {
+        let chunk = self.lists.table.chunk_count();
+        if chunk >= self.whole.chunk_count() {
+            return false;
+        }
+        self.lists.table = self.whole.prefix(chunk + 1);
+        if let Some(descriptors) = self.lists.table.chunk(chunk * CHUNK_FRAMES) {
+            for descriptor in descriptors {
+                descriptor.set(NOT_A_HEAD);
+            }
+        }
+        for word in 0..B::WORDS_PER_CHUNK {
+            if let Some(word) = self.bits.get(chunk * B::WORDS_PER_CHUNK + word) {
+                word.set(0);
+            }
+        }
+        let start = self.pfn(chunk * CHUNK_FRAMES);
+        let limits = start..start.add(CHUNK_FRAMES as u64).min(self.span.end);
+        for part in parts(self.ranges, limits) {
+            let index = self.index(part.start);
+            let frames = (part.end.0 - part.start.0) as usize;
+            self.lists.add::<B>(self.bits, index, frames);
+        }
+        true
+    }
+}
