@@ -37,6 +37,21 @@ pub unsafe trait PhysicalMemory {
     }
 }
 
+// SAFETY: a shared reference covers what its target covers, and cannot outlive it.
+unsafe impl<M: PhysicalMemory> PhysicalMemory for &M {
+    #[inline(always)]
+    unsafe fn words(&self, frame: Pfn) -> &[AtomicU64; WORDS_PER_PAGE] {
+        // SAFETY: the caller's promise is the same.
+        unsafe { M::words(self, frame) }
+    }
+
+    #[inline(always)]
+    unsafe fn zero(&self, frame: Pfn) {
+        // SAFETY: the caller's promise is the same.
+        unsafe { M::zero(self, frame) }
+    }
+}
+
 /// Dropping translations from every TLB that may hold them. When a method returns, no CPU uses the old translation any more.
 ///
 /// The caller has changed the page table before; the implementor does no more than what it is asked.

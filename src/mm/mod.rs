@@ -12,10 +12,16 @@
 //! -  hardware     the two seams to the machine: physical memory as bytes, and TLB invalidation
 //! ```
 //!
-//! All of it compiles on the host, where `model` stands in for the hardware.
+//! All of it compiles on the host, where `model` stands in for the hardware in tests.
 
 pub mod address;
 pub mod frame;
 pub mod hardware;
+pub mod kernel_map;
 pub mod layout;
 pub mod memory_map;
+#[cfg(test)]
+mod model;
+pub mod page_table;
+pub mod tlb;
+pub mod vmalloc;

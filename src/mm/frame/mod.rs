@@ -386,7 +386,10 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     }
 
     /// The blocks of a list, first to last, without taking them off.
-    pub fn blocks(&self, list: &BlockList) -> impl Iterator<Item = (Pfn, Order)> {
+    pub fn blocks<'a>(
+        &'a self,
+        list: &BlockList,
+    ) -> impl Iterator<Item = (Pfn, Order)> + use<'a, 'm, B> {
         let (mut next, mut left) = (list.first, list.blocks);
         core::iter::from_fn(move || {
             left = left.checked_sub(1)?;

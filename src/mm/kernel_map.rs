@@ -1,0 +1,324 @@
+//! Floor 5: the kernel's own page table: the direct map, and the image with each section's own protection.
+//!
+//! The boot stretch runs on the tables of `boot/entry.s`, which also map the first 4 GiB at their own addresses. The table
+//! built here has no such identity half: once CR3 holds it, address 0 faults. This is what 2.4 does by `pagetable_init` and
+//! `zap_low_mappings` (the book's section 3.6), but for W^X and for the largest pages.
+//!
+//! What no section names stays unmapped, the guard page below each stack among it.
+
+use core::fmt;
+use core::ops::Range;
+
+use super::address::{FrameRange, Order, PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr};
+use super::frame::{BootAllocator, Buddy, FrameAllocator, Gfp, InDescriptor};
+use super::hardware::{PhysicalMemory, TlbInvalidate};
+use super::layout::Layout;
+use super::page_table::{MapError, PageTable, Protection, TableFrames};
+use super::tlb::Tlb;
+
+/// A part of the image: where it is linked, where it was loaded, and what it allows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Section {
+    /// Link addresses, page-aligned, end exclusive.
+    pub range: Range<VirtAddr>,
+    /// Physical address of the first byte.
+    pub loaded: PhysAddr,
+    /// What it allows.
+    pub protection: Protection,
+}
+
+/// Why the kernel's map could not be built.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KernelMapError {
+    /// Which part of it.
+    pub part: &'static str,
+    /// What went wrong.
+    pub error: MapError,
+}
+
+impl fmt::Display for KernelMapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "kernel map: {}: {}", self.part, self.error)
+    }
+}
+
+impl core::error::Error for KernelMapError {}
+
+/// Maps all of `ram` that the layout's direct map covers, with leaves up to `largest`, and the sections of the image.
+///
+/// # Errors
+///
+/// What could not be mapped.
+pub fn build<M: PhysicalMemory>(
+    table: &mut PageTable<M>,
+    layout: &Layout,
+    ram: &[FrameRange],
+    sections: &[Section],
+    largest: PageSize,
+    tables: &mut impl TableFrames,
+) -> Result<(), KernelMapError> {
+    let covered = PhysAddr(layout.direct_mapped()).frame();
+    for range in ram {
+        let frames = range.start..range.end.min(covered);
+        if frames.is_empty() {
+            continue;
+        }
+        let start = VirtAddr(layout.direct_map.start.0 + frames.start.address().0);
+        let pages = frames.end.0 - frames.start.0;
+        table
+            .map(
+                start,
+                frames.start,
+                pages,
+                Protection::READ_WRITE,
+                largest,
+                tables,
+            )
+            .map_err(|error| KernelMapError {
+                part: "direct map",
+                error,
+            })?;
+    }
+    for section in sections.iter().filter(|section| !section.range.is_empty()) {
+        let pages = (section.range.end.0 - section.range.start.0) / PAGE_SIZE;
+        let frame = section.loaded.frame();
+        table
+            .map(
+                section.range.start,
+                frame,
+                pages,
+                section.protection,
+                PageSize::Size4K,
+                tables,
+            )
+            .map_err(|error| KernelMapError {
+                part: "image",
+                error,
+            })?;
+    }
+    Ok(())
+}
+
+/// What an audit of a live table found.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Audit {
+    /// Leaves of 4 KiB, 2 MiB and 1 GiB.
+    pub leaves: [u64; 3],
+    /// A leaf that is writable and executable, if there is one.
+    pub writable_executable: Option<VirtAddr>,
+    /// A leaf in the lower half, if there is one.
+    pub lower_half: Option<VirtAddr>,
+}
+
+impl Audit {
+    /// Looks at every leaf of the table.
+    pub fn of<M: PhysicalMemory>(table: &PageTable<M>) -> Self {
+        let mut audit = Audit::default();
+        table.for_each_leaf(|address, leaf| {
+            audit.leaves[leaf.size as usize] += 1;
+            if leaf.protection.is_writable() && leaf.protection.is_executable() {
+                audit.writable_executable.get_or_insert(address);
+            }
+            if address.0 >> 63 == 0 {
+                audit.lower_half.get_or_insert(address);
+            }
+        });
+        audit
+    }
+}
+
+/// Tables of the boot stretch, before there is a frame allocator: single frames that are never given back.
+#[derive(Debug)]
+pub struct BootTables<'b, 'm, M> {
+    memory: M,
+    frames: &'b mut BootAllocator<'m>,
+    below: Pfn,
+}
+
+impl<'b, 'm, M: PhysicalMemory> BootTables<'b, 'm, M> {
+    /// Tables out of the frames below `below`.
+    ///
+    /// # Safety
+    ///
+    /// `memory` covers every frame below `below` that `frames` has, and nobody else uses them.
+    pub unsafe fn new(memory: M, frames: &'b mut BootAllocator<'m>, below: Pfn) -> Self {
+        BootTables {
+            memory,
+            frames,
+            below,
+        }
+    }
+}
+
+impl<M: PhysicalMemory> TableFrames for BootTables<'_, '_, M> {
+    fn allocate_table(&mut self) -> Option<Pfn> {
+        let frame = self.frames.alloc(1, self.below).ok()?.start;
+        // SAFETY: the frame is covered and nobody else's (promised to `new`), and has just been allocated.
+        unsafe { self.memory.zero(frame) };
+        Some(frame)
+    }
+}
+
+/// The kernel's memory: the frames, the page table that all kernel code runs on, and the TLBs that cache it.
+pub struct KernelMemory<'m, M, I, B = InDescriptor> {
+    /// The physical page allocator.
+    pub frames: FrameAllocator<'m, B>,
+    /// The kernel's page table.
+    pub table: PageTable<M>,
+    /// The TLBs and their policy.
+    pub tlb: Tlb<I>,
+    memory: M,
+    table_frames: u64,
+}
+
+impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, M, I, B> {
+    /// Puts the parts together.
+    ///
+    /// # Safety
+    ///
+    /// `memory` covers every frame that `frames` hands out by [`Gfp::KERNEL`], and nobody else uses those.
+    pub unsafe fn new(
+        memory: M,
+        frames: FrameAllocator<'m, B>,
+        table: PageTable<M>,
+        tlb: Tlb<I>,
+    ) -> Self {
+        KernelMemory {
+            frames,
+            table,
+            tlb,
+            memory,
+            table_frames: 0,
+        }
+    }
+
+    /// Frames that became tables since the frame allocator took over. They stay tables.
+    #[must_use]
+    pub const fn table_frames(&self) -> u64 {
+        self.table_frames
+    }
+
+    /// The page table, and the allocator as a source of tables for it.
+    #[inline]
+    pub fn table_and_tables(&mut self) -> (&mut PageTable<M>, KernelTables<'_, 'm, M, B>) {
+        let tables = KernelTables {
+            memory: self.memory,
+            frames: &mut self.frames,
+            count: &mut self.table_frames,
+        };
+        (&mut self.table, tables)
+    }
+}
+
+/// Tables out of the frame allocator.
+pub struct KernelTables<'k, 'm, M, B> {
+    memory: M,
+    frames: &'k mut FrameAllocator<'m, B>,
+    count: &'k mut u64,
+}
+
+impl<M: PhysicalMemory, B: Buddy> TableFrames for KernelTables<'_, '_, M, B> {
+    fn allocate_table(&mut self) -> Option<Pfn> {
+        // SAFETY: promised to `KernelMemory::new`.
+        let block = unsafe {
+            self.frames
+                .alloc_zeroed(Gfp::KERNEL, Order::ZERO, &self.memory)
+        };
+        let (frame, _) = block.ok()?.into_raw();
+        *self.count += 1;
+        Some(frame)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mm::layout::Constants;
+    use crate::mm::model::{Arena, Tables};
+
+    #[test]
+    fn ram_and_image_are_mapped_and_nothing_else() {
+        let arena = Arena::new(64);
+        // SAFETY: the arena's frames are zero and nobody else's.
+        let mut table = unsafe { PageTable::new(&arena, Pfn(0)) };
+        let mut tables = Tables {
+            next: Pfn(1),
+            end: Pfn(64),
+        };
+        let top = PhysAddr((3 << 30) + 0x5000);
+        let layout = Layout::new(&Constants::WIDE, top).unwrap();
+        let ram = [
+            Pfn(0)..Pfn(0x9f),
+            Pfn(0x100)..Pfn(0x7_ffe0),
+            Pfn(0xc_0000)..Pfn(0xc_0005),
+        ];
+        let link = VirtAddr(0xffff_ffff_c010_0000);
+        let section = |offset: u64, pages: u64, protection| Section {
+            range: VirtAddr(link.0 + offset)..VirtAddr(link.0 + offset + pages * PAGE_SIZE),
+            loaded: PhysAddr(0x10_0000 + offset),
+            protection,
+        };
+        let sections = [
+            section(0, 3, Protection::READ_EXECUTE),
+            section(0x3000, 2, Protection::READ),
+            // A guard page lies between.
+            section(0x6000, 4, Protection::READ_WRITE),
+        ];
+        let largest = PageSize::Size1G;
+        build(&mut table, &layout, &ram, &sections, largest, &mut tables).unwrap();
+
+        let direct =
+            |physical: u64| table.translate(VirtAddr(layout.direct_map.start.0 + physical));
+        for range in &ram {
+            for physical in [range.start.address().0, range.end.address().0 - 1] {
+                assert_eq!(direct(physical).unwrap().address, PhysAddr(physical));
+            }
+            assert_eq!(direct(range.end.address().0), None);
+        }
+        assert_eq!(
+            direct(1 << 30).unwrap().size,
+            PageSize::Size2M,
+            "the second GiB is not whole"
+        );
+        assert_eq!(
+            table.translate(VirtAddr(link.0 + 0x5000)),
+            None,
+            "guard page"
+        );
+        assert_eq!(
+            table.translate(VirtAddr(link.0 + 0x6008)).unwrap().address,
+            PhysAddr(0x10_6008)
+        );
+        let audit = Audit::of(&table);
+        assert_eq!((audit.writable_executable, audit.lower_half), (None, None));
+        let pages: u64 = ram.iter().map(|range| range.end.0 - range.start.0).sum();
+        let [small, middle, large] = audit.leaves;
+        assert_eq!(small + middle * 512 + large * (512 * 512), pages + 9);
+        // The first GiB has holes; of the second the last 2 MiB are cut.
+        assert_eq!((middle, large), (511 + 511, 0));
+    }
+
+    #[test]
+    fn an_audit_finds_what_must_not_be() {
+        let arena = Arena::new(64);
+        // SAFETY: the arena's frames are zero and nobody else's.
+        let mut table = unsafe { PageTable::new(&arena, Pfn(0)) };
+        let mut tables = Tables {
+            next: Pfn(1),
+            end: Pfn(64),
+        };
+        let low = VirtAddr(0x5000);
+        table
+            .map(
+                low,
+                Pfn(5),
+                1,
+                Protection::READ,
+                PageSize::Size4K,
+                &mut tables,
+            )
+            .unwrap();
+        assert_eq!(Audit::of(&table).lower_half, Some(low));
+        assert_eq!(Audit::of(&table).leaves, [1, 0, 0]);
+    }
+}

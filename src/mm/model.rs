@@ -1,0 +1,144 @@
+//! The host's stand-ins for the hardware: an arena of bytes for physical memory, and a TLB that keeps every translation that it
+//! is allowed to keep until it is told to drop it. Tests only.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::address::{PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr, WORDS_PER_PAGE};
+use super::frame::FrameAllocator;
+use super::hardware::{PhysicalMemory, TlbInvalidate};
+use super::kernel_map::KernelMemory;
+use super::page_table::{PageTable, TableFrames};
+use super::tlb::Tlb;
+
+/// Frames 0 to `frames` as host memory.
+pub struct Arena {
+    words: *mut [AtomicU64; WORDS_PER_PAGE],
+    frames: u64,
+}
+
+impl Arena {
+    /// Memory of so many frames, full of zeros.
+    pub fn new(frames: u64) -> Self {
+        // SAFETY: the layout is not empty.
+        let words = unsafe { alloc_zeroed(Self::layout(frames)) }.cast();
+        Arena { words, frames }
+    }
+
+    fn layout(frames: u64) -> Layout {
+        Layout::from_size_align((frames * PAGE_SIZE) as usize, PAGE_SIZE as usize).unwrap()
+    }
+
+    /// A kernel whose root table is frame 0 and whose other frames are those of `frames`.
+    pub fn kernel_memory<'a, 'm>(
+        &'a self,
+        frames: FrameAllocator<'m>,
+        tlb: Tlb<&'a ModelTlb>,
+    ) -> KernelMemory<'m, &'a Arena, &'a ModelTlb> {
+        assert!(
+            frames.present_frames() < self.frames,
+            "frame 0 is the root table"
+        );
+        // SAFETY: the arena covers all frames, and tests share them as atomics only.
+        unsafe { KernelMemory::new(self, frames, PageTable::new(self, Pfn(0)), tlb) }
+    }
+
+    /// Reads the word at a physical address.
+    pub fn read(&self, address: PhysAddr) -> u64 {
+        self.word(address).load(Ordering::Relaxed)
+    }
+
+    /// Writes the word at a physical address.
+    pub fn write(&self, address: PhysAddr, value: u64) {
+        self.word(address).store(value, Ordering::Relaxed);
+    }
+
+    fn word(&self, address: PhysAddr) -> &AtomicU64 {
+        // SAFETY: tests share the arena as atomics only.
+        let words = unsafe { self.words(address.frame()) };
+        &words[(address.0 % PAGE_SIZE / 8) as usize]
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        // SAFETY: allocated with the same layout.
+        unsafe { dealloc(self.words.cast(), Self::layout(self.frames)) };
+    }
+}
+
+// SAFETY: the allocation has room for `frames` frames, checked at each access, and stays until the arena is dropped.
+unsafe impl PhysicalMemory for Arena {
+    unsafe fn words(&self, frame: Pfn) -> &[AtomicU64; WORDS_PER_PAGE] {
+        assert!(frame.0 < self.frames, "{frame:?} is no frame of the arena");
+        // SAFETY: within the allocation, as just checked.
+        unsafe { &*self.words.add(frame.0 as usize) }
+    }
+}
+
+/// Table frames out of a range of the arena, which is zero from the start and never taken back.
+pub struct Tables {
+    pub next: Pfn,
+    pub end: Pfn,
+}
+
+impl TableFrames for Tables {
+    fn allocate_table(&mut self) -> Option<Pfn> {
+        let frame = self.next;
+        (frame < self.end).then(|| {
+            self.next = frame.add(1);
+            frame
+        })
+    }
+}
+
+/// One CPU's TLB.
+#[derive(Default)]
+pub struct ModelTlb {
+    /// Page number to frame.
+    cached: RefCell<BTreeMap<u64, Pfn>>,
+}
+
+/// An access through a translation that the page table does not hold any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stale(pub VirtAddr);
+
+impl ModelTlb {
+    /// The frame that an access to `address` reaches, `None` for a page fault.
+    pub fn access<M: PhysicalMemory>(
+        &self,
+        table: &PageTable<M>,
+        address: VirtAddr,
+    ) -> Result<Option<Pfn>, Stale> {
+        let page = address.0 / PAGE_SIZE;
+        let walked = table
+            .translate(address)
+            .map(|translation| translation.address.frame());
+        if let Some(&cached) = self.cached.borrow().get(&page) {
+            return if Some(cached) == walked {
+                Ok(walked)
+            } else {
+                Err(Stale(address))
+            };
+        }
+        if let Some(frame) = walked {
+            self.cached.borrow_mut().insert(page, frame);
+        }
+        Ok(walked)
+    }
+}
+
+impl TlbInvalidate for &ModelTlb {
+    fn flush_pages(&self, start: VirtAddr, pages: u64, size: PageSize) {
+        let first = start.0 / PAGE_SIZE;
+        self.cached
+            .borrow_mut()
+            .retain(|&page, _| page < first || page - first >= pages * size.frames());
+    }
+
+    fn flush_all(&self) {
+        self.cached.borrow_mut().clear();
+    }
+}

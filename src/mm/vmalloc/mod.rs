@@ -1,0 +1,186 @@
+//! Floor 6: vmalloc, memory that is contiguous in virtual addresses only.
+//!
+//! An area is a range of the vmalloc region with a guard page behind it that is never mapped (the book's chapter 7). It is
+//! populated in two phases: first all frames, in blocks as large as they can be had, then all entries in one walk. So a
+//! failure half-way has nothing but frames to give back.
+//!
+//! Freeing is strict: clear the entries, flush, and only then give back the frames and the addresses. (2.4 freed the frames
+//! before it flushed.) The types keep that order: frames come out of the flush alone.
+//!
+//! How a free range is found is the type parameter `S`; [`FirstFit`] is the book's list.
+
+#![forbid(unsafe_code)]
+
+mod area;
+mod error;
+mod first_fit;
+
+#[cfg(test)]
+mod tests;
+
+pub use area::{AreaSearch, SearchError};
+pub use error::{VfreeError, VmallocError};
+pub use first_fit::{FirstFit, Slot};
+
+use super::address::{Order, PAGE_SIZE, VirtAddr};
+use super::frame::{BlockList, Buddy, Gfp};
+use super::hardware::{PhysicalMemory, TlbInvalidate};
+use super::kernel_map::KernelMemory;
+use super::page_table::{Mapping, Protection};
+
+/// An area that its holder owns. It goes back by value; dropping it leaks the area.
+#[must_use = "the area leaks unless it is freed"]
+#[derive(PartialEq, Eq, Debug)]
+pub struct Area {
+    start: VirtAddr,
+    bytes: u64,
+}
+
+impl Area {
+    /// First address.
+    #[must_use]
+    pub const fn start(&self) -> VirtAddr {
+        self.start
+    }
+
+    /// Bytes that may be used: a whole number of pages.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The guard page: the first address that faults.
+    #[must_use]
+    pub const fn guard_page(&self) -> VirtAddr {
+        VirtAddr(self.start.0 + self.bytes)
+    }
+
+    /// Gives up the value but not the area, which [`Vmalloc::vfree_at`] frees by its address.
+    #[must_use = "the area leaks unless somebody remembers its address"]
+    pub const fn into_raw(self) -> VirtAddr {
+        self.start
+    }
+}
+
+/// The vmalloc region.
+#[derive(Debug)]
+pub struct Vmalloc<S> {
+    areas: S,
+}
+
+impl<S: AreaSearch<Mapping<BlockList>>> Vmalloc<S> {
+    /// The region that `areas` searches.
+    pub const fn new(areas: S) -> Self {
+        Vmalloc { areas }
+    }
+
+    /// Areas that are in use.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.areas.live()
+    }
+
+    /// Allocates an area of `bytes` bytes, rounded up to pages, readable and writable; its content is what the frames held.
+    ///
+    /// # Errors
+    ///
+    /// A size that cannot be served, or want of addresses, of frames or of tables. Frames and areas are as before; tables that
+    /// were made stay.
+    pub fn vmalloc<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        bytes: u64,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<Area, VmallocError> {
+        if bytes == 0 {
+            return Err(VmallocError::NoBytes);
+        }
+        let pages = bytes.div_ceil(PAGE_SIZE);
+        let present = kernel.frames.present_frames();
+        if pages > present {
+            return Err(VmallocError::MoreThanRam {
+                bytes,
+                present: present * PAGE_SIZE,
+            });
+        }
+        let place = self.areas.reserve(pages + 1)?;
+        let start = place.start;
+        let frames = match kernel.frames.alloc_bulk(Gfp::KERNEL, pages, Order::MAX) {
+            Ok(frames) => frames,
+            Err(error) => {
+                self.areas.cancel(place);
+                return Err(error.into());
+            }
+        };
+        let (table, mut tables) = kernel.table_and_tables();
+        let mapped = match table.make_tables(start, pages, &mut tables) {
+            Ok(()) => {
+                let runs = kernel
+                    .frames
+                    .blocks(&frames)
+                    .map(|(frame, order)| (frame, order.frames()));
+                kernel
+                    .table
+                    .map_owned(start, pages, frames, runs, Protection::READ_WRITE)
+            }
+            Err(error) => Err((error, frames)),
+        };
+        match mapped {
+            Ok(mapping) => {
+                self.areas.commit(place, mapping);
+                Ok(Area {
+                    start,
+                    bytes: pages * PAGE_SIZE,
+                })
+            }
+            Err((error, frames)) => {
+                self.areas.cancel(place);
+                // The list came from this allocator a moment ago, so nothing in it can be refused.
+                let _ = kernel.frames.free_list(frames);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Frees an area.
+    ///
+    /// # Errors
+    ///
+    /// Only if the area was freed by its address before, or its pages were unmapped behind vmalloc's back.
+    pub fn vfree<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        area: Area,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<(), VfreeError> {
+        self.vfree_at(area.start, kernel)
+    }
+
+    /// Frees the area that starts at `address`.
+    ///
+    /// # Errors
+    ///
+    /// No area starts there, or its pages were unmapped behind vmalloc's back. Nothing has changed.
+    pub fn vfree_at<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        address: VirtAddr,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<(), VfreeError> {
+        if !address.is_aligned(PAGE_SIZE) {
+            return Err(VfreeError::Misaligned { address });
+        }
+        let (place, mapping) = self
+            .areas
+            .take(address)
+            .ok_or(VfreeError::NoArea { address })?;
+        match kernel.table.unmap_owned(mapping) {
+            Ok(pending) => {
+                let frames = pending.flush(&kernel.tlb);
+                self.areas.cancel(place);
+                kernel.frames.free_list(frames).map_err(VfreeError::Frames)
+            }
+            Err((error, mapping)) => {
+                self.areas.commit(place, mapping);
+                Err(VfreeError::Pages(error))
+            }
+        }
+    }
+}
