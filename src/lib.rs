@@ -13,4 +13,8 @@ pub mod console;
 pub mod cpu;
 #[cfg(target_os = "none")]
 pub mod firmware;
+#[cfg(target_os = "none")]
+pub mod machine;
 pub mod mm;
+#[cfg(target_os = "none")]
+mod panic;

@@ -22,6 +22,18 @@ pub enum Suite {
     Probe,
 }
 
+impl Suite {
+    /// The name that the command line and the log give it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Suite::Quick => "quick",
+            Suite::Full => "full",
+            Suite::Probe => "probe",
+        }
+    }
+}
+
 /// A failure on purpose, for tests of how failures are told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Provoke {

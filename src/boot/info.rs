@@ -7,12 +7,12 @@ use arrayvec::{ArrayString, ArrayVec};
 
 use super::{multiboot2, pvh};
 use crate::mm::address::PhysAddr;
-use crate::mm::memory_map::{Line, LineKind};
+use crate::mm::memory_map::{LINES, Line, LineKind};
 
 /// Bytes of command line that are kept; a longer one is an error, as half an option would be a wrong one.
 pub const COMMAND_LINE_BYTES: usize = 512;
 /// Lines of the loader's memory map that are kept. Firmware gives 10 to 60; more is an error.
-pub const MAP_LINES: usize = 256;
+pub const MAP_LINES: usize = LINES;
 /// Structures of the loader's that have to be kept out of free memory: boot information, command line, modules.
 pub const LOADER_RANGES: usize = 24;
 

@@ -1,2 +1,4 @@
-//! The console.
+//! The console: the serial port, and the log that goes out on it.
+
+pub mod log;
 pub mod serial;

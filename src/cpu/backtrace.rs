@@ -6,14 +6,15 @@
 
 use arrayvec::ArrayVec;
 
+use super::stacks;
+use crate::mm::address::VirtAddr;
+
 /// Most return addresses that are kept.
 pub const DEPTH: usize = 24;
 
 unsafe extern "C" {
     static text_start: u8;
     static text_end: u8;
-    static stacks_start: u8;
-    static stacks_end: u8;
 }
 
 /// Whether `address` lies behind a call in the text: E8 rel32, or FF /2 in its forms of 2, 3, 6 and 7 bytes.
@@ -33,21 +34,21 @@ fn follows_call(address: u64) -> bool {
 #[must_use]
 pub fn return_addresses() -> ArrayVec<u64, DEPTH> {
     let here = 0u64;
-    let mut word = &raw const here as u64 & !7;
-    let end = &raw const stacks_end as u64;
+    let mut word = VirtAddr(&raw const here as u64 & !7);
     let mut addresses = ArrayVec::new();
-    if word < &raw const stacks_start as u64 {
+    let Some(stack) = stacks::all()
+        .into_iter()
+        .find(|stack| stack.range.contains(&word))
+    else {
         return addresses;
-    }
-    // A guard page ends the stack at the top too, except for the last one, where the region ends.
-    while word < end && !addresses.is_full() {
-        let Ok(value) = super::probe::read(crate::mm::address::VirtAddr(word)) else {
-            break;
-        };
+    };
+    while word < stack.range.end && !addresses.is_full() {
+        // SAFETY: the word lies on a stack, above the running function's frame.
+        let value = unsafe { (word.0 as *const u64).read_volatile() };
         if follows_call(value) {
             addresses.push(value);
         }
-        word += 8;
+        word.0 += 8;
     }
     addresses
 }

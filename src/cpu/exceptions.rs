@@ -15,6 +15,8 @@ use x86::segmentation::{BuildDescriptor, DescriptorBuilder, GateDescriptorBuilde
 
 use super::probe;
 use super::segments::{CODE, InterruptStack};
+use super::stacks;
+use crate::mm::address::VirtAddr;
 
 /// Exceptions that the architecture defines.
 const EXCEPTIONS: usize = 32;
@@ -140,6 +142,14 @@ extern "C" fn handle(frame: &mut ExceptionFrame) {
             probe::PageFaultError::from_bits_retain(frame.error_code),
             frame.rip,
             frame.rsp
+        );
+    }
+    if vector == DOUBLE_FAULT_VECTOR
+        && let Some(stack) = stacks::guarded_by(VirtAddr(cr2))
+    {
+        panic!(
+            "stack overflow: the {} stack ran into its guard page at {cr2:#x}, instruction {:#x}",
+            stack.name, frame.rip
         );
     }
     panic!(

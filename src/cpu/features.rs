@@ -94,6 +94,16 @@ impl Features {
         }
     }
 
+    /// The brand string, or the vendor where the CPU has none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        if self.brand.is_empty() {
+            &self.vendor
+        } else {
+            &self.brand
+        }
+    }
+
     /// The names of the optional features that are there, separated by spaces, for the log.
     #[must_use]
     pub fn names(&self) -> ArrayString<96> {

@@ -2,12 +2,15 @@
 //!
 //! Everything here exists on the bare machine only; the rules come from the Intel SDM, volume 3, and the AMD APM, volume 2.
 
+pub mod backtrace;
+pub mod direct_map;
 pub mod exceptions;
 pub mod features;
 pub mod invalidate;
 pub mod probe;
 pub mod registers;
 pub mod segments;
+pub mod stacks;
 pub mod tsc;
 
 /// Stops this CPU for good: interrupts off, then HLT, again after every NMI.

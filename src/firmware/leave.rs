@@ -1,40 +1,26 @@
 //! How the image leaves the machine.
 //!
-//! Under QEMU the debug-exit device at port F4H ends it with a status that tells the verdict. On real hardware nothing
-//! listens there: the machine then halts with the log complete, or is reset when the command line asks for it.
+//! Under QEMU the debug-exit device ends it with a status that tells the verdict. On real hardware nothing listens there: the
+//! machine then halts with the log complete, or is reset when the command line asks for it.
 
 use core::hint::spin_loop;
 
+use pagemark_record::ExitCode;
 use x86::io::{inb, outb, outl};
 
 use crate::boot::command_line::Exit;
 use crate::cpu::halt;
 
-/// QEMU's `isa-debug-exit`, as `pagemark run` configures it; QEMU's own exit status is then `code * 2 + 1`.
+/// QEMU's `isa-debug-exit`, where `pagemark run` puts it.
 const DEBUG_EXIT: u16 = 0xf4;
 
-/// What the exit status says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u32)]
-pub enum ExitCode {
-    /// Every check passed.
-    Pass = 0x10,
-    /// A check failed.
-    Fail = 0x11,
-    /// The image could not do what it was asked: a bad command line, too little memory.
-    Error = 0x12,
-    /// A panic.
-    Panic = 0x13,
-}
-
-/// Ends the run. `reset` is the FADT's reset register.
+/// Ends the run. `reset` is the FADT's reset register: I/O port and value.
 pub fn leave(code: ExitCode, exit: Exit, reset: Option<(u16, u8)>) -> ! {
-    if exit == Exit::Auto {
-        // SAFETY: the debug-exit device ends the virtual machine; on real hardware no device decodes the port.
-        unsafe { outl(DEBUG_EXIT, code as u32) };
-    }
-    if exit == Exit::Reset {
-        reset_machine(reset);
+    match exit {
+        // SAFETY: the device ends the virtual machine; on real hardware nothing decodes the port.
+        Exit::Auto => unsafe { outl(DEBUG_EXIT, code as u32) },
+        Exit::Halt => {}
+        Exit::Reset => reset_machine(reset),
     }
     halt()
 }

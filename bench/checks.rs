@@ -1,0 +1,70 @@
+//! What must hold of the machine's mappings before anything is measured on them.
+
+use pagemark::cpu::probe::PageFaultError;
+use pagemark::cpu::stacks;
+use pagemark::machine::{Machine, image};
+use pagemark::mm::address::VirtAddr;
+use pagemark::mm::kernel_map::Audit;
+
+use crate::cases::proof;
+use crate::harness::case::{Failure, expect_eq};
+use crate::harness::run::Run;
+
+/// A function that does nothing, as data: RET.
+static RET: [u8; 8] = [0xc3; 8];
+
+/// Writes down every check.
+pub fn run(machine: &Machine, run: &mut Run) {
+    let absent = PageFaultError::empty();
+    run.check("map/null_faults", proof::expect_fault(VirtAddr(0), absent));
+    run.check(
+        "map/identity_is_gone",
+        proof::expect_fault(VirtAddr(0x10_0000), absent),
+    );
+    run.check(
+        "map/hole_behind_the_direct_map",
+        proof::expect_fault(machine.layout.high_memory(), absent),
+    );
+    for stack in stacks::all() {
+        let guard = VirtAddr(stack.range.start.0 - 8);
+        run.check(
+            "map/guard_page_below_stack",
+            proof::expect_fault(guard, absent),
+        );
+    }
+    // SAFETY: if the text can be written to after all, the image is lost, and the check says so no more; the bytes written
+    // are those of the entry code, which does not run again.
+    run.check("map/text_is_read_only", unsafe {
+        proof::expect_write_fault(image::text())
+    });
+    let ret = VirtAddr(&raw const RET as u64);
+    // SAFETY: a RET lies there.
+    run.check("map/constants_are_not_executable", unsafe {
+        proof::expect_fetch_fault(ret)
+    });
+    // SAFETY: nothing ever reads the array as bytes.
+    run.check("map/constants_are_read_only", unsafe {
+        proof::expect_write_fault(ret)
+    });
+    run.check("map/audit", audit(machine));
+}
+
+/// Every leaf of the live table: nothing writable and executable, nothing in the lower half, and text that maps to itself in
+/// the direct map.
+fn audit(machine: &Machine) -> Result<(), Failure> {
+    let audit = Audit::of(&machine.kernel.table);
+    expect_eq!(
+        "a writable and executable page",
+        audit.writable_executable,
+        None
+    );
+    expect_eq!("a page in the lower half", audit.lower_half, None);
+    let text = machine.kernel.table.translate(image::text());
+    let frame = text
+        .ok_or(Failure::new(format_args!("the text is not mapped")))?
+        .address
+        .frame();
+    let [here, there] = [image::text(), machine.frame_address(frame)].map(proof::read);
+    expect_eq!("the text through the direct map", there?, here?);
+    Ok(())
+}

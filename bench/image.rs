@@ -1,0 +1,112 @@
+//! The run as the image makes it, from the entry code to the verdict.
+
+use pagemark::boot::command_line::Provoke;
+use pagemark::console::log;
+use pagemark::machine::{self, Machine};
+use pagemark_record::{Boot, Clock, Frames, Record, Verdict};
+
+use crate::harness::case::{Failure, expect_eq};
+use crate::harness::run::{Run, unit};
+use crate::{cases, checks};
+
+/// The entry code's call into Rust.
+///
+/// # Safety
+///
+/// Called by the entry code, once, with what the loader handed over.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn image_entry(magic: u32, info: u32) -> ! {
+    // SAFETY: the caller's promise.
+    unsafe { machine::start(magic, info, application) }
+}
+
+fn application(machine: &mut Machine) -> Verdict {
+    tell_machine(machine);
+    if let Some(provoke) = machine.options.provoke {
+        fail_on_purpose(provoke);
+    }
+    // SAFETY: the application runs once.
+    let mut run = unsafe { Run::new(&machine.options, machine.clock) };
+    checks::run(machine, &mut run);
+    let ticks = machine.ticks_since_entry();
+    log::record(&Record::Boot(Boot {
+        ticks,
+        unit: unit(machine.clock),
+    }));
+
+    let at_start = frames(machine);
+    cases::run(machine, &mut run);
+    let at_end = frames(machine);
+    log::record(&Record::Frames(Frames { at_start, at_end }));
+    run.check(
+        "frames/all_returned",
+        all_returned(machine, at_start, at_end),
+    );
+    run.verdict()
+}
+
+/// Free frames, and those that became page tables, which stay.
+fn frames(machine: &Machine) -> u64 {
+    machine.kernel.frames.free_frames() + machine.kernel.table_frames()
+}
+
+fn all_returned(machine: &Machine, at_start: u64, at_end: u64) -> Result<(), Failure> {
+    expect_eq!("frames after the last case", at_end, at_start);
+    expect_eq!("live areas", machine.vmalloc.live(), 0);
+    machine.kernel.frames.validate()?;
+    Ok(())
+}
+
+fn tell_machine(machine: &Machine) {
+    let features = &machine.features;
+    let (hertz, source) = machine.frequency;
+    log::record(&Record::Machine(pagemark_record::Machine {
+        cpu: features.name().into(),
+        family: u32::from(features.family),
+        model: u32::from(features.model),
+        stepping: u32::from(features.stepping),
+        hypervisor: features
+            .hypervisor
+            .as_ref()
+            .map(|name| name.as_str().into()),
+        clock: match machine.clock {
+            pagemark::cpu::tsc::Clock::Instructions => Clock::Icount,
+            pagemark::cpu::tsc::Clock::Ticks => Clock::Tsc,
+            pagemark::cpu::tsc::Clock::Emulated => Clock::Emulated,
+        },
+        tsc_hz: (hertz != 0).then_some(hertz),
+        tsc_source: source.name().into(),
+        invariant_tsc: features.invariant_tsc,
+        ticks_per_1000_nops: machine.ticks_per_1000_nops,
+        ram_bytes: machine.ram_bytes,
+        cpus: machine.firmware.cpus.max(1),
+        layout: machine.layout.name.into(),
+        loader: format_args!("{}", machine.loader).into(),
+        features: features.names().as_str().into(),
+    }));
+}
+
+/// Fails as the command line asks. Comes back only if the failure does not come about.
+fn fail_on_purpose(provoke: Provoke) {
+    match provoke {
+        Provoke::Panic => panic!("provoked by the command line"),
+        Provoke::GuardPage => {
+            overflow(0);
+        }
+        // SAFETY: address 0 is not mapped; the page fault ends the run.
+        Provoke::Null => unsafe {
+            core::arch::asm!("mov {0}, [{0}]", inout(reg) 0u64 => _, options(nostack, readonly));
+        },
+        Provoke::Hang => loop {
+            core::hint::spin_loop();
+        },
+    }
+}
+
+/// Fills the stack, frame by frame.
+#[inline(never)]
+#[expect(unconditional_recursion, reason = "that is what it is for")]
+fn overflow(depth: u64) -> u64 {
+    let frame = core::hint::black_box([depth; 64]);
+    overflow(depth + 1) + frame[0]
+}

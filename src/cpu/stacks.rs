@@ -1,0 +1,65 @@
+//! The stacks of the boot CPU, by the symbols of `linker.ld`. Below each lies a guard page that is never mapped: a stack that
+//! grows too far faults instead of writing over what lies there.
+
+use core::ops::Range;
+
+use crate::mm::address::{PAGE_SIZE, VirtAddr};
+
+unsafe extern "C" {
+    static main_stack: u8;
+    static main_stack_top: u8;
+    static nmi_stack: u8;
+    static nmi_stack_top: u8;
+    static double_fault_stack: u8;
+    static double_fault_stack_top: u8;
+    static machine_check_stack: u8;
+    static machine_check_stack_top: u8;
+}
+
+/// One stack.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    /// What runs on it.
+    pub name: &'static str,
+    /// Its addresses, the guard page left out.
+    pub range: Range<VirtAddr>,
+}
+
+impl Stack {
+    /// The addresses of its guard page.
+    #[must_use]
+    pub const fn guard_page(&self) -> Range<VirtAddr> {
+        VirtAddr(self.range.start.0 - PAGE_SIZE)..self.range.start
+    }
+}
+
+/// Every stack.
+#[must_use]
+pub fn all() -> [Stack; 4] {
+    let stack = |name, bottom: *const u8, top: *const u8| Stack {
+        name,
+        range: VirtAddr(bottom as u64)..VirtAddr(top as u64),
+    };
+    [
+        stack("main", &raw const main_stack, &raw const main_stack_top),
+        stack("nmi", &raw const nmi_stack, &raw const nmi_stack_top),
+        stack(
+            "double fault",
+            &raw const double_fault_stack,
+            &raw const double_fault_stack_top,
+        ),
+        stack(
+            "machine check",
+            &raw const machine_check_stack,
+            &raw const machine_check_stack_top,
+        ),
+    ]
+}
+
+/// The stack whose guard page holds `address`.
+#[must_use]
+pub fn guarded_by(address: VirtAddr) -> Option<Stack> {
+    all()
+        .into_iter()
+        .find(|stack| stack.guard_page().contains(&address))
+}

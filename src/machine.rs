@@ -1,0 +1,228 @@
+//! Brings the machine up, in order, and hands the application one [`Machine`].
+//!
+//! ```text
+//! boot stretch (tables of boot/entry.s, identity mapping of 4 GiB)
+//!   segments, exceptions          every fault is told from here on
+//!   boot information, command line
+//!   ACPI tables, console
+//!   memory map -> layout -> boot-time allocator -> kernel map
+//! CR3                             the identity mapping is gone
+//!   frame allocator, vmalloc
+//! ```
+//!
+//! What goes wrong on the way is one [`BringUpError`], told as an `error` record.
+
+pub mod image;
+mod memory;
+
+use core::fmt;
+
+use arrayvec::ArrayString;
+use pagemark_record::{Error, ExitCode, Probe, Record, Start, Verdict};
+
+use crate::boot::command_line::{Exit, Options, Suite};
+use crate::boot::{BootError, BootInfo, Loader, entry};
+use crate::console::log;
+use crate::console::serial::{COM1, SerialPort};
+use crate::cpu::features::Features;
+use crate::cpu::tsc::{self, Clock, FrequencySource};
+use crate::cpu::{exceptions, segments};
+use crate::firmware::acpi::Firmware;
+use crate::firmware::leave::leave;
+use crate::mm::address::{Pfn, VirtAddr};
+use crate::mm::layout::{Layout, LayoutError};
+use crate::mm::memory_map::MapError;
+
+pub use memory::{Kernel, SetUpError, VmallocRegion};
+
+/// Everything the application works with.
+pub struct Machine {
+    /// What the CPU can do.
+    pub features: Features,
+    /// What a tick is.
+    pub clock: Clock,
+    /// Ticks of 1,000 NOPs.
+    pub ticks_per_1000_nops: u64,
+    /// Ticks per second, 0 if unknown, and where that is known from.
+    pub frequency: (u64, FrequencySource),
+    /// Who loaded the image.
+    pub loader: Loader,
+    /// What the firmware's tables say.
+    pub firmware: Firmware,
+    /// What the command line asks for.
+    pub options: Options,
+    /// Where the virtual regions lie.
+    pub layout: Layout,
+    /// Bytes of RAM.
+    pub ram_bytes: u64,
+    /// Frames, page table and TLB.
+    pub kernel: Kernel,
+    /// The vmalloc region.
+    pub vmalloc: VmallocRegion,
+}
+
+impl Machine {
+    /// Where the frame's first byte lies in the direct map.
+    #[must_use]
+    pub const fn frame_address(&self, frame: Pfn) -> VirtAddr {
+        VirtAddr(self.layout.direct_map.start.0 + frame.address().0)
+    }
+
+    /// Ticks since the image's entry.
+    #[must_use]
+    pub fn ticks_since_entry(&self) -> u64 {
+        tsc::read() - entry::ticks_at_entry()
+    }
+}
+
+/// Why the machine could not be brought up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BringUpError {
+    /// The loader's information cannot be used.
+    Boot(BootError),
+    /// The memory map cannot be used.
+    Map(MapError),
+    /// The regions do not fit.
+    Layout(LayoutError),
+    /// The CPU lacks what the image cannot do without.
+    NoFeature(&'static str),
+    /// Too little RAM to run.
+    TooLittleMemory {
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that have to be.
+        needed: u64,
+    },
+    /// The memory system could not be set up.
+    Memory(SetUpError),
+}
+
+impl fmt::Display for BringUpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BringUpError::Boot(error) => error.fmt(f),
+            BringUpError::Map(error) => error.fmt(f),
+            BringUpError::Layout(error) => error.fmt(f),
+            BringUpError::NoFeature(name) => write!(f, "this CPU has no {name}"),
+            BringUpError::TooLittleMemory { free, needed } => {
+                write!(
+                    f,
+                    "too little memory: {} KiB are free, {} KiB are needed",
+                    free >> 10,
+                    needed >> 10
+                )
+            }
+            BringUpError::Memory(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for BringUpError {}
+
+/// Brings the machine up, runs `application` on it, and leaves with its verdict.
+///
+/// # Safety
+///
+/// Called once, by the entry code, with what the loader handed over.
+pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verdict) -> ! {
+    // SAFETY: this is the boot CPU, at the link address, with interrupts off, for the first time.
+    unsafe {
+        segments::load();
+        exceptions::load();
+    }
+    // SAFETY: the boot stretch has not ended, and the loader's structures are untouched.
+    let boot = unsafe { BootInfo::read(magic, info) };
+    let rsdp = boot.as_ref().ok().and_then(|boot| boot.rsdp);
+    // SAFETY: the same.
+    let firmware = rsdp.map(|rsdp| unsafe { Firmware::read(rsdp) });
+    let serial = firmware
+        .as_ref()
+        .and_then(|firmware| firmware.as_ref().ok()?.serial);
+    // SAFETY: the console is the only user of the port.
+    log::start(unsafe { SerialPort::new(serial.unwrap_or(COM1)) });
+
+    let command_line = boot
+        .as_ref()
+        .map_or(ArrayString::new(), |boot| boot.command_line);
+    let options = Options::parse(&command_line);
+    log::record(&Record::Start(Start {
+        schema: pagemark_record::SCHEMA,
+        revision: env!("PAGEMARK_REVISION").into(),
+        suite: options
+            .as_ref()
+            .map_or("none", |options| options.suite.name())
+            .into(),
+        command_line: command_line.as_str().into(),
+    }));
+    let boot = boot.unwrap_or_else(|error| refuse(&BringUpError::Boot(error), Exit::Auto));
+    let options = options.unwrap_or_else(|error| refuse(&error, Exit::Auto));
+    let firmware = match firmware {
+        Some(Ok(firmware)) => firmware,
+        Some(Err(error)) => {
+            ::log::warn!("ACPI tables cannot be used: {error:?}");
+            Firmware::default()
+        }
+        None => {
+            ::log::warn!("the loader gave no ACPI root pointer");
+            Firmware::default()
+        }
+    };
+    let exit = options.exit;
+    let reset = firmware.reset;
+    let ticks_per_1000_nops = tsc::ticks_per_1000_nops();
+    if options.suite == Suite::Probe {
+        log::record(&Record::Probe(Probe {
+            ticks_per_1000_nops,
+        }));
+        finish(Verdict::Pass, exit, reset);
+    }
+    // SAFETY: the boot stretch has not ended.
+    let machine = unsafe { bring_up(&boot, firmware, options, ticks_per_1000_nops) };
+    let mut machine = machine.unwrap_or_else(|error| refuse(&error, exit));
+    finish(application(&mut machine), exit, reset)
+}
+
+/// Tells why there is no run, and leaves.
+fn refuse(error: &dyn core::error::Error, exit: Exit) -> ! {
+    log::record(&Record::Error(Error {
+        message: format_args!("{error}").into(),
+    }));
+    finish(Verdict::Error, exit, None)
+}
+
+fn finish(verdict: Verdict, exit: Exit, reset: Option<(u16, u8)>) -> ! {
+    log::end(verdict);
+    leave(ExitCode::from(verdict), exit, reset)
+}
+
+/// # Safety
+///
+/// Called once, in the boot stretch.
+unsafe fn bring_up(
+    boot: &BootInfo,
+    firmware: Firmware,
+    options: Options,
+    ticks_per_1000_nops: u64,
+) -> Result<Machine, BringUpError> {
+    let features = Features::read();
+    if !features.no_execute {
+        return Err(BringUpError::NoFeature("NX (execute-disable)"));
+    }
+    let clock = Clock::detect(&features, ticks_per_1000_nops);
+    let frequency = tsc::frequency(clock, firmware.pm_timer);
+    // SAFETY: the caller's promise.
+    let memory = unsafe { memory::set_up(boot, &features, &options)? };
+    Ok(Machine {
+        features,
+        clock,
+        ticks_per_1000_nops,
+        frequency,
+        loader: boot.loader.clone(),
+        firmware,
+        options,
+        layout: memory.layout,
+        ram_bytes: memory.ram_bytes,
+        kernel: memory.kernel,
+        vmalloc: memory.vmalloc,
+    })
+}

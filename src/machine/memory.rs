@@ -1,0 +1,253 @@
+//! Sets the memory system up, floor by floor, and crosses from the boot tables to the kernel's own.
+
+use core::mem::MaybeUninit;
+use core::{fmt, slice};
+
+use arrayvec::ArrayVec;
+use pagemark_record::{Hex, Notice, Record, Region, Zone};
+use spin::Once;
+
+use super::{BringUpError, image};
+use crate::boot::BootInfo;
+use crate::boot::command_line::Options;
+use crate::console::log;
+use crate::cpu::direct_map::DirectMap;
+use crate::cpu::features::Features;
+use crate::cpu::invalidate::LocalTlb;
+use crate::cpu::registers::{CR4_PGE, cr4, write_cr3, write_cr4};
+use crate::mm::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr};
+use crate::mm::frame::{self, BlockList, BootAllocator, FrameAllocator, InDescriptor, Metadata};
+use crate::mm::kernel_map::{self, BootTables, KernelMapError, KernelMemory};
+use crate::mm::layout::{Constants, Layout};
+use crate::mm::memory_map::{MemoryMap, Ranges};
+use crate::mm::page_table::{Mapping, PageTable, TableFrames};
+use crate::mm::tlb::Tlb;
+use crate::mm::vmalloc::{FirstFit, Slot, Vmalloc};
+
+/// The kernel's memory on this machine.
+pub type Kernel = KernelMemory<'static, DirectMap, LocalTlb>;
+/// The vmalloc region of this machine.
+pub type VmallocRegion = Vmalloc<FirstFit<'static, Mapping<BlockList>>>;
+
+/// Free memory below which the image does not start: the largest case takes 16 MiB, and the allocator's watermarks and the
+/// page tables have to fit beside it.
+const NEEDED_BYTES: u64 = 24 << 20;
+/// End of the boot stretch's identity mapping.
+const IDENTITY_END: Pfn = Pfn(1 << 20);
+/// Most vmalloc areas at a time.
+const AREAS: usize = 1024;
+
+/// Why the memory system could not be set up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SetUpError {
+    /// No frames for what must be there before the allocator.
+    Boot(frame::BootError),
+    /// No frame for the root table.
+    NoRootTable,
+    /// The kernel's map could not be built.
+    Map(KernelMapError),
+    /// The frame allocator refused the ranges.
+    Frames(frame::NewError),
+}
+
+impl fmt::Display for SetUpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SetUpError::Boot(error) => error.fmt(f),
+            SetUpError::NoRootTable => write!(f, "no frame below 4 GiB for the root table"),
+            SetUpError::Map(error) => error.fmt(f),
+            SetUpError::Frames(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<SetUpError> for BringUpError {
+    fn from(error: SetUpError) -> Self {
+        BringUpError::Memory(error)
+    }
+}
+
+/// What stands when all is set up.
+pub struct Memory {
+    pub layout: Layout,
+    pub ram_bytes: u64,
+    pub kernel: Kernel,
+    pub vmalloc: VmallocRegion,
+}
+
+/// The free ranges; the boot-time allocator shortens them, and the frame allocator refers to them ever after.
+static FREE_RANGES: Once<Ranges> = Once::new();
+
+/// # Safety
+///
+/// Called once, in the boot stretch: CR3 holds the boot tables.
+pub unsafe fn set_up(
+    boot: &BootInfo,
+    features: &Features,
+    options: &Options,
+) -> Result<Memory, BringUpError> {
+    let map = memory_map(boot, features)?;
+    let layout = Layout::new(&Constants::WIDE, map.top_of_ram()).map_err(BringUpError::Layout)?;
+    for region in layout.regions() {
+        log::record(&Record::Region(Region {
+            name: region.name.into(),
+            start: Hex(region.start.0),
+            end: Hex(region.end.0),
+        }));
+    }
+
+    let mut free: Ranges = map.free().iter().cloned().collect();
+    let size = FrameAllocator::<InDescriptor>::metadata_size(&free, &frame::WIDE)
+        .map_err(SetUpError::Frames)?;
+    let mut early = BootAllocator::new(&mut free);
+    let descriptor_bytes = (size.descriptors * size_of::<frame::Descriptor>()) as u64;
+    let descriptors = frames_for(&mut early, descriptor_bytes)?;
+    let slot_bytes = (AREAS * size_of::<Slot<Mapping<BlockList>>>()) as u64;
+    let slots = frames_for(&mut early, slot_bytes)?;
+    let largest = if features.gib_pages {
+        PageSize::Size1G
+    } else {
+        PageSize::Size2M
+    };
+    // SAFETY: the identity mapping covers the first 4 GiB, and frames of the boot-time allocator are nobody else's.
+    let root = unsafe { build_tables(&mut early, &layout, map.ram(), largest)? };
+
+    // SAFETY: the new tables map this code, the stack and all data at the same addresses as the boot tables do; what the loader
+    // left has been copied. CR4.PGE is set after, so that no global translation of the boot tables can stay.
+    unsafe {
+        write_cr3(root.address().0);
+        if features.global_pages {
+            write_cr4(cr4() | CR4_PGE);
+        }
+    }
+    // SAFETY: from here on all RAM is mapped there.
+    let direct_map = unsafe { DirectMap::new(layout.direct_map.start) };
+    let free = FREE_RANGES.call_once(|| free);
+    // SAFETY: the frames were set aside for just this, any bits are valid descriptors, and the direct map stays.
+    let descriptors = unsafe {
+        let first = direct_map.address(descriptors.start).0 as *mut frame::Descriptor;
+        slice::from_raw_parts_mut(first, size.descriptors)
+    };
+    let metadata = Metadata {
+        descriptors,
+        words: &mut [],
+    };
+    let frames = FrameAllocator::new(free, &frame::WIDE, metadata).map_err(SetUpError::Frames)?;
+    tell_zones(&frames);
+    // SAFETY: the frames were set aside for just this; every slot is written before it is read.
+    let slots = unsafe {
+        let first = direct_map.address(slots.start).0 as *mut MaybeUninit<Slot<Mapping<BlockList>>>;
+        let slots = slice::from_raw_parts_mut(first, AREAS);
+        for slot in &mut *slots {
+            slot.write(Slot::UNUSED);
+        }
+        slots.assume_init_mut()
+    };
+    let ceiling = options
+        .ceiling
+        .map_or(Tlb::<LocalTlb>::DEFAULT_CEILING, |ceiling| ceiling.0);
+    // SAFETY: the tree was built above and is this value's alone; the direct map covers all RAM, and the frame allocator has
+    // only frames that nobody uses.
+    let kernel = unsafe {
+        let table = PageTable::new(direct_map, root);
+        KernelMemory::new(
+            direct_map,
+            frames,
+            table,
+            Tlb::new(LocalTlb::new(features), ceiling),
+        )
+    };
+    Ok(Memory {
+        layout,
+        ram_bytes: map.ram_frames() * PAGE_SIZE,
+        kernel,
+        vmalloc: Vmalloc::new(FirstFit::new(layout.vmalloc.range(), slots)),
+    })
+}
+
+/// The sane map; tells what had to be repaired.
+fn memory_map(boot: &BootInfo, features: &Features) -> Result<MemoryMap, BringUpError> {
+    let mut reserved: ArrayVec<_, { crate::boot::info::LOADER_RANGES + 1 }> = ArrayVec::new();
+    reserved.push(image::loaded());
+    reserved.extend(boot.loader_ranges.iter().cloned());
+    let map =
+        MemoryMap::new(&boot.map, features.physical_bits, &reserved).map_err(BringUpError::Map)?;
+    let (notices, left_out) = map.notices();
+    for notice in notices {
+        log::record(&Record::Notice(Notice {
+            text: format_args!("{notice}").into(),
+        }));
+    }
+    if left_out > 0 {
+        log::record(&Record::Notice(Notice {
+            text: format_args!("memory map: {left_out} more repairs").into(),
+        }));
+    }
+    let free = map.free_frames() * PAGE_SIZE;
+    if free < NEEDED_BYTES {
+        return Err(BringUpError::TooLittleMemory {
+            free,
+            needed: NEEDED_BYTES,
+        });
+    }
+    Ok(map)
+}
+
+/// Frames for so many bytes, wherever the direct map will reach.
+fn frames_for(early: &mut BootAllocator<'_>, bytes: u64) -> Result<FrameRange, SetUpError> {
+    early
+        .alloc(bytes.div_ceil(PAGE_SIZE), Pfn(u64::MAX))
+        .map_err(SetUpError::Boot)
+}
+
+/// # Safety
+///
+/// As for [`set_up`]; the frames of `early` are nobody else's.
+unsafe fn build_tables(
+    early: &mut BootAllocator<'_>,
+    layout: &Layout,
+    ram: &[FrameRange],
+    largest: PageSize,
+) -> Result<Pfn, SetUpError> {
+    // SAFETY: the caller's promise.
+    let mut tables = unsafe { BootTables::new(DirectMap::IDENTITY, early, IDENTITY_END) };
+    let root = tables.allocate_table().ok_or(SetUpError::NoRootTable)?;
+    // SAFETY: the root is all zeros and ours, and every table comes from `tables`.
+    let mut table = unsafe { PageTable::new(DirectMap::IDENTITY, root) };
+    kernel_map::build(
+        &mut table,
+        layout,
+        ram,
+        &image::sections(),
+        largest,
+        &mut tables,
+    )
+    .map_err(SetUpError::Map)?;
+    Ok(root)
+}
+
+fn tell_zones(frames: &FrameAllocator<'_>) {
+    let mut start = PhysAddr(0);
+    for (kind, end) in frame::WIDE {
+        let zone = frames.buddy_info().find(|info| info.kind == kind);
+        let end_address = PhysAddr(end.0.saturating_mul(PAGE_SIZE));
+        if let Some(zone) = zone {
+            log::record(&Record::Zone(Zone {
+                name: format_args!("{kind}").into(),
+                start: Hex(start.0),
+                end: Hex(end_address.0),
+                free_frames: zone.free,
+            }));
+        }
+        start = end_address;
+    }
+    if frames.clipped() > 0 {
+        log::record(&Record::Notice(Notice {
+            text: format_args!(
+                "frame allocator: {} frames are beyond its capacity",
+                frames.clipped()
+            )
+            .into(),
+        }));
+    }
+}
