@@ -1,0 +1,358 @@
+//! The records, one type each. `T` is the type of their texts: [`crate::Text`] where they are written, `String` where they
+//! are read.
+
+use core::fmt;
+
+use arrayvec::ArrayVec;
+use serde::Serialize;
+#[cfg(feature = "read")]
+use serde::{Deserialize, Deserializer};
+
+/// The most return addresses that a [`Panic`] carries; the outermost ones are left out.
+pub const MAX_ADDRESSES: usize = 32;
+
+/// One line of the log that a program reads. In JSON its key `record` says which one it is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+#[serde(tag = "record", rename_all = "lowercase")]
+#[allow(missing_docs, reason = "each type says what it is")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the addresses of a panic cannot be boxed in the image"
+)]
+pub enum Record<T> {
+    Start(Start<T>),
+    Machine(Machine<T>),
+    Region(Region<T>),
+    Zone(Zone<T>),
+    Notice(Notice<T>),
+    Boot(Boot),
+    Check(Check<T>),
+    Result(CaseResult<T>),
+    Skip(Skip<T>),
+    Frames(Frames),
+    Probe(Probe),
+    Error(Error<T>),
+    Panic(Panic<T>),
+    End(End),
+}
+
+/// The first record of a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Start<T> {
+    /// [`crate::SCHEMA`] of the image.
+    pub schema: u32,
+    /// The source that the image was built from, as `git describe` names it.
+    pub revision: T,
+    /// The suite that runs: `quick`, `full`, `probe`.
+    pub suite: T,
+    /// The command line, as the loader gave it.
+    pub command_line: T,
+}
+
+/// The machine, and what its clock means.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Machine<T> {
+    /// The CPU's brand string.
+    pub cpu: T,
+    /// Its family, with the extended family added (CPUID 1).
+    pub family: u32,
+    /// Its model, with the extended model added.
+    pub model: u32,
+    /// Its stepping.
+    pub stepping: u32,
+    /// The hypervisor's signature (CPUID 4000_0000H); none on bare metal.
+    pub hypervisor: Option<T>,
+    /// What a tick is.
+    pub clock: Clock,
+    /// Ticks a second, where a source gave them.
+    pub tsc_hz: Option<u64>,
+    /// The source that served, or why there is none.
+    pub tsc_source: T,
+    /// The TSC ticks at one rate in every power state (CPUID 8000_0007H, EDX bit 8).
+    pub invariant_tsc: bool,
+    /// Ticks that a block of 1,000 NOPs took.
+    pub ticks_per_1000_nops: u64,
+    /// Usable RAM in bytes.
+    pub ram_bytes: u64,
+    /// CPUs found.
+    pub cpus: u32,
+    /// The layout of the address space: `wide`, `classic`.
+    pub layout: T,
+    /// How the image was loaded: `multiboot2`, `pvh`.
+    pub loader: T,
+    /// The CPU features that cases depend on, where present, separated by spaces.
+    pub features: T,
+}
+
+/// What a tick of the time-stamp counter is on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+#[serde(rename_all = "lowercase")]
+pub enum Clock {
+    /// One executed instruction: an emulator's virtual time that advances with the instructions.
+    Icount,
+    /// A tick of the hardware's counter.
+    Tsc,
+    /// A tick of the host's time while an emulator works: it says nothing about any CPU.
+    Emulated,
+}
+
+impl Clock {
+    /// The name that the log uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Icount => "icount",
+            Self::Tsc => "tsc",
+            Self::Emulated => "emulated",
+        }
+    }
+
+    /// What figures on this clock count.
+    pub const fn unit(self) -> Unit {
+        match self {
+            Self::Icount => Unit::Insns,
+            Self::Tsc | Self::Emulated => Unit::Ticks,
+        }
+    }
+}
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a figure counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// Executed instructions: equal from run to run.
+    Insns,
+    /// Ticks of the time-stamp counter.
+    Ticks,
+}
+
+impl Unit {
+    /// The name that the log uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Insns => "insns",
+            Self::Ticks => "ticks",
+        }
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A region of the virtual address space.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Region<T> {
+    /// What lies there.
+    pub name: T,
+    /// Its first address.
+    pub start: Hex,
+    /// The address behind its last.
+    pub end: Hex,
+}
+
+/// A zone of the buddy, as the boot-time allocator handed it over.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Zone<T> {
+    /// The zone's name.
+    pub name: T,
+    /// Its first physical address.
+    pub start: Hex,
+    /// The physical address behind its last.
+    pub end: Hex,
+    /// Frames in it that are free.
+    pub free_frames: u64,
+}
+
+/// Something that a person should know and that did not stop the run: a repair of the loader's memory map, for one.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Notice<T> {
+    /// The sentence.
+    pub text: T,
+}
+
+/// The way from the image's entry to the first sample.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Boot {
+    /// How long it took.
+    pub ticks: u64,
+    /// In which unit.
+    pub unit: Unit,
+}
+
+/// A proof, outside every timing window, that an operation did what it claims.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Check<T> {
+    /// What was checked; for a case's own check the case's name.
+    pub name: T,
+    /// Whether it held.
+    pub pass: bool,
+    /// What was seen; may be empty when it held.
+    pub detail: T,
+}
+
+/// What one case measured, the empty bracket's cost already subtracted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct CaseResult<T> {
+    /// The case ([`crate::is_case_name`]), unique in its log.
+    pub case: T,
+    /// What the figures count.
+    pub unit: Unit,
+    /// How many samples they sum up.
+    pub samples: u64,
+    /// The smallest.
+    pub min: u64,
+    /// The middle one.
+    pub median: u64,
+    /// The one that 99 % do not exceed.
+    pub p99: u64,
+    /// The largest.
+    pub max: u64,
+    /// The cost of the empty bracket that was subtracted from each sample.
+    pub overhead: u64,
+}
+
+/// A case that did not run here.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Skip<T> {
+    /// The case.
+    pub case: T,
+    /// Why: a feature that the CPU lacks, too little memory.
+    pub reason: T,
+}
+
+/// Whether the run gave back every frame it took.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Frames {
+    /// Free frames before the first case.
+    pub at_start: u64,
+    /// Free frames after the last.
+    pub at_end: u64,
+}
+
+/// All that the suite `probe` measures: whether the guest's instructions run on the CPU or in somebody's interpreter.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Probe {
+    /// Ticks that a block of 1,000 NOPs took, the empty bracket subtracted.
+    pub ticks_per_1000_nops: u64,
+}
+
+/// Why a run could not be made as it was asked for: a bad command line, too little RAM.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Error<T> {
+    /// The sentence; it names the offending value.
+    pub message: T,
+}
+
+/// The image's last words. No `end` follows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Panic<T> {
+    /// What went wrong.
+    pub message: T,
+    /// The source file, where known; empty where not.
+    pub file: T,
+    /// The line in it; 0 where not known.
+    pub line: u32,
+    /// Where it happened, then the return addresses outwards.
+    pub addresses: ArrayVec<Hex, MAX_ADDRESSES>,
+}
+
+/// The last record of a run that went to its end.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct End {
+    /// How it went.
+    pub verdict: Verdict,
+    /// The number of lines before this one ([`crate::LineSum`]).
+    pub lines: u64,
+    /// Their CRC-32.
+    pub crc32: Hex,
+}
+
+/// How a run went that went to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Every check held and every frame came back.
+    Pass,
+    /// A check failed.
+    Fail,
+    /// It could not be made as it was asked for; an `error` record says why.
+    Error,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Error => "error",
+        })
+    }
+}
+
+/// An address or another word that people read in hexadecimal: `"0xffff888000000000"` in JSON, whose numbers many readers
+/// hold in 53 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hex(pub u64);
+
+impl fmt::Display for Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+impl Serialize for Hex {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(feature = "read")]
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct HexVisitor;
+
+        impl serde::de::Visitor<'_> for HexVisitor {
+            type Value = Hex;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string such as \"0x1000\"")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Hex, E> {
+                text.strip_prefix("0x")
+                    .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+                    .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+                    .map(Hex)
+                    .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+            }
+        }
+
+        deserializer.deserialize_str(HexVisitor)
+    }
+}
