@@ -1,0 +1,255 @@
+//! The command line of `pagemark`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::compare::DEFAULT_THRESHOLD;
+use crate::run::{Choice, Request};
+
+/// Boots the pagemark image in QEMU and reads its logs.
+#[derive(Debug, Parser)]
+#[command(name = "pagemark", version, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the tool does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Boot the image in QEMU, show its results, keep its log
+    Run(Run),
+    /// Show a log as a table
+    Show(Show),
+    /// Compare two logs; a regression gives exit status 1
+    Compare(Compare),
+    /// Write an ISO that boots on BIOS and UEFI, in QEMU, from a USB stick, and on a real machine
+    Iso(Iso),
+}
+
+/// `pagemark run`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Exit status: 0 every check passed, 1 a check failed, 2 the run could not be made as asked, 3 the image panicked,
+4 there is no whole log or QEMU's status contradicts it, 124 the watchdog ended it, 130 interrupted.")]
+pub struct Run {
+    /// Count instructions instead of time: TCG whose clock is the number of executed instructions, equal from run to run
+    #[arg(long, conflicts_with = "accel")]
+    pub icount: bool,
+    /// What executes the guest; auto takes KVM where it is worth having, and TCG elsewhere
+    #[arg(long, value_enum, default_value_t)]
+    pub accel: Choice,
+    /// CPUs
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub smp: u32,
+    /// RAM, as QEMU writes it: 64M, 1G
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = memory)]
+    pub mem: String,
+    /// QEMU's CPU model [default: max under TCG, the host's under KVM]
+    #[arg(long, value_name = "MODEL")]
+    pub cpu: Option<String>,
+    /// Run only the cases whose names match
+    #[arg(long, value_name = "GLOB")]
+    pub only: Option<String>,
+    /// How much to measure
+    #[arg(long, value_enum, default_value_t)]
+    pub suite: Suite,
+    /// A word for the image's command line; may be given again
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub append: Vec<String>,
+    /// Boot through GRUB from an ISO, not by PVH
+    #[arg(long)]
+    pub iso: bool,
+    /// With --iso: on UEFI firmware, not BIOS
+    #[arg(long, requires = "iso")]
+    pub uefi: bool,
+    /// Stop the run after this time [default: 120, for the suite full 600]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: Option<u64>,
+    /// Where to keep the raw log [default: a new file under target/pagemark/]
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// The image [default: built from the sources]
+    #[arg(long, value_name = "ELF")]
+    pub image: Option<PathBuf>,
+    /// The emulator
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "PAGEMARK_QEMU",
+        default_value = "qemu-system-x86_64"
+    )]
+    pub qemu: PathBuf,
+}
+
+/// How much to measure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Suite {
+    /// Every case, few samples
+    #[default]
+    Quick,
+    /// Every case, many samples
+    Full,
+}
+
+/// `pagemark show`.
+#[derive(Args, Debug)]
+#[command(after_help = "Exit status: 0 the log is whole, 4 it is not.")]
+pub struct Show {
+    /// The log
+    pub log: PathBuf,
+    /// The image that wrote it, to name the functions of a panic
+    #[arg(long, value_name = "ELF")]
+    pub image: Option<PathBuf>,
+}
+
+/// `pagemark compare`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Instruction counts are exact: every rise is a regression. Ticks are not: a median has to rise by the threshold.
+
+Exit status: 0 no regression, 1 a regression, 2 the logs cannot be compared.")]
+pub struct Compare {
+    /// The log to compare with
+    pub base: PathBuf,
+    /// The log to judge
+    pub new: PathBuf,
+    /// For ticks: the rise of a median that is a regression, in per cent
+    #[arg(long, value_name = "PER CENT", default_value_t = DEFAULT_THRESHOLD, value_parser = per_cent)]
+    pub threshold: f64,
+    /// Compare runs of different machines or suites, and failed runs
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `pagemark iso`.
+#[derive(Args, Debug)]
+pub struct Iso {
+    /// Where to write it [default: target/pagemark/pagemark.iso]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// A word for the image's command line; may be given again
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub append: Vec<String>,
+    /// The image [default: built from the sources]
+    #[arg(long, value_name = "ELF")]
+    pub image: Option<PathBuf>,
+}
+
+impl Run {
+    /// The request that these options make.
+    pub fn request(self) -> Request {
+        let (suite, seconds) = match self.suite {
+            Suite::Quick => ("suite=quick", 120),
+            Suite::Full => ("suite=full", 600),
+        };
+        let only = self.only.map(|glob| format!("only={glob}"));
+        Request {
+            image: self.image,
+            qemu: self.qemu,
+            accelerator: if self.icount {
+                Choice::Icount
+            } else {
+                self.accel
+            },
+            iso: self.iso,
+            uefi: self.uefi,
+            cpus: self.smp,
+            memory: self.mem,
+            cpu_model: self.cpu,
+            command_line: [suite.to_owned()]
+                .into_iter()
+                .chain(only)
+                .chain(words(&self.append))
+                .collect(),
+            timeout: Duration::from_secs(self.timeout.unwrap_or(seconds)),
+            log: self.log,
+        }
+    }
+}
+
+/// The words in what --append was given: one each, or several that spaces separate.
+pub fn words(appended: &[String]) -> Vec<String> {
+    appended
+        .iter()
+        .flat_map(|words| words.split_whitespace())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn memory(text: &str) -> Result<String, String> {
+    let digits = text
+        .strip_suffix(['k', 'K', 'm', 'M', 'g', 'G'])
+        .unwrap_or(text);
+    match digits.parse::<u64>() {
+        Ok(1..) if digits.bytes().all(|digit| digit.is_ascii_digit()) => Ok(text.to_owned()),
+        _ => Err("not a size such as 64M or 1G".to_owned()),
+    }
+}
+
+fn per_cent(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number @ 0.0..) if f64::is_finite(number) => Ok(number),
+        _ => Err("not a share such as 5 or 2.5".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn clap_finds_no_fault() {
+        Cli::command().debug_assert();
+    }
+
+    fn run(arguments: &[&str]) -> Result<Request, clap::Error> {
+        let cli = Cli::try_parse_from(["pagemark", "run"].iter().chain(arguments))?;
+        let Command::Run(run) = cli.command else {
+            panic!("not run")
+        };
+        Ok(run.request())
+    }
+
+    #[test]
+    fn the_image_s_command_line() {
+        let line = |arguments: &[&str]| run(arguments).unwrap().command_line;
+        assert_eq!(line(&[]), ["suite=quick"]);
+        let full = line(&[
+            "--append",
+            "layout=classic",
+            "--suite",
+            "full",
+            "--only",
+            "tlb/*",
+            "--append",
+            "x=1 y=2",
+        ]);
+        assert_eq!(
+            full,
+            ["suite=full", "only=tlb/*", "layout=classic", "x=1", "y=2"]
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let refused: [&[&str]; 8] = [
+            &["--mem", "lots"],
+            &["--mem", "0"],
+            &["--mem", "+1G"],
+            &["--mem", "1G,slots=2"],
+            &["--smp", "0"],
+            &["--uefi"],
+            &["--icount", "--accel", "kvm"],
+            &["--timeout", "0"],
+        ];
+        for arguments in refused {
+            assert!(run(arguments).is_err(), "{arguments:?}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What is a regression, and what is not compared at all.
+
+use insta::assert_snapshot;
+use pagemark_record::{CaseResult, Clock, Verdict};
+
+use super::{Change, DEFAULT_THRESHOLD, compare};
+use crate::log::tests::{good, panicked, run, written};
+use crate::log::{Log, read};
+use crate::style::Look;
+
+fn log(clock: Clock) -> Log {
+    read(&good(clock)).unwrap()
+}
+
+fn with_median(clock: Clock, median: u64) -> Log {
+    let mut log = log(clock);
+    log.results = vec![CaseResult {
+        case: "tlb/invlpg".to_owned(),
+        unit: clock.unit(),
+        samples: 100,
+        min: 0,
+        median,
+        p99: u64::MAX,
+        max: u64::MAX,
+        overhead: 0,
+    }];
+    log
+}
+
+fn change(clock: Clock, base: u64, new: u64, threshold: f64) -> Change {
+    let (base, new) = (with_median(clock, base), with_median(clock, new));
+    compare(&base, &new, threshold, false).unwrap().rows()[0].change
+}
+
+#[test]
+fn one_instruction_more_is_a_regression_whatever_the_threshold() {
+    let icount = |base, new| change(Clock::Icount, base, new, 50.0);
+    assert_eq!(icount(1_000_000, 1_000_001), Change::Regression);
+    assert_eq!(icount(0, 1), Change::Regression);
+    assert_eq!(icount(7, 7), Change::None);
+    assert_eq!(icount(7, 6), Change::Improvement);
+}
+
+#[test]
+fn ticks_have_to_move_by_more_than_the_threshold() {
+    let tsc = |base, new| change(Clock::Tsc, base, new, DEFAULT_THRESHOLD);
+    assert_eq!(tsc(1000, 1050), Change::None);
+    assert_eq!(tsc(1000, 1051), Change::Regression);
+    assert_eq!(tsc(1000, 950), Change::None);
+    assert_eq!(tsc(1000, 949), Change::Improvement);
+    // Two ticks are a counter's step, not a change.
+    assert_eq!(tsc(0, 2), Change::None);
+    assert_eq!(tsc(0, 3), Change::Regression);
+    assert_eq!(tsc(u64::MAX, 0), Change::Improvement);
+    assert_eq!(change(Clock::Tsc, 1000, 1051, 6.0), Change::None);
+}
+
+#[test]
+fn an_exact_figure_other_than_the_median_counts_too() {
+    let (base, mut new) = (log(Clock::Icount), log(Clock::Icount));
+    new.results[3].max += 1;
+    let comparison = compare(&base, &new, DEFAULT_THRESHOLD, false).unwrap();
+    assert_eq!(comparison.count(Change::Regression), 1);
+    let row = comparison
+        .rows()
+        .iter()
+        .find(|row| row.change == Change::Regression)
+        .unwrap();
+    assert_eq!(row.name, "page-table/map/pages=512 (max)");
+}
+
+#[test]
+fn the_table() {
+    let (mut base, mut new) = (log(Clock::Icount), log(Clock::Icount));
+    new.results[2].median += 1;
+    new.results[2].p99 += 1;
+    new.results[2].max += 1;
+    new.results[3].median -= 4;
+    new.results[4].case = "vmalloc/alloc/size=32MiB".to_owned();
+    base.results[0].median = 0;
+    let comparison = compare(&base, &new, DEFAULT_THRESHOLD, false).unwrap();
+    assert_eq!(
+        (comparison.only_base().len(), comparison.only_new().len()),
+        (1, 1)
+    );
+    assert_snapshot!(comparison.render(Look::Plain));
+}
+
+#[test]
+fn equal_runs() {
+    let log = log(Clock::Tsc);
+    assert_snapshot!(
+        compare(&log, &log, DEFAULT_THRESHOLD, false)
+            .unwrap()
+            .render(Look::Plain)
+    );
+}
+
+#[test]
+fn what_does_not_compare_is_refused_with_the_reason() {
+    let base = log(Clock::Icount);
+    let refusal = |new: &Log| {
+        compare(&base, new, DEFAULT_THRESHOLD, false)
+            .unwrap_err()
+            .to_string()
+    };
+
+    let mut other = log(Clock::Icount);
+    other.machine.as_mut().unwrap().cpu = "another CPU".to_owned();
+    other.start.suite = "full".to_owned();
+    assert_eq!(
+        refusal(&other),
+        "the two runs do not compare:\n  suite: quick | full\n  CPU: QEMU TCG CPU version 2.5+ | another CPU\n\
+         (--force compares them all the same)"
+    );
+    assert!(compare(&base, &other, DEFAULT_THRESHOLD, true).is_ok());
+
+    assert!(refusal(&read(&panicked()).unwrap()).contains("new: the run ended in a panic"));
+    let failed = written(|log| {
+        run(log, Clock::Icount);
+        log.end(Verdict::Fail).unwrap();
+    });
+    assert!(refusal(&read(&failed).unwrap()).contains("new: the run's verdict is fail"));
+}
+
+#[test]
+fn force_does_not_set_instructions_against_ticks() {
+    for other in [Clock::Tsc, Clock::Emulated] {
+        let refused =
+            compare(&log(Clock::Icount), &log(other), DEFAULT_THRESHOLD, true).unwrap_err();
+        assert!(
+            refused.to_string().contains("clock: icount | "),
+            "{refused}"
+        );
+    }
+    // One unit, two meanings: force may.
+    assert!(
+        compare(
+            &log(Clock::Tsc),
+            &log(Clock::Emulated),
+            DEFAULT_THRESHOLD,
+            false
+        )
+        .is_err()
+    );
+    assert!(
+        compare(
+            &log(Clock::Tsc),
+            &log(Clock::Emulated),
+            DEFAULT_THRESHOLD,
+            true
+        )
+        .is_ok()
+    );
+}

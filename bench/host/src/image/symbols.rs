@@ -1,0 +1,103 @@
+//! The functions of an image, by address.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use object::{Object, ObjectSymbol, SymbolKind};
+
+/// The functions of an ELF file.
+pub struct Symbols {
+    /// Sorted by address.
+    functions: Vec<Function>,
+}
+
+struct Function {
+    address: u64,
+    /// 0 where assembly code did not say.
+    size: u64,
+    name: String,
+}
+
+impl Symbols {
+    /// Reads the symbol table of `image`.
+    pub fn read(image: &Path) -> Result<Self> {
+        let bytes =
+            std::fs::read(image).with_context(|| format!("{} cannot be read", image.display()))?;
+        let file = object::File::parse(&*bytes)
+            .with_context(|| format!("{} is no ELF file", image.display()))?;
+        let functions = file
+            .symbols()
+            .filter(|symbol| {
+                symbol.is_definition()
+                    && matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Unknown)
+            })
+            .filter_map(|symbol| {
+                let name = format!("{:#}", rustc_demangle::demangle(symbol.name().ok()?));
+                Some(Function {
+                    address: symbol.address(),
+                    size: symbol.size(),
+                    name,
+                })
+            })
+            .collect();
+        Ok(Self::sorted(functions))
+    }
+
+    fn sorted(mut functions: Vec<Function>) -> Self {
+        functions.sort_by_key(|function| function.address);
+        Self { functions }
+    }
+
+    /// The function that `address` lies in, and how far: `pagemark::main+0x12`.
+    pub fn name(&self, address: u64) -> Option<String> {
+        let after = self
+            .functions
+            .partition_point(|function| function.address <= address);
+        let Function {
+            address: start,
+            size,
+            name,
+        } = self.functions[..after].last()?;
+        let offset = address - start;
+        (*size == 0 || offset < *size).then(|| format!("{name}+{offset:#x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_named_by_the_function_it_lies_in() {
+        let function = |address, size, name: &str| Function {
+            address,
+            size,
+            name: name.to_owned(),
+        };
+        let symbols = Symbols::sorted(vec![
+            function(0x300, 0, "asm"),
+            function(0x100, 0x10, "first"),
+            function(0x200, 8, "second"),
+        ]);
+        let cases = [
+            (0xff, None),
+            (0x100, Some("first+0x0")),
+            (0x10f, Some("first+0xf")),
+            (0x110, None),
+            (0x207, Some("second+0x7")),
+            (0x304, Some("asm+0x4")),
+        ];
+        for (address, name) in cases {
+            assert_eq!(symbols.name(address).as_deref(), name, "{address:#x}");
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_the_source() {
+        let symbols = Symbols::read(&std::env::current_exe().unwrap()).unwrap();
+        let own = |function: &Function| {
+            function.name.contains("symbols::Symbols") && function.name.ends_with("::read")
+        };
+        assert!(symbols.functions.iter().any(own));
+    }
+}

@@ -1,0 +1,15 @@
+//! The host's side of pagemark: boots the image in QEMU, reads the logs it leaves, and sets them out for people and pipelines.
+//!
+//! - [`log`] reads a log, whole or not at all;
+//! - [`image`] builds the image, packs it into an ISO, resolves its symbols;
+//! - [`run`] boots it under a watchdog and judges how that went;
+//! - [`show`] and [`compare`] are the tables, [`style`] how they look on a terminal and off it;
+//! - [`cli`] is the command line of the binary `pagemark`.
+
+pub mod cli;
+pub mod compare;
+pub mod image;
+pub mod log;
+pub mod run;
+pub mod show;
+pub mod style;

@@ -1,0 +1,70 @@
+//! A run's log, read: whole, or an error that names the line.
+//!
+//! What the wire adds is tolerated: carriage returns, NULs, escape sequences, and what loaders and firmware print before the
+//! first record and after the last. Everything between these two is covered by the `end` record's line count and CRC-32.
+
+mod error;
+pub mod lines;
+mod reader;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use pagemark_record::{
+    Boot, CaseResult, Check, Clock, End, Frames, Machine, Panic, Probe, Region, Skip, Start, Unit,
+    Zone,
+};
+
+pub use error::{Fault, LogError};
+pub use reader::read;
+
+/// One run's records, in the order of the log where there can be several of a kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Log {
+    /// The image, the suite and the command line.
+    pub start: Start<String>,
+    /// The machine; none when the run ended before it was known.
+    pub machine: Option<Machine<String>>,
+    /// The regions of the virtual address space.
+    pub regions: Vec<Region<String>>,
+    /// The buddy's zones.
+    pub zones: Vec<Zone<String>>,
+    /// What a person should know.
+    pub notices: Vec<String>,
+    /// The way from entry to the first sample.
+    pub boot: Option<Boot>,
+    /// Every self-check.
+    pub checks: Vec<Check<String>>,
+    /// Every measured case; no two have one name.
+    pub results: Vec<CaseResult<String>>,
+    /// Every case that did not run.
+    pub skips: Vec<Skip<String>>,
+    /// Free frames before and after.
+    pub frames: Option<Frames>,
+    /// The answer of the suite `probe`.
+    pub probe: Option<Probe>,
+    /// Why the run could not be made as it was asked for.
+    pub errors: Vec<String>,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+/// The record that closes a log.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ending {
+    /// The image came to its end; count and CRC-32 of the lines are those of the log.
+    End(End),
+    /// The image panicked.
+    Panic(Box<Panic<String>>),
+}
+
+impl Log {
+    /// The clock, where the log says which.
+    pub fn clock(&self) -> Option<Clock> {
+        self.machine.as_ref().map(|machine| machine.clock)
+    }
+
+    /// What the figures count.
+    pub fn unit(&self) -> Option<Unit> {
+        self.clock().map(Clock::unit)
+    }
+}

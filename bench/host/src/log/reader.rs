@@ -1,0 +1,288 @@
+//! Reads a log in two steps: its frame, from `start` to `end` with nothing lost; then what the records in it say together.
+
+use std::collections::HashSet;
+
+use pagemark_record::{
+    CaseResult, End, Frames, Hex, LineSum, Machine, Record, SCHEMA, Start, Verdict, is_case_name,
+};
+
+use super::error::Twice;
+use super::lines::{Line, lines, record};
+use super::{Ending, Fault, Log, LogError};
+
+/// Reads the log of exactly one run.
+pub fn read(log: &[u8]) -> Result<Log, LogError> {
+    let mut frame = Frame::BeforeStart;
+    let mut last = 1;
+    for line in lines(log) {
+        last = line.number;
+        frame = frame.line(&line).map_err(|fault| LogError {
+            line: line.number,
+            fault,
+        })?;
+    }
+    let fault = match frame {
+        Frame::BeforeStart => Fault::NoStart,
+        Frame::Inside(_) => Fault::NoEnd,
+        Frame::Over(run, end) => return end.log(*run),
+    };
+    Err(LogError { line: last, fault })
+}
+
+/// How far the log has been read.
+enum Frame {
+    BeforeStart,
+    Inside(Box<Run>),
+    Over(Box<Run>, Box<Closing>),
+}
+
+/// A run's first record and those that followed, each with its line.
+struct Run {
+    first: usize,
+    start: Start<String>,
+    records: Vec<(usize, Record<String>)>,
+    sum: LineSum,
+}
+
+/// A run's last record and its line.
+struct Closing {
+    line: usize,
+    ending: Ending,
+}
+
+impl Frame {
+    fn line(self, line: &Line<'_>) -> Result<Self, Fault> {
+        let record = match record(&line.bytes).transpose() {
+            Ok(record) => record,
+            // The log was cut inside its last line.
+            Err(_) if !line.ended => None,
+            Err(error) => return Err(Fault::Malformed(error)),
+        };
+        match (self, record) {
+            (Self::BeforeStart, None) => Ok(Self::BeforeStart),
+            (Self::BeforeStart, Some(Record::Start(start))) => {
+                if start.schema != SCHEMA {
+                    return Err(Fault::Schema {
+                        found: start.schema,
+                    });
+                }
+                let mut run = Run {
+                    first: line.number,
+                    start,
+                    records: Vec::new(),
+                    sum: LineSum::new(),
+                };
+                run.add(line);
+                Ok(Self::Inside(Box::new(run)))
+            }
+            (Self::BeforeStart, Some(record)) => Err(Fault::BeforeStart(name(&record))),
+            (Self::Inside(run) | Self::Over(run, _), Some(Record::Start(_))) => {
+                Err(Fault::SecondStart { first: run.first })
+            }
+            (Self::Inside(run), Some(Record::End(end))) => {
+                run.verify(&end)?;
+                Ok(Self::Over(
+                    run,
+                    Box::new(Closing {
+                        line: line.number,
+                        ending: Ending::End(end),
+                    }),
+                ))
+            }
+            (Self::Inside(run), Some(Record::Panic(panic))) => Ok(Self::Over(
+                run,
+                Box::new(Closing {
+                    line: line.number,
+                    ending: Ending::Panic(panic.into()),
+                }),
+            )),
+            (Self::Inside(mut run), record) => {
+                run.add(line);
+                run.records
+                    .extend(record.map(|record| (line.number, record)));
+                Ok(Self::Inside(run))
+            }
+            (Self::Over(run, closing), None) => Ok(Self::Over(run, closing)),
+            (Self::Over(..), Some(record)) => Err(Fault::AfterEnd(name(&record))),
+        }
+    }
+}
+
+impl Run {
+    fn add(&mut self, line: &Line<'_>) {
+        self.sum.bytes(&line.bytes);
+        self.sum.end_line();
+    }
+
+    fn verify(&self, end: &End) -> Result<(), Fault> {
+        let (lines, crc32) = (self.sum.lines(), Hex(self.sum.crc32().into()));
+        if end.lines != lines {
+            return Err(Fault::LineCount {
+                stated: end.lines,
+                found: lines,
+            });
+        }
+        if end.crc32 != crc32 {
+            return Err(Fault::Crc {
+                stated: end.crc32,
+                found: crc32,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Closing {
+    /// Sorts the records by kind and holds them against each other.
+    fn log(self, run: Run) -> Result<Log, LogError> {
+        let mut log = Log {
+            start: run.start,
+            machine: None,
+            regions: Vec::new(),
+            zones: Vec::new(),
+            notices: Vec::new(),
+            boot: None,
+            checks: Vec::new(),
+            results: Vec::new(),
+            skips: Vec::new(),
+            frames: None,
+            probe: None,
+            errors: Vec::new(),
+            ending: self.ending,
+        };
+        let mut cases = HashSet::new();
+        for (line, record) in run.records {
+            log.add(record, &mut cases)
+                .map_err(|fault| LogError { line, fault })?;
+        }
+        log.check_verdict().map_err(|fault| LogError {
+            line: self.line,
+            fault,
+        })?;
+        Ok(log)
+    }
+}
+
+impl Log {
+    fn add(&mut self, record: Record<String>, cases: &mut HashSet<String>) -> Result<(), Fault> {
+        let kind = name(&record);
+        match record {
+            Record::Machine(machine) => once(&mut self.machine, machine, kind)?,
+            Record::Region(region) => self.regions.push(region),
+            Record::Zone(zone) => self.zones.push(zone),
+            Record::Notice(notice) => self.notices.push(notice.text),
+            Record::Boot(boot) => once(&mut self.boot, boot, kind)?,
+            Record::Check(check) => self.checks.push(check),
+            Record::Result(result) => {
+                check_result(&result, self.machine.as_ref())?;
+                if !cases.insert(result.case.clone()) {
+                    return Err(Fault::Twice(Twice::Case(result.case)));
+                }
+                self.results.push(result);
+            }
+            Record::Skip(skip) => {
+                if !cases.insert(skip.case.clone()) {
+                    return Err(Fault::Twice(Twice::Case(skip.case)));
+                }
+                self.skips.push(skip);
+            }
+            Record::Frames(frames) => once(&mut self.frames, frames, kind)?,
+            Record::Probe(probe) => once(&mut self.probe, probe, kind)?,
+            Record::Error(error) => self.errors.push(error.message),
+            Record::Start(_) | Record::Panic(_) | Record::End(_) => {
+                unreachable!("these are the frame of a run, not its contents")
+            }
+        }
+        Ok(())
+    }
+
+    /// A verdict is believed only where the records bear it out.
+    fn check_verdict(&self) -> Result<(), Fault> {
+        let Ending::End(End {
+            verdict: Verdict::Pass,
+            ..
+        }) = self.ending
+        else {
+            return Ok(());
+        };
+        let contradiction = |what: String| {
+            Err(Fault::Contradiction(format!(
+                "the verdict is pass, but {what}"
+            )))
+        };
+        if let Some(check) = self.checks.iter().find(|check| !check.pass) {
+            return contradiction(format!("the check {} failed", check.name));
+        }
+        if let Some(error) = self.errors.first() {
+            return contradiction(format!("there is an error: {error}"));
+        }
+        match self.frames {
+            Some(Frames { at_start, at_end }) if at_start != at_end => {
+                contradiction(format!("of {at_start} free frames {at_end} came back"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn once<R>(slot: &mut Option<R>, record: R, kind: &'static str) -> Result<(), Fault> {
+    match slot.replace(record) {
+        None => Ok(()),
+        Some(_) => Err(Fault::Twice(Twice::Record(kind))),
+    }
+}
+
+fn check_result(
+    result: &CaseResult<String>,
+    machine: Option<&Machine<String>>,
+) -> Result<(), Fault> {
+    let CaseResult {
+        case,
+        unit,
+        samples,
+        min,
+        median,
+        p99,
+        max,
+        ..
+    } = result;
+    let contradiction = |what: String| Err(Fault::Contradiction(what));
+    if !is_case_name(case) {
+        return contradiction(format!("{case:?} cannot be the name of a case"));
+    }
+    let Some(machine) = machine else {
+        return contradiction(format!("a result of {case} before the machine is known"));
+    };
+    if *unit != machine.clock.unit() {
+        return contradiction(format!(
+            "{case} is in {unit}, the machine's clock is {}",
+            machine.clock
+        ));
+    }
+    if *samples == 0 || !(min <= median && median <= p99 && p99 <= max) {
+        return contradiction(format!(
+            "{case}: {samples} samples with min {min}, median {median}, p99 {p99}, max {max}"
+        ));
+    }
+    Ok(())
+}
+
+/// The name of a record's kind, as the log has it.
+fn name(record: &Record<String>) -> &'static str {
+    match record {
+        Record::Start(_) => "start",
+        Record::Machine(_) => "machine",
+        Record::Region(_) => "region",
+        Record::Zone(_) => "zone",
+        Record::Notice(_) => "notice",
+        Record::Boot(_) => "boot",
+        Record::Check(_) => "check",
+        Record::Result(_) => "result",
+        Record::Skip(_) => "skip",
+        Record::Frames(_) => "frames",
+        Record::Probe(_) => "probe",
+        Record::Error(_) => "error",
+        Record::Panic(_) => "panic",
+        Record::End(_) => "end",
+    }
+}

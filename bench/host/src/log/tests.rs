@@ -1,0 +1,434 @@
+//! Logs as the image writes them, whole and damaged in every way.
+
+use std::fmt::Write;
+
+use pagemark_record::{
+    Boot, CaseResult, Check, Clock, Error, Frames, Hex, LogWriter, Machine, Notice, Panic, Record,
+    SCHEMA, Skip, Start, Text, Verdict, Zone,
+};
+use proptest::prelude::*;
+
+use super::{Ending, Fault, read};
+
+/// Writes a log as the image does, behind some chatter of firmware.
+pub(crate) fn written(writing: impl FnOnce(&mut LogWriter<String>)) -> Vec<u8> {
+    let mut log = LogWriter::new(String::from(
+        "SeaBIOS\r\n\x1b[2J\x1b[01;01HBooting from ROM..",
+    ));
+    writing(&mut log);
+    std::mem::take(log.out()).into_bytes()
+}
+
+pub(crate) fn start<'a>(suite: &'a str) -> Record<Text<'a>> {
+    Record::Start(Start {
+        schema: SCHEMA,
+        revision: "v0.1.0-12-g0123abc".into(),
+        suite: suite.into(),
+        command_line: "suite=quick".into(),
+    })
+}
+
+pub(crate) fn machine<'a>(clock: Clock) -> Machine<Text<'a>> {
+    Machine {
+        cpu: "QEMU TCG CPU version 2.5+".into(),
+        family: 15,
+        model: 107,
+        stepping: 1,
+        hypervisor: Some("TCGTCGTCGTCG".into()),
+        clock,
+        tsc_hz: Some(1_000_000_000),
+        tsc_source: "PIT".into(),
+        invariant_tsc: false,
+        ticks_per_1000_nops: 1000,
+        ram_bytes: 1 << 30,
+        cpus: 1,
+        layout: "wide".into(),
+        loader: "pvh".into(),
+        features: "nx pge pdpe1gb la57".into(),
+    }
+}
+
+pub(crate) fn result<'a>(case: &'a str, unit: Clock, figures: [u64; 4]) -> Record<Text<'a>> {
+    let [min, median, p99, max] = figures;
+    Record::Result(CaseResult {
+        case: case.into(),
+        unit: unit.unit(),
+        samples: 1001,
+        min,
+        median,
+        p99,
+        max,
+        overhead: 5,
+    })
+}
+
+/// A run of a few cases that went well, but for what `verdict` says.
+pub(crate) fn run(log: &mut LogWriter<String>, clock: Clock) {
+    let mut put = |record: Record<Text<'_>>| log.record(&record).unwrap();
+    put(start("quick"));
+    put(Record::Machine(machine(clock)));
+    let zone = |name, start, end, free_frames| {
+        Record::Zone(Zone {
+            name: Text::Plain(name),
+            start: Hex(start),
+            end: Hex(end),
+            free_frames,
+        })
+    };
+    put(zone("DMA", 0, 1 << 24, 3_839));
+    put(zone("DMA32", 1 << 24, 1 << 30, 257_022));
+    let text = "memory map: the line 0x9fc00..0xa0000 was cut to whole frames".into();
+    put(Record::Notice(Notice { text }));
+    put(Record::Boot(Boot {
+        ticks: 4_321_987,
+        unit: clock.unit(),
+    }));
+    for (case, figures) in [
+        ("control/empty", [0, 0, 0, 0]),
+        ("control/nops=1000", [1000, 1000, 1000, 1000]),
+        ("tlb/invlpg", [1, 1, 1, 1]),
+        (
+            "page-table/map/pages=512",
+            [21_500, 21_504, 21_733, 1_234_567],
+        ),
+        (
+            "vmalloc/alloc/size=16MiB",
+            [9_876_543, 9_876_543, 9_876_543, 9_876_543],
+        ),
+    ] {
+        put(Record::Check(Check {
+            name: case.into(),
+            pass: true,
+            detail: "".into(),
+        }));
+        put(result(case, clock, figures));
+    }
+    put(Record::Skip(Skip {
+        case: "tlb/invpcid".into(),
+        reason: "the CPU has no INVPCID (CPUID 7, EBX bit 10)".into(),
+    }));
+    put(Record::Frames(Frames {
+        at_start: 260_861,
+        at_end: 260_861,
+    }));
+    writeln!(log, "that was\tall").unwrap();
+}
+
+/// A whole log with the verdict pass.
+pub(crate) fn good(clock: Clock) -> Vec<u8> {
+    written(|log| {
+        run(log, clock);
+        log.end(Verdict::Pass).unwrap();
+    })
+}
+
+pub(crate) fn panicked() -> Vec<u8> {
+    written(|log| {
+        run(log, Clock::Icount);
+        let addresses = [Hex(0xffff_ffff_c010_1234), Hex(0xffff_ffff_c010_0042)]
+            .into_iter()
+            .collect();
+        let panic = Panic {
+            message: "frame 0x1234 freed twice".into(),
+            file: "src/mm/frame/buddy.rs".into(),
+            line: 7,
+            addresses,
+        };
+        log.record(&Record::Panic(panic)).unwrap();
+        writeln!(log, "halting").unwrap();
+    })
+}
+
+fn fault(log: &[u8]) -> (usize, Fault) {
+    let error = read(log).unwrap_err();
+    (error.line, error.fault)
+}
+
+fn replaced(log: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let text = String::from_utf8(log.to_vec()).unwrap();
+    assert!(text.contains(from), "{from}");
+    text.replacen(from, to, 1).into_bytes()
+}
+
+/// Which line of `log` holds `text`, counted from 1.
+fn line_of(log: &[u8], text: &str) -> usize {
+    let log = String::from_utf8(log.to_vec()).unwrap();
+    log.split('\n')
+        .position(|line| line.contains(text))
+        .unwrap()
+        + 1
+}
+
+#[test]
+fn a_whole_log() {
+    let log = read(&good(Clock::Icount)).unwrap();
+    assert_eq!(
+        (
+            log.results.len(),
+            log.checks.len(),
+            log.skips.len(),
+            log.zones.len()
+        ),
+        (5, 5, 1, 2)
+    );
+    assert_eq!(log.results[3].case, "page-table/map/pages=512");
+    assert_eq!(log.notices.len(), 1);
+    assert!(matches!(log.ending, Ending::End(_)));
+}
+
+#[test]
+fn what_the_wire_adds_is_taken_off() {
+    let plain = good(Clock::Tsc);
+    let want = read(&plain).unwrap();
+    let text = String::from_utf8(plain).unwrap();
+    let crlf = text.replace('\n', "\r\n");
+    let crcrlf = text.replace('\n', "\r\r\n");
+    let nul = text.replace("@page", "\0@pa\0ge");
+    let escapes = text.replace("\n@pagemark ", "\n\x1b[0m\x1b[37;40m@pagemark ");
+    let surrounded = format!("\x1b]0;title\x07junk \u{fffd}\n{text}\nSystem halted\n@pagemar");
+    for variant in [crlf, crcrlf, nul, escapes, surrounded] {
+        assert_eq!(read(variant.as_bytes()).unwrap(), want);
+    }
+    let garbage = [&[0xff, 0xfe, b'\n'][..], text.as_bytes()].concat();
+    assert_eq!(read(&garbage).unwrap(), want);
+}
+
+#[test]
+fn a_panic_closes_a_log() {
+    let log = read(&panicked()).unwrap();
+    let Ending::Panic(panic) = &log.ending else {
+        panic!()
+    };
+    assert_eq!(
+        (panic.line, panic.addresses.len(), log.results.len()),
+        (7, 2, 5)
+    );
+}
+
+#[test]
+fn nothing_and_foreign_text_are_no_logs() {
+    assert!(matches!(fault(b""), (1, Fault::NoStart)));
+    assert!(matches!(
+        fault(b"Linux version 6.1\nbooting"),
+        (2, Fault::NoStart)
+    ));
+}
+
+#[test]
+fn damage_is_told_with_its_line() {
+    let log = good(Clock::Icount);
+    let end = line_of(&log, "\"record\":\"end\"");
+
+    let changed = replaced(&log, "# that was", "# That was");
+    assert!(matches!(fault(&changed), (line, Fault::Crc { .. }) if line == end));
+
+    let at = line_of(&log, "that was");
+    let mut lines: Vec<_> = log.split(|&byte| byte == b'\n').collect();
+    lines.remove(at - 1);
+    let shorter = lines.join(&b'\n');
+    assert!(
+        matches!(fault(&shorter), (line, Fault::LineCount { stated, found }) if line == end - 1 && stated == found + 1)
+    );
+
+    let broken = replaced(&log, "\"samples\":1001", "\"samples\":-1001");
+    assert!(
+        matches!(fault(&broken), (line, Fault::Malformed(_)) if line == line_of(&log, "\"record\":\"result\""))
+    );
+
+    let unknown = replaced(&log, "\"record\":\"boot\"", "\"record\":\"toot\"");
+    assert!(
+        matches!(fault(&unknown), (line, Fault::Malformed(_)) if line == line_of(&log, "\"record\":\"boot\""))
+    );
+
+    let newer = replaced(&log, "\"schema\":1", "\"schema\":2");
+    assert!(
+        matches!(fault(&newer), (line, Fault::Schema { found: 2 }) if line == line_of(&log, "\"record\":\"start\""))
+    );
+}
+
+#[test]
+fn two_logs_in_one_are_told_apart_from_one() {
+    let log = good(Clock::Icount);
+    let (first, lines) = (
+        line_of(&log, "\"record\":\"start\""),
+        line_of(&log, "\"record\":\"end\""),
+    );
+    let twice = [&log[..], &log].concat();
+    assert!(
+        matches!(fault(&twice), (line, Fault::SecondStart { first: at }) if at == first && line == lines + first)
+    );
+
+    let text = String::from_utf8(log.clone()).unwrap();
+    let headless = &text[text.find("@pagemark {\"record\":\"machine\"").unwrap()..];
+    assert!(matches!(
+        fault(headless.as_bytes()),
+        (1, Fault::BeforeStart("machine"))
+    ));
+
+    let into_another = [&text[..text.rfind("@pagemark").unwrap()], &text].concat();
+    assert!(
+        matches!(fault(into_another.as_bytes()), (_, Fault::SecondStart { first: at }) if at == first)
+    );
+
+    let after = [&text, headless].concat();
+    assert!(
+        matches!(fault(after.as_bytes()), (line, Fault::AfterEnd("machine")) if line == lines + 1)
+    );
+}
+
+#[test]
+fn records_that_contradict_each_other() {
+    let clock = Clock::Icount;
+    let closed = |writing: &dyn Fn(&mut LogWriter<String>)| {
+        written(|log| {
+            run(log, clock);
+            writing(log);
+            log.end(Verdict::Pass).unwrap();
+        })
+    };
+    let put = |record: Record<Text<'_>>| {
+        fault(&closed(&|log| log.record(&record).unwrap()))
+            .1
+            .to_string()
+    };
+    assert_eq!(
+        put(result("tlb/invlpg", clock, [1; 4])),
+        "a second result of the case tlb/invlpg"
+    );
+    assert_eq!(
+        put(Record::Skip(Skip {
+            case: "tlb/invpcid".into(),
+            reason: "".into()
+        })),
+        "a second result of the case tlb/invpcid"
+    );
+    assert_eq!(
+        put(Record::Machine(machine(clock))),
+        "a second record `machine`"
+    );
+    assert_eq!(
+        put(result("a", Clock::Tsc, [1; 4])),
+        "a is in ticks, the machine's clock is icount"
+    );
+    assert_eq!(
+        put(result("a b", clock, [1; 4])),
+        "\"a b\" cannot be the name of a case"
+    );
+    assert_eq!(
+        put(result("a", clock, [1, 3, 2, 4])),
+        "a: 1001 samples with min 1, median 3, p99 2, max 4"
+    );
+    assert_eq!(
+        put(Record::Check(Check {
+            name: "w^x".into(),
+            pass: false,
+            detail: "text is writable".into()
+        })),
+        "the verdict is pass, but the check w^x failed"
+    );
+    assert_eq!(
+        put(Record::Error(Error {
+            message: "no such suite".into()
+        })),
+        "the verdict is pass, but there is an error: no such suite"
+    );
+    let lost = written(|log| {
+        log.record(&start("quick")).unwrap();
+        log.record(&Record::Frames(Frames {
+            at_start: 9,
+            at_end: 8,
+        }))
+        .unwrap();
+        log.end(Verdict::Pass).unwrap();
+    });
+    assert_eq!(
+        fault(&lost).1.to_string(),
+        "the verdict is pass, but of 9 free frames 8 came back"
+    );
+    let early = written(|log| {
+        log.record(&start("quick")).unwrap();
+        log.record(&result("a", clock, [1; 4])).unwrap();
+        log.end(Verdict::Pass).unwrap();
+    });
+    assert_eq!(
+        fault(&early).1.to_string(),
+        "a result of a before the machine is known"
+    );
+}
+
+#[test]
+fn a_failed_run_may_say_so() {
+    let log = written(|log| {
+        run(log, Clock::Icount);
+        log.record(&Record::Check(Check {
+            name: "w^x".into(),
+            pass: false,
+            detail: "".into(),
+        }))
+        .unwrap();
+        log.end(Verdict::Fail).unwrap();
+    });
+    assert_eq!(read(&log).unwrap().checks.len(), 6);
+}
+
+/// Cut at every byte, a log is whole only when nothing but its last line feed or what follows the end is missing.
+#[test]
+fn a_cut_log_is_never_taken_for_a_whole_one() {
+    for (log, last) in [
+        (good(Clock::Icount), "\"record\":\"end\""),
+        (panicked(), "\"record\":\"panic\""),
+    ] {
+        let whole = read(&log).unwrap();
+        let text = String::from_utf8(log.clone()).unwrap();
+        let closing = text.find(last).unwrap();
+        let complete = closing + text[closing..].find('\n').unwrap();
+        let step = if cfg!(miri) { 997 } else { 1 };
+        for cut in (0..log.len()).step_by(step) {
+            match read(&log[..cut]) {
+                Ok(read) => assert!(
+                    cut >= complete && read == whole,
+                    "cut at {cut} of {}",
+                    log.len()
+                ),
+                Err(error) => {
+                    assert!(cut < complete, "cut at {cut}: {error}");
+                    assert!(
+                        matches!(error.fault, Fault::NoStart | Fault::NoEnd),
+                        "cut at {cut}: {error}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 512 }))]
+
+    /// Changed bytes are noticed, or they were outside the run, or the wire could have added them.
+    #[test]
+    fn a_mutated_log_is_refused_or_says_the_same(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+        let log = good(Clock::Icount);
+        let whole = read(&log).unwrap();
+        let mut mutated = log.clone();
+        for (at, byte) in changes {
+            let at = at.index(mutated.len());
+            mutated[at] = byte;
+        }
+        if let Ok(read) = read(&mutated) {
+            prop_assert_eq!(read, whole);
+        }
+    }
+
+    #[test]
+    fn pieces_of_logs_in_any_order_are_read_without_a_panic(pieces in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..6), noise in proptest::collection::vec(any::<u8>(), 0..64)) {
+        let log = good(Clock::Tsc);
+        let mut mixed = noise;
+        for (from, to) in pieces {
+            let (from, to) = (from.index(log.len()), to.index(log.len()));
+            mixed.extend_from_slice(&log[from.min(to)..from.max(to)]);
+        }
+        // Whole only when by chance all of the log is in it in order, which these few pieces cannot make.
+        prop_assert!(read(&mixed).is_err());
+    }
+}

@@ -1,0 +1,104 @@
+//! Boots the image in QEMU: picks the accelerator, watches the run, keeps its log, and judges how it went.
+
+mod accelerator;
+mod log_file;
+mod outcome;
+mod progress;
+mod qemu;
+mod watch;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::image;
+use crate::show;
+use crate::style::{Look, print};
+
+pub use accelerator::{Accelerator, Choice, choose};
+pub use log_file::{LogFile, kept_files};
+pub use outcome::{Outcome, judge};
+pub use progress::Progress;
+pub use qemu::{Boot, Door};
+pub use watch::{Ended, Finished, INTERRUPTED, boot};
+
+/// What `pagemark run` was asked for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The image; built from the sources when not given.
+    pub image: Option<PathBuf>,
+    /// The emulator.
+    pub qemu: PathBuf,
+    /// Which accelerator.
+    pub accelerator: Choice,
+    /// Through GRUB rather than by PVH.
+    pub iso: bool,
+    /// On UEFI firmware rather than BIOS.
+    pub uefi: bool,
+    /// CPUs.
+    pub cpus: u32,
+    /// RAM, as QEMU writes it.
+    pub memory: String,
+    /// The CPU model; none for the accelerator's own default.
+    pub cpu_model: Option<String>,
+    /// The image's command line.
+    pub command_line: Vec<String>,
+    /// How long the image may take.
+    pub timeout: Duration,
+    /// Where the raw log goes; none for a new file under `target/pagemark/`.
+    pub log: Option<PathBuf>,
+}
+
+/// Boots the image once, shows what it found, and returns how it went. Errors are this side's: no image, no emulator.
+pub fn run(request: &Request) -> Result<Outcome> {
+    let image = match &request.image {
+        Some(image) => image.clone(),
+        None => image::build()?,
+    };
+    let mut boot = Boot {
+        qemu: request.qemu.clone(),
+        accelerator: Accelerator::Tcg,
+        cpu_model: request.cpu_model.clone(),
+        cpus: request.cpus,
+        memory: request.memory.clone(),
+        door: Door::Pvh {
+            image: image.clone(),
+            command_line: request.command_line.clone(),
+        },
+        timeout: request.timeout,
+    };
+    let (accelerator, reason) = choose(request.accelerator, &boot, &image)?;
+    boot.accelerator = accelerator;
+    match reason {
+        Some(reason) => eprintln!("accelerator: {accelerator}; {reason}"),
+        None => eprintln!("accelerator: {accelerator}"),
+    }
+    // The ISO lives as long as QEMU reads from it.
+    let folder = tempfile::tempdir().context("no temporary folder for the ISO")?;
+    if request.iso {
+        let iso = folder.path().join("pagemark.iso");
+        image::pack(&image, &request.command_line, &iso)?;
+        let firmware = if request.uefi {
+            Some(image::firmware()?)
+        } else {
+            None
+        };
+        boot.door = Door::Grub { iso, firmware };
+    }
+
+    let log = LogFile::create(request.log.as_deref())?;
+    let progress = Progress::new();
+    let finished = watch::boot_observed(&boot, &log, &mut |line| progress.line(line))?;
+    progress.clear();
+    let outcome = judge(&finished);
+    if let Some(read) = outcome.log() {
+        let symbols = image::Symbols::read(&image).ok();
+        print(&show::render(read, Look::of_stdout(), symbols.as_ref()))?;
+    }
+    if let Some(explanation) = outcome.explanation(&finished) {
+        eprintln!("pagemark: {explanation}");
+    }
+    eprintln!("log: {}", log.path().display());
+    Ok(outcome)
+}

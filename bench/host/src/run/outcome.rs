@@ -1,0 +1,137 @@
+//! What a finished run amounts to: the log's verdict and QEMU's status, which have to agree.
+
+use std::fmt::Write;
+use std::process::ExitStatus;
+
+use pagemark_record::{End, ExitCode, Verdict};
+
+use super::{Ended, Finished};
+use crate::log::{Ending, Log, lines, read};
+
+/// Lines of the log that an explanation quotes.
+const QUOTED: usize = 10;
+
+/// How a run went.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Everything held.
+    Pass(Box<Log>),
+    /// A check failed.
+    Fail(Box<Log>),
+    /// It could not be made as it was asked for.
+    Error(Box<Log>),
+    /// The image panicked.
+    Panic(Box<Log>),
+    /// There is no whole log, or QEMU's status says otherwise; the text says what is wrong.
+    Broken(String),
+    /// The watchdog ended it.
+    TimedOut,
+    /// The user ended it.
+    Interrupted,
+}
+
+/// Judges a run by its log, and by the status that QEMU ended with.
+pub fn judge(finished: &Finished) -> Outcome {
+    let status = match finished.ended {
+        Ended::Status(status) => status,
+        Ended::TimedOut => return Outcome::TimedOut,
+        Ended::Interrupted => return Outcome::Interrupted,
+        Ended::Flooded => return Outcome::Broken("the image printed without end".to_owned()),
+    };
+    let log = match read(&finished.raw) {
+        Ok(log) => Box::new(log),
+        Err(error) => {
+            return Outcome::Broken(format!("{error} (QEMU ended with {})", describe(status)));
+        }
+    };
+    let said = match &log.ending {
+        Ending::End(End { verdict, .. }) => ExitCode::from(*verdict),
+        Ending::Panic(_) => ExitCode::Panic,
+    };
+    if status.code().and_then(ExitCode::from_qemu_status) != Some(said) {
+        return Outcome::Broken(format!(
+            "the log says {said:?}, but QEMU ended with {}",
+            describe(status)
+        ));
+    }
+    match &log.ending {
+        Ending::End(End {
+            verdict: Verdict::Pass,
+            ..
+        }) => Outcome::Pass(log),
+        Ending::End(End {
+            verdict: Verdict::Fail,
+            ..
+        }) => Outcome::Fail(log),
+        Ending::End(End {
+            verdict: Verdict::Error,
+            ..
+        }) => Outcome::Error(log),
+        Ending::Panic(_) => Outcome::Panic(log),
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    match status.code() {
+        Some(code) => match ExitCode::from_qemu_status(code) {
+            Some(meant) => format!("status {code}, the image's {meant:?}"),
+            None => format!("status {code}, which the image does not give"),
+        },
+        None => status.to_string(),
+    }
+}
+
+impl Outcome {
+    /// The status that this tool ends with.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Pass(_) => 0,
+            Self::Fail(_) => 1,
+            Self::Error(_) => 2,
+            Self::Panic(_) => 3,
+            Self::Broken(_) => 4,
+            Self::TimedOut => 124,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// The log, where there is a whole one.
+    pub fn log(&self) -> Option<&Log> {
+        match self {
+            Self::Pass(log) | Self::Fail(log) | Self::Error(log) | Self::Panic(log) => Some(log),
+            Self::Broken(_) | Self::TimedOut | Self::Interrupted => None,
+        }
+    }
+
+    /// What a person should know where the log's table does not say it: what went wrong, and the last lines.
+    pub fn explanation(&self, finished: &Finished) -> Option<String> {
+        let mut text = match self {
+            Self::Pass(_) | Self::Fail(_) | Self::Error(_) | Self::Panic(_) => return None,
+            Self::Interrupted => return Some("interrupted".to_owned()),
+            Self::Broken(what) => what.clone(),
+            Self::TimedOut => {
+                "the image did not come to its end in time; QEMU was stopped".to_owned()
+            }
+        };
+        if !finished.stderr.trim().is_empty() {
+            let _ = write!(text, "\nQEMU says:\n{}", finished.stderr.trim_end());
+        }
+        let lines: Vec<_> = lines::lines(&finished.raw)
+            .filter(|line| !line.bytes.is_empty())
+            .collect();
+        text += if lines.is_empty() {
+            "\nthe log is empty"
+        } else {
+            "\nthe log's last lines:"
+        };
+        for line in &lines[lines.len().saturating_sub(QUOTED)..] {
+            let _ = write!(
+                text,
+                "\n{:>6}  {}",
+                line.number,
+                String::from_utf8_lossy(&line.bytes)
+            );
+        }
+        Some(text)
+    }
+}

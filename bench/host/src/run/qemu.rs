@@ -1,0 +1,110 @@
+//! QEMU's command line for one boot.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::Accelerator;
+use crate::image::Firmware;
+
+/// One boot of the image.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    /// The emulator.
+    pub qemu: PathBuf,
+    /// What executes the guest's instructions.
+    pub accelerator: Accelerator,
+    /// QEMU's CPU model; none for the accelerator's default.
+    pub cpu_model: Option<String>,
+    /// CPUs.
+    pub cpus: u32,
+    /// RAM, as QEMU writes it: `64M`, `1G`.
+    pub memory: String,
+    /// How the image is loaded.
+    pub door: Door,
+    /// How long until the watchdog ends it.
+    pub timeout: Duration,
+}
+
+/// How the image is loaded.
+#[derive(Clone, Debug)]
+pub enum Door {
+    /// QEMU loads the ELF file by its PVH note.
+    Pvh {
+        /// The ELF file.
+        image: PathBuf,
+        /// The image's command line.
+        command_line: Vec<String>,
+    },
+    /// Firmware starts GRUB from an ISO, and GRUB the image by multiboot2; the command line is in the ISO.
+    Grub {
+        /// The ISO.
+        iso: PathBuf,
+        /// UEFI; none for BIOS.
+        firmware: Option<Firmware>,
+    },
+}
+
+impl Boot {
+    /// The command. `scratch` is a folder for files that live as long as QEMU runs.
+    pub fn command(&self, scratch: &Path) -> Result<Command> {
+        let mut command = Command::new(&self.qemu);
+        command.args([
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+            "-no-reboot",
+        ]);
+        // The chip set is part of what an exact figure depends on, so it never changes by itself.
+        command.args(["-M", "q35"]);
+        command.args([
+            "-chardev",
+            "stdio,id=com1,signal=off",
+            "-serial",
+            "chardev:com1",
+        ]);
+        command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x4"]);
+        command.args(["-m", &self.memory, "-smp", &self.cpus.to_string()]);
+        command.args([
+            "-cpu",
+            self.cpu_model
+                .as_deref()
+                .unwrap_or(self.accelerator.cpu_model()),
+        ]);
+        command.args(self.accelerator.arguments());
+        match &self.door {
+            Door::Pvh {
+                image,
+                command_line,
+            } => {
+                command.arg("-kernel").arg(image);
+                command.arg("-append").arg(command_line.join(" "));
+            }
+            Door::Grub { iso, firmware } => {
+                if let Some(firmware) = firmware {
+                    let variables = scratch.join("variables.fd");
+                    std::fs::copy(&firmware.variables, &variables).with_context(|| {
+                        format!("{} cannot be copied", firmware.variables.display())
+                    })?;
+                    command.arg("-drive").arg(format!(
+                        "if=pflash,format=raw,readonly=on,file={}",
+                        option(&firmware.code)
+                    ));
+                    command
+                        .arg("-drive")
+                        .arg(format!("if=pflash,format=raw,file={}", option(&variables)));
+                }
+                command.arg("-cdrom").arg(iso);
+            }
+        }
+        Ok(command)
+    }
+}
+
+/// A path as the value of one of QEMU's `key=value` options, where a comma is written twice.
+fn option(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
+}

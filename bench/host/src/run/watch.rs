@@ -1,0 +1,171 @@
+//! Runs QEMU under a watchdog and takes in what its serial port says.
+
+use std::io::Read;
+use std::process::{Child, ChildStdout, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use pagemark_record::Record;
+
+use super::{Boot, LogFile};
+use crate::log::lines::{clean, record};
+
+/// Set by whoever catches Ctrl-C; every run then ends QEMU and itself.
+pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// How often a run looks at [`INTERRUPTED`] and at the watchdog.
+const LOOK_AROUND: Duration = Duration::from_millis(50);
+/// How long QEMU may take to leave after the log's last record.
+const LEAVE: Duration = Duration::from_secs(5);
+/// More than any suite prints; a guest that prints without end is stopped there.
+const MAX_LOG: usize = 64 << 20;
+
+/// A run that is over.
+#[derive(Debug)]
+pub struct Finished {
+    /// All that the serial port said.
+    pub raw: Vec<u8>,
+    /// All that QEMU said itself.
+    pub stderr: String,
+    /// How it ended.
+    pub ended: Ended,
+}
+
+/// How QEMU's process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself.
+    Status(ExitStatus),
+    /// The watchdog ended it.
+    TimedOut,
+    /// It printed more than any suite does.
+    Flooded,
+    /// [`INTERRUPTED`] was set.
+    Interrupted,
+}
+
+/// Boots and waits for the end. QEMU is gone when this returns, in whatever way.
+pub fn boot(boot: &Boot) -> Result<Finished> {
+    watch(boot, &mut |_| Ok(()), &mut |_| ())
+}
+
+/// As [`boot`], writes what the serial port says to `log` as it comes, and shows each line to `observer`.
+pub(super) fn boot_observed(
+    boot: &Boot,
+    log: &LogFile,
+    observer: &mut dyn FnMut(&[u8]),
+) -> Result<Finished> {
+    watch(boot, &mut |bytes| log.write(bytes), observer)
+}
+
+fn watch(
+    boot: &Boot,
+    keep: &mut dyn FnMut(&[u8]) -> Result<()>,
+    observer: &mut dyn FnMut(&[u8]),
+) -> Result<Finished> {
+    let scratch = tempfile::tempdir().context("no temporary folder for QEMU's files")?;
+    let mut command = boot.command(scratch.path())?;
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let name = boot.qemu.display();
+    let child = command
+        .spawn()
+        .with_context(|| format!("{name} cannot be started; scripts/setup.sh installs it"))?;
+    let mut qemu = Qemu(child);
+    let (stdout, mut stderr) = (qemu.0.stdout.take(), qemu.0.stderr.take());
+    let stdout = stdout.context("QEMU has no standard output")?;
+    let (sender, serial) = sync_channel(64);
+    thread::spawn(move || read_serial(stdout, &sender));
+    let errors = thread::spawn(move || {
+        let mut text = Vec::new();
+        if let Some(stderr) = &mut stderr {
+            // What was read before an error is all there is to show.
+            let _ = stderr.read_to_end(&mut text);
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    });
+
+    let mut raw = Vec::new();
+    let ended = follow(&mut qemu, &serial, boot.timeout, &mut raw, keep, observer)?;
+    drop(qemu);
+    Ok(Finished {
+        raw,
+        stderr: errors.join().unwrap_or_default(),
+        ended,
+    })
+}
+
+/// Takes in the serial port until QEMU is gone or has to go.
+fn follow(
+    qemu: &mut Qemu,
+    serial: &Receiver<Vec<u8>>,
+    timeout: Duration,
+    raw: &mut Vec<u8>,
+    keep: &mut dyn FnMut(&[u8]) -> Result<()>,
+    observer: &mut dyn FnMut(&[u8]),
+) -> Result<Ended> {
+    let mut deadline = Instant::now() + timeout;
+    let mut seen = 0;
+    loop {
+        match serial.recv_timeout(LOOK_AROUND) {
+            Ok(bytes) => {
+                keep(&bytes)?;
+                raw.extend_from_slice(&bytes);
+                while let Some(len) = raw[seen..].iter().position(|&byte| byte == b'\n') {
+                    let line = clean(&raw[seen..seen + len]);
+                    if matches!(record(&line), Some(Ok(Record::End(_) | Record::Panic(_)))) {
+                        deadline = deadline.min(Instant::now() + LEAVE);
+                    }
+                    observer(&line);
+                    seen += len + 1;
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                // The serial port is closed; the process follows at once, or hangs.
+                if let Some(status) = qemu
+                    .0
+                    .try_wait()
+                    .context("QEMU's end cannot be waited for")?
+                {
+                    return Ok(Ended::Status(status));
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        if INTERRUPTED.load(Ordering::Relaxed) {
+            return Ok(Ended::Interrupted);
+        }
+        if raw.len() > MAX_LOG {
+            return Ok(Ended::Flooded);
+        }
+        if Instant::now() >= deadline {
+            return Ok(Ended::TimedOut);
+        }
+    }
+}
+
+fn read_serial(mut stdout: ChildStdout, sender: &SyncSender<Vec<u8>>) {
+    let mut buffer = [0; 4096];
+    while let Ok(len @ 1..) = stdout.read(&mut buffer) {
+        if sender.send(buffer[..len].to_vec()).is_err() {
+            break;
+        }
+    }
+}
+
+/// QEMU's process, which does not outlive this value.
+struct Qemu(Child);
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        // Both fail only when it is gone already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

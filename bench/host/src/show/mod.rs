@@ -1,0 +1,312 @@
+//! The table of one run: the machine, what was measured on it, what was proven, and how it ended.
+
+#[cfg(test)]
+mod tests;
+
+use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Width};
+use pagemark_record::{CaseResult, Clock, Frames, Machine, Panic, Unit, Verdict};
+
+use crate::image::Symbols;
+use crate::log::{Ending, Log};
+use crate::style::{Look, bytes, counted, indented, thousands};
+
+/// Columns of the text.
+const WIDTH: u16 = 100;
+const INDENT: u16 = 2;
+/// Columns between columns.
+const GAP: u16 = 2;
+/// Columns of the words to the left of the machine's block.
+const KEY: u16 = 12;
+
+/// The whole table. A panic's addresses are named where `symbols` are those of its image.
+pub fn render(log: &Log, look: Look, symbols: Option<&Symbols>) -> String {
+    let title = format!("pagemark {}, suite {}", log.start.revision, log.start.suite);
+    let mut text = format!("{}\n\n{}\n", look.bold(&title), head(log, look));
+    if !log.results.is_empty() {
+        text += &format!("{}\n", results(log, look));
+    }
+    if !log.skips.is_empty() {
+        let rows = log
+            .skips
+            .iter()
+            .map(|skip| (skip.case.as_str(), skip.reason.clone()));
+        text += &format!("{}\n{}\n", look.bold("  skipped"), block(rows, look));
+    }
+    text += &tail(log, look, symbols);
+    text
+}
+
+fn head(log: &Log, look: Look) -> String {
+    let mut rows = vec![("command line", log.start.command_line.clone())];
+    if let Some(machine) = &log.machine {
+        rows.extend(machine_rows(machine));
+    }
+    if !log.zones.is_empty() {
+        let zones: Vec<_> = log
+            .zones
+            .iter()
+            .map(|zone| format!("{} {}", zone.name, thousands(zone.free_frames)))
+            .collect();
+        rows.push(("free frames", zones.join(", ")));
+    }
+    if let Some(boot) = &log.boot {
+        rows.push((
+            "boot",
+            format!(
+                "{} {} from entry to the first sample",
+                thousands(boot.ticks),
+                words(boot.unit)
+            ),
+        ));
+    }
+    if let Some(probe) = &log.probe {
+        rows.push((
+            "probe",
+            format!(
+                "{} ticks per 1,000 NOPs",
+                thousands(probe.ticks_per_1000_nops)
+            ),
+        ));
+    }
+    rows.extend(log.notices.iter().map(|notice| ("notice", notice.clone())));
+    block(rows, look)
+}
+
+fn machine_rows(machine: &Machine<String>) -> Vec<(&'static str, String)> {
+    let Machine {
+        cpu,
+        family,
+        model,
+        stepping,
+        ..
+    } = machine;
+    let cpus = counted(machine.cpus as usize, "CPU");
+    let mut rows = vec![
+        (
+            "CPU",
+            format!(
+                "{} (family {family}, model {model}, stepping {stepping}), {cpus}",
+                cpu.trim()
+            ),
+        ),
+        ("hypervisor", hypervisor(machine.hypervisor.as_deref())),
+        ("clock", clock(machine)),
+    ];
+    if machine.clock != Clock::Icount {
+        rows.push((
+            "NOPs",
+            format!(
+                "1,000 of them take {} ticks",
+                thousands(machine.ticks_per_1000_nops)
+            ),
+        ));
+    }
+    rows.extend([
+        ("RAM", bytes(machine.ram_bytes)),
+        ("loader", machine.loader.clone()),
+        ("layout", machine.layout.clone()),
+        ("features", machine.features.clone()),
+    ]);
+    rows
+}
+
+/// A hypervisor's name, from the signature in its CPUID leaf.
+fn hypervisor(signature: Option<&str>) -> String {
+    match signature.map(|signature| signature.trim_end_matches('\0')) {
+        None => "none: bare metal".to_owned(),
+        Some("KVMKVMKVM") => "KVM".to_owned(),
+        Some("TCGTCGTCGTCG") => "QEMU TCG, an emulator".to_owned(),
+        Some("Microsoft Hv") => "Hyper-V".to_owned(),
+        Some("VMwareVMware") => "VMware".to_owned(),
+        Some("XenVMMXenVMM") => "Xen".to_owned(),
+        Some(other) => other.to_owned(),
+    }
+}
+
+/// What a tick is, and so what the figures mean.
+fn clock(machine: &Machine<String>) -> String {
+    match machine.clock {
+        Clock::Icount => {
+            "icount: a tick is one executed instruction, so figures repeat exactly".to_owned()
+        }
+        Clock::Tsc => {
+            let rate = match machine.tsc_hz {
+                Some(hz) => format!("{}.{:03} MHz", thousands(hz / 1_000_000), hz / 1000 % 1000),
+                None => "unknown rate".to_owned(),
+            };
+            let kind = if machine.invariant_tsc {
+                "invariant"
+            } else {
+                "not invariant"
+            };
+            format!(
+                "tsc: the hardware's counter, {rate} ({}), {kind}",
+                machine.tsc_source
+            )
+        }
+        Clock::Emulated => {
+            "emulated: an emulator's time, which says nothing about any CPU".to_owned()
+        }
+    }
+}
+
+/// The unit in words.
+pub(crate) fn words(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Insns => "instructions",
+        Unit::Ticks => "ticks",
+    }
+}
+
+/// Two columns: what it is, and the text, which wraps.
+fn block<'a>(rows: impl IntoIterator<Item = (&'a str, String)>, look: Look) -> String {
+    let mut table = look.table();
+    for (key, value) in rows {
+        table.add_row([key, &value]);
+    }
+    // The longest key makes the column, and keys of several blocks mostly the same one.
+    let longest = table
+        .column_max_content_widths()
+        .first()
+        .copied()
+        .unwrap_or_default();
+    let key = longest.clamp(KEY, WIDTH / 2) + 1;
+    table
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH - INDENT);
+    for (column, width) in table.column_iter_mut().zip([key, WIDTH - INDENT - key - 1]) {
+        column.set_padding((0, 1));
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+    }
+    indented(&table, INDENT)
+}
+
+/// The cases whose names have their first part in common.
+struct Group<'a> {
+    name: &'a str,
+    /// The rest of each name.
+    cases: Vec<(&'a str, &'a CaseResult<String>)>,
+}
+
+/// The results by the first part of their names, both in the log's order.
+fn groups(log: &Log) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for result in &log.results {
+        let (name, rest) = result
+            .case
+            .split_once('/')
+            .unwrap_or(("other", &result.case));
+        match groups.iter_mut().find(|group| group.name == name) {
+            Some(group) => group.cases.push((rest, result)),
+            None => groups.push(Group {
+                name,
+                cases: vec![(rest, result)],
+            }),
+        }
+    }
+    groups
+}
+
+fn results(log: &Log, look: Look) -> String {
+    let unit = log.unit().map_or("", words);
+    let clock = log.clock().map_or("", Clock::as_str);
+    let overhead = log.results[0].overhead;
+    let same = log.results.iter().all(|result| result.overhead == overhead);
+    let title = format!("{unit} ({clock})");
+    let mut header = vec![title.as_str(), "samples", "min", "median", "p99", "max"];
+    header.extend((!same).then_some("overhead"));
+    let mut table = look.table();
+    look.header(&mut table, &header);
+    for Group { name, cases } in groups(log) {
+        table.add_row([Cell::new(name).add_attribute(Attribute::Bold)]);
+        for (rest, result) in cases {
+            let CaseResult {
+                samples,
+                min,
+                median,
+                p99,
+                max,
+                overhead,
+                ..
+            } = result;
+            let figures = [samples, min, median, p99, max]
+                .into_iter()
+                .chain((!same).then_some(overhead));
+            let figures = figures.map(|&figure| Cell::new(thousands(figure)));
+            table.add_row([Cell::new(format!("  {rest}"))].into_iter().chain(figures));
+        }
+    }
+    table
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH - INDENT);
+    let mut text = indented(&table, INDENT);
+    if same && overhead != 0 {
+        text += &format!(
+            "\n  The empty bracket's {} {unit} are subtracted from each sample.\n",
+            thousands(overhead)
+        );
+    }
+    text
+}
+
+fn tail(log: &Log, look: Look, symbols: Option<&Symbols>) -> String {
+    let passed = log.checks.iter().filter(|check| check.pass).count();
+    let mut rows = Vec::new();
+    if !log.checks.is_empty() {
+        rows.push(("checks", format!("{} passed", thousands(passed as u64))));
+    }
+    let failed = log.checks.iter().filter(|check| !check.pass);
+    rows.extend(failed.map(|check| ("FAILED", format!("{}: {}", check.name, check.detail))));
+    rows.extend(log.frames.as_ref().map(|&Frames { at_start, at_end }| {
+        let came_back = match at_start == at_end {
+            true => format!("all {} free frames came back", thousands(at_start)),
+            false => format!(
+                "{} were free at the start, {} at the end",
+                thousands(at_start),
+                thousands(at_end)
+            ),
+        };
+        ("frames", came_back)
+    }));
+    rows.extend(log.errors.iter().map(|error| ("error", error.clone())));
+    let mut text = block(rows, look);
+    match &log.ending {
+        Ending::End(end) => {
+            let verdict = match end.verdict {
+                Verdict::Pass => look.good("pass"),
+                Verdict::Fail => look.bad("fail"),
+                Verdict::Error => look.bad("error"),
+            };
+            text += &format!(
+                "  {:width$}{verdict}\n",
+                "verdict",
+                width = usize::from(KEY + GAP)
+            );
+        }
+        Ending::Panic(panic) => text += &last_words(panic, look, symbols),
+    }
+    text
+}
+
+fn last_words(panic: &Panic<String>, look: Look, symbols: Option<&Symbols>) -> String {
+    let place = if panic.file.is_empty() {
+        String::new()
+    } else {
+        format!(" at {}:{}", panic.file, panic.line)
+    };
+    let mut text = format!("\n  {}{place}\n    {}\n", look.bad("panic"), panic.message);
+    for (depth, address) in panic.addresses.iter().enumerate() {
+        // A return address lies behind its call, perhaps behind its whole function.
+        let inside = if depth == 0 {
+            address.0
+        } else {
+            address.0.saturating_sub(1)
+        };
+        let name = symbols
+            .and_then(|symbols| symbols.name(inside))
+            .unwrap_or_default();
+        text += format!("    {depth:>2}  {:#018x}  {name}", address.0).trim_end();
+        text.push('\n');
+    }
+    text
+}

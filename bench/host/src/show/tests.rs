@@ -1,0 +1,77 @@
+//! The tables as people see them. The snapshots are to be read: a table that is no pleasure is a failure.
+
+use insta::assert_snapshot;
+use pagemark_record::{Check, Clock, Error, Record, Verdict};
+
+use super::render;
+use crate::log::read;
+use crate::log::tests::{good, panicked, run, start, written};
+use crate::style::Look;
+
+fn shown(log: &[u8]) -> String {
+    render(&read(log).unwrap(), Look::Plain, None)
+}
+
+#[test]
+fn a_run_counted_in_instructions() {
+    assert_snapshot!(shown(&good(Clock::Icount)));
+}
+
+#[test]
+fn a_run_in_ticks() {
+    assert_snapshot!(shown(&good(Clock::Tsc)));
+}
+
+#[test]
+fn a_failed_check_is_told_in_full() {
+    let long = "the page at 0xffffc90000001000 still reads 0x5a5a5a5a after its flush; a fault at that address was due".repeat(2);
+    assert_snapshot!(shown(&written(|log| {
+        run(log, Clock::Emulated);
+        let check = Check {
+            name: "vmalloc/unmap".into(),
+            pass: false,
+            detail: long.as_str().into(),
+        };
+        log.record(&Record::Check(check)).unwrap();
+        log.end(Verdict::Fail).unwrap();
+    })));
+}
+
+#[test]
+fn a_panic() {
+    assert_snapshot!(shown(&panicked()));
+}
+
+#[test]
+fn a_run_that_could_not_be_made() {
+    assert_snapshot!(shown(&written(|log| {
+        log.record(&start("quick")).unwrap();
+        log.record(&Record::Error(Error {
+            message: "command line: `colour` is no key (colour=red)".into(),
+        }))
+        .unwrap();
+        log.end(Verdict::Error).unwrap();
+    })));
+}
+
+#[test]
+fn every_line_fits_a_hundred_columns_and_ends_without_spaces() {
+    for log in [
+        good(Clock::Icount),
+        good(Clock::Tsc),
+        good(Clock::Emulated),
+        panicked(),
+    ] {
+        for line in shown(&log).lines() {
+            assert!(line.chars().count() <= 100, "{line}");
+            assert_eq!(line, line.trim_end());
+        }
+    }
+}
+
+#[test]
+fn escape_sequences_are_for_terminals() {
+    let log = read(&good(Clock::Icount)).unwrap();
+    assert!(render(&log, Look::Terminal, None).contains('\x1b'));
+    assert!(!render(&log, Look::Plain, None).contains('\x1b'));
+}

@@ -1,0 +1,157 @@
+//! How figures and tables look: numbers that people can read, colours only where a terminal shows them.
+
+use std::io::{ErrorKind, IsTerminal, Write};
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{Attribute, Cell, CellAlignment, LineStyle, Table, presets};
+
+/// Plain text, or a terminal's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// No escape sequences.
+    Plain,
+    /// Bold headers and coloured verdicts.
+    Terminal,
+}
+
+impl Look {
+    /// How to write to standard output: a terminal's way if it is one and `NO_COLOR` is not set.
+    pub fn of_stdout() -> Self {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        if std::io::stdout().is_terminal() && wanted {
+            Self::Terminal
+        } else {
+            Self::Plain
+        }
+    }
+
+    /// `text` in bold.
+    pub fn bold(self, text: &str) -> String {
+        self.styled(Style::new().bold(), text)
+    }
+
+    /// `text` as good news.
+    pub fn good(self, text: &str) -> String {
+        self.styled(AnsiColor::Green.on_default().bold(), text)
+    }
+
+    /// `text` as bad news.
+    pub fn bad(self, text: &str) -> String {
+        self.styled(AnsiColor::Red.on_default().bold(), text)
+    }
+
+    fn styled(self, style: Style, text: &str) -> String {
+        match self {
+            Self::Plain => text.to_owned(),
+            Self::Terminal => format!("{style}{text}{style:#}"),
+        }
+    }
+
+    /// An empty table without lines.
+    pub fn table(self) -> Table {
+        let mut table = Table::new();
+        table.load_style(
+            presets::NOTHING.header_separator(LineStyle::none().fill('─').junction('─')),
+        );
+        match self {
+            Self::Plain => table.force_no_tty(),
+            Self::Terminal => table.enforce_styling(),
+        };
+        table
+    }
+
+    /// Gives `table` a header; columns stand two spaces apart, all but the first aligned to the right.
+    pub fn header(self, table: &mut Table, titles: &[&str]) {
+        table.set_header(
+            titles
+                .iter()
+                .map(|title| Cell::new(title).add_attribute(Attribute::Bold)),
+        );
+        for (index, column) in table.column_iter_mut().enumerate() {
+            // Between columns the table itself sets one space.
+            column.set_padding(if index == 0 { (0, 0) } else { (1, 0) });
+            if index > 0 {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+    }
+}
+
+/// A finished table's lines, with `indent` spaces before each and none behind.
+pub fn indented(table: &Table, indent: u16) -> String {
+    let indent = usize::from(indent);
+    table.lines().fold(String::new(), |text, line| {
+        text + format!("{:indent$}{line}", "").trim_end() + "\n"
+    })
+}
+
+/// `1234567` as `1,234,567`.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(String::from_utf8_lossy)
+        .collect();
+    groups.join(",")
+}
+
+/// A number of bytes in the largest binary unit that keeps it whole, or in MiB with one decimal.
+pub fn bytes(number: u64) -> String {
+    const MIB: u64 = 1 << 20;
+    const GIB: u64 = 1 << 30;
+    match number {
+        0..MIB => format!("{} KiB", thousands(number / 1024)),
+        _ if number.is_multiple_of(GIB) => format!("{} GiB", thousands(number / GIB)),
+        _ if number.is_multiple_of(MIB) => format!("{} MiB", thousands(number / MIB)),
+        _ => format!(
+            "{}.{} MiB",
+            thousands(number / MIB),
+            number % MIB * 10 / MIB
+        ),
+    }
+}
+
+/// `1 check`, `2 checks`.
+pub fn counted(number: usize, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{ending}", thousands(number as u64))
+}
+
+/// Writes to standard output. A reader that has seen enough is no error.
+pub fn print(text: &str) -> std::io::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        let cases = [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (12_345, "12,345"),
+            (u64::MAX, "18,446,744,073,709,551,615"),
+        ];
+        for (number, text) in cases {
+            assert_eq!(thousands(number), text);
+        }
+        let cases = [
+            (0, "0 KiB"),
+            (65_536, "64 KiB"),
+            (1 << 20, "1 MiB"),
+            (6 << 30, "6 GiB"),
+            ((1 << 30) - (1 << 19), "1,023.5 MiB"),
+        ];
+        for (number, text) in cases {
+            assert_eq!(bytes(number), text);
+        }
+    }
+}

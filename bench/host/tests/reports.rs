@@ -1,0 +1,128 @@
+//! `pagemark show` and `pagemark compare` as a pipeline calls them: by their exit status and what they print.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use pagemark_record::{CaseResult, Clock, LogWriter, Machine, Record, SCHEMA, Start, Verdict};
+use tempfile::TempDir;
+
+fn pagemark(arguments: &[&str], files: &[&PathBuf]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_pagemark"))
+        .args(arguments)
+        .args(files)
+        .output()
+        .unwrap()
+}
+
+/// A log with one case, whose every sample took `insns` instructions.
+fn written(folder: &TempDir, name: &str, cpu: &str, insns: u64) -> PathBuf {
+    let mut log = LogWriter::new(String::new());
+    let text = pagemark_record::Text::Plain;
+    let start = Start {
+        schema: SCHEMA,
+        revision: text("v1"),
+        suite: text("quick"),
+        command_line: text(""),
+    };
+    log.record(&Record::Start(start)).unwrap();
+    let machine = Machine {
+        cpu: text(cpu),
+        family: 6,
+        model: 1,
+        stepping: 1,
+        hypervisor: None,
+        clock: Clock::Icount,
+        tsc_hz: None,
+        tsc_source: text("none"),
+        invariant_tsc: true,
+        ticks_per_1000_nops: 1000,
+        ram_bytes: 1 << 30,
+        cpus: 1,
+        layout: text("wide"),
+        loader: text("pvh"),
+        features: text(""),
+    };
+    log.record(&Record::Machine(machine)).unwrap();
+    let case = CaseResult {
+        case: text("tlb/invlpg"),
+        unit: Clock::Icount.unit(),
+        samples: 10,
+        min: insns,
+        median: insns,
+        p99: insns,
+        max: insns,
+        overhead: 5,
+    };
+    log.record(&Record::Result(case)).unwrap();
+    log.end(Verdict::Pass).unwrap();
+    let path = folder.path().join(name);
+    fs::write(&path, log.out().as_bytes()).unwrap();
+    path
+}
+
+#[test]
+fn compare_ends_with_one_on_a_regression_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (slow, fast) = (
+        written(&folder, "slow", "a CPU", 7),
+        written(&folder, "fast", "a CPU", 6),
+    );
+    for (base, new, status, word) in [
+        (&fast, &slow, 1, "slower"),
+        (&slow, &fast, 0, "faster"),
+        (&fast, &fast, 0, "0 regressions"),
+    ] {
+        let output = pagemark(&["compare"], &[base, new]);
+        assert_eq!(output.status.code(), Some(status));
+        assert!(String::from_utf8(output.stdout).unwrap().contains(word));
+    }
+}
+
+#[test]
+fn compare_ends_with_two_when_it_cannot() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (
+        written(&folder, "one", "a CPU", 7),
+        written(&folder, "other", "another CPU", 7),
+    );
+    let output = pagemark(&["compare"], &[&one, &other]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("CPU: a CPU | another CPU")
+    );
+    assert_eq!(
+        pagemark(&["compare", "--force"], &[&one, &other])
+            .status
+            .code(),
+        Some(0)
+    );
+    assert_eq!(
+        pagemark(&["compare"], &[&one, &folder.path().join("none")])
+            .status
+            .code(),
+        Some(2)
+    );
+}
+
+#[test]
+fn show_takes_whole_logs_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = written(&folder, "whole", "a CPU", 7);
+    let output = pagemark(&["show"], &[&whole]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("invlpg"));
+
+    let cut = folder.path().join("cut");
+    let bytes = fs::read(&whole).unwrap();
+    fs::write(&cut, &bytes[..bytes.len() - 30]).unwrap();
+    let output = pagemark(&["show"], &[&cut]);
+    assert_eq!(output.status.code(), Some(4));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        stderr.contains("cut: line ") && stderr.contains("the run was cut off"),
+        "{stderr}"
+    );
+}

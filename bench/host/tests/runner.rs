@@ -1,0 +1,350 @@
+//! What `pagemark run` makes of an emulator's every behaviour. A shell script stands in for QEMU.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use pagemark_record::{
+    Clock, Error, LogWriter, Machine, Panic, Probe, Record, SCHEMA, Start, Text, Verdict,
+};
+use tempfile::TempDir;
+
+/// An emulator that does what its script says, and a place for its log.
+struct StandIn {
+    folder: TempDir,
+}
+
+impl StandIn {
+    /// `$LOG` in the script is a file that holds `log`.
+    fn new(log: &str, script: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("written"), log).unwrap();
+        fs::write(folder.path().join("script"), script).unwrap();
+        Self { folder }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command_auto();
+        command.args(["--accel", "tcg"]).args(arguments);
+        command
+    }
+
+    fn command_auto(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pagemark"));
+        let qemu = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/stand-in.sh");
+        command
+            .args(["run", "--image", "/an image", "--qemu", qemu, "--log"])
+            .arg(self.log());
+        command.env("STAND_IN", self.folder.path());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("kept.log")
+    }
+
+    fn arguments(&self) -> String {
+        fs::read_to_string(self.folder.path().join("arguments")).unwrap()
+    }
+}
+
+fn status(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn log(writing: impl FnOnce(&mut LogWriter<String>)) -> String {
+    let mut log = LogWriter::new(String::new());
+    let start = Start {
+        schema: SCHEMA,
+        revision: "v1".into(),
+        suite: "quick".into(),
+        command_line: "suite=quick".into(),
+    };
+    log.record(&Record::Start(start)).unwrap();
+    writing(&mut log);
+    std::mem::take(log.out())
+}
+
+fn ended(verdict: Verdict) -> String {
+    log(|log| log.end(verdict).unwrap())
+}
+
+fn panicked() -> String {
+    log(|log| {
+        let panic = Panic {
+            message: "out of frames".into(),
+            file: "a.rs".into(),
+            line: 1,
+            addresses: Default::default(),
+        };
+        log.record(&Record::Panic(panic)).unwrap();
+    })
+}
+
+#[test]
+fn the_image_s_verdict_is_the_exit_status() {
+    let error = log(|log| {
+        log.record(&Record::Error(Error {
+            message: "no such key: colour".into(),
+        }))
+        .unwrap();
+        log.end(Verdict::Error).unwrap();
+    });
+    let cases = [
+        (ended(Verdict::Pass), 33, 0),
+        (ended(Verdict::Fail), 35, 1),
+        (error, 37, 2),
+        (panicked(), 39, 3),
+    ];
+    for (log, qemu, expected) in cases {
+        let stand_in = StandIn::new(&log, &format!("cat $LOG; exit {qemu}"));
+        let output = stand_in.run(&[]);
+        assert_eq!(status(&output), expected, "{}", stderr(&output));
+        assert_eq!(fs::read_to_string(stand_in.log()).unwrap(), log);
+        assert!(stderr(&output).contains(&format!("log: {}", stand_in.log().display())));
+    }
+}
+
+#[test]
+fn a_log_and_a_status_that_disagree_are_believed_neither() {
+    let cases = [
+        (ended(Verdict::Pass), "exit 0"),
+        (ended(Verdict::Pass), "exit 35"),
+        (ended(Verdict::Pass), "kill -9 $$"),
+        (ended(Verdict::Fail), "exit 33"),
+        (panicked(), "exit 33"),
+        (panicked(), "exit 37"),
+    ];
+    for (log, end) in cases {
+        let output = StandIn::new(&log, &format!("cat $LOG; {end}")).run(&[]);
+        assert_eq!(status(&output), 4, "{end}: {}", stderr(&output));
+        assert!(
+            stderr(&output).contains("the log says"),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
+fn no_whole_log_is_a_failure_whatever_the_status() {
+    let log = ended(Verdict::Pass);
+    for script in [
+        "exit 33",
+        "head -c -20 $LOG; exit 33",
+        "head -n 2 $LOG; exit 39",
+        "cat $LOG $LOG; exit 33",
+    ] {
+        let output = StandIn::new(&log, script).run(&[]);
+        assert_eq!(status(&output), 4, "{script}: {}", stderr(&output));
+        assert!(
+            stderr(&output).contains("pagemark: line "),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
+fn what_qemu_says_is_passed_on() {
+    let output = StandIn::new("", "echo 'qemu: no such machine' >&2; exit 1").run(&[]);
+    assert_eq!(status(&output), 4);
+    assert!(stderr(&output).contains("qemu: no such machine"));
+}
+
+#[test]
+fn the_watchdog_ends_a_hang_and_shows_the_last_lines() {
+    let begun = Instant::now();
+    let output = StandIn::new("", "echo one; echo two; exec sleep 100").run(&["--timeout", "1"]);
+    assert_eq!(status(&output), 124);
+    assert!(begun.elapsed() < Duration::from_secs(20));
+    assert!(
+        stderr(&output).contains("     2  two\n"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn an_image_that_ends_its_log_and_stays_is_not_waited_for() {
+    let begun = Instant::now();
+    let output = StandIn::new(&ended(Verdict::Pass), "cat $LOG; exec sleep 100").run(&[]);
+    assert_eq!(status(&output), 124);
+    assert!(begun.elapsed() < Duration::from_secs(50));
+}
+
+#[test]
+fn an_interrupt_ends_qemu_too() {
+    let stand_in = StandIn::new("", "echo $$; exec sleep 100");
+    let mut pagemark = stand_in.command(&[]).spawn().unwrap();
+    let qemu = loop {
+        match fs::read_to_string(stand_in.log())
+            .unwrap_or_default()
+            .trim()
+            .parse::<u32>()
+        {
+            Ok(id) => break id,
+            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    let kill = Command::new("kill")
+        .args(["-INT", &pagemark.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(kill.success());
+    assert_eq!(pagemark.wait().unwrap().code(), Some(130));
+    assert!(
+        !PathBuf::from(format!("/proc/{qemu}")).exists(),
+        "QEMU outlived pagemark"
+    );
+}
+
+#[test]
+fn an_emulator_or_an_iso_that_cannot_be_had_is_an_error_with_its_name() {
+    let output = Command::new(env!("CARGO_BIN_EXE_pagemark"))
+        .args([
+            "run",
+            "--image",
+            "/an image",
+            "--accel",
+            "tcg",
+            "--qemu",
+            "/no/qemu",
+            "--log",
+            "/dev/null",
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(status(&output), 2);
+    assert!(stderr(&output).contains("/no/qemu"));
+    let output = StandIn::new("", "").run(&["--iso"]);
+    assert_eq!(status(&output), 2);
+    assert!(stderr(&output).contains("/an image"));
+}
+
+#[test]
+fn options_reach_qemu() {
+    let stand_in = StandIn::new(&ended(Verdict::Pass), "cat $LOG; exit 33");
+    let options = [
+        "--smp",
+        "4",
+        "--mem",
+        "64M",
+        "--cpu",
+        "qemu64",
+        "--only",
+        "tlb/*",
+        "--append",
+        "layout=classic",
+    ];
+    assert_eq!(status(&stand_in.run(&options)), 0);
+    let arguments = stand_in.arguments();
+    for part in [
+        "-smp 4",
+        "-m 64M",
+        "-cpu qemu64",
+        "-accel tcg ",
+        "-kernel /an image",
+        "isa-debug-exit,iobase=0xf4,iosize=0x4",
+    ] {
+        assert!(arguments.contains(part), "{part} in {arguments}");
+    }
+    assert!(
+        arguments
+            .trim_end()
+            .ends_with("-append suite=quick only=tlb/* layout=classic"),
+        "{arguments}"
+    );
+}
+
+fn machine<'a>() -> Machine<Text<'a>> {
+    Machine {
+        cpu: "a CPU".into(),
+        family: 6,
+        model: 1,
+        stepping: 1,
+        hypervisor: None,
+        clock: Clock::Tsc,
+        tsc_hz: None,
+        tsc_source: "none".into(),
+        invariant_tsc: true,
+        ticks_per_1000_nops: 250,
+        ram_bytes: 1 << 30,
+        cpus: 1,
+        layout: "wide".into(),
+        loader: "pvh".into(),
+        features: "".into(),
+    }
+}
+
+/// The accelerator that `auto` takes when the probe under KVM does what `probe` says.
+fn taken(ticks: u64, probe: &str) -> (String, String) {
+    let probed = log(|log| {
+        log.record(&Record::Machine(machine())).unwrap();
+        log.record(&Record::Probe(Probe {
+            ticks_per_1000_nops: ticks,
+        }))
+        .unwrap();
+        log.end(Verdict::Pass).unwrap();
+    });
+    let script = format!("case \"$*\" in *suite=probe*) {probe};; *) cat $LOG; exit 33;; esac");
+    let stand_in = StandIn::new(&probed, &script);
+    let output = stand_in.command_auto().output().unwrap();
+    assert_eq!(status(&output), 0, "{}", stderr(&output));
+    let arguments = stand_in.arguments();
+    (
+        arguments.lines().last().unwrap().to_owned(),
+        stderr(&output),
+    )
+}
+
+/// Where there is no KVM at all, the reason is another and the choice the same.
+fn kvm_opens() -> bool {
+    fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm")
+        .is_ok()
+}
+
+#[test]
+fn kvm_is_taken_where_the_hardware_executes_the_guest() {
+    let (arguments, _) = taken(10_000, "cat $LOG; exit 33");
+    let accelerator = if kvm_opens() {
+        "-accel kvm"
+    } else {
+        "-accel tcg"
+    };
+    assert!(arguments.contains(accelerator), "{arguments}");
+}
+
+#[test]
+fn kvm_that_interprets_or_fails_is_passed_over_with_the_reason() {
+    for (ticks, probe, reason) in [
+        (
+            1_830_000,
+            "cat $LOG; exit 33",
+            "1,000 NOPs take 1,830,000 ticks",
+        ),
+        (10, "cat $LOG; exit 1", "did not come to its end"),
+        (10, "exec sleep 100", "gave no answer within 5 s"),
+    ] {
+        let (arguments, stderr) = taken(ticks, probe);
+        assert!(arguments.contains("-accel tcg"), "{arguments}");
+        let reason = if kvm_opens() {
+            reason
+        } else {
+            "/dev/kvm cannot be opened"
+        };
+        assert!(stderr.contains(reason), "{stderr}");
+    }
+}

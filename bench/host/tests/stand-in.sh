@@ -1,0 +1,5 @@
+#!/bin/sh
+# Stands in for QEMU in tests/runner.rs: notes its arguments, and does what the script in the test's folder says.
+echo "$@" >>"$STAND_IN/arguments"
+LOG=$STAND_IN/written
+. "$STAND_IN/script"
