@@ -39,9 +39,12 @@ pub trait Case {
     }
 }
 
+/// Bytes of a failure's text.
+const TEXT_BYTES: usize = 120;
+
 /// Why a case did not do what it claims, in words for the log; a longer text than fits is cut.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Failure(ArrayString<160>);
+pub struct Failure(ArrayString<TEXT_BYTES>);
 
 impl Failure {
     /// A failure with this text.
@@ -65,7 +68,7 @@ impl<E: core::error::Error> From<E> for Failure {
 }
 
 /// Fills the string as far as it goes, and drops the rest.
-struct Cut<'s>(&'s mut ArrayString<160>);
+struct Cut<'s>(&'s mut ArrayString<TEXT_BYTES>);
 
 impl Write for Cut<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {

@@ -47,8 +47,9 @@ impl Run {
             },
             |samples| samples.0,
         );
+        let memory = &raw mut SAMPLES;
         // SAFETY: the caller's promise.
-        let [samples, empties] = unsafe { &mut *(&raw mut SAMPLES) };
+        let [samples, empties] = unsafe { &mut *memory };
         for memory in [&mut *samples, &mut *empties] {
             memory.extend((0..count).map(u64::from));
         }

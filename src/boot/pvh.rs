@@ -144,3 +144,149 @@ unsafe fn text<'a>(address: u64) -> Result<&'a str, BootError> {
     let text = unsafe { list::<u8>("command line", address, bytes)? };
     str::from_utf8(text).map_err(|_| BootError::CommandLineNotText)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mm::address::PhysAddr;
+    use crate::mm::memory_map::Line;
+    use std::vec::Vec;
+
+    const LINES: [MapLine; 2] = [
+        MapLine {
+            base: 0,
+            length: 0x9_fc00,
+            kind: 1,
+            reserved: 0,
+        },
+        MapLine {
+            base: 0xf_0000,
+            length: 0x1_0000,
+            kind: 2,
+            reserved: 0,
+        },
+    ];
+
+    fn start_info(lines: &[MapLine], command_line: &[u8]) -> StartInfo {
+        StartInfo {
+            magic: MAGIC,
+            version: 1,
+            flags: 0,
+            module_count: 0,
+            module_list: 0,
+            command_line: command_line.as_ptr() as u64,
+            rsdp: 0xf_52c0,
+            map: lines.as_ptr() as u64,
+            map_lines: lines.len() as u32,
+            reserved: 0,
+        }
+    }
+
+    fn read_start(start: &StartInfo) -> Result<BootInfo, BootError> {
+        // SAFETY: the structures live in the test's own memory.
+        unsafe { read(&raw const *start as u64) }
+    }
+
+    #[test]
+    fn what_qemu_hands_over_is_read() {
+        let text = b" suite=full exit=halt\0behind";
+        let module = Module {
+            start: 0x20_0000,
+            bytes: 0x123,
+            command_line: 0,
+            reserved: 0,
+        };
+        let start = StartInfo {
+            module_count: 1,
+            module_list: &raw const module as u64,
+            ..start_info(&LINES, text)
+        };
+        let info = read_start(&start).unwrap();
+        assert_eq!(info.loader, Loader::Pvh);
+        assert_eq!(&info.command_line, "suite=full exit=halt");
+        assert_eq!(info.rsdp, Some(PhysAddr(0xf_52c0)));
+        let expected = [
+            (0, 0x9_fc00, LineKind::Usable),
+            (0xf_0000, 0x1_0000, LineKind::Reserved),
+        ]
+        .map(|(base, length, kind)| Line { base, length, kind });
+        assert_eq!(info.map[..], expected);
+        assert!(
+            info.loader_ranges
+                .contains(&(PhysAddr(0x20_0000)..PhysAddr(0x20_0123)))
+        );
+        let own = PhysAddr(&raw const start as u64);
+        assert!(
+            info.loader_ranges.iter().any(|range| range.start == own),
+            "start info not kept"
+        );
+    }
+
+    #[test]
+    fn each_malformed_structure_has_its_error() {
+        let good = start_info(&LINES, b"\0");
+        let long: Vec<u8> = (0..10_000).map(|_| b'x').chain([0]).collect();
+        let cases = [
+            (StartInfo { magic: 7, ..good }, BootError::Magic(7)),
+            (StartInfo { version: 0, ..good }, BootError::NoMemoryMap),
+            (
+                StartInfo {
+                    map_lines: 0,
+                    ..good
+                },
+                BootError::NoMemoryMap,
+            ),
+            (
+                StartInfo {
+                    map_lines: 1 << 30,
+                    ..good
+                },
+                BootError::TooManyLines(1 << 30),
+            ),
+            (
+                StartInfo { map: 0, ..good },
+                BootError::Unreachable {
+                    what: "PVH memory map",
+                    address: 0,
+                },
+            ),
+            (
+                StartInfo {
+                    map: u64::MAX - 7,
+                    ..good
+                },
+                BootError::Unreachable {
+                    what: "PVH memory map",
+                    address: u64::MAX - 7,
+                },
+            ),
+            (
+                StartInfo {
+                    module_count: 1,
+                    ..good
+                },
+                BootError::Unreachable {
+                    what: "PVH module list",
+                    address: 0,
+                },
+            ),
+            (
+                StartInfo {
+                    command_line: long.as_ptr() as u64,
+                    ..good
+                },
+                BootError::CommandLineTooLong(COMMAND_LINE_BYTES * 8 + 1),
+            ),
+            (
+                StartInfo {
+                    command_line: b"\xff\0".as_ptr() as u64,
+                    ..good
+                },
+                BootError::CommandLineNotText,
+            ),
+        ];
+        for (start, error) in cases {
+            assert_eq!(read_start(&start).unwrap_err(), error);
+        }
+    }
+}
