@@ -33,14 +33,20 @@ pub enum Command {
 /// `pagemark run`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Exit status: 0 every check passed, 1 a check failed, 2 the run could not be made as asked, 3 the image panicked,
-4 there is no whole log or QEMU's status contradicts it, 124 the watchdog ended it, 130 interrupted.")]
+Exit status:
+  0    every check passed
+  1    a check failed
+  2    the run could not be made as it was asked for
+  3    the image panicked
+  4    there is no whole log, or QEMU's status contradicts it
+  124  the watchdog ended it
+  130  interrupted")]
 pub struct Run {
     /// Count instructions instead of time: TCG whose clock is the number of executed instructions, equal from run to run
     #[arg(long, conflicts_with = "accel")]
     pub icount: bool,
-    /// What executes the guest; auto takes KVM where it is worth having, and TCG elsewhere
-    #[arg(long, value_enum, default_value_t)]
+    /// What executes the guest: kvm, tcg, icount, or auto, which is kvm where that is worth having and tcg elsewhere
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub accel: Choice,
     /// CPUs
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
@@ -54,8 +60,8 @@ pub struct Run {
     /// Run only the cases whose names match
     #[arg(long, value_name = "GLOB")]
     pub only: Option<String>,
-    /// How much to measure
-    #[arg(long, value_enum, default_value_t)]
+    /// How much to measure: quick or full
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub suite: Suite,
     /// A word for the image's command line; may be given again
     #[arg(long, value_name = "KEY=VALUE")]

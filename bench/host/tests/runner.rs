@@ -20,6 +20,7 @@ impl StandIn {
     fn new(log: &str, script: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("written"), log).unwrap();
+        let script = format!("LOG=$STAND_IN/written\n{script}\n");
         fs::write(folder.path().join("script"), script).unwrap();
         Self { folder }
     }
@@ -296,7 +297,9 @@ fn taken(ticks: u64, probe: &str) -> (String, String) {
         .unwrap();
         log.end(Verdict::Pass).unwrap();
     });
-    let script = format!("case \"$*\" in *suite=probe*) {probe};; *) cat $LOG; exit 33;; esac");
+    let script = format!(
+        "case \"$(tail -n 1 $STAND_IN/arguments)\" in *suite=probe*) {probe};; *) cat $LOG; exit 33;; esac"
+    );
     let stand_in = StandIn::new(&probed, &script);
     let output = stand_in.command_auto().output().unwrap();
     assert_eq!(status(&output), 0, "{}", stderr(&output));

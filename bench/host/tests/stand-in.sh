@@ -1,5 +1,4 @@
 #!/bin/sh
 # Stands in for QEMU in tests/runner.rs: notes its arguments, and does what the script in the test's folder says.
 echo "$@" >>"$STAND_IN/arguments"
-LOG=$STAND_IN/written
-. "$STAND_IN/script"
+exec sh "$STAND_IN/script"

@@ -52,9 +52,13 @@ pub struct Request {
 
 /// Boots the image once, shows what it found, and returns how it went. Errors are this side's: no image, no emulator.
 pub fn run(request: &Request) -> Result<Outcome> {
+    let progress = Progress::new();
     let image = match &request.image {
         Some(image) => image.clone(),
-        None => image::build()?,
+        None => {
+            progress.stage("building the image");
+            image::build()?
+        }
     };
     let mut boot = Boot {
         qemu: request.qemu.clone(),
@@ -68,15 +72,17 @@ pub fn run(request: &Request) -> Result<Outcome> {
         },
         timeout: request.timeout,
     };
+    progress.stage("choosing the accelerator");
     let (accelerator, reason) = choose(request.accelerator, &boot, &image)?;
     boot.accelerator = accelerator;
     match reason {
-        Some(reason) => eprintln!("accelerator: {accelerator}; {reason}"),
-        None => eprintln!("accelerator: {accelerator}"),
+        Some(reason) => progress.say(&format!("accelerator: {accelerator}; {reason}")),
+        None => progress.say(&format!("accelerator: {accelerator}")),
     }
     // The ISO lives as long as QEMU reads from it.
     let folder = tempfile::tempdir().context("no temporary folder for the ISO")?;
     if request.iso {
+        progress.stage("packing the ISO");
         let iso = folder.path().join("pagemark.iso");
         image::pack(&image, &request.command_line, &iso)?;
         let firmware = if request.uefi {
@@ -88,9 +94,9 @@ pub fn run(request: &Request) -> Result<Outcome> {
     }
 
     let log = LogFile::create(request.log.as_deref())?;
-    let progress = Progress::new();
+    progress.stage("starting");
     let finished = watch::boot_observed(&boot, &log, &mut |line| progress.line(line))?;
-    progress.clear();
+    drop(progress);
     let outcome = judge(&finished);
     if let Some(read) = outcome.log() {
         let symbols = image::Symbols::read(&image).ok();

@@ -3,12 +3,12 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use pagemark_record::Record;
 
 use crate::log::lines::record;
 
-/// The moving line, on standard error.
+/// The moving line, on standard error; it goes when this value is dropped.
 pub struct Progress {
     bar: ProgressBar,
     lines: Cell<u64>,
@@ -18,17 +18,26 @@ pub struct Progress {
 impl Progress {
     /// Starts it. indicatif itself keeps quiet where standard error is no terminal.
     pub fn new() -> Self {
-        let bar = ProgressBar::new_spinner();
+        let bar = ProgressBar::new_spinner().with_finish(ProgressFinish::AndClear);
         if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4}  {wide_msg}") {
             bar.set_style(style);
         }
-        bar.set_message("starting QEMU");
         bar.enable_steady_tick(Duration::from_millis(100));
         Self {
             bar,
             lines: Cell::new(0),
             cases: Cell::new(0),
         }
+    }
+
+    /// Shows what is being done before the image says something.
+    pub fn stage(&self, what: &'static str) {
+        self.bar.set_message(what);
+    }
+
+    /// Writes a line that stays, whether a terminal is there or not.
+    pub fn say(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("{line}"));
     }
 
     /// Takes in a cleaned line of the log.
@@ -49,11 +58,6 @@ impl Progress {
             self.cases.get(),
             self.lines.get()
         ));
-    }
-
-    /// Takes it off the screen.
-    pub fn clear(&self) {
-        self.bar.finish_and_clear();
     }
 }
 
