@@ -36,10 +36,10 @@ setup_rust() {
     done
 }
 
-# Debian's packages whose files are not there.
+# Debian's packages whose files are not there, one a line.
 missing_packages() {
     local firmware
-    command -v cc >/dev/null || echo gcc libc6-dev
+    command -v cc >/dev/null || printf "%s\n" gcc libc6-dev
     command -v qemu-system-x86_64 >/dev/null || echo qemu-system-x86
     command -v grub-mkrescue >/dev/null || echo grub-common
     [[ -e /usr/lib/grub/i386-pc/multiboot2.mod ]] || echo grub-pc-bin
@@ -52,7 +52,7 @@ missing_packages() {
 
 setup_packages() {
     local packages
-    read -r -a packages <<<"$(missing_packages | xargs)"
+    mapfile -t packages < <(missing_packages)
     ((${#packages[@]})) || return 0
     command -v apt-get >/dev/null ||
         die "missing, by the names of Debian's packages: ${packages[*]}"

@@ -140,7 +140,7 @@ fn a_log_and_a_status_that_disagree_are_believed_neither() {
 fn no_whole_log_is_a_failure_whatever_the_status() {
     let log = ended(Verdict::Pass);
     for script in [
-        "exit 33",
+        "echo; exit 33",
         "head -c -20 $LOG; exit 33",
         "head -n 2 $LOG; exit 39",
         "cat $LOG $LOG; exit 33",
@@ -153,6 +153,17 @@ fn no_whole_log_is_a_failure_whatever_the_status() {
             stderr(&output)
         );
     }
+}
+
+#[test]
+fn an_image_that_never_speaks_is_a_failure() {
+    let output = StandIn::new("", "exit 33").run(&[]);
+    assert_eq!(status(&output), 4);
+    assert!(
+        stderr(&output).contains("the image never spoke"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]

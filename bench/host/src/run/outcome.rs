@@ -40,6 +40,12 @@ pub fn judge(finished: &Finished) -> Outcome {
     };
     let log = match read(&finished.raw) {
         Ok(log) => Box::new(log),
+        Err(_) if finished.raw.is_empty() => {
+            return Outcome::Broken(format!(
+                "QEMU ended with {}, and the image never spoke",
+                describe(status)
+            ));
+        }
         Err(error) => {
             return Outcome::Broken(format!("{error} (QEMU ended with {})", describe(status)));
         }
@@ -116,14 +122,13 @@ impl Outcome {
         if !finished.stderr.trim().is_empty() {
             let _ = write!(text, "\nQEMU says:\n{}", finished.stderr.trim_end());
         }
+        if finished.raw.is_empty() {
+            return Some(text);
+        }
         let lines: Vec<_> = lines::lines(&finished.raw)
             .filter(|line| !line.bytes.is_empty())
             .collect();
-        text += if lines.is_empty() {
-            "\nthe log is empty"
-        } else {
-            "\nthe log's last lines:"
-        };
+        text += "\nthe log's last lines:";
         for line in &lines[lines.len().saturating_sub(QUOTED)..] {
             let _ = write!(
                 text,

@@ -1,0 +1,188 @@
+//! The image comes up through every door, on machines small and large, old and new, and does the same every time.
+
+use super::{SHORT, image, passed, pvh, run, told};
+use pagemark_host::image::{firmware, pack};
+use pagemark_host::run::{Accelerator, Boot, Door, Outcome};
+use pagemark_record::{Clock, Unit};
+use tempfile::TempDir;
+
+const MIB: u64 = 1 << 20;
+
+/// A boot through GRUB, and the folder that its ISO lives in.
+fn grub(command_line: &[&str], uefi: bool) -> (Boot, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let iso = folder.path().join("pagemark.iso");
+    let words: Vec<_> = command_line.iter().map(|&word| word.to_owned()).collect();
+    pack(&image(), &words, &iso).unwrap();
+    let firmware = uefi.then(|| firmware().unwrap());
+    // UEFI firmware under icount takes most of a minute.
+    let accelerator = if uefi {
+        Accelerator::Tcg
+    } else {
+        Accelerator::Icount
+    };
+    (
+        Boot {
+            accelerator,
+            door: Door::Grub { iso, firmware },
+            ..pvh(&[])
+        },
+        folder,
+    )
+}
+
+#[test]
+fn by_pvh() {
+    let log = passed(&pvh(&SHORT));
+    let machine = log.machine.unwrap();
+    assert_eq!(
+        (machine.loader.as_str(), machine.clock),
+        ("pvh", Clock::Icount)
+    );
+    assert_eq!(log.start.command_line, SHORT.join(" "));
+    assert!(!log.results.is_empty() && !log.checks.is_empty() && log.frames.is_some());
+}
+
+#[test]
+fn by_grub_on_bios() {
+    let (boot, _folder) = grub(&SHORT, false);
+    let log = passed(&boot);
+    assert_eq!(log.machine.unwrap().loader, "multiboot2");
+    assert!(
+        log.start.command_line.ends_with(&SHORT.join(" ")),
+        "{}",
+        log.start.command_line
+    );
+}
+
+#[test]
+fn by_grub_on_uefi() {
+    let (boot, _folder) = grub(&SHORT, true);
+    let log = passed(&boot);
+    let machine = log.machine.unwrap();
+    // Plain TCG's time is the host's: its figures must not pass for a CPU's.
+    assert_eq!(
+        (machine.loader.as_str(), machine.clock),
+        ("multiboot2", Clock::Emulated)
+    );
+}
+
+#[test]
+fn the_whole_suite_twice_gives_the_same_results_to_the_byte() {
+    let results = || {
+        let (outcome, finished) = run(&pvh(&["suite=quick"]));
+        assert!(
+            matches!(outcome, Outcome::Pass(_)),
+            "{}",
+            told(&outcome, &finished)
+        );
+        let text = String::from_utf8(finished.raw).unwrap();
+        let wanted =
+            |line: &&str| line.contains("\"record\":\"result\"") || line.starts_with("Benchmark");
+        text.lines()
+            .filter(wanted)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let (first, second) = (results(), results());
+    assert!(first.len() > 20, "{first:?}");
+    assert_eq!(first, second);
+}
+
+#[test]
+fn memory_of_every_size_is_found_and_comes_back() {
+    for (memory, bytes) in [("64M", 64 * MIB), ("1G", 1024 * MIB), ("6G", 6144 * MIB)] {
+        let log = passed(&Boot {
+            memory: memory.to_owned(),
+            ..pvh(&["suite=quick"])
+        });
+        let found = log.machine.unwrap().ram_bytes;
+        assert!(
+            found <= bytes && found > bytes - 2 * MIB,
+            "{memory}: {found} bytes"
+        );
+        let free: u64 = log.zones.iter().map(|zone| zone.free_frames * 4096).sum();
+        assert!(
+            free <= found && free > found / 2,
+            "{memory}: {free} of {found} bytes are free"
+        );
+    }
+}
+
+#[test]
+fn a_cpu_without_pcid_and_large_pages_is_enough() {
+    let log = passed(&Boot {
+        cpu_model: Some("qemu64".to_owned()),
+        ..pvh(&["suite=quick"])
+    });
+    let skipped = log.skips.iter().find(|skip| skip.case.contains("invpcid"));
+    assert!(
+        skipped.is_some_and(|skip| skip.reason.to_lowercase().contains("invpcid")),
+        "{:?}",
+        log.skips
+    );
+    let machine = log.machine.unwrap();
+    assert!(
+        !machine
+            .features
+            .split(' ')
+            .any(|feature| feature == "pdpe1gb"),
+        "{}",
+        machine.features
+    );
+}
+
+#[test]
+fn every_feature_of_the_emulator_is_no_hindrance() {
+    let log = passed(&Boot {
+        cpu_model: Some("max".to_owned()),
+        ..pvh(&["suite=quick"])
+    });
+    assert!(
+        log.machine
+            .unwrap()
+            .features
+            .split(' ')
+            .any(|feature| feature == "pdpe1gb")
+    );
+}
+
+#[test]
+fn more_cpus_are_no_hindrance() {
+    passed(&Boot {
+        cpus: 4,
+        ..pvh(&SHORT)
+    });
+}
+
+#[test]
+fn a_glob_picks_the_cases() {
+    let log = passed(&pvh(&SHORT));
+    assert!(
+        log.results
+            .iter()
+            .all(|result| result.case.starts_with("control/")),
+        "{:?}",
+        log.results
+    );
+}
+
+#[test]
+fn from_entry_to_the_first_sample_in_twenty_million_instructions() {
+    let boot = passed(&pvh(&SHORT)).boot.expect("a boot record");
+    assert_eq!(boot.unit, Unit::Insns);
+    assert!(
+        (1..=20_000_000).contains(&boot.ticks),
+        "{} instructions",
+        boot.ticks
+    );
+}
+
+#[test]
+fn the_file_is_small_and_has_its_place_in_memory() {
+    /// `e_type` of an ELF file that is linked at a fixed address.
+    const ET_EXEC: u16 = 2;
+    let elf = std::fs::read(image()).unwrap();
+    assert!(elf.len() <= 512 * 1024, "{} bytes", elf.len());
+    assert_eq!(u16::from_le_bytes([elf[16], elf[17]]), ET_EXEC);
+}

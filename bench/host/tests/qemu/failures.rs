@@ -1,0 +1,128 @@
+//! What goes wrong is told by the records and by the exit status, whatever it is: `provoke=` makes it happen.
+
+use std::time::Duration;
+
+use super::{image, pvh, run, told};
+use pagemark_host::image::{Symbols, pack};
+use pagemark_host::log::{Ending, Log};
+use pagemark_host::run::{Boot, Door};
+use pagemark_record::Panic;
+
+/// Boots with `provoke=what` and returns the panic that has to come of it.
+fn panicked(what: &str) -> Panic<String> {
+    let (outcome, finished) = run(&pvh(&["suite=quick", &format!("provoke={what}")]));
+    assert_eq!(outcome.exit_status(), 3, "{}", told(&outcome, &finished));
+    let Some(Log {
+        ending: Ending::Panic(panic),
+        ..
+    }) = outcome.log()
+    else {
+        unreachable!("{outcome:?}")
+    };
+    *panic.clone()
+}
+
+/// Boots, and returns the errors of a run that has to be refused.
+fn refused(boot: &Boot) -> Vec<String> {
+    let (outcome, finished) = run(boot);
+    assert_eq!(outcome.exit_status(), 2, "{}", told(&outcome, &finished));
+    let log = outcome.log().unwrap();
+    assert!(!log.errors.is_empty() && log.results.is_empty(), "{log:?}");
+    log.errors.clone()
+}
+
+#[test]
+fn a_panic_says_where_and_by_which_way() {
+    let panic = panicked("panic");
+    assert!(panic.file.ends_with(".rs") && panic.line > 0, "{panic:?}");
+    let symbols = Symbols::read(&image()).unwrap();
+    let named = panic
+        .addresses
+        .iter()
+        .filter(|address| symbols.name(address.0 - 1).is_some())
+        .count();
+    assert!(named >= 1, "{panic:?}");
+}
+
+#[test]
+fn the_guard_page_under_a_stack_stops_its_overflow() {
+    let panic = panicked("guard-page");
+    assert!(panic.message.to_lowercase().contains("fault"), "{panic:?}");
+}
+
+#[test]
+fn address_0_is_not_mapped() {
+    let panic = panicked("null");
+    assert!(
+        panic.message.to_lowercase().contains("fault") && panic.message.contains("0x0"),
+        "{panic:?}"
+    );
+}
+
+#[test]
+fn the_watchdog_ends_a_hang() {
+    let boot = Boot {
+        timeout: Duration::from_secs(5),
+        ..pvh(&["suite=quick", "provoke=hang"])
+    };
+    let (outcome, finished) = run(&boot);
+    assert_eq!(outcome.exit_status(), 124, "{}", told(&outcome, &finished));
+    let text = String::from_utf8_lossy(&finished.raw);
+    assert!(
+        text.contains("\"record\":\"start\""),
+        "it hung before it was told to:\n{text}"
+    );
+}
+
+#[test]
+fn a_word_that_is_no_option_is_refused_by_name() {
+    for (word, named) in [
+        ("colour=red", "colour"),
+        ("suite=enormous", "enormous"),
+        ("layout=round", "round"),
+        ("provoke=nothing", "nothing"),
+        ("hurry", "hurry"),
+    ] {
+        let errors = refused(&pvh(&[word]));
+        assert!(
+            errors.iter().any(|error| error.contains(named)),
+            "{word}: {errors:?}"
+        );
+    }
+}
+
+#[test]
+fn a_word_is_refused_through_grub_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let iso = folder.path().join("pagemark.iso");
+    pack(&image(), &["colour=it's $red".to_owned()], &iso).unwrap();
+    let errors = refused(&Boot {
+        door: Door::Grub {
+            iso,
+            firmware: None,
+        },
+        ..pvh(&[])
+    });
+    assert!(
+        errors.iter().any(|error| error.contains("colour")),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn a_glob_that_no_case_matches_is_refused() {
+    let errors = refused(&pvh(&["suite=quick", "only=no-such-case"]));
+    assert!(
+        errors.iter().any(|error| error.contains("no-such-case")),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn too_little_memory_is_one_clear_error() {
+    let errors = refused(&Boot {
+        memory: "4M".to_owned(),
+        ..pvh(&["suite=quick"])
+    });
+    assert_eq!(errors.len(), 1, "{errors:?}");
+}
