@@ -42,6 +42,7 @@ fn application(machine: &mut Machine) -> Verdict {
         "frames/all_returned",
         all_returned(machine, at_start, at_end),
     );
+    run.end();
     run.verdict()
 }
 

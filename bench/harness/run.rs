@@ -4,7 +4,7 @@ use arrayvec::ArrayVec;
 use pagemark::boot::command_line::{Filter, Options, Samples, Suite};
 use pagemark::console::log;
 use pagemark::cpu::tsc::Clock;
-use pagemark_record::{CaseResult, Check, Record, Skip, Unit, Verdict};
+use pagemark_record::{CaseResult, Check, Error, Record, Skip, Unit, Verdict};
 
 use super::bracket;
 use super::case::{Case, Failure};
@@ -26,6 +26,8 @@ static mut SAMPLES: [SampleMemory; 2] = [const { ArrayVec::new_const() }; 2];
 /// What a run is asked for, and how it goes.
 pub struct Run {
     only: Option<Filter>,
+    /// Cases that the filter let pass, run or skipped.
+    wanted: u32,
     count: u32,
     unit: Unit,
     verdict: Verdict,
@@ -55,6 +57,7 @@ impl Run {
         }
         Run {
             only: options.only.clone(),
+            wanted: 0,
             count,
             unit: unit(clock),
             verdict: Verdict::Pass,
@@ -107,9 +110,22 @@ impl Run {
         }
     }
 
+    /// Ends the run: a filter that let no case pass is an error, as nobody asks for nothing.
+    pub fn end(&mut self) {
+        if self.wanted == 0 {
+            let message = "command line: `only` matches no case";
+            log::record(&Record::Error(Error {
+                message: message.into(),
+            }));
+            self.verdict = Verdict::Error;
+        }
+    }
+
     /// Whether the command line lets this case run.
-    fn wants(&self, name: &str) -> bool {
-        self.only.as_ref().is_none_or(|filter| filter.matches(name))
+    fn wants(&mut self, name: &str) -> bool {
+        let wanted = self.only.as_ref().is_none_or(|filter| filter.matches(name));
+        self.wanted += u32::from(wanted);
+        wanted
     }
 
     /// Leaves the samples in their memory, and returns the cost of the empty bracket.

@@ -153,6 +153,12 @@ impl Filter {
     }
 }
 
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl Value for Filter {
     const ACCEPTED: &'static str = "patterns of case names separated by commas";
 

@@ -104,20 +104,20 @@ impl Features {
         }
     }
 
-    /// The names of the optional features that are there, separated by spaces, for the log.
+    /// The names of the optional features that are there, as Linux's `/proc/cpuinfo` has them, separated by spaces.
     #[must_use]
     pub fn names(&self) -> ArrayString<96> {
         let mut names = ArrayString::new();
         for (present, name) in [
             (self.no_execute, "nx"),
             (self.global_pages, "pge"),
-            (self.gib_pages, "1g_pages"),
+            (self.gib_pages, "pdpe1gb"),
             (self.pcid, "pcid"),
             (self.invpcid, "invpcid"),
             (self.invlpgb, "invlpgb"),
             (self.la57, "la57"),
             (self.rdtscp, "rdtscp"),
-            (self.invariant_tsc, "invariant_tsc"),
+            (self.invariant_tsc, "nonstop_tsc"),
         ] {
             if present {
                 let separator = if names.is_empty() { "" } else { " " };

@@ -47,7 +47,8 @@ fn by_pvh() {
 fn by_grub_on_bios() {
     let (boot, _folder) = grub(&SHORT, false);
     let log = passed(&boot);
-    assert_eq!(log.machine.unwrap().loader, "multiboot2");
+    let loader = log.machine.unwrap().loader;
+    assert!(loader.starts_with("multiboot2: GRUB"), "{loader}");
     assert!(
         log.start.command_line.ends_with(&SHORT.join(" ")),
         "{}",
@@ -61,10 +62,12 @@ fn by_grub_on_uefi() {
     let log = passed(&boot);
     let machine = log.machine.unwrap();
     // Plain TCG's time is the host's: its figures must not pass for a CPU's.
-    assert_eq!(
-        (machine.loader.as_str(), machine.clock),
-        ("multiboot2", Clock::Emulated)
+    assert!(
+        machine.loader.starts_with("multiboot2: GRUB"),
+        "{}",
+        machine.loader
     );
+    assert_eq!(machine.clock, Clock::Emulated);
 }
 
 #[test]
