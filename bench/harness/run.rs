@@ -112,10 +112,11 @@ impl Run {
 
     /// Ends the run: a filter that let no case pass is an error, as nobody asks for nothing.
     pub fn end(&mut self) {
-        if self.wanted == 0 {
-            let message = "command line: `only` matches no case";
+        if let Some(filter) = &self.only
+            && self.wanted == 0
+        {
             log::record(&Record::Error(Error {
-                message: message.into(),
+                message: format_args!("command line: `only={filter}` matches no case").into(),
             }));
             self.verdict = Verdict::Error;
         }

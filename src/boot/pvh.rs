@@ -279,7 +279,7 @@ mod tests {
             ),
             (
                 StartInfo {
-                    command_line: b"\xff\0".as_ptr() as u64,
+                    command_line: c"\xff".as_ptr() as u64,
                     ..good
                 },
                 BootError::CommandLineNotText,
