@@ -1,6 +1,7 @@
 //! Runs QEMU under a watchdog and takes in what its serial port says.
 
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -68,7 +69,9 @@ fn watch(
 ) -> Result<Finished> {
     let scratch = tempfile::tempdir().context("no temporary folder for QEMU's files")?;
     let mut command = boot.command(scratch.path())?;
+    // A group of its own keeps a terminal's Ctrl-C for this tool, which then ends QEMU and says so.
     command
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

@@ -17,7 +17,7 @@ fn panicked(what: &str) -> Panic<String> {
         ..
     }) = outcome.log()
     else {
-        unreachable!("{outcome:?}")
+        unreachable!("the exit status of a panic without one")
     };
     *panic.clone()
 }

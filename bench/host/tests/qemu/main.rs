@@ -54,9 +54,10 @@ fn passed(asked_for: &Boot) -> Log {
 
 /// An outcome that was not expected, with the log.
 fn told(outcome: &Outcome, finished: &Finished) -> String {
+    let log = String::from_utf8_lossy(&finished.raw);
     format!(
-        "{outcome:?}\n{}\n{}",
-        finished.stderr,
-        String::from_utf8_lossy(&finished.raw)
+        "exit status {}\n{}\n{log}",
+        outcome.exit_status(),
+        finished.stderr
     )
 }
