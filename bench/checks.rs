@@ -26,11 +26,8 @@ pub fn run(machine: &Machine, run: &mut Run) {
         proof::expect_fault(machine.layout.high_memory(), absent),
     );
     for stack in stacks::all() {
-        let guard = VirtAddr(stack.range.start.0 - 8);
-        run.check(
-            "map/guard_page_below_stack",
-            proof::expect_fault(guard, absent),
-        );
+        let guard = proof::expect_fault(VirtAddr(stack.range.start.0 - 8), absent);
+        run.check(format_args!("map/guard_page/stack={}", stack.name), guard);
     }
     // SAFETY: if the text can be written to after all, the image is lost, and the check says so no more; the bytes written
     // are those of the entry code, which does not run again.

@@ -4,7 +4,7 @@ use arrayvec::ArrayVec;
 use pagemark::boot::command_line::{Filter, Options, Samples, Suite};
 use pagemark::console::log;
 use pagemark::cpu::tsc::Clock;
-use pagemark_record::{CaseResult, Check, Error, Record, Skip, Unit, Verdict};
+use pagemark_record::{CaseResult, Check, Error, Record, Skip, Text, Unit, Verdict};
 
 use super::bracket;
 use super::case::{Case, Failure};
@@ -72,7 +72,7 @@ impl Run {
     }
 
     /// Writes down a proof. A failure fails the run.
-    pub fn check(&mut self, name: &str, outcome: Result<(), Failure>) {
+    pub fn check<'a>(&mut self, name: impl Into<Text<'a>>, outcome: Result<(), Failure>) {
         let detail = outcome.as_ref().err().map_or("", Failure::text);
         log::record(&Record::Check(Check {
             name: name.into(),

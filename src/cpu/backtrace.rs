@@ -1,16 +1,16 @@
 //! Who called whom, without frame pointers: every word on the stack that is a return address.
 //!
 //! Hot paths keep no frame pointers, so the stack is scanned instead. A word counts if it points into the image's text just
-//! behind a call instruction; a few stale ones may be among them, as in the `?` lines of a Linux trace. The host tool names
-//! the functions.
+//! behind a call instruction, or is where an exception struck. Stale ones may be among them, which the host tool sorts out by
+//! the image's code.
 
 use arrayvec::ArrayVec;
 
-use super::stacks;
+use super::{exceptions, stacks};
 use crate::mm::address::VirtAddr;
 
 /// Most return addresses that are kept.
-pub const DEPTH: usize = 24;
+pub const DEPTH: usize = 32;
 
 unsafe extern "C" {
     static text_start: u8;
@@ -42,10 +42,11 @@ pub fn return_addresses() -> ArrayVec<u64, DEPTH> {
     else {
         return addresses;
     };
+    let interrupted = exceptions::interrupted();
     while word < stack.range.end && !addresses.is_full() {
         // SAFETY: the word lies on a stack, above the running function's frame.
         let value = unsafe { (word.0 as *const u64).read_volatile() };
-        if follows_call(value) {
+        if follows_call(value) || Some(value) == interrupted {
             addresses.push(value);
         }
         word.0 += 8;

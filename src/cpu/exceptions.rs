@@ -5,6 +5,7 @@
 //! that could raise one is ever switched on.
 
 use core::arch::global_asm;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use x86::bits64::segmentation::Descriptor64;
 use x86::dtables::{DescriptorTablePointer, lidt};
@@ -127,6 +128,15 @@ pub unsafe fn load() {
     }
 }
 
+/// The instruction that the last unexpected exception interrupted; 0 if there was none.
+static INTERRUPTED: AtomicU64 = AtomicU64::new(0);
+
+/// The instruction that the last unexpected exception interrupted.
+#[must_use]
+pub fn interrupted() -> Option<u64> {
+    Some(INTERRUPTED.load(Ordering::Relaxed)).filter(|&address| address != 0)
+}
+
 extern "C" fn handle(frame: &mut ExceptionFrame) {
     let vector = frame.vector as u8;
     // SAFETY: reading CR2 at CPL 0 has no effect.
@@ -136,6 +146,9 @@ extern "C" fn handle(frame: &mut ExceptionFrame) {
             frame.rip = fixup;
             return;
         }
+    }
+    INTERRUPTED.store(frame.rip, Ordering::Relaxed);
+    if vector == PAGE_FAULT_VECTOR {
         panic!(
             "page fault at address {cr2:#x}, error code {:#x} ({}), instruction {:#x}, stack {:#x}",
             frame.error_code,

@@ -44,12 +44,12 @@ pub fn all() -> [Stack; 4] {
         stack("main", &raw const main_stack, &raw const main_stack_top),
         stack("nmi", &raw const nmi_stack, &raw const nmi_stack_top),
         stack(
-            "double fault",
+            "double_fault",
             &raw const double_fault_stack,
             &raw const double_fault_stack_top,
         ),
         stack(
-            "machine check",
+            "machine_check",
             &raw const machine_check_stack,
             &raw const machine_check_stack_top,
         ),

@@ -276,7 +276,8 @@ pub struct Panic<T> {
     pub file: T,
     /// The line in it; 0 where not known.
     pub line: u32,
-    /// Where it happened, then the return addresses outwards.
+    /// Return addresses on the stack, innermost first, and at an exception the interrupted instruction. Stale ones may be among
+    /// them.
     pub addresses: ArrayVec<Hex, MAX_ADDRESSES>,
 }
 

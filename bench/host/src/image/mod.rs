@@ -1,9 +1,11 @@
 //! The image's file: built by cargo, packed into an ISO with GRUB, and read for its symbols.
 
+mod backtrace;
 mod build;
 mod iso;
 mod symbols;
 
+pub use backtrace::{Frame, backtrace};
 pub use build::{build, workspace};
 pub use iso::{Firmware, firmware, grub_config, pack};
 pub use symbols::Symbols;

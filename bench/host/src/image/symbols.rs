@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use object::{Object, ObjectSymbol, SymbolKind};
+use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
 
-/// The functions of an ELF file.
+/// The functions of an ELF file, and its code.
 pub struct Symbols {
     /// Sorted by address.
     functions: Vec<Function>,
+    /// The sections with code: first address, bytes.
+    code: Vec<(u64, Vec<u8>)>,
 }
 
 struct Function {
@@ -40,26 +42,57 @@ impl Symbols {
                 })
             })
             .collect();
-        Ok(Self::sorted(functions))
+        let code = file
+            .sections()
+            .filter(|section| section.kind() == SectionKind::Text)
+            .filter_map(|section| Some((section.address(), section.data().ok()?.to_vec())))
+            .collect();
+        Ok(Self::sorted(functions, code))
     }
 
-    fn sorted(mut functions: Vec<Function>) -> Self {
+    fn sorted(mut functions: Vec<Function>, code: Vec<(u64, Vec<u8>)>) -> Self {
         functions.sort_by_key(|function| function.address);
-        Self { functions }
+        Self { functions, code }
+    }
+
+    /// Of made-up functions (address, size, name) and code.
+    #[cfg(test)]
+    pub(super) fn of_parts(functions: Vec<(u64, u64, String)>, code: Vec<(u64, Vec<u8>)>) -> Self {
+        let function = |(address, size, name)| Function {
+            address,
+            size,
+            name,
+        };
+        Self::sorted(functions.into_iter().map(function).collect(), code)
     }
 
     /// The function that `address` lies in, and how far: `pagemark::main+0x12`.
     pub fn name(&self, address: u64) -> Option<String> {
+        let function = self.find(address)?;
+        let offset = address - function.address;
+        Some(format!("{}+{offset:#x}", function.name))
+    }
+
+    /// The first address of the function that `address` lies in.
+    pub fn function(&self, address: u64) -> Option<u64> {
+        self.find(address).map(|function| function.address)
+    }
+
+    /// The `bytes` bytes of code from `address` on.
+    pub fn code(&self, address: u64, bytes: usize) -> Option<&[u8]> {
+        self.code.iter().find_map(|(start, code)| {
+            let at = usize::try_from(address.checked_sub(*start)?).ok()?;
+            code.get(at..)?.get(..bytes)
+        })
+    }
+
+    fn find(&self, address: u64) -> Option<&Function> {
         let after = self
             .functions
             .partition_point(|function| function.address <= address);
-        let Function {
-            address: start,
-            size,
-            name,
-        } = self.functions[..after].last()?;
-        let offset = address - start;
-        (*size == 0 || offset < *size).then(|| format!("{name}+{offset:#x}"))
+        let function = self.functions[..after].last()?;
+        let offset = address - function.address;
+        (function.size == 0 || offset < function.size).then_some(function)
     }
 }
 
@@ -74,11 +107,14 @@ mod tests {
             size,
             name: name.to_owned(),
         };
-        let symbols = Symbols::sorted(vec![
-            function(0x300, 0, "asm"),
-            function(0x100, 0x10, "first"),
-            function(0x200, 8, "second"),
-        ]);
+        let symbols = Symbols::sorted(
+            vec![
+                function(0x300, 0, "asm"),
+                function(0x100, 0x10, "first"),
+                function(0x200, 8, "second"),
+            ],
+            Vec::new(),
+        );
         let cases = [
             (0xff, None),
             (0x100, Some("first+0x0")),

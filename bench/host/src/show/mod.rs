@@ -6,7 +6,7 @@ mod tests;
 use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Width};
 use pagemark_record::{CaseResult, Clock, Frames, Machine, Panic, Unit, Verdict};
 
-use crate::image::Symbols;
+use crate::image::{Symbols, backtrace};
 use crate::log::{Ending, Log};
 use crate::style::{Look, bytes, counted, indented, thousands};
 
@@ -288,6 +288,9 @@ fn tail(log: &Log, look: Look, symbols: Option<&Symbols>) -> String {
     text
 }
 
+/// The image's first function, where every backtrace ends.
+const ENTRY: &str = "image_entry";
+
 fn last_words(panic: &Panic<String>, look: Look, symbols: Option<&Symbols>) -> String {
     let place = if panic.file.is_empty() {
         String::new()
@@ -295,18 +298,21 @@ fn last_words(panic: &Panic<String>, look: Look, symbols: Option<&Symbols>) -> S
         format!(" at {}:{}", panic.file, panic.line)
     };
     let mut text = format!("\n  {}{place}\n    {}\n", look.bad("panic"), panic.message);
-    for (depth, address) in panic.addresses.iter().enumerate() {
-        // A return address lies behind its call, perhaps behind its whole function.
-        let inside = if depth == 0 {
-            address.0
-        } else {
-            address.0.saturating_sub(1)
-        };
-        let name = symbols
-            .and_then(|symbols| symbols.name(inside))
-            .unwrap_or_default();
-        text += format!("    {depth:>2}  {:#018x}  {name}", address.0).trim_end();
-        text.push('\n');
+    let addresses: Vec<u64> = panic.addresses.iter().map(|address| address.0).collect();
+    match symbols {
+        Some(symbols) => {
+            for (depth, frame) in backtrace(symbols, &addresses, ENTRY).iter().enumerate() {
+                let doubt = if frame.linked { ' ' } else { '?' };
+                let name = symbols.name(frame.inside).unwrap_or_default();
+                text += format!("    {depth:>2} {doubt}{:#018x}  {name}", frame.address).trim_end();
+                text.push('\n');
+            }
+        }
+        None => {
+            for (depth, address) in addresses.iter().enumerate() {
+                text += &format!("    {depth:>2}  {address:#018x}\n");
+            }
+        }
     }
     text
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{image, pvh, run, told};
-use pagemark_host::image::{Symbols, pack};
+use pagemark_host::image::{Symbols, backtrace, pack};
 use pagemark_host::log::{Ending, Log};
 use pagemark_host::run::{Boot, Door};
 use pagemark_record::Panic;
@@ -36,12 +36,19 @@ fn a_panic_says_where_and_by_which_way() {
     let panic = panicked("panic");
     assert!(panic.file.ends_with(".rs") && panic.line > 0, "{panic:?}");
     let symbols = Symbols::read(&image()).unwrap();
-    let named = panic
-        .addresses
+    let addresses: Vec<u64> = panic.addresses.iter().map(|address| address.0).collect();
+    let frames = backtrace(&symbols, &addresses, "image_entry");
+    let names: Vec<_> = frames
         .iter()
-        .filter(|address| symbols.name(address.0 - 1).is_some())
-        .count();
-    assert!(named >= 1, "{panic:?}");
+        .filter_map(|frame| symbols.name(frame.inside))
+        .collect();
+    for function in ["application", "machine::start", "image_entry"] {
+        assert!(
+            names.iter().any(|name| name.contains(function)),
+            "{function} in {names:?}"
+        );
+    }
+    assert!(frames.iter().all(|frame| frame.linked), "{names:?}");
 }
 
 #[test]
