@@ -141,11 +141,11 @@ extern "C" fn handle(frame: &mut ExceptionFrame) {
     let vector = frame.vector as u8;
     // SAFETY: reading CR2 at CPL 0 has no effect.
     let cr2 = unsafe { x86::controlregs::cr2() } as u64;
-    if vector == PAGE_FAULT_VECTOR {
-        if let Some(fixup) = probe::expected(frame.rip, cr2, frame.error_code) {
-            frame.rip = fixup;
-            return;
-        }
+    if vector == PAGE_FAULT_VECTOR
+        && let Some(fixup) = probe::expected(frame.rip, cr2, frame.error_code)
+    {
+        frame.rip = fixup;
+        return;
     }
     INTERRUPTED.store(frame.rip, Ordering::Relaxed);
     if vector == PAGE_FAULT_VECTOR {
