@@ -8,6 +8,7 @@
 //! Making a present entry out of an absent one needs no flush, as x86 does not cache absent entries. Every other change yields
 //! a [`PendingFlush`]. Tables stay when their last entry goes, as in Linux: the next mapping there finds them.
 
+mod entries;
 mod entry;
 mod error;
 mod mapping;
@@ -62,10 +63,29 @@ pub struct Translation {
 }
 
 /// A tree of tables and the window through which they are edited.
+///
+/// The walk down to a PT is remembered, as the CPU does in its paging-structure caches: ranges in the 2 MiB that were edited
+/// last need no walk. A PT stays where it is once it is made, so what is remembered stays true.
 #[derive(Debug)]
 pub struct PageTable<M> {
     memory: M,
     root: Pfn,
+    last: LastPt,
+}
+
+/// The PT that was edited last.
+#[derive(Clone, Copy, Debug)]
+struct LastPt {
+    /// Address of its first page, divided by the 2 MiB that it maps; a value that no canonical address has if there is none.
+    region: u64,
+    frame: Pfn,
+}
+
+impl LastPt {
+    const NONE: LastPt = LastPt {
+        region: u64::MAX >> 1,
+        frame: Pfn(0),
+    };
 }
 
 impl<M: PhysicalMemory> PageTable<M> {
@@ -76,7 +96,11 @@ impl<M: PhysicalMemory> PageTable<M> {
     /// The frame at `root`, and every frame that its entries lead to as tables, belong to this value and are covered by
     /// `memory`; so are the frames that a [`TableFrames`] gives it later.
     pub const unsafe fn new(memory: M, root: Pfn) -> Self {
-        PageTable { memory, root }
+        PageTable {
+            memory,
+            root,
+            last: LastPt::NONE,
+        }
     }
 
     /// The frame of the PML4: what CR3 holds.
@@ -101,18 +125,43 @@ impl<M: PhysicalMemory> PageTable<M> {
         largest: PageSize,
         tables: &mut impl TableFrames,
     ) -> Result<(), MapError> {
+        let small = largest == PageSize::Size4K || pages < PageSize::Size2M.frames();
+        if small && let Some(entries) = self.entries_of_one_pt(start, pages) {
+            if entries::any_present(entries) {
+                return Err(already_mapped(entries, start, PageSize::Size4K));
+            }
+            entries::fill(
+                entries,
+                entry::leaf(frame, PageSize::Size4K, protection),
+                PAGE_SIZE,
+            );
+            return Ok(());
+        }
+        self.map_pieces(start, frame, pages, protection, largest, tables)
+    }
+
+    /// [`map`](Self::map) of any range.
+    #[inline(never)]
+    fn map_pieces(
+        &mut self,
+        start: VirtAddr,
+        frame: Pfn,
+        pages: u64,
+        protection: Protection,
+        largest: PageSize,
+        tables: &mut impl TableFrames,
+    ) -> Result<(), MapError> {
         check_range(start, pages)?;
         let pieces = Pieces::new(start, frame, pages, largest);
         for piece in pieces.clone() {
-            let entries = self.absent_entries(&piece, tables)?;
-            if piece.pages() == pages {
-                fill_piece(entries, &piece, protection);
-                return Ok(());
-            }
+            self.absent_entries(&piece, tables)?;
         }
         for piece in pieces {
-            fill_piece(self.absent_entries(&piece, tables)?, &piece, protection);
+            let entries = self.absent_entries(&piece, tables)?;
+            let first = entry::leaf(piece.frame, piece.size, protection);
+            entries::fill(entries, first, piece.size.bytes());
         }
+        self.remember(start);
         Ok(())
     }
 
@@ -127,10 +176,17 @@ impl<M: PhysicalMemory> PageTable<M> {
         pages: u64,
         tables: &mut impl TableFrames,
     ) -> Result<(), MapError> {
+        if let Some(entries) = self.entries_of_one_pt(start, pages) {
+            return match entries::any_present(entries) {
+                true => Err(already_mapped(entries, start, PageSize::Size4K)),
+                false => Ok(()),
+            };
+        }
         check_range(start, pages)?;
         for piece in Pieces::new(start, Pfn(0), pages, PageSize::Size4K) {
             self.absent_entries(&piece, tables)?;
         }
+        self.remember(start);
         Ok(())
     }
 
@@ -147,12 +203,21 @@ impl<M: PhysicalMemory> PageTable<M> {
         runs: impl Iterator<Item = (Pfn, u64)>,
         protection: Protection,
     ) -> Result<(), MapError> {
-        check_range(start, pages)?;
         let mut pieces = Pieces::new(start, Pfn(0), pages, PageSize::Size4K);
-        for piece in pieces.clone() {
-            self.absent_entries(&piece, &mut NoTables)?;
-        }
+        // What is left of the piece that is being filled.
         let mut entries: &[AtomicU64] = &[];
+        if let Some(all) = self.entries_of_one_pt(start, pages) {
+            if entries::any_present(all) {
+                return Err(already_mapped(all, start, PageSize::Size4K));
+            }
+            entries = all;
+            pieces.next();
+        } else {
+            check_range(start, pages)?;
+            for piece in pieces.clone() {
+                self.absent_entries(&piece, &mut NoTables)?;
+            }
+        }
         for (mut frame, mut frames) in runs {
             while frames > 0 {
                 if entries.is_empty() {
@@ -163,7 +228,7 @@ impl<M: PhysicalMemory> PageTable<M> {
                 }
                 let count = entries.len().min(frames as usize);
                 let (now, later) = entries.split_at(count);
-                fill(
+                entries::fill(
                     now,
                     entry::leaf(frame, PageSize::Size4K, protection),
                     PAGE_SIZE,
@@ -183,11 +248,7 @@ impl<M: PhysicalMemory> PageTable<M> {
     /// The range is no range of pages, something in it is not mapped, or it cuts a large leaf. Nothing has changed.
     #[inline]
     pub fn unmap(&mut self, start: VirtAddr, pages: u64) -> Result<PendingFlush, ChangeError> {
-        self.change(start, pages, |entries, _| {
-            for entry in entries {
-                entry.store(0, Relaxed);
-            }
-        })
+        self.change(start, pages, |entries, _| entries::clear(entries))
     }
 
     /// Gives the `pages` pages from `start` another protection.
@@ -202,22 +263,18 @@ impl<M: PhysicalMemory> PageTable<M> {
         pages: u64,
         protection: Protection,
     ) -> Result<PendingFlush, ChangeError> {
-        // Leaves carry A and D from the start, so the CPU writes none of them by itself and no exchange is needed.
         self.change(start, pages, |entries, size| {
-            let flags = entry::leaf(Pfn(0), size, protection);
-            for entry in entries {
-                entry.store(entry.load(Relaxed) & entry::ADDRESS | flags, Relaxed);
-            }
+            entries::set_flags(entries, entry::leaf(Pfn(0), size, protection));
         })
     }
 
     /// What `address` is mapped to, if it is mapped.
     #[must_use]
     pub fn translate(&self, address: VirtAddr) -> Option<Translation> {
-        if !address.is_canonical(VIRTUAL_BITS) {
-            return None;
-        }
-        let (entry, size) = self.leaf(address)?;
+        let (entry, size) = match self.pt(address) {
+            Some(table) => (&table[index(address, 1)], PageSize::Size4K),
+            None => self.leaf(address)?,
+        };
         let Entry::Leaf(frame, protection) = Entry::of(entry.load(Relaxed), Some(size)) else {
             return None;
         };
@@ -272,6 +329,52 @@ impl<M: PhysicalMemory> PageTable<M> {
         unsafe { self.memory.words(frame) }
     }
 
+    /// The entries of a range that lies in one PT, which is there: what most calls are about. `None` says nothing about the
+    /// range, which may be none at all.
+    #[inline(always)]
+    fn entries_of_one_pt(&self, start: VirtAddr, pages: u64) -> Option<&[AtomicU64]> {
+        let first = index(start, 1);
+        let table = self.pt(start)?;
+        if !start.is_aligned(PAGE_SIZE) || pages.wrapping_sub(1) >= (WORDS_PER_PAGE - first) as u64
+        {
+            return None;
+        }
+        table.get(first..first + pages as usize)
+    }
+
+    /// The PT for `address`, if there is one.
+    #[inline(always)]
+    fn pt(&self, address: VirtAddr) -> Option<&Table> {
+        if address.0 >> shift(2) == self.last.region {
+            return Some(self.table(self.last.frame));
+        }
+        self.walk_to_pt(address).map(|frame| self.table(frame))
+    }
+
+    #[inline(never)]
+    fn walk_to_pt(&self, address: VirtAddr) -> Option<Pfn> {
+        if !address.is_canonical(VIRTUAL_BITS) {
+            return None;
+        }
+        (2..=LEVELS).rev().try_fold(self.root, |frame, level| {
+            let word = self.table(frame)[index(address, level)].load(Relaxed);
+            match Entry::of(word, leaf_size(level)) {
+                Entry::Table(frame) => Some(frame),
+                Entry::Absent | Entry::Leaf(..) => None,
+            }
+        })
+    }
+
+    /// Remembers the PT for `address`, if there is one.
+    fn remember(&mut self, address: VirtAddr) {
+        if let Some(frame) = self.walk_to_pt(address) {
+            self.last = LastPt {
+                region: address.0 >> shift(2),
+                frame,
+            };
+        }
+    }
+
     /// The entries for a piece of a new mapping: all absent, in a table that is made if need be.
     #[inline(always)]
     fn absent_entries(
@@ -298,15 +401,18 @@ impl<M: PhysicalMemory> PageTable<M> {
         }
         let first = index(piece.start, bottom);
         let entries = &table[first..][..piece.leaves];
-        if any_present(entries) {
-            return Err(already_mapped(entries, piece));
+        if entries::any_present(entries) {
+            return Err(already_mapped(entries, piece.start, piece.size));
         }
         Ok(entries)
     }
 
     /// The entry of the leaf that maps `address`, and the leaf's size.
-    #[inline(always)]
+    #[inline(never)]
     fn leaf(&self, address: VirtAddr) -> Option<(&AtomicU64, PageSize)> {
+        if !address.is_canonical(VIRTUAL_BITS) {
+            return None;
+        }
         let (table, index, size) = self.leaf_table(address)?;
         Some((&table[index], size))
     }
@@ -347,7 +453,7 @@ impl<M: PhysicalMemory> PageTable<M> {
         }
         let entries = &table[index..];
         let entries = &entries[..entries.len().min(pages as usize)];
-        if !all_present(entries) {
+        if !entries::all_present(entries) {
             return Err(not_mapped(entries, start));
         }
         Ok((entries, size))
@@ -361,15 +467,29 @@ impl<M: PhysicalMemory> PageTable<M> {
         pages: u64,
         edit: impl Fn(&[AtomicU64], PageSize),
     ) -> Result<PendingFlush, ChangeError> {
-        check_range(start, pages)?;
-        let (first, size) = self.present_entries(start, pages)?;
-        if first.len() as u64 * size.frames() == pages {
-            edit(first, size);
-            return Ok(PendingFlush::new(start, first.len() as u64, size));
+        if let Some(entries) = self.entries_of_one_pt(start, pages) {
+            if !entries::all_present(entries) {
+                return Err(not_mapped(entries, start));
+            }
+            edit(entries, PageSize::Size4K);
+            return Ok(PendingFlush::new(start, pages, PageSize::Size4K));
         }
-        let mut smallest = size;
+        self.change_slices(start, pages, edit)
+    }
+
+    /// [`change`](Self::change) of any range.
+    #[inline(never)]
+    fn change_slices(
+        &mut self,
+        start: VirtAddr,
+        pages: u64,
+        edit: impl Fn(&[AtomicU64], PageSize),
+    ) -> Result<PendingFlush, ChangeError> {
+        check_range(start, pages)?;
+        let mut smallest = PageSize::Size1G;
         self.for_each_slice(start, pages, |_, size| smallest = smallest.min(size))?;
         self.for_each_slice(start, pages, edit)?;
+        self.remember(start);
         Ok(PendingFlush::new(
             start,
             pages / smallest.frames(),
@@ -449,33 +569,15 @@ fn make_table(entry: &AtomicU64, tables: &mut impl TableFrames) -> Option<Pfn> {
     Some(frame)
 }
 
-/// Whether any entry is there, in one pass without a branch per entry.
-#[inline(always)]
-fn any_present(entries: &[AtomicU64]) -> bool {
-    entries
-        .iter()
-        .fold(0, |all, entry| all | entry.load(Relaxed))
-        != 0
-}
-
-/// Whether every entry is present.
-#[inline(always)]
-fn all_present(entries: &[AtomicU64]) -> bool {
-    let all = entries
-        .iter()
-        .fold(u64::MAX, |all, entry| all & entry.load(Relaxed));
-    all & Flags::PRESENT.bits() != 0
-}
-
 #[cold]
 #[inline(never)]
-fn already_mapped(entries: &[AtomicU64], piece: &Piece) -> MapError {
+fn already_mapped(entries: &[AtomicU64], start: VirtAddr, size: PageSize) -> MapError {
     let at = entries
         .iter()
         .position(|entry| entry.load(Relaxed) != 0)
         .unwrap_or(0) as u64;
     MapError::AlreadyMapped {
-        address: VirtAddr(piece.start.0 + at * piece.size.bytes()),
+        address: VirtAddr(start.0 + at * size.bytes()),
     }
 }
 
@@ -486,25 +588,5 @@ fn not_mapped(entries: &[AtomicU64], start: VirtAddr) -> ChangeError {
     let at = entries.iter().position(absent).unwrap_or(0) as u64;
     ChangeError::NotMapped {
         address: VirtAddr(start.0 + at * PAGE_SIZE),
-    }
-}
-
-/// Writes the leaves of a piece.
-#[inline(always)]
-fn fill_piece(entries: &[AtomicU64], piece: &Piece, protection: Protection) {
-    fill(
-        entries,
-        entry::leaf(piece.frame, piece.size, protection),
-        piece.size.bytes(),
-    );
-}
-
-/// Writes leaves behind one another, `step` bytes of physical memory apart.
-#[inline(always)]
-fn fill(entries: &[AtomicU64], first: u64, step: u64) {
-    let mut word = first;
-    for entry in entries {
-        entry.store(word, Relaxed);
-        word += step;
     }
 }

@@ -12,13 +12,6 @@ pub(super) struct Piece {
     pub(super) leaves: usize,
 }
 
-impl Piece {
-    /// Number of 4 KiB pages.
-    pub(super) const fn pages(&self) -> u64 {
-        self.leaves as u64 * self.size.frames()
-    }
-}
-
 /// The pieces, lowest address first.
 #[derive(Clone, Debug)]
 pub(super) struct Pieces {

@@ -110,7 +110,7 @@ fn step(
                 (Ok(()), None) => {
                     for piece in Pieces::new(page(start), Pfn(frame), pages, largest) {
                         let first = (piece.start.0 - BASE) / PAGE_SIZE;
-                        for offset in 0..piece.pages() {
+                        for offset in 0..piece.leaves as u64 * piece.size.frames() {
                             model.insert(
                                 first + offset,
                                 (piece.frame.add(offset), piece.size, protection),
