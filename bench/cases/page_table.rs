@@ -92,12 +92,14 @@ impl<'m> Window<'m> {
     }
 }
 
-/// A window, and what the last operation on it came to.
+/// A window, and the error that an operation on it came to, if one did.
 struct Map<'m>(Window<'m>, Result<(), MapError>);
 
 impl Case for Map<'_> {
     fn operation(&mut self) {
-        self.1 = self.0.map();
+        if let Err(error) = self.0.map() {
+            self.1 = Err(error);
+        }
     }
 
     fn verify(&mut self) -> Result<(), Failure> {
@@ -121,7 +123,9 @@ impl Case for Unmap<'_> {
     }
 
     fn operation(&mut self) {
-        self.1 = self.0.unmap();
+        if let Err(error) = self.0.unmap() {
+            self.1 = Err(error);
+        }
     }
 
     fn verify(&mut self) -> Result<(), Failure> {
@@ -145,7 +149,9 @@ impl Case for Protect<'_> {
     }
 
     fn operation(&mut self) {
-        self.1 = self.0.protect();
+        if let Err(error) = self.0.protect() {
+            self.1 = Err(error);
+        }
     }
 
     fn verify(&mut self) -> Result<(), Failure> {

@@ -333,13 +333,11 @@ impl<M: PhysicalMemory> PageTable<M> {
     /// range, which may be none at all.
     #[inline(always)]
     fn entries_of_one_pt(&self, start: VirtAddr, pages: u64) -> Option<&[AtomicU64]> {
-        let first = index(start, 1);
-        let table = self.pt(start)?;
-        if !start.is_aligned(PAGE_SIZE) || pages.wrapping_sub(1) >= (WORDS_PER_PAGE - first) as u64
-        {
-            return None;
-        }
-        table.get(first..first + pages as usize)
+        let entries = self
+            .pt(start)?
+            .get(index(start, 1)..)?
+            .get(..pages as usize)?;
+        (start.is_aligned(PAGE_SIZE) && !entries.is_empty()).then_some(entries)
     }
 
     /// The PT for `address`, if there is one.
