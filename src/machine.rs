@@ -21,7 +21,7 @@ use arrayvec::ArrayString;
 use pagemark_record::{Error, ExitCode, Probe, Record, Start, Verdict};
 
 use crate::boot::command_line::{Exit, Options, Suite};
-use crate::boot::{BootError, BootInfo, Loader, entry};
+use crate::boot::{self, BootError, BootInfo, Loader, entry};
 use crate::console::log;
 use crate::console::serial::{COM1, SerialPort};
 use crate::cpu::features::Features;
@@ -131,7 +131,7 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
         exceptions::load();
     }
     // SAFETY: the boot stretch has not ended, and the loader's structures are untouched.
-    let boot = unsafe { BootInfo::read(magic, info) };
+    let boot = unsafe { boot::read(magic, info) };
     let rsdp = boot.as_ref().ok().and_then(|boot| boot.rsdp);
     // SAFETY: the same.
     let firmware = rsdp.map(|rsdp| unsafe { Firmware::read(rsdp) });

@@ -5,7 +5,6 @@ use core::ops::Range;
 
 use arrayvec::{ArrayString, ArrayVec};
 
-use super::{multiboot2, pvh};
 use crate::mm::address::PhysAddr;
 use crate::mm::memory_map::{LINES, Line, LineKind};
 
@@ -116,26 +115,6 @@ impl fmt::Display for BootError {
 impl core::error::Error for BootError {}
 
 impl BootInfo {
-    /// Reads what the loader left: `magic` tells the door, `address` is the physical address of its structure.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the boot information.
-    ///
-    /// # Safety
-    ///
-    /// `magic` and `address` are what the loader handed over, its structures are as it left them, and the first
-    /// [`IDENTITY_END`] bytes of memory can be read at their own addresses.
-    pub unsafe fn read(magic: u32, address: u32) -> Result<Self, BootError> {
-        match magic {
-            // SAFETY: the caller's promise.
-            multiboot2::MAGIC => unsafe { multiboot2::read(u64::from(address)) },
-            // SAFETY: the caller's promise.
-            pvh::MAGIC => unsafe { pvh::read(u64::from(address)) },
-            other => Err(BootError::Magic(other)),
-        }
-    }
-
     pub(super) fn new(loader: Loader) -> Self {
         BootInfo {
             loader,

@@ -11,3 +11,23 @@ pub mod multiboot2;
 pub mod pvh;
 
 pub use info::{BootError, BootInfo, Loader};
+
+/// Reads what the loader left: `magic` tells the door, `address` is the physical address of its structure.
+///
+/// # Errors
+///
+/// What is wrong with the boot information.
+///
+/// # Safety
+///
+/// `magic` and `address` are what the loader handed over, its structures are as it left them, and the first
+/// [`info::IDENTITY_END`] bytes of memory can be read at their own addresses.
+pub unsafe fn read(magic: u32, address: u32) -> Result<BootInfo, BootError> {
+    match magic {
+        // SAFETY: the caller's promise.
+        multiboot2::MAGIC => unsafe { multiboot2::read(u64::from(address)) },
+        // SAFETY: the caller's promise.
+        pvh::MAGIC => unsafe { pvh::read(u64::from(address)) },
+        other => Err(BootError::Magic(other)),
+    }
+}

@@ -21,7 +21,7 @@ const TAG_HEADER: u64 = 8;
 ///
 /// # Safety
 ///
-/// As for [`BootInfo::read`].
+/// As for [`read`](super::read()).
 pub unsafe fn read(address: u64) -> Result<BootInfo, BootError> {
     let what = "multiboot2 information";
     if cfg!(target_os = "none") && address >= IDENTITY_END {

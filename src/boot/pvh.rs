@@ -78,7 +78,7 @@ fn readable(end: u64) -> bool {
 ///
 /// # Safety
 ///
-/// As for [`BootInfo::read`].
+/// As for [`read`](super::read()).
 pub unsafe fn read(address: u64) -> Result<BootInfo, BootError> {
     // SAFETY: the caller's promise.
     let start = unsafe { list::<StartInfo>("PVH start info", address, 1)? }[0];

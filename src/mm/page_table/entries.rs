@@ -1,0 +1,85 @@
+//! What is done to many entries of one table at once: one pass each, without a branch for an entry, and unrolled by hand, as
+//! the compiler does not unroll loops over atomics. A single entry, the most frequent case, is taken out of the loops.
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::entry::{ADDRESS, Flags};
+
+/// Entries to a step of the unrolled loops.
+const STEP: usize = 16;
+
+/// Whether any entry holds anything.
+#[inline(always)]
+pub(super) fn any_present(entries: &[AtomicU64]) -> bool {
+    fold(entries, 0, |all, word| all | word) != 0
+}
+
+/// Whether every entry is present.
+#[inline(always)]
+pub(super) fn all_present(entries: &[AtomicU64]) -> bool {
+    fold(entries, u64::MAX, |all, word| all & word) & Flags::PRESENT.bits() != 0
+}
+
+#[inline(always)]
+fn fold(entries: &[AtomicU64], start: u64, join: impl Fn(u64, u64) -> u64) -> u64 {
+    // A plain load, as it can be the operand of the instruction that joins it: half the instructions of an atomic one.
+    //
+    // SAFETY: whoever edits a table has it alone (`&mut PageTable`), and the CPU only reads entries, which have A set.
+    let load = |entry: &AtomicU64| unsafe { entry.as_ptr().read() };
+    if let [entry] = entries {
+        return join(start, load(entry));
+    }
+    let mut all = start;
+    let (steps, rest) = entries.as_chunks::<STEP>();
+    for step in steps {
+        for entry in step {
+            all = join(all, load(entry));
+        }
+    }
+    for entry in rest {
+        all = join(all, load(entry));
+    }
+    all
+}
+
+/// Writes leaves behind one another, `bytes` bytes of physical memory apart.
+#[inline(always)]
+pub(super) fn fill(entries: &[AtomicU64], first: u64, bytes: u64) {
+    let mut word = first;
+    each(entries, |entry| {
+        entry.store(word, Relaxed);
+        word += bytes;
+    });
+}
+
+/// Makes every entry absent.
+#[inline(always)]
+pub(super) fn clear(entries: &[AtomicU64]) {
+    each(entries, |entry| entry.store(0, Relaxed));
+}
+
+/// Gives every leaf these flags in place of its own.
+///
+/// Leaves carry A and D from the start, so the CPU writes none of them by itself and no exchange is needed.
+#[inline(always)]
+pub(super) fn set_flags(entries: &[AtomicU64], flags: u64) {
+    each(entries, |entry| {
+        entry.store(entry.load(Relaxed) & ADDRESS | flags, Relaxed)
+    });
+}
+
+#[inline(always)]
+fn each(entries: &[AtomicU64], mut change: impl FnMut(&AtomicU64)) {
+    if let [entry] = entries {
+        return change(entry);
+    }
+    let (steps, rest) = entries.as_chunks::<STEP>();
+    for step in steps {
+        for entry in step {
+            change(entry);
+        }
+    }
+    for entry in rest {
+        change(entry);
+    }
+}
