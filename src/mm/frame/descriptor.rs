@@ -1,7 +1,7 @@
 //! Frame descriptors: one 64-bit word for each frame, which says what the frame is and links it into a list.
 //!
 //! ```text
-//! bit 63        35 34         6 5   4 3   0
+//! bit 63        36 35         8 7   4 3   0
 //!     +-----------+-----------+-----+-----+
 //!     |   next    | previous  |state|order|   free: a link is an index into the zone's descriptors + 1; 0 is "none"
 //!     +-----------+-----------+-----+-----+
@@ -28,14 +28,14 @@ pub(super) type Chunk = [Descriptor; CHUNK_FRAMES];
 #[repr(transparent)]
 pub struct Descriptor(Cell<u64>);
 
-const STATE_BITS: u32 = 6;
-const LINK_BITS: u32 = 29;
+const STATE_BITS: u32 = 8;
+const LINK_BITS: u32 = 28;
 const LINK_MASK: u64 = (1 << LINK_BITS) - 1;
 const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
 const PREVIOUS_SHIFT: u32 = STATE_BITS;
 const NEXT_SHIFT: u32 = STATE_BITS + LINK_BITS;
 
-/// Most frames that a zone can span, as a link has to name each of them: 2 TiB of addresses, in whole chunks.
+/// Most frames that a zone can span, as a link has to name each of them: 1 TiB of addresses, less one chunk.
 pub(super) const MAX_SPAN: u64 = (1 << LINK_BITS) - CHUNK_FRAMES as u64;
 
 /// State: not the head of a block (or not memory that the allocator may hand out).

@@ -19,13 +19,6 @@ pub enum AllocError {
         /// The largest that it has.
         largest: Order,
     },
-    /// A bulk request for more frames than the zonelist may give. What it had gathered was returned.
-    OutOfFramesForBulk {
-        /// Frames asked for.
-        frames: u64,
-        /// Frames that could be had.
-        available: u64,
-    },
 }
 
 impl fmt::Display for AllocError {
@@ -37,17 +30,32 @@ impl fmt::Display for AllocError {
             AllocError::OrderTooLarge { order, largest } => {
                 write!(f, "order {order} is above the largest order, {largest}")
             }
-            AllocError::OutOfFramesForBulk { frames, available } => {
-                write!(
-                    f,
-                    "out of frames: {frames} asked for, {available} to be had"
-                )
-            }
         }
     }
 }
 
 impl error::Error for AllocError {}
+
+/// The zones of the zonelist may not give so many frames. What had been gathered went back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BulkError {
+    /// Frames asked for.
+    pub frames: u64,
+    /// Frames that could be had.
+    pub available: u64,
+}
+
+impl fmt::Display for BulkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BulkError { frames, available } = self;
+        write!(
+            f,
+            "out of frames: {frames} asked for, {available} to be had"
+        )
+    }
+}
+
+impl error::Error for BulkError {}
 
 /// Why a block was not freed. Nothing has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,8 +107,8 @@ pub enum FreeError {
     InsideBlock {
         /// The frame that was given.
         pfn: Pfn,
-        /// The first frame of the block.
-        block: Pfn,
+        /// The order of the block.
+        order: Order,
     },
 }
 
@@ -125,8 +133,8 @@ impl fmt::Display for FreeError {
                 "{pfn:?} was allocated with order {allocated}, freed with order {order}"
             ),
             FreeError::OnList { pfn } => write!(f, "{pfn:?} is on a list of blocks"),
-            FreeError::InsideBlock { pfn, block } => {
-                write!(f, "{pfn:?} lies inside the allocated block at {block:?}")
+            FreeError::InsideBlock { pfn, order } => {
+                write!(f, "{pfn:?} lies inside an allocated block of order {order}")
             }
         }
     }

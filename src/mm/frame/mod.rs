@@ -33,7 +33,7 @@ pub use block::{Block, BlockList};
 pub use boot::{BootAllocator, BootError};
 pub use buddy::{Buddy, InDescriptor, PairBitmap};
 pub use descriptor::Descriptor;
-pub use error::{AllocError, FreeError, NewError};
+pub use error::{AllocError, BulkError, FreeError, NewError};
 pub use gfp::Gfp;
 pub use statistics::{BuddyInfo, Inconsistency};
 pub use zone::{CLASSIC, WIDE, Watermarks, ZoneEnds, ZoneKind};
@@ -48,6 +48,9 @@ use zone::Zone;
 const MAX_ZONES: usize = 3;
 /// Zones and one more, always empty, which ends every zonelist.
 const SLOTS: usize = MAX_ZONES + 1;
+
+/// The order of a 2 MiB page.
+const HUGE: u32 = 9;
 
 /// The memory that an allocator keeps its books in.
 #[derive(Debug)]
@@ -195,13 +198,12 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     }
 
     /// Allocates a block of 2^order frames, aligned to its size.
-    #[inline]
+    #[inline(always)]
     pub fn alloc_pages(&mut self, gfp: Gfp, order: Order) -> Result<Block, AllocError> {
         let first = self.first_zones[gfp.zone_modifiers()];
         let zone = &mut self.zones[usize::from(first) % SLOTS];
-        if zone.free > zone.marks.low + order.frames()
-            && u32::from(order.get()) <= B::LARGEST
-            && let Some(index) = zone.take(u32::from(order.get()))
+        if zone.lists.above_low > order.frames() as i64
+            && let Some(index) = zone.take_alive(u32::from(order.get()))
         {
             return Ok(Block::new(zone.pfn(index), u32::from(order.get())));
         }
@@ -209,7 +211,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     }
 
     /// Allocates one frame.
-    #[inline]
+    #[inline(always)]
     pub fn alloc_page(&mut self, gfp: Gfp) -> Result<Block, AllocError> {
         self.alloc_pages(gfp, Order::ZERO)
     }
@@ -278,7 +280,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         let mut needed = 1 << order;
         self.zonelist(gfp).iter_mut().find_map(|zone| {
             needed += mark(&zone.marks);
-            if zone.free <= needed {
+            if zone.free() <= needed {
                 return None;
             }
             let index = zone.take(order)?;
@@ -295,7 +297,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         gfp: Gfp,
         frames: u64,
         largest: Order,
-    ) -> Result<BlockList, AllocError> {
+    ) -> Result<BlockList, BulkError> {
         let mut list = BlockList::EMPTY;
         let mut limit = self.largest_order();
         while list.frames < frames {
@@ -310,7 +312,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
                         let available = list.frames;
                         // Every block of the list is this allocator's own and allocated: freeing it cannot fail.
                         let _ = self.free_list(list);
-                        return Err(AllocError::OutOfFramesForBulk { frames, available });
+                        return Err(BulkError { frames, available });
                     }
                 },
             }
@@ -405,7 +407,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     /// # Errors
     ///
     /// Only if its frames were freed by number before, or another allocator made it; then nothing changes.
-    #[inline]
+    #[inline(always)]
     pub fn free(&mut self, block: Block) -> Result<(), FreeError> {
         self.free_at(block.pfn(), block.exponent())
     }
@@ -429,13 +431,34 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     /// # Errors
     ///
     /// If exactly this block is not allocated; then nothing changes.
-    #[inline]
+    #[inline(always)]
     pub fn free_pages(&mut self, pfn: Pfn, order: Order) -> Result<(), FreeError> {
         self.free_at(pfn, u32::from(order.get()))
     }
 
     #[inline(always)]
     fn free_at(&mut self, pfn: Pfn, order: u32) -> Result<(), FreeError> {
+        // Single frames of the highest zone here; all else out of the way.
+        let index = self.zones[0].index(pfn);
+        if order == 0 && index < self.zones[0].lists.table.len() {
+            match self.zones[0].give(index, 0) {
+                true => Ok(()),
+                false => Err(self.diagnose(pfn, 0)),
+            }
+        } else if order == HUGE {
+            self.free_anywhere(pfn, HUGE)
+        } else {
+            self.free_out_of_line(pfn, order)
+        }
+    }
+
+    #[inline(never)]
+    fn free_out_of_line(&mut self, pfn: Pfn, order: u32) -> Result<(), FreeError> {
+        self.free_anywhere(pfn, order)
+    }
+
+    #[inline(always)]
+    fn free_anywhere(&mut self, pfn: Pfn, order: u32) -> Result<(), FreeError> {
         for zone in &mut self.zones[..MAX_ZONES] {
             let index = zone.index(pfn);
             if index < zone.lists.table.len() {
@@ -477,9 +500,9 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
                     _ => FreeError::OnList { pfn },
                 }
             }
-            Some((head, State::Allocated(_))) => FreeError::InsideBlock {
+            Some((_, State::Allocated(order))) => FreeError::InsideBlock {
                 pfn,
-                block: zone.pfn(head),
+                order: Order::new(order).unwrap_or(Order::MAX),
             },
             _ => FreeError::AlreadyFree { pfn },
         }

@@ -148,7 +148,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     /// Free frames of all zones.
     #[must_use]
     pub fn free_frames(&self) -> u64 {
-        self.zones.iter().map(|zone| zone.free).sum()
+        self.zones.iter().map(|zone| zone.free()).sum()
     }
 
     /// Usable frames of all zones, free or not.
@@ -181,7 +181,7 @@ impl<'m, B: Buddy> Zone<'m, B> {
         BuddyInfo {
             kind: self.kind,
             present: self.present,
-            free: self.free,
+            free: self.free(),
             marks: self.marks,
             blocks,
         }
@@ -216,10 +216,10 @@ impl<'m, B: Buddy> Zone<'m, B> {
             .dormant()
             .map(|range| range.end.0 - range.start.0)
             .sum::<u64>();
-        if free != self.free {
+        if free != self.free() {
             return Err(Inconsistency::FreeFrames {
                 zone: self.kind,
-                counted: self.free,
+                counted: self.free(),
                 found: free,
             });
         }
@@ -233,7 +233,9 @@ impl<'m, B: Buddy> Zone<'m, B> {
         for index in self.lists.blocks(order) {
             let sound = index.is_multiple_of(1 << order)
                 && self.lists.table.get(index).is_some_and(|block| {
-                    block.state() == State::Free(order as u8) && block.previous() == previous
+                    // The list of the largest order is a stack.
+                    block.state() == State::Free(order as u8)
+                        && (block.previous() == previous || order == B::LARGEST)
                 });
             if !sound {
                 let pfn = self.pfn(index);

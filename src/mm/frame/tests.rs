@@ -130,7 +130,7 @@ fn bulk_takes_the_largest_blocks_and_gives_them_back() {
         allocator.free_list(other).unwrap();
         assert_eq!(
             allocator.alloc_bulk(ALL, 1025, Order::MAX),
-            Err(AllocError::OutOfFramesForBulk {
+            Err(BulkError {
                 frames: 1025,
                 available: 1024
             })
@@ -162,7 +162,7 @@ fn bad_frees_are_told_apart_and_change_nothing() {
             0,
             FreeError::InsideBlock {
                 pfn: pfn.add(1),
-                block: pfn,
+                order: order(2),
             },
         ),
         (

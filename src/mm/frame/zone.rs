@@ -88,8 +88,6 @@ impl Watermarks {
 pub(super) struct Zone<'m, B> {
     pub(super) lists: Lists<'m>,
     pub(super) bits: Bits<'m>,
-    /// Free frames, those not yet alive included.
-    pub(super) free: u64,
     pub(super) marks: Watermarks,
     pub(super) kind: ZoneKind,
     /// Usable frames.
@@ -134,7 +132,6 @@ impl<'m, B: Buddy> Zone<'m, B> {
         Zone {
             lists: Lists::new(Table::EMPTY),
             bits: Bits::EMPTY,
-            free: 0,
             marks: Watermarks::default(),
             kind: ZoneKind::Dma,
             present: 0,
@@ -156,11 +153,13 @@ impl<'m, B: Buddy> Zone<'m, B> {
         let present = parts(ranges, span.clone())
             .map(|part| part.end.0 - part.start.0)
             .sum();
+        let marks = Watermarks::for_zone(present);
+        let mut lists = Lists::new(Table::EMPTY);
+        lists.above_low = present as i64 - marks.low as i64;
         Zone {
-            lists: Lists::new(Table::EMPTY),
+            lists,
             bits,
-            free: present,
-            marks: Watermarks::for_zone(present),
+            marks,
             kind,
             present,
             span,
@@ -200,25 +199,33 @@ impl<'m, B: Buddy> Zone<'m, B> {
         parts(self.ranges, self.frontier()..self.span.end)
     }
 
-    /// Takes a block of `order` and marks it allocated, bringing memory to life as needed. Watermarks are the caller's business.
+    /// Free frames, those not yet alive included.
+    pub(super) fn free(&self) -> u64 {
+        (self.lists.above_low + self.marks.low as i64) as u64
+    }
+
+    /// Takes a block of `order` from the lists and marks it allocated. Watermarks are the caller's business.
     #[inline(always)]
-    pub(super) fn take(&mut self, order: u32) -> Option<usize> {
-        let index = match B::take(&mut self.lists, self.bits, order) {
-            Some(index) => index,
-            None => self.grow_and_take(order)?,
-        };
-        self.free -= 1 << order;
+    pub(super) fn take_alive(&mut self, order: u32) -> Option<usize> {
+        let index = B::take(&mut self.lists, self.bits, order)?;
+        self.lists.above_low -= 1 << order;
         Some(index)
+    }
+
+    /// As [`take_alive`](Self::take_alive), bringing memory to life as needed.
+    pub(super) fn take(&mut self, order: u32) -> Option<usize> {
+        loop {
+            match self.take_alive(order) {
+                None if self.grow() => {}
+                index => return index,
+            }
+        }
     }
 
     /// Puts back the block of `order` at `index`. `false`, and nothing changed, if no such block is allocated.
     #[inline(always)]
     pub(super) fn give(&mut self, index: usize, order: u32) -> bool {
-        let given = B::give(&mut self.lists, self.bits, index, order);
-        if given {
-            self.free += 1 << order;
-        }
-        given
+        B::give(&mut self.lists, self.bits, index, order)
     }
 
     /// The block that the frame at `index` is part of: the index of its head, and its state. `None` for a frame that is not
@@ -236,17 +243,6 @@ impl<'m, B: Buddy> Zone<'m, B> {
             };
             (claimed == order).then_some((head, state))
         })
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn grow_and_take(&mut self, order: u32) -> Option<usize> {
-        while self.grow() {
-            if let Some(index) = B::take(&mut self.lists, self.bits, order) {
-                return Some(index);
-            }
-        }
-        None
     }
 
     /// Brings the next chunk to life. `false` if all are.
@@ -272,6 +268,8 @@ impl<'m, B: Buddy> Zone<'m, B> {
             let index = self.index(part.start);
             let frames = (part.end.0 - part.start.0) as usize;
             self.lists.add::<B>(self.bits, index, frames);
+            // They were counted as free all along.
+            self.lists.above_low -= frames as i64;
         }
         true
     }

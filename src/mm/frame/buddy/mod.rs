@@ -18,7 +18,7 @@ pub use in_descriptor::InDescriptor;
 pub use pair_bitmap::PairBitmap;
 
 pub use super::descriptor::Bits;
-use super::descriptor::{self, Table, free_word};
+use super::descriptor::{ALLOCATED, Descriptor, Table, free_word};
 
 /// How buddies are told apart; a type parameter of the allocator.
 pub trait Buddy: sealed::Rule {}
@@ -40,7 +40,7 @@ pub(super) mod sealed {
         fn take(lists: &mut Lists<'_>, bits: Bits<'_>, order: u32) -> Option<usize>;
 
         /// Puts back the block of `order` at `index` if the descriptor says that exactly this block is allocated, merging it
-        /// with its buddies. `false`, and nothing changed, if not. `order` is at most `LARGEST`.
+        /// with its buddies, and counts its frames as free. `false`, and nothing changed, if not.
         fn give(lists: &mut Lists<'_>, bits: Bits<'_>, index: usize, order: u32) -> bool;
 
         /// Whether what the back end knows besides the descriptors agrees with them, for the pair of buddies at `index`:
@@ -52,9 +52,11 @@ pub(super) mod sealed {
 /// The free lists of a zone, over the part of it that is alive. Blocks are named by the index of their first frame.
 pub struct Lists<'m> {
     pub(super) table: Table<'m>,
+    /// Free frames, those not yet alive included, less the low mark.
+    pub(super) above_low: i64,
     /// Bit `n` is set if the list of order `n` has blocks.
     nonempty: u32,
-    /// Links to the first block of each list; mean nothing where the bit of `nonempty` is clear.
+    /// Links to the first block of each list, 0 for none.
     heads: [u32; 16],
 }
 
@@ -62,66 +64,113 @@ impl<'m> Lists<'m> {
     pub(super) fn new(table: Table<'m>) -> Lists<'m> {
         Lists {
             table,
+            above_low: 0,
             nonempty: 0,
             heads: [0; 16],
         }
     }
 
-    /// The first block of the list of `order`.
-    pub(super) fn first(&self, order: u32) -> Option<usize> {
-        (self.nonempty >> order & 1 == 1).then(|| self.head(order) - 1)
+    /// The smallest order from `order` up to `largest` whose list has blocks.
+    #[inline(always)]
+    fn smallest(&self, order: u32, largest: u32) -> Option<u32> {
+        let candidates = self.nonempty & (u32::MAX << order) & ((2 << largest) - 1);
+        (candidates != 0).then(|| candidates.trailing_zeros())
     }
 
+    /// Link to the first block of the list of `order`.
     fn head(&self, order: u32) -> usize {
         self.heads[order as usize % 16] as usize
     }
 
-    fn set_head(&mut self, order: u32, link: usize) {
+    fn set_head_link(&mut self, order: u32, link: usize) {
         self.heads[order as usize % 16] = link as u32;
+    }
+
+    /// Makes the block at `index` the first of the list of `order`.
+    fn set_head(&mut self, order: u32, index: usize) {
+        self.set_head_link(order, index + 1);
+    }
+
+    /// Empties the list of `order`, which has one block.
+    #[inline(always)]
+    fn clear(&mut self, order: u32) {
+        self.nonempty ^= 1 << order;
+        self.set_head_link(order, 0);
+    }
+
+    /// Empties the lists of all orders below `order`, which have one block each.
+    #[inline(always)]
+    fn clear_below(&mut self, order: u32) {
+        self.nonempty &= u32::MAX << order;
+        for order in 0..order {
+            self.set_head_link(order, 0);
+        }
     }
 
     /// Makes the free block at `index` the first of the list of `order`.
     #[inline(always)]
     fn push(&mut self, index: usize, order: u32) {
-        let Some(block) = self.table.get(index) else {
-            return;
-        };
-        if self.nonempty >> order & 1 == 0 {
-            block.set(free_word(order, 0));
-            self.nonempty |= 1 << order;
-        } else {
-            let old = self.head(order);
-            block.set(free_word(order, old));
-            if let Some(old) = self.table.follow(old) {
-                old.relink_previous(0, index + 1);
-            }
+        if let Some(block) = self.table.get(index) {
+            self.push_block(block, index, order);
         }
-        self.set_head(order, index + 1);
     }
 
-    /// Takes the first block off the list of `order`, which has one.
+    /// [`push`](Self::push) for a caller that has the descriptor at hand.
     #[inline(always)]
-    fn pop(&mut self, order: u32) -> Option<usize> {
+    fn push_block(&mut self, block: &Descriptor, index: usize, order: u32) {
+        let old = self.head(order);
+        block.set(free_word(order, old));
+        match self.table.follow(old) {
+            Some(old) => old.relink_previous(0, index + 1),
+            None => self.nonempty |= 1 << order,
+        }
+        self.set_head(order, index);
+    }
+
+    /// Takes the first block off the list of `order`.
+    #[inline(always)]
+    fn pop(&mut self, order: u32) -> Option<(usize, &'m Descriptor)> {
         let link = self.head(order);
-        let next = self.table.follow(link)?.next();
-        self.set_head(order, next);
+        let block = self.table.follow(link)?;
+        let next = block.next();
+        self.set_head_link(order, next);
         match self.table.follow(next) {
             Some(next) => next.relink_previous(link, 0),
             None => self.nonempty ^= 1 << order,
+        }
+        Some((link - 1, block))
+    }
+
+    /// Makes the free block at `index` the first of the list of the largest order. A block of that order has no buddy, so
+    /// none is ever taken from the middle: that list is a stack, without links to the previous block.
+    #[inline(always)]
+    fn push_largest(&mut self, index: usize, largest: u32) {
+        if let Some(block) = self.table.get(index) {
+            block.set(free_word(largest, self.head(largest)));
+        }
+        self.nonempty |= 1 << largest;
+        self.set_head(largest, index);
+    }
+
+    /// Takes the first block off the list of the largest order.
+    #[inline(always)]
+    fn pop_largest(&mut self, largest: u32) -> Option<usize> {
+        let link = self.head(largest);
+        let next = self.table.follow(link)?.next();
+        self.set_head_link(largest, next);
+        if next == 0 {
+            self.nonempty ^= 1 << largest;
         }
         Some(link - 1)
     }
 
     /// Takes the free block at `index`, which is not alone, off the list of `order`.
     #[inline(always)]
-    fn unlink(&mut self, index: usize, order: u32) {
-        let Some(block) = self.table.get(index) else {
-            return;
-        };
+    fn unlink(&mut self, block: &Descriptor, index: usize, order: u32) {
         let (next, previous) = (block.next(), block.previous());
         match self.table.follow(previous) {
             Some(previous) => previous.relink_next(index + 1, next),
-            None => self.set_head(order, next),
+            None => self.set_head_link(order, next),
         }
         if let Some(next) = self.table.follow(next) {
             next.relink_previous(index + 1, previous);
@@ -131,7 +180,7 @@ impl<'m> Lists<'m> {
     /// The blocks of `order`, from the head. Ends early at a link that leads out of the table.
     pub(super) fn blocks(&self, order: u32) -> impl Iterator<Item = usize> {
         let table = self.table;
-        core::iter::successors(self.first(order), move |&index| {
+        core::iter::successors(self.head(order).checked_sub(1), move |&index| {
             table.get(index)?.next().checked_sub(1)
         })
     }
@@ -146,7 +195,7 @@ impl<'m> Lists<'m> {
                 .min((end - index).ilog2())
                 .min(R::LARGEST);
             if let Some(block) = self.table.get(index) {
-                block.set(descriptor::ALLOCATED | u64::from(order));
+                block.set(ALLOCATED | u64::from(order));
                 R::give(self, bits, index, order);
             }
             index += 1 << order;

@@ -34,11 +34,8 @@ impl<const LARGEST: u32> Rule for PairBitmap<LARGEST> {
     const WORDS_PER_CHUNK: usize = WORDS;
 
     fn take(lists: &mut Lists<'_>, bits: Bits<'_>, order: u32) -> Option<usize> {
-        let found = (lists.nonempty & (u32::MAX << order)).trailing_zeros();
-        if found > LARGEST {
-            return None;
-        }
-        let mut index = lists.pop(found)?;
+        let found = lists.smallest(order, LARGEST)?;
+        let (mut index, _) = lists.pop(found)?;
         if found < LARGEST {
             toggle(bits, index, found);
         }
@@ -58,19 +55,15 @@ impl<const LARGEST: u32> Rule for PairBitmap<LARGEST> {
         if block.word() != ALLOCATED | u64::from(order) {
             return false;
         }
+        lists.above_low += 1 << order;
         block.set(NOT_A_HEAD);
         let (mut index, mut order) = (index, order);
         while order < LARGEST && toggle(bits, index, order) {
             let buddy = index ^ (1 << order);
-            if lists.first(order) == Some(buddy)
-                && lists
-                    .table
-                    .get(buddy)
-                    .is_some_and(|block| block.word() == free_word(order, 0))
-            {
-                lists.nonempty ^= 1 << order;
-            } else {
-                lists.unlink(buddy, order);
+            match lists.table.get(buddy) {
+                Some(block) if block.word() == free_word(order, 0) => lists.clear(order),
+                Some(block) => lists.unlink(block, buddy, order),
+                None => {}
             }
             index &= buddy;
             order += 1;
