@@ -4,7 +4,7 @@ use core::{error, fmt};
 
 use super::area::SearchError;
 use crate::mm::address::VirtAddr;
-use crate::mm::frame::{AllocError, FreeError};
+use crate::mm::frame::{BulkError, FreeError};
 use crate::mm::page_table::{ChangeError, MapError};
 
 /// Why no area was allocated.
@@ -22,7 +22,7 @@ pub enum VmallocError {
     /// No addresses.
     Search(SearchError),
     /// No frames.
-    Frames(AllocError),
+    Frames(BulkError),
     /// No tables, or somebody else's mapping inside the region.
     Table(MapError),
 }
@@ -33,8 +33,8 @@ impl From<SearchError> for VmallocError {
     }
 }
 
-impl From<AllocError> for VmallocError {
-    fn from(error: AllocError) -> Self {
+impl From<BulkError> for VmallocError {
+    fn from(error: BulkError) -> Self {
         VmallocError::Frames(error)
     }
 }
