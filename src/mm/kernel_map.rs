@@ -13,7 +13,7 @@ use super::address::{FrameRange, Order, PAGE_SIZE, PageSize, Pfn, PhysAddr, Virt
 use super::frame::{BootAllocator, Buddy, FrameAllocator, Gfp, InDescriptor};
 use super::hardware::{PhysicalMemory, TlbInvalidate};
 use super::layout::Layout;
-use super::page_table::{MapError, PageTable, Protection, TableFrames};
+use super::page_table::{MapError, PageTable, Protection, TableFrames, Vacant};
 use super::tlb::Tlb;
 
 /// A part of the image: where it is linked, where it was loaded, and what it allows.
@@ -168,6 +168,7 @@ pub struct KernelMemory<'m, M, I, B = InDescriptor> {
     /// The TLBs and their policy.
     pub tlb: Tlb<I>,
     memory: M,
+    present_frames: u64,
     table_frames: u64,
 }
 
@@ -184,12 +185,19 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
         tlb: Tlb<I>,
     ) -> Self {
         KernelMemory {
+            present_frames: frames.present_frames(),
             frames,
             table,
             tlb,
             memory,
             table_frames: 0,
         }
+    }
+
+    /// Frames that the frame allocator has in all, free or not.
+    #[must_use]
+    pub const fn present_frames(&self) -> u64 {
+        self.present_frames
     }
 
     /// Frames that became tables since the frame allocator took over. They stay tables.
@@ -207,6 +215,28 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
             count: &mut self.table_frames,
         };
         (&mut self.table, tables)
+    }
+}
+
+impl<'m, M: PhysicalMemory + Copy, I, B: Buddy> KernelMemory<'m, M, I, B> {
+    /// The first phase of populating a range: its tables. The frame allocator, for the frames, comes with it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`PageTable::vacate`].
+    #[inline]
+    pub fn vacate(
+        &mut self,
+        start: VirtAddr,
+        pages: u64,
+    ) -> Result<(Vacant<'_, M>, &mut FrameAllocator<'m, B>), MapError> {
+        let mut tables = KernelTables {
+            memory: self.memory,
+            frames: &mut self.frames,
+            count: &mut self.table_frames,
+        };
+        let vacant = self.table.vacate(start, pages, &mut tables)?;
+        Ok((vacant, &mut self.frames))
     }
 }
 

@@ -2,8 +2,8 @@
 
 use core::ops::Range;
 
-use super::{ChangeError, MapError, PageTable, Protection};
-use crate::mm::address::{PAGE_SIZE, Pfn, VirtAddr};
+use super::{ChangeError, PageTable};
+use crate::mm::address::{PAGE_SIZE, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::tlb::PendingFlush;
 
@@ -28,6 +28,14 @@ pub struct Mapping<B> {
 }
 
 impl<B> Mapping<B> {
+    pub(super) const fn new(start: VirtAddr, pages: u64, backing: B) -> Self {
+        Mapping {
+            start,
+            pages,
+            backing,
+        }
+    }
+
     /// First address.
     #[must_use]
     pub const fn start(&self) -> VirtAddr {
@@ -54,34 +62,12 @@ impl<B> Mapping<B> {
 }
 
 impl<M: PhysicalMemory> PageTable<M> {
-    /// Maps `runs`, the frames of `backing`, as [`map_runs`](Self::map_runs) does, and takes them into the mapping.
-    ///
-    /// # Errors
-    ///
-    /// As for [`map_runs`](Self::map_runs); the backing comes back.
-    pub fn map_owned<B>(
-        &mut self,
-        start: VirtAddr,
-        pages: u64,
-        backing: B,
-        runs: impl Iterator<Item = (Pfn, u64)>,
-        protection: Protection,
-    ) -> Result<Mapping<B>, (MapError, B)> {
-        match self.map_runs(start, pages, runs, protection) {
-            Ok(()) => Ok(Mapping {
-                start,
-                pages,
-                backing,
-            }),
-            Err(error) => Err((error, backing)),
-        }
-    }
-
     /// Takes a mapping apart: its frames wait for the flush.
     ///
     /// # Errors
     ///
     /// As for [`unmap`](Self::unmap), if someone changed the range by its addresses; the mapping comes back.
+    #[inline]
     pub fn unmap_owned<B>(
         &mut self,
         mapping: Mapping<B>,

@@ -13,6 +13,7 @@ mod entry;
 mod error;
 mod mapping;
 mod pieces;
+mod vacant;
 mod walk;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub use entry::{Flags, Protection};
 pub use error::{ChangeError, MapError, RangeError};
 pub use mapping::Mapping;
+pub use vacant::Vacant;
 
 use super::address::{PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr, WORDS_PER_PAGE};
 use super::hardware::PhysicalMemory;
@@ -159,82 +161,6 @@ impl<M: PhysicalMemory> PageTable<M> {
             entries::fill(entries, first, piece.size.bytes());
         }
         self.remember(start);
-        Ok(())
-    }
-
-    /// Makes the tables for 4 KiB leaves in a range where nothing is mapped.
-    ///
-    /// # Errors
-    ///
-    /// As for [`map`](Self::map). Tables that were made stay.
-    pub fn make_tables(
-        &mut self,
-        start: VirtAddr,
-        pages: u64,
-        tables: &mut impl TableFrames,
-    ) -> Result<(), MapError> {
-        if let Some(entries) = self.entries_of_one_pt(start, pages) {
-            return match entries::any_present(entries) {
-                true => Err(already_mapped(entries, start, PageSize::Size4K)),
-                false => Ok(()),
-            };
-        }
-        check_range(start, pages)?;
-        for piece in Pieces::new(start, Pfn(0), pages, PageSize::Size4K) {
-            self.absent_entries(&piece, tables)?;
-        }
-        self.remember(start);
-        Ok(())
-    }
-
-    /// Maps the `pages` pages from `start` to runs of contiguous frames, (first frame, frames), one behind the other, with
-    /// 4 KiB leaves. Runs beyond `pages` are left out.
-    ///
-    /// # Errors
-    ///
-    /// As for [`map`](Self::map); a table that [`make_tables`](Self::make_tables) has not made counts as no frame for it.
-    pub fn map_runs(
-        &mut self,
-        start: VirtAddr,
-        pages: u64,
-        runs: impl Iterator<Item = (Pfn, u64)>,
-        protection: Protection,
-    ) -> Result<(), MapError> {
-        let mut pieces = Pieces::new(start, Pfn(0), pages, PageSize::Size4K);
-        // What is left of the piece that is being filled.
-        let mut entries: &[AtomicU64] = &[];
-        if let Some(all) = self.entries_of_one_pt(start, pages) {
-            if entries::any_present(all) {
-                return Err(already_mapped(all, start, PageSize::Size4K));
-            }
-            entries = all;
-            pieces.next();
-        } else {
-            check_range(start, pages)?;
-            for piece in pieces.clone() {
-                self.absent_entries(&piece, &mut NoTables)?;
-            }
-        }
-        for (mut frame, mut frames) in runs {
-            while frames > 0 {
-                if entries.is_empty() {
-                    let Some(piece) = pieces.next() else {
-                        return Ok(());
-                    };
-                    entries = self.absent_entries(&piece, &mut NoTables)?;
-                }
-                let count = entries.len().min(frames as usize);
-                let (now, later) = entries.split_at(count);
-                entries::fill(
-                    now,
-                    entry::leaf(frame, PageSize::Size4K, protection),
-                    PAGE_SIZE,
-                );
-                entries = later;
-                frame = frame.add(count as u64);
-                frames -= count as u64;
-            }
-        }
         Ok(())
     }
 

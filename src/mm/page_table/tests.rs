@@ -130,9 +130,10 @@ fn step(
         Operation::MapRuns(start, runs, protection) => {
             let pages = runs.iter().map(|run| run.1).sum();
             let listed = runs.iter().map(|&(frame, frames)| (Pfn(frame), frames));
-            let result = table
-                .make_tables(page(start), pages, tables)
-                .and_then(|()| table.map_runs(page(start), pages, listed.clone(), protection));
+            let result = table.vacate(page(start), pages, tables).map(|vacant| {
+                let mapping = vacant.map_owned((), listed.clone(), protection);
+                assert_eq!((mapping.start(), mapping.pages()), (page(start), pages));
+            });
             let taken = (start..start + pages).find(|number| model.contains_key(number));
             prop_assert_eq!(
                 result,

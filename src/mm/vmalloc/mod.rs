@@ -95,7 +95,7 @@ impl<S: AreaSearch<Mapping<BlockList>>> Vmalloc<S> {
             return Err(VmallocError::NoBytes);
         }
         let pages = bytes.div_ceil(PAGE_SIZE);
-        let present = kernel.frames.present_frames();
+        let present = kernel.present_frames();
         if pages > present {
             return Err(VmallocError::MoreThanRam {
                 bytes,
@@ -103,40 +103,18 @@ impl<S: AreaSearch<Mapping<BlockList>>> Vmalloc<S> {
             });
         }
         let place = self.areas.reserve(pages + 1)?;
-        let start = place.start;
-        let frames = match kernel.frames.alloc_bulk(Gfp::KERNEL, pages, Order::MAX) {
-            Ok(frames) => frames,
-            Err(error) => {
-                self.areas.cancel(place);
-                return Err(error.into());
-            }
-        };
-        let (table, mut tables) = kernel.table_and_tables();
-        let mapped = match table.make_tables(start, pages, &mut tables) {
-            Ok(()) => {
-                let runs = kernel
-                    .frames
-                    .blocks(&frames)
-                    .map(|(frame, order)| (frame, order.frames()));
-                kernel
-                    .table
-                    .map_owned(start, pages, frames, runs, Protection::READ_WRITE)
-            }
-            Err(error) => Err((error, frames)),
-        };
-        match mapped {
+        match populate(place.start, pages, kernel) {
             Ok(mapping) => {
+                let start = place.start;
                 self.areas.commit(place, mapping);
                 Ok(Area {
                     start,
                     bytes: pages * PAGE_SIZE,
                 })
             }
-            Err((error, frames)) => {
+            Err(error) => {
                 self.areas.cancel(place);
-                // The list came from this allocator a moment ago, so nothing in it can be refused.
-                let _ = kernel.frames.free_list(frames);
-                Err(error.into())
+                Err(error)
             }
         }
     }
@@ -183,4 +161,19 @@ impl<S: AreaSearch<Mapping<BlockList>>> Vmalloc<S> {
             }
         }
     }
+}
+
+/// Both phases: tables and frames, either of which may be wanting, and then the entries.
+#[inline]
+fn populate<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    start: VirtAddr,
+    pages: u64,
+    kernel: &mut KernelMemory<'_, M, I, B>,
+) -> Result<Mapping<BlockList>, VmallocError> {
+    let (vacant, allocator) = kernel.vacate(start, pages)?;
+    let frames = allocator.alloc_bulk(Gfp::KERNEL, pages, Order::MAX)?;
+    let runs = allocator
+        .blocks(&frames)
+        .map(|(frame, order)| (frame, order.frames()));
+    Ok(vacant.map_owned(frames, runs, Protection::READ_WRITE))
 }
