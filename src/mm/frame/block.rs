@@ -8,21 +8,24 @@ use crate::mm::address::{Order, Pfn};
 #[must_use = "the frames leak unless the block is freed"]
 #[derive(PartialEq, Eq, Debug)]
 pub struct Block {
-    /// Frame number in the upper bits, order in the lower four.
+    /// Order in the upper 8 bits, frame number below: the word of a single frame is its number.
     word: u64,
 }
+
+/// Where a block's word holds the order.
+const ORDER_SHIFT: u32 = 56;
 
 impl Block {
     pub(super) const fn new(pfn: Pfn, order: u32) -> Block {
         Block {
-            word: pfn.0 << 4 | order as u64,
+            word: (order as u64) << ORDER_SHIFT | pfn.0,
         }
     }
 
     /// The first frame.
     #[must_use]
     pub const fn pfn(&self) -> Pfn {
-        Pfn(self.word >> 4)
+        Pfn(self.word & ((1 << ORDER_SHIFT) - 1))
     }
 
     /// The order.
@@ -35,7 +38,12 @@ impl Block {
     }
 
     pub(super) const fn exponent(&self) -> u32 {
-        (self.word & 15) as u32
+        (self.word >> ORDER_SHIFT) as u32
+    }
+
+    /// The frame number of a single frame; beyond any for a larger block.
+    pub(super) const fn frame(&self) -> Pfn {
+        Pfn(self.word)
     }
 
     /// Gives up the value but not the frames: whoever keeps the frame number, a page table for example, owns them now and

@@ -2,6 +2,7 @@
 
 use core::{error, fmt};
 
+use super::zone::ZoneKind;
 use crate::mm::address::{Order, Pfn};
 
 /// Why frames could not be allocated. Nothing has changed.
@@ -155,10 +156,10 @@ pub enum NewError {
         /// The end that was given.
         end: Pfn,
     },
-    /// More zones than the allocator has room for.
-    TooManyZones {
-        /// Zones that were given.
-        zones: usize,
+    /// A zone is not of a higher kind than the one before it.
+    ZoneKind {
+        /// The kind that was given.
+        kind: ZoneKind,
     },
 }
 
@@ -175,7 +176,9 @@ impl fmt::Display for NewError {
                 f,
                 "zone end {end:?} is not a multiple of 1024 frames above the zone before it"
             ),
-            NewError::TooManyZones { zones } => write!(f, "{zones} zones are too many"),
+            NewError::ZoneKind { kind } => {
+                write!(f, "zone {kind} is not above the zone before it in kind")
+            }
         }
     }
 }

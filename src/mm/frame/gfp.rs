@@ -54,11 +54,6 @@ bitflags! {
 }
 
 impl Gfp {
-    /// Number of values that the zone modifiers can have together.
-    pub(super) const ZONE_MODIFIERS: usize = 16;
-
-    /// The zone modifiers as a number below [`Gfp::ZONE_MODIFIERS`].
-    pub(super) const fn zone_modifiers(self) -> usize {
-        self.bits() as usize % Gfp::ZONE_MODIFIERS
-    }
+    /// All zone modifiers. A request without any is an ordinary one: NORMAL first.
+    pub(super) const ZONE_MODIFIERS: Gfp = Gfp::DMA.union(Gfp::HIGHMEM).union(Gfp::DMA32);
 }

@@ -10,7 +10,7 @@ use core::{error, fmt};
 use super::buddy::Buddy;
 use super::descriptor::{CHUNK_FRAMES, State};
 use super::zone::{Watermarks, Zone, ZoneKind};
-use super::{FrameAllocator, MAX_ZONES};
+use super::{FrameAllocator, HIGH_ZONE};
 use crate::mm::address::{FrameRange, Order, Pfn};
 
 /// Orders that a count has room for: 0 to [`Order::MAX`].
@@ -27,6 +27,8 @@ pub struct BuddyInfo {
     pub free: u64,
     /// The marks.
     pub marks: Watermarks,
+    /// A request found the zone below its low mark, and it has not come above its high mark since: what wakes kswapd.
+    pub need_balance: bool,
     /// Free blocks of each order.
     pub blocks: [u64; ORDERS],
 }
@@ -159,7 +161,8 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
 
     /// Counts of each zone, lowest first. Walks the free lists.
     pub fn buddy_info(&self) -> impl Iterator<Item = BuddyInfo> {
-        let zones = self.zones[..MAX_ZONES].iter().rev();
+        let (direct, high) = self.zones.split_at(HIGH_ZONE);
+        let zones = direct.iter().rev().chain(high);
         zones.filter(|zone| zone.present > 0).map(Zone::info)
     }
 
@@ -183,6 +186,7 @@ impl<'m, B: Buddy> Zone<'m, B> {
             present: self.present,
             free: self.free(),
             marks: self.marks,
+            need_balance: self.need_balance && self.free() <= self.marks.high,
             blocks,
         }
     }
@@ -257,6 +261,7 @@ impl<'m, B: Buddy> Zone<'m, B> {
         let state = self.lists.table.get(index).map(|block| block.state());
         let order = match state {
             Some(State::Allocated(order) | State::Free(order)) => order,
+            Some(State::Cached) => 0,
             _ if self.usable(pfn) => return Err(Inconsistency::Tiling { pfn }),
             _ => return Ok(1),
         };

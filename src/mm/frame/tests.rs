@@ -1,5 +1,6 @@
 //! Tests of the whole allocator: the book's vectors, zones and marks, bad input, and start-up.
 
+use super::descriptor::ALLOCATED;
 use super::*;
 use std::vec::Vec;
 

@@ -10,6 +10,7 @@
 use core::fmt;
 use core::ops::Range;
 
+use super::Block;
 use super::buddy::{Bits, Buddy, Lists};
 use super::descriptor::{CHUNK_FRAMES, NOT_A_HEAD, State, Table};
 use crate::mm::address::{FrameRange, Pfn};
@@ -89,6 +90,8 @@ pub(super) struct Zone<'m, B> {
     pub(super) lists: Lists<'m>,
     pub(super) bits: Bits<'m>,
     pub(super) marks: Watermarks,
+    /// Somebody had to go below the low mark since the zone was last above the high mark.
+    pub(super) need_balance: bool,
     pub(super) kind: ZoneKind,
     /// Usable frames.
     pub(super) present: u64,
@@ -133,6 +136,7 @@ impl<'m, B: Buddy> Zone<'m, B> {
             lists: Lists::new(Table::EMPTY),
             bits: Bits::EMPTY,
             marks: Watermarks::default(),
+            need_balance: false,
             kind: ZoneKind::Dma,
             present: 0,
             span: Pfn(0)..Pfn(0),
@@ -160,6 +164,7 @@ impl<'m, B: Buddy> Zone<'m, B> {
             lists,
             bits,
             marks,
+            need_balance: false,
             kind,
             present,
             span,
@@ -172,6 +177,11 @@ impl<'m, B: Buddy> Zone<'m, B> {
     /// The frame number of an index.
     pub(super) fn pfn(&self, index: usize) -> Pfn {
         Pfn(self.span.start.0 + index as u64)
+    }
+
+    /// The block of `order` at an index.
+    pub(super) fn block(&self, index: usize, order: u32) -> Block {
+        Block::new(self.pfn(index), order)
     }
 
     /// The index of a frame, which is below the length of the live table if the frame is alive in this zone.

@@ -1,0 +1,168 @@
+//! Bulk allocation, and lists of blocks chained through the descriptors of the blocks they own.
+
+#![forbid(unsafe_code)]
+
+use super::buddy::Buddy;
+use super::descriptor::{ALLOCATED, Descriptor, owned_next, owned_word};
+use super::{Block, BlockList, BulkError, FrameAllocator, FreeError, Gfp};
+use crate::mm::address::{Order, Pfn};
+
+impl<'m, B: Buddy> FrameAllocator<'m, B> {
+    /// Allocates `frames` frames in blocks of at most the order `largest`, as large as they can be had: bigger blocks are cut
+    /// to that order, smaller ones fill up when there are no more. The list is in the order of allocation, largest first.
+    ///
+    /// With `largest` 0 every block is a single frame, for owners that free their frames one by one.
+    pub fn alloc_bulk(
+        &mut self,
+        gfp: Gfp,
+        frames: u64,
+        largest: Order,
+    ) -> Result<BlockList, BulkError> {
+        let mut list = BlockList::EMPTY;
+        let mut limit = self.largest_order();
+        while list.frames < frames {
+            let missing = frames - list.frames;
+            let order = Order::new(missing.ilog2().min(u32::from(limit.get())) as u8);
+            let order = order.unwrap_or(Order::MAX);
+            match self.alloc_pages(gfp, order) {
+                Ok(block) => self.append_cut(&mut list, block, largest),
+                Err(_) => match order.get().checked_sub(1).and_then(Order::new) {
+                    Some(smaller) => limit = smaller,
+                    None => {
+                        let available = list.frames;
+                        // Every block of the list is this allocator's own and allocated: freeing it cannot fail.
+                        let _ = self.free_list(list);
+                        return Err(BulkError { frames, available });
+                    }
+                },
+            }
+        }
+        Ok(list)
+    }
+
+    /// Puts `block` at the end of `list`, cut into blocks of at most the order `largest`.
+    #[inline]
+    fn append_cut(&mut self, list: &mut BlockList, block: Block, largest: Order) {
+        if block.exponent() <= u32::from(largest.get()) {
+            self.push(list, block);
+        } else {
+            self.append_pieces(list, block, u32::from(largest.get()));
+        }
+    }
+
+    /// Puts the pieces of `block` that have the smaller `order` at the end of `list`.
+    #[inline(never)]
+    fn append_pieces(&mut self, list: &mut BlockList, block: Block, order: u32) {
+        let pieces = 1u64 << (block.exponent() - order);
+        let first = block.pfn();
+        let last = first.add((pieces - 1) << order);
+        if let Some(descriptors) = self.descriptors(first, 1 << block.exponent()) {
+            let mut word = owned_word(order, first.0 + (1 << order));
+            let step = owned_word(0, 1 << order) - owned_word(0, 0);
+            if order == 0 {
+                for descriptor in descriptors {
+                    descriptor.set(word);
+                    word += step;
+                }
+            } else {
+                for descriptor in descriptors.iter().step_by(1 << order) {
+                    descriptor.set(word);
+                    word += step;
+                }
+            }
+        }
+        self.join(list, first, last);
+        list.blocks += pieces;
+        list.frames += 1 << block.exponent();
+    }
+
+    /// Makes the blocks that are chained from `first` to `last` follow the end of `list`.
+    fn join(&mut self, list: &mut BlockList, first: Pfn, last: Pfn) {
+        if list.is_empty() {
+            list.first = first;
+        } else if let Some(tail) = self.descriptor(list.last) {
+            let order = (tail.word() & 15) as u32;
+            tail.set(owned_word(order, first.0));
+        }
+        list.last = last;
+    }
+
+    /// Adds a block to the end of a list.
+    #[inline]
+    pub fn push(&mut self, list: &mut BlockList, block: Block) {
+        let order = block.exponent();
+        if let Some(descriptor) = self.descriptor(block.pfn()) {
+            descriptor.set(owned_word(order, 0));
+        }
+        self.join(list, block.pfn(), block.pfn());
+        list.blocks += 1;
+        list.frames += 1 << order;
+    }
+
+    /// Moves the blocks of `other` to the end of `list`.
+    pub fn append(&mut self, list: &mut BlockList, other: BlockList) {
+        if !other.is_empty() {
+            self.join(list, other.first, other.last);
+            list.blocks += other.blocks;
+            list.frames += other.frames;
+        }
+    }
+
+    /// Takes the first block off a list.
+    pub fn pop(&mut self, list: &mut BlockList) -> Option<Block> {
+        if list.is_empty() {
+            return None;
+        }
+        let pfn = list.first;
+        let descriptor = self.descriptor(pfn)?;
+        let order = (descriptor.word() & 15) as u32;
+        list.first = Pfn(owned_next(descriptor.word()));
+        list.blocks -= 1;
+        list.frames -= 1 << order;
+        descriptor.set(ALLOCATED | u64::from(order));
+        Some(Block::new(pfn, order))
+    }
+
+    /// The blocks of a list, first to last, without taking them off.
+    pub fn blocks<'a>(
+        &'a self,
+        list: &BlockList,
+    ) -> impl Iterator<Item = (Pfn, Order)> + use<'a, 'm, B> {
+        let (mut next, mut left) = (list.first, list.blocks);
+        core::iter::from_fn(move || {
+            left = left.checked_sub(1)?;
+            let pfn = next;
+            let word = self.descriptor(pfn)?.word();
+            next = Pfn(owned_next(word));
+            Some((pfn, Order::new((word & 15) as u8)?))
+        })
+    }
+
+    /// Frees the blocks of a list.
+    ///
+    /// # Errors
+    ///
+    /// As for [`free`](Self::free); the first error is told, and all other blocks are freed.
+    pub fn free_list(&mut self, mut list: BlockList) -> Result<(), FreeError> {
+        let mut result = Ok(());
+        while let Some(block) = self.pop(&mut list) {
+            let freed = self.free(block);
+            result = result.and(freed);
+        }
+        result
+    }
+
+    /// The live descriptor of a frame.
+    fn descriptor(&self, pfn: Pfn) -> Option<&'m Descriptor> {
+        self.zones
+            .iter()
+            .find_map(|zone| zone.lists.table.get(zone.index(pfn)))
+    }
+
+    /// The live descriptors of `frames` frames from `pfn` on.
+    fn descriptors(&self, pfn: Pfn, frames: usize) -> Option<&'m [Descriptor]> {
+        self.zones
+            .iter()
+            .find_map(|zone| zone.lists.table.run(zone.index(pfn), frames))
+    }
+}

@@ -1,0 +1,123 @@
+//! Requests: which zones serve them, down to which watermark, and what happens when none may.
+//!
+//! The rules are those of 2.4's `__alloc_pages` (chapter 6): a walk over the zonelist with the low marks; a second with the
+//! minimum, or a quarter of it for callers that cannot wait; and then reclaim, here by a caller's shrinker. The marks of the
+//! zones that a walk passes by add up ("incremental minimum"), so that lower zones are kept for those who need them.
+
+#![forbid(unsafe_code)]
+
+use super::buddy::Buddy;
+use super::zone::{Watermarks, Zone};
+use super::{AllocError, Block, DIRECT_ZONES, FrameAllocator, Gfp, HIGH_ZONE};
+use crate::mm::address::Order;
+
+/// How often a request calls its shrinker before it gives up. (2.4 tries for ever up to [`COSTLY_ORDER`].)
+pub const SHRINK_ROUNDS: u32 = 16;
+
+/// The largest order that is worth more than one call of the shrinker: 2.4's limit, too.
+pub const COSTLY_ORDER: u8 = 3;
+
+impl<'m, B: Buddy> FrameAllocator<'m, B> {
+    /// Allocates a block of 2^order frames, aligned to its size.
+    #[inline(always)]
+    pub fn alloc_pages(&mut self, gfp: Gfp, order: Order) -> Result<Block, AllocError> {
+        let exponent = u32::from(order.get());
+        let zone = &mut self.zones[0];
+        if !gfp.intersects(Gfp::ZONE_MODIFIERS)
+            && zone.lists.above_low > 1 << exponent
+            && let Some(index) = zone.take_alive(exponent)
+        {
+            return Ok(zone.block(index, exponent));
+        }
+        self.alloc_slowly(gfp, order)
+    }
+
+    /// Allocates one frame.
+    #[inline(always)]
+    pub fn alloc_page(&mut self, gfp: Gfp) -> Result<Block, AllocError> {
+        self.alloc_pages(gfp, Order::ZERO)
+    }
+
+    /// Allocates a block; when the marks forbid it and the request may wait, calls `shrink` and tries again.
+    ///
+    /// `shrink` gets the allocator and the number of frames wanted, frees what it can, and returns how many frames it freed.
+    /// It is called until the request is served, it frees nothing, or [`SHRINK_ROUNDS`] calls were made (one call for orders
+    /// above [`COSTLY_ORDER`]).
+    pub fn alloc_pages_shrinking(
+        &mut self,
+        gfp: Gfp,
+        order: Order,
+        mut shrink: impl FnMut(&mut Self, u64) -> u64,
+    ) -> Result<Block, AllocError> {
+        let mut result = self.alloc_pages(gfp, order);
+        let rounds = match (gfp.contains(Gfp::WAIT), order.get() <= COSTLY_ORDER) {
+            (false, _) => 0,
+            (true, false) => 1,
+            (true, true) => SHRINK_ROUNDS,
+        };
+        for _ in 0..rounds {
+            if result.is_ok() || shrink(self, order.frames()) == 0 {
+                break;
+            }
+            result = self.alloc_slowly(gfp, order);
+        }
+        result
+    }
+
+    /// The zones that a request may use, best first.
+    fn zonelist(&mut self, gfp: Gfp) -> impl Iterator<Item = &mut Zone<'m, B>> {
+        let first = if gfp.contains(Gfp::DMA) {
+            self.first_dma
+        } else if gfp.contains(Gfp::DMA32) {
+            self.first_dma32
+        } else {
+            0
+        };
+        let high = gfp & Gfp::ZONE_MODIFIERS == Gfp::HIGHMEM;
+        let (direct, high_zone) = self.zones.split_at_mut(HIGH_ZONE);
+        let high_zone = high_zone.iter_mut().take(usize::from(high));
+        high_zone.chain(&mut direct[first.min(DIRECT_ZONES)..])
+    }
+
+    /// All rounds of a request, bringing memory to life where the lists are dry.
+    #[cold]
+    #[inline(never)]
+    fn alloc_slowly(&mut self, gfp: Gfp, order: Order) -> Result<Block, AllocError> {
+        let exponent = u32::from(order.get());
+        if exponent > B::LARGEST {
+            let largest = self.largest_order();
+            return Err(AllocError::OrderTooLarge { order, largest });
+        }
+        if let Some(block) = self.walk(gfp, exponent, |marks| marks.low) {
+            return Ok(block);
+        }
+        if let Some(zone) = self.zonelist(gfp).next() {
+            zone.need_balance = true;
+        }
+        let block = self.walk(gfp, exponent, |marks| match gfp.contains(Gfp::WAIT) {
+            true => marks.min,
+            false => marks.min / 4,
+        });
+        let block = match block {
+            None if gfp.contains(Gfp::MEMALLOC) => self.zonelist(gfp).find_map(|zone| {
+                let index = zone.take(exponent)?;
+                Some(zone.block(index, exponent))
+            }),
+            block => block,
+        };
+        block.ok_or(AllocError::OutOfFrames { order })
+    }
+
+    /// One walk over the zonelist: the first zone that has more free frames than the block and the marks so far, and a block.
+    fn walk(&mut self, gfp: Gfp, order: u32, mark: impl Fn(&Watermarks) -> u64) -> Option<Block> {
+        let mut needed = 1 << order;
+        self.zonelist(gfp).find_map(|zone| {
+            needed += mark(&zone.marks);
+            if zone.free() <= needed {
+                return None;
+            }
+            let index = zone.take(order)?;
+            Some(zone.block(index, order))
+        })
+    }
+}
