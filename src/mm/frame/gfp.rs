@@ -31,6 +31,8 @@ bitflags! {
         const FS = 0x100;
         /// Action modifier: no watermark applies (the book's PF_MEMALLOC): the request may take the last frame.
         const MEMALLOC = 0x200;
+        /// Action modifier of 2.6: the frame need not be in the CPU's cache.
+        const COLD = 0x400;
 
         /// From where waiting is not possible.
         const ATOMIC = Self::HIGH.bits();

@@ -20,6 +20,7 @@
 mod block;
 mod boot;
 mod buddy;
+mod cache;
 mod descriptor;
 mod error;
 mod gfp;
@@ -36,6 +37,7 @@ mod tests;
 pub use block::{Block, BlockList};
 pub use boot::{BootAllocator, BootError};
 pub use buddy::{Buddy, InDescriptor, PairBitmap};
+pub use cache::{Batched, CachePolicy, FrameCache, HotCold, Rule};
 pub use descriptor::Descriptor;
 pub use error::{AllocError, BulkError, FreeError, NewError};
 pub use gfp::Gfp;
