@@ -45,9 +45,12 @@ impl LogFile {
         unreachable!("the names do not end")
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Where it is, from the caller's folder if that is above it.
+    pub fn shown(&self) -> &Path {
+        std::env::current_dir()
+            .ok()
+            .and_then(|here| self.path.strip_prefix(here).ok())
+            .unwrap_or(&self.path)
     }
 
     /// Appends.

@@ -105,6 +105,6 @@ pub fn run(request: &Request) -> Result<Outcome> {
     if let Some(explanation) = outcome.explanation(&finished) {
         eprintln!("pagemark: {explanation}");
     }
-    eprintln!("log: {}", log.path().display());
+    eprintln!("log: {}", log.shown().display());
     Ok(outcome)
 }
