@@ -14,7 +14,7 @@
 //! the hot paths: `ALLOCATED | order` is a block that its owner may free, `FREE | order` a free block alone on its list.
 //! Links go through this array and never through the frame, so frames outside the direct map can be on lists too.
 
-use core::cell::Cell;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Frames whose descriptors come to life together, and the alignment of zones: the largest block there can be.
 pub(super) const CHUNK_FRAMES: usize = 1024;
@@ -24,9 +24,13 @@ pub(super) type Chunk = [Descriptor; CHUNK_FRAMES];
 
 /// The memory that describes one frame, handed in by whoever constructs the allocator. Its content does not matter until the
 /// allocator first writes it: every value is valid, so uninitialised (but mapped) memory may be cast to it.
-#[derive(Clone, Debug, Default)]
+///
+/// All is written under the allocator's lock, with one exception: a CPU's cache turns its own frames between "allocated" and
+/// "cached" without it. Whoever holds the lock may read such a word at that moment, as a buddy's, and finds it not free
+/// either way; so single atomic accesses are enough, and cost what plain ones do.
+#[derive(Debug, Default)]
 #[repr(transparent)]
-pub struct Descriptor(Cell<u64>);
+pub struct Descriptor(AtomicU64);
 
 const STATE_BITS: u32 = 8;
 const LINK_BITS: u32 = 28;
@@ -59,17 +63,17 @@ pub(super) enum State {
 impl Descriptor {
     /// The whole word.
     pub(super) fn word(&self) -> u64 {
-        self.0.get()
+        self.0.load(Ordering::Relaxed)
     }
 
     /// Replaces the whole word.
     pub(super) fn set(&self, word: u64) {
-        self.0.set(word);
+        self.0.store(word, Ordering::Relaxed);
     }
 
     /// State and order alone.
     pub(super) fn tag(&self) -> u64 {
-        self.word() & STATE_MASK
+        tag(self.word())
     }
 
     pub(super) fn state(&self) -> State {
@@ -82,14 +86,21 @@ impl Descriptor {
         }
     }
 
+    /// Links to the next block on this one's free list and to the one before it.
+    pub(super) fn links(&self) -> (usize, usize) {
+        let word = self.word();
+        let previous = (word >> PREVIOUS_SHIFT) & LINK_MASK;
+        ((word >> NEXT_SHIFT) as usize, previous as usize)
+    }
+
     /// Link to the next block on this one's free list.
     pub(super) fn next(&self) -> usize {
-        (self.word() >> NEXT_SHIFT) as usize
+        self.links().0
     }
 
     /// Link to the block before this one on its free list.
     pub(super) fn previous(&self) -> usize {
-        ((self.word() >> PREVIOUS_SHIFT) & LINK_MASK) as usize
+        self.links().1
     }
 
     /// Changes the link to the next block from `old` to `new`.
@@ -101,6 +112,11 @@ impl Descriptor {
     pub(super) fn relink_previous(&self, old: usize, new: usize) {
         self.set(self.word() ^ (((old ^ new) as u64) << PREVIOUS_SHIFT));
     }
+}
+
+/// State and order of a word.
+pub(super) const fn tag(word: u64) -> u64 {
+    word & STATE_MASK
 }
 
 /// The word of a free block that is first on its list, `next` being the link to the block behind it.
@@ -125,26 +141,19 @@ pub(super) struct Table<'m> {
     chunks: &'m [Chunk],
 }
 
-// SAFETY: `Table::new` takes the descriptors by exclusive reference, so that for as long as `'m` lasts no one but the table and
-// its copies can reach these cells; all copies stay inside one `FrameAllocator` and move to another thread with it.
-unsafe impl Send for Table<'_> {}
-
-/// The words that a buddy back end keeps beside the descriptors.
+/// The words that a buddy back end keeps beside the descriptors, all written under the allocator's lock.
 #[derive(Clone, Copy)]
-pub struct Bits<'m>(&'m [Cell<u64>]);
-
-// SAFETY: as for `Table`: `Bits::new` takes the words by exclusive reference, and all copies stay inside one `FrameAllocator`.
-unsafe impl Send for Bits<'_> {}
+pub struct Bits<'m>(&'m [AtomicU64]);
 
 impl<'m> Bits<'m> {
     /// No words.
     pub(super) const EMPTY: Bits<'static> = Bits(&[]);
 
-    pub(super) fn new(words: &'m mut [u64]) -> Bits<'m> {
-        Bits(Cell::from_mut(words).as_slice_of_cells())
+    pub(super) fn new(words: &'m mut [AtomicU64]) -> Bits<'m> {
+        Bits(words)
     }
 
-    pub(super) fn get(&self, word: usize) -> Option<&'m Cell<u64>> {
+    pub(super) fn get(&self, word: usize) -> Option<&'m AtomicU64> {
         self.0.get(word)
     }
 }

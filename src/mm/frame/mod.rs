@@ -45,6 +45,8 @@ pub use request::{COSTLY_ORDER, SHRINK_ROUNDS};
 pub use statistics::{BuddyInfo, Inconsistency};
 pub use zone::{CLASSIC, WIDE, Watermarks, ZoneEnds, ZoneKind};
 
+use core::sync::atomic::AtomicU64;
+
 use super::address::{FrameRange, Order, Pfn};
 use buddy::Bits;
 use descriptor::{CHUNK_FRAMES, MAX_SPAN, Table};
@@ -61,7 +63,7 @@ pub struct Metadata<'m> {
     /// Descriptors; their content does not matter.
     pub descriptors: &'m mut [Descriptor],
     /// Words for the buddy back end; their content does not matter.
-    pub words: &'m mut [u64],
+    pub words: &'m mut [AtomicU64],
 }
 
 /// How much [`Metadata`] it takes.

@@ -2,12 +2,13 @@
 
 use super::descriptor::ALLOCATED;
 use super::*;
+use core::iter;
 use std::vec::Vec;
 
 /// Metadata on the host, filled with junk as on a machine.
 pub(super) struct Books {
     descriptors: Vec<Descriptor>,
-    words: Vec<u64>,
+    words: Vec<AtomicU64>,
 }
 
 /// A word that looks like an allocated frame to whoever reads it too early.
@@ -16,11 +17,14 @@ const JUNK: u64 = ALLOCATED;
 impl Books {
     pub(super) fn new<B: Buddy>(ranges: &[FrameRange], zones: &ZoneEnds) -> Books {
         let size = FrameAllocator::<B>::metadata_size(ranges, zones).unwrap();
-        let junk = Descriptor::default();
-        junk.set(JUNK);
+        let junk = || {
+            let descriptor = Descriptor::default();
+            descriptor.set(JUNK);
+            descriptor
+        };
         Books {
-            descriptors: vec![junk; size.descriptors],
-            words: vec![u64::MAX; size.words],
+            descriptors: iter::repeat_with(junk).take(size.descriptors).collect(),
+            words: (0..size.words).map(|_| AtomicU64::new(u64::MAX)).collect(),
         }
     }
 

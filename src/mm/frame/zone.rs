@@ -9,6 +9,7 @@
 
 use core::fmt;
 use core::ops::Range;
+use core::sync::atomic::Ordering;
 
 use super::Block;
 use super::buddy::{Bits, Buddy, Lists};
@@ -269,7 +270,7 @@ impl<'m, B: Buddy> Zone<'m, B> {
         }
         for word in 0..B::WORDS_PER_CHUNK {
             if let Some(word) = self.bits.get(chunk * B::WORDS_PER_CHUNK + word) {
-                word.set(0);
+                word.store(0, Ordering::Relaxed);
             }
         }
         let start = self.pfn(chunk * CHUNK_FRAMES);

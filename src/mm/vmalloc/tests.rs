@@ -32,7 +32,7 @@ fn with_kernel<R>(
 ) -> R {
     let arena = Arena::new(FRAMES);
     let cache = ModelTlb::default();
-    let mut descriptors = vec![Descriptor::default(); 2048];
+    let mut descriptors: Vec<_> = (0..2048).map(|_| Descriptor::default()).collect();
     let metadata = Metadata {
         descriptors: &mut descriptors,
         words: &mut [],

@@ -5,7 +5,7 @@
 //! a chunk, that frame is the head of a block whenever the block being freed exists.
 
 use super::{Bits, Lists, sealed::Rule};
-use crate::mm::frame::descriptor::{ALLOCATED, Descriptor, FREE, NOT_A_HEAD, free_word};
+use crate::mm::frame::descriptor::{ALLOCATED, Descriptor, FREE, NOT_A_HEAD, free_word, tag};
 
 /// State and order in the descriptor; the lower half of a split is handed out. `LARGEST` is the largest order, at most 10.
 pub struct InDescriptor<const LARGEST: u32 = 10>;
@@ -51,9 +51,10 @@ impl<const LARGEST: u32> InDescriptor<LARGEST> {
             let Some(descriptor) = lists.table.get(buddy) else {
                 return;
             };
-            if descriptor.word() == free_word(order, 0) {
+            let word = descriptor.word();
+            if word == free_word(order, 0) {
                 lists.clear(order);
-            } else if descriptor.tag() == FREE | u64::from(order) {
+            } else if tag(word) == FREE | u64::from(order) {
                 lists.unlink(descriptor, buddy, order);
             } else {
                 return lists.push(index, order);

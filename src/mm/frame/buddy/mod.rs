@@ -167,7 +167,7 @@ impl<'m> Lists<'m> {
     /// Takes the free block at `index`, which is not alone, off the list of `order`.
     #[inline(always)]
     fn unlink(&mut self, block: &Descriptor, index: usize, order: u32) {
-        let (next, previous) = (block.next(), block.previous());
+        let (next, previous) = block.links();
         match self.table.follow(previous) {
             Some(previous) => previous.relink_next(index + 1, next),
             None => self.set_head_link(order, next),

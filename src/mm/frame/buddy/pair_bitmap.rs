@@ -3,6 +3,8 @@
 //! A bit is 1 while exactly one of the two is a free block of that order. Every block that enters or leaves a list flips its
 //! pair's bit; when a block is freed and the bit was 1, its buddy is on the list, and the two merge.
 
+use core::sync::atomic::Ordering;
+
 use super::{Bits, Lists, sealed::Rule};
 use crate::mm::frame::descriptor::{ALLOCATED, CHUNK_FRAMES, NOT_A_HEAD, free_word};
 
@@ -17,7 +19,8 @@ const WORDS: usize = CHUNK_FRAMES / 64;
 fn toggle(bits: Bits<'_>, index: usize, order: u32) -> bool {
     let (word, mask) = position(index, order);
     bits.get(word).is_some_and(|word| {
-        let old = word.replace(word.get() ^ mask);
+        let old = word.load(Ordering::Relaxed);
+        word.store(old ^ mask, Ordering::Relaxed);
         old & mask != 0
     })
 }
@@ -77,6 +80,6 @@ impl<const LARGEST: u32> Rule for PairBitmap<LARGEST> {
         order >= LARGEST
             || bits
                 .get(word)
-                .is_some_and(|word| (word.get() & mask != 0) == one_free)
+                .is_some_and(|word| (word.load(Ordering::Relaxed) & mask != 0) == one_free)
     }
 }
