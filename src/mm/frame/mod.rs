@@ -6,13 +6,14 @@
 //!   zone         one zone: its lists, counters, marks; memory comes to life chunk by chunk
 //!     buddy      split and merge: state in the descriptor (today's), or a bit for each pair (the book's)
 //!       descriptor  one word for each frame
+//! cache          single frames for one CPU, in front of the lock
 //! block          what callers own: a block, a list of blocks
 //! statistics     free blocks by order, fragmentation; the walk that must agree with every counter
 //! ```
 //!
 //! The rules are those of Linux 2.4 as Gorman's "Understanding the Linux Virtual Memory Manager" tells them (chapters 2
-//! and 6), with the later ones beside them where they differ. All state is reached through `&mut`: whoever shares an allocator
-//! between CPUs wraps it in a lock with interrupts off.
+//! and 6), with the later ones beside them where they differ. All state is reached through `&mut`: CPUs share an allocator
+//! behind a lock ([`SharedFrames`]), each with a cache of its own in front ([`FrameCache`]).
 //!
 //! A bad free (double, wrong order, foreign, reserved, misaligned) is always an error and never changes anything. Finding it
 //! out costs one compare, as the descriptor of an allocated block is a constant.
@@ -85,6 +86,9 @@ pub struct FrameAllocator<'m, B = InDescriptor> {
     first_dma32: usize,
     clipped: u64,
 }
+
+/// An allocator that CPUs share. Interrupt handlers never allocate, so the lock leaves interrupts as they are.
+pub type SharedFrames<'m, B = InDescriptor> = spin::Mutex<FrameAllocator<'m, B>>;
 
 /// Where each zone with memory lies, lowest first. An `Err` if the ranges are not sorted or the ends not aligned.
 fn spans<'a>(

@@ -1,7 +1,6 @@
 //! vmalloc on an arena, with a TLB that keeps whatever it may keep.
 
 use std::collections::BTreeMap;
-use std::vec;
 use std::vec::Vec;
 
 use proptest::prelude::*;

@@ -1,0 +1,134 @@
+//! The marks of a cache's lists, and how the generations set them.
+
+use arrayvec::ArrayVec;
+
+use crate::mm::frame::{Gfp, Watermarks};
+
+/// Most frames that a list can hold: with 4 bytes each, a page of them.
+pub(super) const ROOM: usize = 1024;
+
+/// When a list takes from the free lists, when it gives back, and how many frames each time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rule {
+    /// With so many frames or fewer, an allocation first takes a batch.
+    pub low: usize,
+    /// With so many frames or more, a free first gives a batch back.
+    pub high: usize,
+    /// How far `high` goes up, a batch with each batch taken.
+    pub highest: usize,
+    /// Frames at a time.
+    pub batch: usize,
+}
+
+impl Rule {
+    /// 2.6.0's hot list for a zone of `frames` frames: a batch is one in 4,096 of them, 1 to 16.
+    #[must_use]
+    pub fn hot(frames: u64) -> Rule {
+        let batch = ((frames / 1024).clamp(1, 64) / 4).max(1) as usize;
+        Rule {
+            low: 2 * batch,
+            high: 6 * batch,
+            highest: 6 * batch,
+            batch,
+        }
+    }
+
+    /// 2.6.0's cold list.
+    #[must_use]
+    pub fn cold(frames: u64) -> Rule {
+        let Rule { batch, .. } = Rule::hot(frames);
+        Rule {
+            low: 0,
+            high: 2 * batch,
+            highest: 2 * batch,
+            batch,
+        }
+    }
+
+    /// The list of 6.x on `cpus` CPUs: a batch is one in 4,096 frames, at most 64, brought to the nearest 2^n - 1. The list
+    /// holds the CPU's share of the zone's low mark, or four batches, and as demand shows up to its share of an eighth of the
+    /// zone, as far as a list has room.
+    #[must_use]
+    pub fn modern(frames: u64, cpus: u64) -> Rule {
+        let batch = (frames / 4096).clamp(1, 64);
+        let batch = ((1 << (batch + batch / 2).ilog2()) - 1).max(1) as usize;
+        let share = |frames: u64| (frames / cpus.max(1)).min(ROOM as u64) as usize;
+        let high = share(Watermarks::for_zone(frames).low).max(4 * batch);
+        Rule {
+            low: 0,
+            high,
+            highest: share(frames / 8).max(high),
+            batch,
+        }
+    }
+}
+
+/// One list: frames by their index in the zone, the most recent last.
+#[derive(Debug)]
+pub struct List {
+    pub(super) frames: ArrayVec<u32, ROOM>,
+    /// The rule, with `high` as it stands now.
+    pub(super) rule: Rule,
+    /// Where `high` starts from.
+    pub(super) first_high: usize,
+}
+
+impl List {
+    fn new(rule: Rule) -> Self {
+        List {
+            frames: ArrayVec::new(),
+            rule,
+            first_high: rule.high,
+        }
+    }
+}
+
+/// Which lists a cache has.
+pub trait CachePolicy {
+    /// Empty lists for a zone of `frames` frames on a machine of `cpus` CPUs.
+    fn new(frames: u64, cpus: u64) -> Self;
+
+    /// The list that serves a request.
+    fn list(&mut self, gfp: Gfp) -> &mut List;
+
+    /// All lists.
+    fn lists(&mut self) -> impl Iterator<Item = &mut List>;
+}
+
+/// 2.6.0: hot and cold.
+#[derive(Debug)]
+pub struct HotCold([List; 2]);
+
+impl CachePolicy for HotCold {
+    fn new(frames: u64, _: u64) -> Self {
+        HotCold([Rule::hot(frames), Rule::cold(frames)].map(List::new))
+    }
+
+    #[inline(always)]
+    fn list(&mut self, gfp: Gfp) -> &mut List {
+        &mut self.0[usize::from(gfp.contains(Gfp::COLD))]
+    }
+
+    fn lists(&mut self) -> impl Iterator<Item = &mut List> {
+        self.0.iter_mut()
+    }
+}
+
+/// 6.x: one list.
+#[derive(Debug)]
+pub struct Batched(List);
+
+impl CachePolicy for Batched {
+    fn new(frames: u64, cpus: u64) -> Self {
+        Batched(List::new(Rule::modern(frames, cpus)))
+    }
+
+    #[inline(always)]
+    fn list(&mut self, _: Gfp) -> &mut List {
+        &mut self.0
+    }
+
+    fn lists(&mut self) -> impl Iterator<Item = &mut List> {
+        core::iter::once(&mut self.0)
+    }
+}

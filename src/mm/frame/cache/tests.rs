@@ -1,0 +1,242 @@
+//! Tests of the caches: exact points of refill and return, and frames that are never lost.
+
+use super::super::tests::Books;
+use super::super::{InDescriptor, WIDE, ZoneKind};
+use super::rule::ROOM;
+use super::*;
+use crate::mm::address::Order;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::vec::Vec;
+
+const MIB: u64 = 256;
+/// One zone.
+const ONE_ZONE: [(ZoneKind, Pfn); 1] = [(ZoneKind::Normal, Pfn(u64::MAX))];
+
+#[test]
+fn the_figures_of_both_generations() {
+    for (mib, batch, low, high) in [
+        (64, 4, 8, 24),
+        (256, 16, 32, 96),
+        (4096, 16, 32, 96),
+        (1, 1, 2, 6),
+    ] {
+        let hot = Rule {
+            low,
+            high,
+            highest: high,
+            batch,
+        };
+        assert_eq!(Rule::hot(mib * MIB), hot, "{mib} MiB");
+        let high = 2 * batch;
+        let cold = Rule {
+            low: 0,
+            high,
+            highest: high,
+            batch,
+        };
+        assert_eq!(Rule::cold(mib * MIB), cold, "{mib} MiB");
+    }
+    for (mib, batch, high, highest) in [
+        (1, 1, 40, 40),
+        (47, 1, 188, ROOM),
+        (64, 3, 256, ROOM),
+        (128, 7, 510, ROOM),
+        (256, 15, 510, ROOM),
+        (512, 31, 510, ROOM),
+        (1024, 63, 510, ROOM),
+        (8192, 63, 510, ROOM),
+    ] {
+        let modern = Rule {
+            low: 0,
+            high,
+            highest,
+            batch,
+        };
+        assert_eq!(Rule::modern(mib * MIB, 1), modern, "{mib} MiB");
+    }
+    // Four CPUs: a quarter of the low mark each, but no less than four batches.
+    assert_eq!(Rule::modern(256 * MIB, 4).high, 127);
+    assert_eq!(Rule::modern(1024 * MIB, 4).high, 4 * 63);
+}
+
+fn with_cache<P: CachePolicy, R>(
+    test: impl for<'a, 'm> FnOnce(&'a SharedFrames<'m>, &'a mut FrameCache<'m, P>) -> R,
+) -> R {
+    let ranges = [Pfn(0)..Pfn(64 * MIB)];
+    let mut books = Books::new::<InDescriptor>(&ranges, &ONE_ZONE);
+    let allocator = FrameAllocator::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+    let allocator = SharedFrames::new(allocator);
+    let mut cache = FrameCache::new(&allocator, 1);
+    let result = test(&allocator, &mut cache);
+    cache.drain(&allocator);
+    assert_eq!(cache.frames(), 0);
+    allocator.lock().validate().unwrap();
+    result
+}
+
+#[test]
+fn hot_lists_are_refilled_and_emptied_at_their_marks() {
+    with_cache::<HotCold, _>(|allocator, cache| {
+        // 64 MiB: batch 4, low 8, high 24. Up to 8 frames on the list each request takes a batch and gives out one.
+        let mut lengths = Vec::new();
+        let mut blocks = Vec::new();
+        for _ in 0..6 {
+            blocks.push(cache.alloc_page(allocator, Gfp::KERNEL).unwrap());
+            lengths.push(cache.frames());
+        }
+        assert_eq!(lengths, [3, 6, 9, 8, 11, 10]);
+        // The cold list starts empty, and takes one batch at a time.
+        blocks.push(
+            cache
+                .alloc_page(allocator, Gfp::KERNEL | Gfp::COLD)
+                .unwrap(),
+        );
+        assert_eq!(cache.frames(), 13);
+        while cache.frames() < 27 {
+            let block = allocator.lock().alloc_page(Gfp::KERNEL).unwrap();
+            cache.free(allocator, block).unwrap();
+        }
+        // 24 hot ones: the next free gives four back first.
+        cache.free(allocator, blocks.pop().unwrap()).unwrap();
+        assert_eq!(cache.frames(), 24);
+        for block in blocks {
+            cache.free(allocator, block).unwrap();
+        }
+    });
+}
+
+#[test]
+fn the_later_list_grows_with_demand_and_shrinks_when_the_zone_is_short() {
+    with_cache::<Batched, _>(|allocator, cache| {
+        allocator.lock().bring_to_life();
+        // 64 MiB: batch 3, high 256. Each batch taken raises the mark by itself.
+        let mut blocks: Vec<_> = (0..300)
+            .map(|_| cache.alloc_page(allocator, Gfp::KERNEL).unwrap())
+            .collect();
+        assert_eq!(cache.frames(), 0);
+        for block in blocks.drain(..) {
+            cache.free(allocator, block).unwrap();
+        }
+        assert_eq!(cache.frames(), 300);
+        // Nothing is left above the low mark but what the list holds; the first free that overflows gives all of it back.
+        let mut rest = Vec::new();
+        while let Ok(block) = allocator.lock().alloc_page(Gfp::KERNEL) {
+            rest.push(block);
+        }
+        let mut most = 0;
+        while let Some(block) = rest.pop() {
+            let before = cache.frames();
+            cache.free(allocator, block).unwrap();
+            if cache.frames() < before {
+                most = before;
+                break;
+            }
+        }
+        assert_eq!((most, cache.frames()), (556, 1));
+        for block in rest {
+            cache.free(allocator, block).unwrap();
+        }
+    });
+}
+
+#[test]
+fn what_was_freed_last_is_given_out_first() {
+    with_cache::<Batched, _>(|allocator, cache| {
+        let [first, second] = [(); 2].map(|()| cache.alloc_page(allocator, Gfp::KERNEL).unwrap());
+        let (first_frame, second_frame) = (first.pfn(), second.pfn());
+        cache.free(allocator, first).unwrap();
+        cache.free(allocator, second).unwrap();
+        let [third, fourth] = [(); 2].map(|()| cache.alloc_page(allocator, Gfp::KERNEL).unwrap());
+        assert_eq!((third.pfn(), fourth.pfn()), (second_frame, first_frame));
+        cache.free(allocator, third).unwrap();
+        cache.free(allocator, fourth).unwrap();
+    });
+}
+
+#[test]
+fn a_cached_frame_is_free_to_whoever_frees_it_again() {
+    with_cache::<Batched, _>(|allocator, cache| {
+        let block = cache.alloc_page(allocator, Gfp::KERNEL).unwrap();
+        let pfn = block.pfn();
+        cache.free(allocator, block).unwrap();
+        let frames = cache.frames();
+        assert_eq!(
+            allocator.lock().free_pages(pfn, Order::ZERO),
+            Err(FreeError::AlreadyFree { pfn })
+        );
+        assert_eq!(cache.frames(), frames);
+    });
+}
+
+#[test]
+fn the_last_frames_are_to_be_had_past_the_cache() {
+    with_cache::<Batched, _>(|allocator, cache| {
+        let all = allocator.lock().free_frames();
+        let gfp = Gfp::KERNEL | Gfp::MEMALLOC;
+        let blocks: Vec<_> =
+            core::iter::from_fn(|| cache.alloc_page(allocator, gfp).ok()).collect();
+        assert_eq!(blocks.len() as u64, all);
+        let different: BTreeSet<_> = blocks.iter().map(|block| block.pfn()).collect();
+        assert_eq!(different.len(), blocks.len());
+        for block in blocks {
+            cache.free(allocator, block).unwrap();
+        }
+    });
+}
+
+#[test]
+fn requests_for_other_zones_pass_by() {
+    let ranges = [Pfn(0)..Pfn(64 * MIB)];
+    let mut books = Books::new::<InDescriptor>(&ranges, &WIDE);
+    let allocator = FrameAllocator::new(&ranges, &WIDE, books.metadata()).unwrap();
+    let allocator: SharedFrames<'_> = SharedFrames::new(allocator);
+    let mut cache = FrameCache::<'_, HotCold>::new(&allocator, 1);
+    let block = cache
+        .alloc_page(&allocator, Gfp::KERNEL | Gfp::DMA)
+        .unwrap();
+    assert!(block.pfn() < Pfn(16 * MIB));
+    cache.free(&allocator, block).unwrap();
+    assert_eq!(cache.frames(), 0);
+    allocator.lock().validate().unwrap();
+}
+
+fn churn<P: CachePolicy>(operations: &[(bool, bool, u8)]) {
+    with_cache::<P, _>(|allocator, cache| {
+        let before = allocator.lock().free_frames();
+        let mut blocks: Vec<Block> = Vec::new();
+        for &(alloc, cold, choice) in operations {
+            if alloc || blocks.is_empty() {
+                let gfp = if cold {
+                    Gfp::KERNEL | Gfp::COLD
+                } else {
+                    Gfp::KERNEL
+                };
+                let block = cache.alloc_page(allocator, gfp).unwrap();
+                assert!(
+                    blocks.iter().all(|other| other.pfn() != block.pfn()),
+                    "given out twice"
+                );
+                blocks.push(block);
+            } else {
+                let block = blocks.swap_remove(usize::from(choice) % blocks.len());
+                cache.free(allocator, block).unwrap();
+            }
+            let held = (blocks.len() + cache.frames()) as u64;
+            assert_eq!(allocator.lock().free_frames() + held, before);
+        }
+        for block in blocks {
+            cache.free(allocator, block).unwrap();
+        }
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 64 }))]
+
+    #[test]
+    fn no_frame_is_lost_or_given_out_twice(operations in prop::collection::vec(any::<(bool, bool, u8)>(), 1..300)) {
+        churn::<HotCold>(&operations);
+        churn::<Batched>(&operations);
+    }
+}
