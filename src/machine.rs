@@ -195,9 +195,12 @@ fn finish(verdict: Verdict, exit: Exit, reset: Option<(u16, u8)>) -> ! {
     leave(ExitCode::from(verdict), exit, reset)
 }
 
+/// Not inlined: what it keeps on the stack, memory maps for the most part, is gone when the application runs.
+///
 /// # Safety
 ///
 /// Called once, in the boot stretch.
+#[inline(never)]
 unsafe fn bring_up(
     boot: &BootInfo,
     firmware: Firmware,

@@ -131,6 +131,15 @@ impl Order {
         }
     }
 
+    /// The order of the smallest block that has `frames` frames, or `None` if no block has so many.
+    #[must_use]
+    pub const fn for_frames(frames: u64) -> Option<Order> {
+        match frames {
+            0 => Some(Order::ZERO),
+            frames => Order::new(frames.next_power_of_two().ilog2() as u8),
+        }
+    }
+
     /// The exponent.
     #[must_use]
     pub const fn get(self) -> u8 {

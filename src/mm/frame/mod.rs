@@ -28,6 +28,7 @@ mod gfp;
 mod list;
 mod release;
 mod request;
+mod shared;
 mod statistics;
 mod zeroed;
 mod zone;
@@ -43,6 +44,7 @@ pub use descriptor::Descriptor;
 pub use error::{AllocError, BulkError, FreeError, NewError};
 pub use gfp::Gfp;
 pub use request::{COSTLY_ORDER, SHRINK_ROUNDS};
+pub use shared::{LockedFrames, SharedFrames};
 pub use statistics::{BuddyInfo, Inconsistency};
 pub use zone::{CLASSIC, WIDE, Watermarks, ZoneEnds, ZoneKind};
 
@@ -86,9 +88,6 @@ pub struct FrameAllocator<'m, B = InDescriptor> {
     first_dma32: usize,
     clipped: u64,
 }
-
-/// An allocator that CPUs share. Interrupt handlers never allocate, so the lock leaves interrupts as they are.
-pub type SharedFrames<'m, B = InDescriptor> = spin::Mutex<FrameAllocator<'m, B>>;
 
 /// Where each zone with memory lies, lowest first. An `Err` if the ranges are not sorted or the ends not aligned.
 fn spans<'a>(

@@ -7,9 +7,6 @@ use super::descriptor::State;
 use super::{Block, FrameAllocator, FreeError};
 use crate::mm::address::{Order, Pfn};
 
-/// The order of a 2 MiB page.
-const HUGE: u32 = 9;
-
 impl<'m, B: Buddy> FrameAllocator<'m, B> {
     /// Frees a block.
     ///
@@ -18,12 +15,11 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     /// Only if its frames were freed by number before, or another allocator made it; then nothing changes.
     #[inline(always)]
     pub fn free(&mut self, block: Block) -> Result<(), FreeError> {
-        // The order is in the upper bits of the word, so that this compare lets single frames of zone 0 pass and nothing else.
-        let index = self.zones[0].index(block.frame());
-        if index < self.zones[0].lists.table.len() && self.zones[0].give(index, 0) {
-            return Ok(());
+        // A larger block's order is in the upper bits, beyond any frame number: only single frames get through here.
+        match self.try_free_pages(block.frame(), Order::ZERO) {
+            true => Ok(()),
+            false => self.free_pages_slowly(block.pfn(), block.order()),
         }
-        self.free_elsewhere(block.pfn(), block.exponent())
     }
 
     /// Frees the block of 2^order frames at `pfn`, for owners that keep the frame number alone.
@@ -33,34 +29,34 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     /// If exactly this block is not allocated; then nothing changes.
     #[inline(always)]
     pub fn free_pages(&mut self, pfn: Pfn, order: Order) -> Result<(), FreeError> {
-        let index = self.zones[0].index(pfn);
-        if order == Order::ZERO
-            && index < self.zones[0].lists.table.len()
-            && self.zones[0].give(index, 0)
-        {
-            return Ok(());
+        match self.try_free_pages(pfn, order) {
+            true => Ok(()),
+            false => self.free_pages_slowly(pfn, order),
         }
-        self.free_elsewhere(pfn, u32::from(order.get()))
     }
 
-    /// Larger blocks, other zones, and bad frees.
+    /// The fast path of [`free_pages`](Self::free_pages), for callers that want it inline and the rest elsewhere: a block of
+    /// the first zone that goes back in a few steps. `false`, and nothing changed, for any other.
+    #[inline(always)]
+    pub fn try_free_pages(&mut self, pfn: Pfn, order: Order) -> bool {
+        let zone = &mut self.zones[0];
+        zone.try_give(zone.index(pfn), u32::from(order.get()))
+    }
+
+    /// [`free_pages`](Self::free_pages) without the fast path: a block of any order in any zone.
+    ///
+    /// # Errors
+    ///
+    /// As for [`free_pages`](Self::free_pages).
     #[inline(never)]
-    fn free_elsewhere(&mut self, pfn: Pfn, order: u32) -> Result<(), FreeError> {
+    pub fn free_pages_slowly(&mut self, pfn: Pfn, order: Order) -> Result<(), FreeError> {
+        let exponent = u32::from(order.get());
         for zone in &mut self.zones {
-            let index = zone.index(pfn);
-            if index < zone.lists.table.len() {
-                // Huge pages get code of their own, with the order known.
-                let freed = match order {
-                    HUGE => zone.give(index, HUGE),
-                    order => zone.give(index, order),
-                };
-                if freed {
-                    return Ok(());
-                }
-                break;
+            if zone.give(zone.index(pfn), exponent) {
+                return Ok(());
             }
         }
-        Err(self.diagnose(pfn, order))
+        Err(self.diagnose(pfn, exponent))
     }
 
     /// Says why the block at `pfn` cannot be freed.

@@ -21,15 +21,25 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     /// Allocates a block of 2^order frames, aligned to its size.
     #[inline(always)]
     pub fn alloc_pages(&mut self, gfp: Gfp, order: Order) -> Result<Block, AllocError> {
+        match self.try_alloc_pages(gfp, order) {
+            Some(block) => Ok(block),
+            None => self.alloc_pages_slowly(gfp, order),
+        }
+    }
+
+    /// The fast path of [`alloc_pages`](Self::alloc_pages), for callers that want it inline and the rest elsewhere: an
+    /// ordinary request that the first zone's lists serve in a few steps, without going below its low mark.
+    #[inline(always)]
+    pub fn try_alloc_pages(&mut self, gfp: Gfp, order: Order) -> Option<Block> {
         let exponent = u32::from(order.get());
         let zone = &mut self.zones[0];
-        if !gfp.intersects(Gfp::ZONE_MODIFIERS)
-            && zone.lists.above_low > 1 << exponent
-            && let Some(index) = zone.take_alive(exponent)
-        {
-            return Ok(zone.block(index, exponent));
+        let left = zone.lists.above_low - (1 << exponent);
+        if gfp.intersects(Gfp::ZONE_MODIFIERS) || left <= 0 {
+            return None;
         }
-        self.alloc_slowly(gfp, order)
+        let index = B::try_take(&mut zone.lists, zone.bits, exponent)?;
+        zone.lists.above_low = left;
+        Some(zone.block(index, exponent))
     }
 
     /// Allocates one frame.
@@ -59,7 +69,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
             if result.is_ok() || shrink(self, order.frames()) == 0 {
                 break;
             }
-            result = self.alloc_slowly(gfp, order);
+            result = self.alloc_pages(gfp, order);
         }
         result
     }
@@ -79,10 +89,11 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         high_zone.chain(&mut direct[first.min(DIRECT_ZONES)..])
     }
 
-    /// All rounds of a request, bringing memory to life where the lists are dry.
+    /// [`alloc_pages`](Self::alloc_pages) without the fast path: all rounds of a request, bringing memory to life where the
+    /// lists are dry.
     #[cold]
     #[inline(never)]
-    fn alloc_slowly(&mut self, gfp: Gfp, order: Order) -> Result<Block, AllocError> {
+    pub fn alloc_pages_slowly(&mut self, gfp: Gfp, order: Order) -> Result<Block, AllocError> {
         let exponent = u32::from(order.get());
         if exponent > B::LARGEST {
             let largest = self.largest_order();

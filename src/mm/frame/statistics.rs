@@ -96,6 +96,15 @@ pub enum Inconsistency {
         /// By the descriptors.
         found: u64,
     },
+    /// The head of a list calls it empty or its block the only one, and is wrong.
+    Head {
+        /// The zone.
+        zone: ZoneKind,
+        /// The order.
+        order: u32,
+        /// Blocks on the list.
+        blocks: u64,
+    },
     /// The counter of free frames differs from the walk.
     FreeFrames {
         /// The zone.
@@ -131,6 +140,14 @@ impl fmt::Display for Inconsistency {
             } => write!(
                 f,
                 "zone {zone}, order {order}: {listed} blocks on the list, {found} by the descriptors"
+            ),
+            Inconsistency::Head {
+                zone,
+                order,
+                blocks,
+            } => write!(
+                f,
+                "zone {zone}, order {order}: the head of the list does not fit its {blocks} blocks"
             ),
             Inconsistency::FreeFrames {
                 zone,
@@ -247,6 +264,14 @@ impl<'m, B: Buddy> Zone<'m, B> {
             }
             previous = index + 1;
             blocks += 1;
+        }
+        if !self.lists.head_agrees(order, blocks) {
+            let zone = self.kind;
+            return Err(Inconsistency::Head {
+                zone,
+                order,
+                blocks,
+            });
         }
         Ok(blocks)
     }

@@ -239,6 +239,12 @@ impl<'m, B: Buddy> Zone<'m, B> {
         B::give(&mut self.lists, self.bits, index, order)
     }
 
+    /// [`give`](Self::give) for what can be done in a few steps. `false`, and nothing changed, of anything else.
+    #[inline(always)]
+    pub(super) fn try_give(&mut self, index: usize, order: u32) -> bool {
+        B::try_give(&mut self.lists, self.bits, index, order)
+    }
+
     /// The block that the frame at `index` is part of: the index of its head, and its state. `None` for a frame that is not
     /// alive or not usable.
     pub(super) fn block_around(&self, index: usize) -> Option<(usize, State)> {

@@ -15,11 +15,10 @@ impl<const LARGEST: u32> InDescriptor<LARGEST> {
     /// lists below, which are empty: each gets the upper half of one step.
     #[inline(always)]
     fn split_largest(lists: &mut Lists<'_>, order: u32) -> Option<usize> {
-        let index = lists.pop_largest(LARGEST)?;
-        let block = lists.table.run(index, 1 << LARGEST)?;
+        let (index, block) = lists.pop_largest(LARGEST)?;
         for half in (order..LARGEST).rev() {
             block[1 << half].set(free_word(half, 0));
-            lists.set_head(half, index + (1 << half));
+            lists.set_lone(index + (1 << half), half);
         }
         lists.nonempty |= (1 << LARGEST) - (1 << order);
         block[0].set(ALLOCATED | u64::from(order));
@@ -35,7 +34,7 @@ impl<const LARGEST: u32> InDescriptor<LARGEST> {
                 .table
                 .get(index + (1 << half))?
                 .set(free_word(half, 0));
-            lists.set_head(half, index + (1 << half));
+            lists.set_lone(index + (1 << half), half);
         }
         lists.nonempty |= (1 << found) - (1 << order);
         block.set(ALLOCATED | u64::from(order));
@@ -48,46 +47,25 @@ impl<const LARGEST: u32> InDescriptor<LARGEST> {
         block.set(NOT_A_HEAD);
         while order < LARGEST {
             let buddy = index ^ (1 << order);
-            let Some(descriptor) = lists.table.get(buddy) else {
-                return;
-            };
-            let word = descriptor.word();
-            if word == free_word(order, 0) {
+            if lists.is_lone(buddy, order) {
                 lists.clear(order);
-            } else if tag(word) == FREE | u64::from(order) {
-                lists.unlink(descriptor, buddy, order);
             } else {
-                return lists.push(index, order);
+                let Some(descriptor) = lists.table.get(buddy) else {
+                    return;
+                };
+                let word = descriptor.word();
+                if word == free_word(order, 0) {
+                    lists.clear(order);
+                } else if tag(word) == FREE | u64::from(order) {
+                    lists.unlink(descriptor, buddy, order);
+                } else {
+                    return lists.push(index, order);
+                }
             }
             index &= buddy;
             order += 1;
         }
         lists.push_largest(index, LARGEST);
-    }
-
-    /// Frees the single frame at `index`, whose buddy is free.
-    #[inline(always)]
-    fn merge_frame(lists: &mut Lists<'_>, block: &Descriptor, index: usize) {
-        // The first frame of the largest block it can become has all its buddies above it, at fixed distances.
-        if index.is_multiple_of(1 << LARGEST) {
-            let Some(whole) = lists.table.run(index, 1 << LARGEST) else {
-                return;
-            };
-            let mut order = 0;
-            while order < LARGEST && whole[1 << order].word() == free_word(order, 0) {
-                order += 1;
-            }
-            if order == LARGEST {
-                lists.clear_below(LARGEST);
-                return lists.push_largest(index, LARGEST);
-            }
-        }
-        Self::merge_out_of_line(lists, block, index);
-    }
-
-    #[inline(never)]
-    fn merge_out_of_line(lists: &mut Lists<'_>, block: &Descriptor, index: usize) {
-        Self::merge(lists, block, index, 0);
     }
 }
 
@@ -96,39 +74,66 @@ impl<const LARGEST: u32> Rule for InDescriptor<LARGEST> {
     const WORDS_PER_CHUNK: usize = 0;
 
     #[inline(always)]
-    fn take(lists: &mut Lists<'_>, _: Bits<'_>, order: u32) -> Option<usize> {
+    fn take(lists: &mut Lists<'_>, bits: Bits<'_>, order: u32) -> Option<usize> {
+        Self::try_take(lists, bits, order).or_else(|| {
+            let found = lists.smallest(order, LARGEST - 1)?;
+            Self::split(lists, order, found)
+        })
+    }
+
+    /// A block of the very order, or one out of the largest order.
+    #[inline(always)]
+    fn try_take(lists: &mut Lists<'_>, _: Bits<'_>, order: u32) -> Option<usize> {
         if order < LARGEST
             && let Some((index, block)) = lists.pop(order)
         {
             block.set(ALLOCATED | u64::from(order));
             return Some(index);
         }
-        let found = lists.smallest(order, LARGEST)?;
-        if found == LARGEST {
-            Self::split_largest(lists, order)
-        } else {
-            Self::split(lists, order, found)
+        // Next to the largest order there is nothing to choose from.
+        if order + 1 < LARGEST && lists.smallest(order, LARGEST)? < LARGEST {
+            return None;
+        }
+        Self::split_largest(lists, order)
+    }
+
+    #[inline]
+    fn give(lists: &mut Lists<'_>, _: Bits<'_>, index: usize, order: u32) -> bool {
+        match lists.table.get(index) {
+            Some(block) if block.word() == ALLOCATED | u64::from(order) => {
+                lists.above_low += 1 << order;
+                Self::merge(lists, block, index, order);
+                true
+            }
+            _ => false,
         }
     }
 
+    /// A block next to the largest order; a single frame that merges with nothing, or with all of the largest block around
+    /// it.
     #[inline(always)]
-    fn give(lists: &mut Lists<'_>, _: Bits<'_>, index: usize, order: u32) -> bool {
-        let Some(block) = lists.table.get(index) else {
+    fn try_give(lists: &mut Lists<'_>, _: Bits<'_>, index: usize, order: u32) -> bool {
+        let table = lists.table;
+        let Some(block) = table.get(index) else {
             return false;
         };
         if block.word() != ALLOCATED | u64::from(order) {
             return false;
         }
-        lists.above_low += 1 << order;
-        if order > 0 {
+        if order + 1 >= LARGEST {
             Self::merge(lists, block, index, order);
-        } else if let Some(buddy) = lists.table.get(index ^ 1)
-            && buddy.tag() == FREE
-        {
-            Self::merge_frame(lists, block, index);
-        } else {
+        } else if order > 0 {
+            return false;
+        } else if table.get(index ^ 1).is_none_or(|buddy| buddy.tag() != FREE) {
             lists.push_block(block, index, 0);
+        } else if index.is_multiple_of(1 << LARGEST) && lists.all_but_first(index, LARGEST) {
+            // The first frame of the largest block it can become has all its buddies above it, at fixed distances.
+            lists.clear_below(LARGEST);
+            lists.push_largest(index, LARGEST);
+        } else {
+            return false;
         }
+        lists.above_low += 1 << order;
         true
     }
 

@@ -6,8 +6,8 @@
 //!
 //! Why it is fast. One word (`nonempty`) has a bit for each order whose list has blocks, so the search for the smallest block
 //! that fits is one bit scan. A split only ever adds to lists that are empty (else it would have taken a block from there),
-//! so it writes one word and one head an order and reads nothing. A free block that is alone on its list is a constant, so
-//! merging with it is one compare, and taking it off its list is clearing its bit.
+//! so it writes one word and one head an order and reads nothing. A list's head says whether its block is alone there, so
+//! merging with such a buddy is one compare, without a look at its descriptor, and taking it off its list is clearing its bit.
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +16,8 @@ mod pair_bitmap;
 
 pub use in_descriptor::InDescriptor;
 pub use pair_bitmap::PairBitmap;
+
+use core::hint;
 
 pub use super::descriptor::Bits;
 use super::descriptor::{ALLOCATED, Descriptor, Table, free_word};
@@ -39,9 +41,23 @@ pub(super) mod sealed {
         /// index; `None` if no list has one. `order` is at most `LARGEST`.
         fn take(lists: &mut Lists<'_>, bits: Bits<'_>, order: u32) -> Option<usize>;
 
+        /// [`take`](Rule::take) for what can be had in a few steps; the part of it to inline. `None`, and nothing changed, of
+        /// anything else.
+        #[inline(always)]
+        fn try_take(lists: &mut Lists<'_>, bits: Bits<'_>, order: u32) -> Option<usize> {
+            Self::take(lists, bits, order)
+        }
+
         /// Puts back the block of `order` at `index` if the descriptor says that exactly this block is allocated, merging it
         /// with its buddies, and counts its frames as free. `false`, and nothing changed, if not.
         fn give(lists: &mut Lists<'_>, bits: Bits<'_>, index: usize, order: u32) -> bool;
+
+        /// [`give`](Rule::give) for what can be done in a few steps; the part of it to inline. `false`, and nothing changed,
+        /// of anything else.
+        #[inline(always)]
+        fn try_give(lists: &mut Lists<'_>, bits: Bits<'_>, index: usize, order: u32) -> bool {
+            Self::give(lists, bits, index, order)
+        }
 
         /// Whether what the back end knows besides the descriptors agrees with them, for the pair of buddies at `index`:
         /// `one_free` is whether exactly one of the two is a free block of `order`.
@@ -56,8 +72,18 @@ pub struct Lists<'m> {
     pub(super) above_low: i64,
     /// Bit `n` is set if the list of order `n` has blocks.
     nonempty: u32,
-    /// Links to the first block of each list, 0 for none.
+    /// Links to the first block of each list, 0 for none. With [`LONE`] added the list has no other block; without it, it may
+    /// have none either.
     heads: [u32; 16],
+}
+
+/// Mark of a head whose block is alone. Links have 28 bits.
+const LONE: u32 = 1 << 31;
+
+/// The head of a list that has only the block at `index`.
+const fn lone(index: usize) -> u32 {
+    // An index has fewer bits than the mark: adding is setting it.
+    (index as u32).wrapping_add(LONE + 1)
 }
 
 impl<'m> Lists<'m> {
@@ -78,24 +104,46 @@ impl<'m> Lists<'m> {
     }
 
     /// Link to the first block of the list of `order`.
-    fn head(&self, order: u32) -> usize {
-        self.heads[order as usize % 16] as usize
+    fn first(&self, order: u32) -> usize {
+        (self.heads[order as usize % 16] & !LONE) as usize
     }
 
-    fn set_head_link(&mut self, order: u32, link: usize) {
-        self.heads[order as usize % 16] = link as u32;
+    fn head(&mut self, order: u32) -> &mut u32 {
+        &mut self.heads[order as usize % 16]
     }
 
-    /// Makes the block at `index` the first of the list of `order`.
-    fn set_head(&mut self, order: u32, index: usize) {
-        self.set_head_link(order, index + 1);
+    /// Whether the block at `index` is known to be all that the list of `order` holds.
+    #[inline(always)]
+    fn is_lone(&self, index: usize, order: u32) -> bool {
+        self.heads[order as usize % 16] == lone(index)
+    }
+
+    /// Makes the free block at `index` all that the list of `order` holds. It is empty now; who calls sets its bit in
+    /// `nonempty`.
+    #[inline(always)]
+    fn set_lone(&mut self, index: usize, order: u32) {
+        *self.head(order) = lone(index);
     }
 
     /// Empties the list of `order`, which has one block.
     #[inline(always)]
     fn clear(&mut self, order: u32) {
         self.nonempty ^= 1 << order;
-        self.set_head_link(order, 0);
+        *self.head(order) = 0;
+    }
+
+    /// Whether all lists below `largest` have one block each, those that make up the block of that order at `index` but for
+    /// its first frame. Two heads are compared at a time.
+    #[inline(always)]
+    fn all_but_first(&self, index: usize, largest: u32) -> bool {
+        let base = u64::from(lone(index)) * (1 << 32 | 1);
+        let pairs = self.heads.as_chunks().0.iter().zip(0..largest / 2);
+        let all = pairs.into_iter().all(|(&[even, odd], pair)| {
+            let steps = (1 | 2 << 32) << (2 * pair);
+            u64::from(even) | u64::from(odd) << 32 == base + steps
+        });
+        all && (largest.is_multiple_of(2)
+            || self.is_lone(index + (1 << (largest - 1)), largest - 1))
     }
 
     /// Empties the lists of all orders below `order`, which have one block each.
@@ -103,7 +151,7 @@ impl<'m> Lists<'m> {
     fn clear_below(&mut self, order: u32) {
         self.nonempty &= u32::MAX << order;
         for order in 0..order {
-            self.set_head_link(order, 0);
+            *self.head(order) = 0;
         }
     }
 
@@ -118,22 +166,33 @@ impl<'m> Lists<'m> {
     /// [`push`](Self::push) for a caller that has the descriptor at hand.
     #[inline(always)]
     fn push_block(&mut self, block: &Descriptor, index: usize, order: u32) {
-        let old = self.head(order);
+        let (table, old) = (self.table, self.first(order));
         block.set(free_word(order, old));
-        match self.table.follow(old) {
-            Some(old) => old.relink_previous(0, index + 1),
-            None => self.nonempty |= 1 << order,
+        match table.follow(old) {
+            Some(old) => {
+                old.relink_previous(0, index + 1);
+                *self.head(order) = index as u32 + 1;
+            }
+            None => {
+                hint::cold_path();
+                self.nonempty |= 1 << order;
+                self.set_lone(index, order);
+            }
         }
-        self.set_head(order, index);
     }
 
     /// Takes the first block off the list of `order`.
     #[inline(always)]
     fn pop(&mut self, order: u32) -> Option<(usize, &'m Descriptor)> {
-        let link = self.head(order);
+        let head = *self.head(order);
+        let link = (head & !LONE) as usize;
         let block = self.table.follow(link)?;
+        if head >= LONE {
+            self.clear(order);
+            return Some((link - 1, block));
+        }
         let next = block.next();
-        self.set_head_link(order, next);
+        *self.head(order) = next as u32;
         match self.table.follow(next) {
             Some(next) => next.relink_previous(link, 0),
             None => self.nonempty ^= 1 << order,
@@ -146,22 +205,23 @@ impl<'m> Lists<'m> {
     #[inline(always)]
     fn push_largest(&mut self, index: usize, largest: u32) {
         if let Some(block) = self.table.get(index) {
-            block.set(free_word(largest, self.head(largest)));
+            block.set(free_word(largest, self.first(largest)));
         }
         self.nonempty |= 1 << largest;
-        self.set_head(largest, index);
+        *self.head(largest) = index as u32 + 1;
     }
 
-    /// Takes the first block off the list of the largest order.
+    /// Takes the first block off the list of the largest order: its index and its descriptors.
     #[inline(always)]
-    fn pop_largest(&mut self, largest: u32) -> Option<usize> {
-        let link = self.head(largest);
-        let next = self.table.follow(link)?.next();
-        self.set_head_link(largest, next);
+    fn pop_largest(&mut self, largest: u32) -> Option<(usize, &'m [Descriptor])> {
+        let index = self.heads[largest as usize % 16].wrapping_sub(1) as usize;
+        let block = self.table.run(index, 1 << largest)?;
+        let next = block[0].next();
+        *self.head(largest) = next as u32;
         if next == 0 {
             self.nonempty ^= 1 << largest;
         }
-        Some(link - 1)
+        Some((index, block))
     }
 
     /// Takes the free block at `index`, which is not alone, off the list of `order`.
@@ -170,7 +230,7 @@ impl<'m> Lists<'m> {
         let (next, previous) = block.links();
         match self.table.follow(previous) {
             Some(previous) => previous.relink_next(index + 1, next),
-            None => self.set_head_link(order, next),
+            None => *self.head(order) = next as u32,
         }
         if let Some(next) = self.table.follow(next) {
             next.relink_previous(index + 1, previous);
@@ -180,9 +240,16 @@ impl<'m> Lists<'m> {
     /// The blocks of `order`, from the head. Ends early at a link that leads out of the table.
     pub(super) fn blocks(&self, order: u32) -> impl Iterator<Item = usize> {
         let table = self.table;
-        core::iter::successors(self.head(order).checked_sub(1), move |&index| {
+        core::iter::successors(self.first(order).checked_sub(1), move |&index| {
             table.get(index)?.next().checked_sub(1)
         })
+    }
+
+    /// Whether what the head of `order` says about its list fits a list of so many blocks.
+    pub(super) fn head_agrees(&self, order: u32, blocks: u64) -> bool {
+        let is_lone = self.heads[order as usize % 16] & LONE != 0;
+        let nonempty = self.nonempty & (1 << order) != 0;
+        nonempty == (blocks > 0) && (blocks == 1 || !is_lone)
     }
 
     /// Adds the frames of a chunk that has just come to life and that the allocator may hand out: `frames` frames from

@@ -10,17 +10,18 @@
 
 #![forbid(unsafe_code)]
 
+mod list;
 mod rule;
 
 #[cfg(test)]
 mod tests;
 
-pub use rule::{Batched, CachePolicy, HotCold, List, Rule};
+pub use rule::{Batched, CachePolicy, HotCold, Rule};
 
 use super::buddy::Buddy;
 use super::descriptor::{ALLOCATED, CACHED, Table};
 use super::{AllocError, Block, FrameAllocator, FreeError, Gfp, SharedFrames};
-use crate::mm::address::Pfn;
+use crate::mm::address::{Order, Pfn};
 
 /// The cache of one CPU, over an allocator that all share.
 pub struct FrameCache<'m, P> {
@@ -45,7 +46,40 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
 
     /// Frames on the lists.
     pub fn frames(&mut self) -> usize {
-        self.policy.lists().map(|list| list.frames.len()).sum()
+        self.policy.lists().map(|list| list.len()).sum()
+    }
+
+    /// Takes a frame from the list alone; `None` if it is down to its low mark. The part of
+    /// [`alloc_page`](Self::alloc_page) to inline.
+    #[inline(always)]
+    pub fn take(&mut self, gfp: Gfp) -> Option<Block> {
+        if gfp.intersects(Gfp::ZONE_MODIFIERS) {
+            return None;
+        }
+        let index = self.policy.list(gfp).pop()?;
+        self.hand_out(index)
+    }
+
+    /// The block of a frame that was on a list.
+    #[inline(always)]
+    fn hand_out(&self, index: u32) -> Option<Block> {
+        self.alive.get(index as usize)?.set(ALLOCATED);
+        Some(Block::new(self.start.add(u64::from(index)), 0))
+    }
+
+    /// Puts a frame on the list alone. The part of [`free_page`](Self::free_page) to inline. `false`, and nothing changed, if
+    /// the list is full, or if this is no single, allocated frame of the zone.
+    #[inline(always)]
+    pub fn put(&mut self, pfn: Pfn) -> bool {
+        let index = pfn.0.wrapping_sub(self.start.0) as usize;
+        if let Some(descriptor) = self.alive.get(index)
+            && descriptor.word() == ALLOCATED
+            && self.policy.list(Gfp::empty()).push(index as u32)
+        {
+            descriptor.set(CACHED);
+            return true;
+        }
+        false
     }
 
     /// Allocates one frame.
@@ -59,16 +93,10 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
         allocator: &SharedFrames<'m, B>,
         gfp: Gfp,
     ) -> Result<Block, AllocError> {
-        let list = self.policy.list(gfp);
-        if !gfp.intersects(Gfp::ZONE_MODIFIERS)
-            && list.frames.len() > list.rule.low
-            && let Some(index) = list.frames.pop()
-            && let Some(descriptor) = self.alive.get(index as usize)
-        {
-            descriptor.set(ALLOCATED);
-            return Ok(Block::new(self.start.add(u64::from(index)), 0));
+        match self.take(gfp) {
+            Some(block) => Ok(block),
+            None => self.alloc_slowly(allocator, gfp),
         }
-        self.refill(allocator, gfp)
     }
 
     /// Frees a block: a single frame of the cached zone to the hot list, any other to the allocator.
@@ -82,33 +110,42 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
         allocator: &SharedFrames<'m, B>,
         block: Block,
     ) -> Result<(), FreeError> {
-        let list = self.policy.list(Gfp::empty());
-        // Beyond any table for a larger block, and for a frame of another zone.
-        let index = block.frame().0.wrapping_sub(self.start.0) as usize;
-        if let Some(descriptor) = self.alive.get(index)
-            && descriptor.word() == ALLOCATED
-            && list.frames.len() < list.rule.high
-            && list.frames.try_push(index as u32).is_ok()
-        {
-            descriptor.set(CACHED);
-            return Ok(());
+        // For a larger block beyond any frame number.
+        match self.put(block.frame()) {
+            true => Ok(()),
+            false => self.free_slowly(allocator, block.pfn(), block.order()),
         }
-        self.free_slowly(allocator, block)
+    }
+
+    /// Frees the single frame `pfn`, for owners that keep the frame number alone.
+    ///
+    /// # Errors
+    ///
+    /// As for [`FrameAllocator::free_pages`].
+    #[inline(always)]
+    pub fn free_page<B: Buddy>(
+        &mut self,
+        allocator: &SharedFrames<'m, B>,
+        pfn: Pfn,
+    ) -> Result<(), FreeError> {
+        match self.put(pfn) {
+            true => Ok(()),
+            false => self.free_slowly(allocator, pfn, Order::ZERO),
+        }
     }
 
     /// Gives every frame back to the free lists, where it merges.
     pub fn drain<B: Buddy>(&mut self, allocator: &SharedFrames<'m, B>) {
         let mut allocator = allocator.lock();
         for list in self.policy.lists() {
-            list.rule.high = list.first_high;
-            give_back(list, list.frames.len(), &mut allocator);
+            list.empty(|index| give_back(&mut allocator, index));
         }
     }
 
-    /// Takes a batch, and serves the request from the list, or past it if the free lists have nothing to spare.
+    /// Takes a batch first. Serves the request past the list if the free lists have nothing to spare for it.
     #[cold]
     #[inline(never)]
-    fn refill<B: Buddy>(
+    fn alloc_slowly<B: Buddy>(
         &mut self,
         allocator: &SharedFrames<'m, B>,
         gfp: Gfp,
@@ -119,75 +156,58 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
         }
         let list = self.policy.list(gfp);
         let zone = &mut allocator.zones[0];
-        let mut taken = 0;
-        while taken < list.rule.batch.min(list.frames.remaining_capacity()) {
+        list.refill(|| {
             if zone.free() <= zone.marks.low + 1 {
-                break;
+                return None;
             }
-            let Some(index) = zone.take(0) else {
-                break;
-            };
-            if let Some(descriptor) = zone.lists.table.get(index) {
-                descriptor.set(CACHED);
-            }
-            list.frames.push(index as u32);
-            taken += 1;
-        }
-        // The newest frames are taken first: a batch goes below them.
-        list.frames.rotate_right(taken);
-        list.rule.high = (list.rule.high + taken).min(list.rule.highest);
+            let index = zone.take(0)?;
+            zone.lists.table.get(index)?.set(CACHED);
+            Some(index as u32)
+        });
+        let index = list.pop_any();
         self.alive = zone.lists.table;
-        match list.frames.pop() {
-            Some(index) => {
-                if let Some(descriptor) = self.alive.get(index as usize) {
-                    descriptor.set(ALLOCATED);
-                }
-                Ok(zone.block(index as usize, 0))
-            }
+        match index.and_then(|index| self.hand_out(index)) {
+            Some(block) => Ok(block),
             None => allocator.alloc_page(gfp),
         }
     }
 
-    /// Frees past the list, or to it after giving a batch back: all of it, if the zone is short of frames.
+    /// Gives a batch back first: all of the list, if the zone is short of frames. What is not for the list goes past it.
     #[cold]
     #[inline(never)]
     fn free_slowly<B: Buddy>(
         &mut self,
         allocator: &SharedFrames<'m, B>,
-        block: Block,
+        pfn: Pfn,
+        order: Order,
     ) -> Result<(), FreeError> {
         let mut allocator = allocator.lock();
         let zone = &allocator.zones[0];
         self.alive = zone.lists.table;
-        let index = zone.index(block.frame());
-        let list = self.policy.list(Gfp::empty());
-        if let Some(descriptor) = self.alive.get(index)
-            && descriptor.word() == ALLOCATED
-        {
-            let short = zone.free() <= zone.marks.low;
-            if short {
-                list.rule.high = list.first_high;
-                give_back(list, list.frames.len(), &mut allocator);
-            } else if list.frames.len() >= list.rule.high {
-                give_back(list, list.rule.batch, &mut allocator);
-            }
-            if list.frames.try_push(index as u32).is_ok() {
-                descriptor.set(CACHED);
-                return Ok(());
-            }
+        let descriptor = self.alive.get(zone.index(pfn));
+        let single = descriptor.is_some_and(|frame| frame.word() == ALLOCATED);
+        if !single || order != Order::ZERO {
+            return allocator.free_pages(pfn, order);
         }
-        allocator.free(block)
+        let short = zone.free() <= zone.marks.low;
+        let list = self.policy.list(Gfp::empty());
+        if short {
+            list.empty(|index| give_back(&mut allocator, index));
+        } else if list.is_full() {
+            list.give_back(list.batch(), |index| give_back(&mut allocator, index));
+        }
+        match self.put(pfn) {
+            true => Ok(()),
+            false => allocator.free_pages(pfn, order),
+        }
     }
 }
 
-/// Gives the oldest `count` frames back.
-fn give_back<B: Buddy>(list: &mut List, count: usize, allocator: &mut FrameAllocator<'_, B>) {
+/// Gives a frame that was on a list back.
+fn give_back<B: Buddy>(allocator: &mut FrameAllocator<'_, B>, index: u32) {
     let zone = &mut allocator.zones[0];
-    for index in list.frames.drain(..count.min(list.frames.len())) {
-        let index = index as usize;
-        if let Some(descriptor) = zone.lists.table.get(index) {
-            descriptor.set(ALLOCATED);
-            zone.give(index, 0);
-        }
+    if let Some(descriptor) = zone.lists.table.get(index as usize) {
+        descriptor.set(ALLOCATED);
+        zone.give(index as usize, 0);
     }
 }

@@ -1,11 +1,7 @@
-//! The marks of a cache's lists, and how the generations set them.
+//! Which lists the caches of each generation have, and at what marks those take and give back.
 
-use arrayvec::ArrayVec;
-
+use super::list::{List, ROOM};
 use crate::mm::frame::{Gfp, Watermarks};
-
-/// Most frames that a list can hold: with 4 bytes each, a page of them.
-pub(super) const ROOM: usize = 1024;
 
 /// When a list takes from the free lists, when it gives back, and how many frames each time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,26 +55,6 @@ impl Rule {
             high,
             highest: share(frames / 8).max(high),
             batch,
-        }
-    }
-}
-
-/// One list: frames by their index in the zone, the most recent last.
-#[derive(Debug)]
-pub struct List {
-    pub(super) frames: ArrayVec<u32, ROOM>,
-    /// The rule, with `high` as it stands now.
-    pub(super) rule: Rule,
-    /// Where `high` starts from.
-    pub(super) first_high: usize,
-}
-
-impl List {
-    fn new(rule: Rule) -> Self {
-        List {
-            frames: ArrayVec::new(),
-            rule,
-            first_high: rule.high,
         }
     }
 }

@@ -2,9 +2,8 @@
 
 use super::super::tests::Books;
 use super::super::{InDescriptor, WIDE, ZoneKind};
-use super::rule::ROOM;
+use super::list::ROOM;
 use super::*;
-use crate::mm::address::Order;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::vec::Vec;

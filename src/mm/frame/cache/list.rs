@@ -1,0 +1,134 @@
+//! A list of frames: a stack that ends at its high mark.
+//!
+//! The most recent frame lies at `room`, which counts the places left below it, and the oldest at `high - 1`. So being full is
+//! `room` being 0, being down to the low mark is `room` being at a limit, and both ends are found without a length.
+
+use super::rule::Rule;
+
+/// Most frames that a list can hold: with 4 bytes each, a page of them.
+pub(super) const ROOM: usize = 1024;
+
+/// Frames by their index in the zone.
+#[derive(Debug)]
+pub struct List {
+    frames: [u32; ROOM],
+    /// Frames that still fit.
+    room: usize,
+    /// The `room` at which the list is down to its low mark.
+    limit: usize,
+    /// The high mark as it stands now.
+    high: usize,
+    rule: Rule,
+}
+
+impl List {
+    /// An empty list. The marks are at most [`ROOM`].
+    pub(super) fn new(rule: Rule) -> Self {
+        let mut list = List {
+            frames: [0; ROOM],
+            room: 0,
+            limit: 0,
+            high: 0,
+            rule,
+        };
+        list.reset();
+        list
+    }
+
+    /// Frames on the list.
+    pub(super) fn len(&self) -> usize {
+        self.high - self.room
+    }
+
+    /// Whether the list is at its high mark.
+    pub(super) fn is_full(&self) -> bool {
+        self.room == 0
+    }
+
+    /// Frames that are taken or given back at a time.
+    pub(super) fn batch(&self) -> usize {
+        self.rule.batch
+    }
+
+    /// Adds a frame; `false` if the list is at its high mark.
+    #[inline(always)]
+    pub(super) fn push(&mut self, index: u32) -> bool {
+        // Without room the place wraps around, out of bounds.
+        let room = self.room.wrapping_sub(1);
+        let Some(place) = self.frames.get_mut(room) else {
+            return false;
+        };
+        *place = index;
+        self.room = room;
+        true
+    }
+
+    /// The most recent frame, if the list has more than its low mark.
+    #[inline(always)]
+    pub(super) fn pop(&mut self) -> Option<u32> {
+        if self.room >= self.limit {
+            return None;
+        }
+        let index = self.frames[self.room % ROOM];
+        self.room += 1;
+        Some(index)
+    }
+
+    /// The most recent frame, whatever the marks.
+    pub(super) fn pop_any(&mut self) -> Option<u32> {
+        if self.room == self.high {
+            return None;
+        }
+        let index = self.frames[self.room % ROOM];
+        self.room += 1;
+        Some(index)
+    }
+
+    /// Adds up to a batch of frames as the oldest, for as long as `next` has some. The high mark goes up with them, as far as
+    /// the rule lets it.
+    pub(super) fn refill(&mut self, next: impl FnMut() -> Option<u32>) {
+        let high = (self.high + self.rule.batch).min(self.rule.highest);
+        let most = self.rule.batch.min(high - self.len());
+        // What the mark cannot give way for, the frames on the list do.
+        let shift = most.saturating_sub(high - self.high);
+        self.frames
+            .copy_within(self.room..self.high, self.room - shift);
+        self.room -= shift;
+        let mut end = self.high - shift;
+        for index in core::iter::from_fn(next).take(most) {
+            self.frames[end] = index;
+            end += 1;
+        }
+        // With fewer than a batch there is no demand to grow for.
+        let missing = end.max(self.high) - end;
+        self.frames.copy_within(self.room..end, self.room + missing);
+        self.room += missing;
+        self.set_high(end + missing);
+    }
+
+    /// Takes the oldest `count` frames off, and gives each to `back`.
+    pub(super) fn give_back(&mut self, count: usize, back: impl FnMut(u32)) {
+        let count = count.min(self.len());
+        let kept = self.high - count;
+        self.frames[kept..self.high].iter().copied().for_each(back);
+        self.frames.copy_within(self.room..kept, self.room + count);
+        self.room += count;
+    }
+
+    /// Takes all frames off, and brings the high mark back to where it started.
+    pub(super) fn empty(&mut self, back: impl FnMut(u32)) {
+        self.give_back(self.len(), back);
+        self.reset();
+    }
+
+    /// The marks of an empty list.
+    fn reset(&mut self) {
+        self.room = self.rule.high;
+        self.set_high(self.rule.high);
+    }
+
+    fn set_high(&mut self, high: usize) {
+        self.high = high;
+        self.limit = high - self.rule.low;
+    }
+}
