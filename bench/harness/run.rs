@@ -122,9 +122,14 @@ impl Run {
         }
     }
 
-    /// Whether the command line lets this case run.
+    /// Whether the command line lets this case run, for cases that take much to get ready for.
+    pub fn would(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|filter| filter.matches(name))
+    }
+
+    /// Whether the command line lets this case run; counts those that it does.
     fn wants(&mut self, name: &str) -> bool {
-        let wanted = self.only.as_ref().is_none_or(|filter| filter.matches(name));
+        let wanted = self.would(name);
         self.wanted += u32::from(wanted);
         wanted
     }
@@ -175,15 +180,19 @@ pub const fn unit(clock: Clock) -> Unit {
     }
 }
 
+/// The operation as the bracket calls it. Nobody else calls it, so that it is here that it is compiled, without another call.
+///
+/// # Safety
+///
+/// `state` is a `&mut C` that nobody else uses meanwhile.
+#[inline(never)]
+unsafe extern "C" fn operation<C: Case>(state: *mut ()) {
+    // SAFETY: the caller's promise.
+    unsafe { &mut *state.cast::<C>() }.operation();
+}
+
 /// One sample: only the operation lies inside the bracket.
 fn sample<C: Case>(case: &mut C) -> Result<u64, Failure> {
-    /// # Safety
-    ///
-    /// `state` is a `&mut C` that nobody else uses meanwhile.
-    unsafe extern "C" fn operation<C: Case>(state: *mut ()) {
-        // SAFETY: the caller's promise.
-        unsafe { &mut *state.cast::<C>() }.operation();
-    }
     case.prepare()?;
     // SAFETY: `operation` gets the case that it is made for, and we hold it exclusively.
     let ticks = unsafe { bracket::ticks(operation::<C>, (&raw mut *case).cast()) };
@@ -194,7 +203,8 @@ fn sample<C: Case>(case: &mut C) -> Result<u64, Failure> {
 /// One operation with its proof, outside any bracket.
 fn prove<C: Case>(case: &mut C) -> Result<(), Failure> {
     case.prepare()?;
-    case.operation();
+    // SAFETY: as in `sample`.
+    unsafe { operation::<C>((&raw mut *case).cast()) };
     let proof = case.verify();
     let restored = case.restore();
     proof.and(restored)

@@ -1,10 +1,10 @@
-//! Allocating and freeing one block.
+//! One block of the machine's own RAM, which is written to and read back.
 
 use pagemark::machine::Machine;
 use pagemark::mm::address::{Order, Pfn};
 use pagemark::mm::frame::{AllocError, Block, FreeError, Gfp};
 
-use super::proof;
+use crate::cases::proof;
 use crate::harness::case::{Case, Failure, expect_eq};
 use crate::harness::run::Run;
 
@@ -12,7 +12,8 @@ struct Alloc<'m> {
     machine: &'m mut Machine,
     order: Order,
     free_before: u64,
-    block: Option<Result<Block, AllocError>>,
+    block: Option<Block>,
+    outcome: Result<(), AllocError>,
 }
 
 impl Case for Alloc<'_> {
@@ -22,18 +23,21 @@ impl Case for Alloc<'_> {
     }
 
     fn operation(&mut self) {
-        self.block = Some(
-            self.machine
-                .kernel
-                .frames
-                .alloc_pages(Gfp::KERNEL, self.order),
-        );
+        match self
+            .machine
+            .kernel
+            .frames
+            .alloc_pages(Gfp::KERNEL, self.order)
+        {
+            Ok(block) => self.block = Some(block),
+            Err(error) => self.outcome = Err(error),
+        }
     }
 
     fn verify(&mut self) -> Result<(), Failure> {
         let taken = self.free_before - self.machine.kernel.frames.free_frames();
         expect_eq!("frames taken", taken, self.order.frames());
-        if let Some(Ok(block)) = &self.block {
+        if let Some(block) = &self.block {
             expect_eq!(
                 "the block's alignment",
                 block.pfn().0 % self.order.frames(),
@@ -55,9 +59,9 @@ impl Case for Alloc<'_> {
 
     fn restore(&mut self) -> Result<(), Failure> {
         if let Some(block) = self.block.take() {
-            self.machine.kernel.frames.free(block?)?;
+            self.machine.kernel.frames.free(block)?;
         }
-        Ok(())
+        Ok(self.outcome?)
     }
 }
 
@@ -84,8 +88,10 @@ impl Case for Free<'_> {
     }
 
     fn operation(&mut self) {
-        if let Some(block) = self.block.take() {
-            self.outcome = self.machine.kernel.frames.free(block);
+        if let Some(block) = self.block.take()
+            && let Err(error) = self.machine.kernel.frames.free(block)
+        {
+            self.outcome = Err(error);
         }
     }
 
@@ -119,6 +125,7 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
                 order,
                 free_before: 0,
                 block: None,
+                outcome: Ok(()),
             },
         );
         let mut case = Free {

@@ -1,0 +1,153 @@
+//! The physical page allocator: on the machine's own RAM, and both of its generations side by side.
+//!
+//! The last part of a name is the policy: the buddy back end (`descriptor`: today's, `pair_bit`: the book's), or the cache in
+//! front of it (`batched`: 6.x's, `hot_cold`: 2.6's).
+
+mod block;
+mod bulk;
+mod burst;
+mod on_machine;
+mod source;
+mod zone;
+
+use pagemark::machine::Machine;
+use pagemark::mm::frame::{
+    Batched, BlockList, Buddy, CachePolicy, HotCold, InDescriptor, PairBitmap, SharedFrames,
+};
+
+use self::source::{Cached, Direct, Source};
+use self::zone::{Age, with_zone};
+use crate::harness::case::Failure;
+use crate::harness::run::Run;
+
+/// The names of a shape's two cases under one policy.
+macro_rules! pair {
+    ($shape:literal, $policy:literal) => {
+        [
+            concat!("buddy/alloc/", $shape, "/", $policy),
+            concat!("buddy/free/", $shape, "/", $policy),
+        ]
+    };
+}
+
+/// The names under one back end.
+struct Names {
+    policy: &'static str,
+    whole: [&'static str; 2],
+    whole_9: [&'static str; 2],
+    aged: [&'static str; 2],
+    bulk: [&'static str; 2],
+    burst: [&'static str; 2],
+}
+
+macro_rules! names {
+    ($policy:literal) => {
+        Names {
+            policy: concat!("buddy/", $policy),
+            whole: pair!("order=0/zone=whole", $policy),
+            whole_9: pair!("order=9/zone=whole", $policy),
+            aged: pair!("order=0/zone=aged", $policy),
+            bulk: pair!("bulk=512", $policy),
+            burst: pair!("burst=512", $policy),
+        }
+    };
+}
+
+pub(super) fn run(machine: &mut Machine, run: &mut Run) {
+    on_machine::run(machine, run);
+    back_end::<InDescriptor>(machine, run, &names!("descriptor"));
+    back_end::<PairBitmap>(machine, run, &names!("pair_bit"));
+    let hit = pair!("order=0", "batched");
+    let burst = pair!("burst=512", "batched");
+    cache::<Batched>(machine, run, "buddy/batched", hit, burst);
+    let hit = pair!("order=0", "hot_cold");
+    let burst = pair!("burst=512", "hot_cold");
+    cache::<HotCold>(machine, run, "buddy/hot_cold", hit, burst);
+}
+
+/// The shapes that need no cache.
+fn back_end<B: Buddy>(machine: &mut Machine, run: &mut Run, names: &Names) {
+    let all = [
+        names.whole,
+        names.whole_9,
+        names.aged,
+        names.bulk,
+        names.burst,
+    ];
+    if !all.as_flattened().iter().any(|name| run.would(name)) {
+        return;
+    }
+    let outcome = with_zone::<B>(machine, |zone| {
+        blocks::<_, 0>(run, names.whole, Direct(zone), || Ok(()));
+        blocks::<_, 9>(run, names.whole_9, Direct(zone), || Ok(()));
+        bulk(run, names.bulk, zone);
+        bursts(run, names.burst, Direct(zone));
+        let mut age = Age::of(zone)?;
+        blocks::<_, 0>(run, names.aged, Direct(zone), || age.step(zone));
+        age.end(zone)
+    });
+    run.check(names.policy, outcome);
+}
+
+/// The shapes that a cache serves.
+fn cache<P: CachePolicy>(
+    machine: &mut Machine,
+    run: &mut Run,
+    policy: &'static str,
+    hit: [&'static str; 2],
+    burst: [&'static str; 2],
+) {
+    if ![hit, burst]
+        .as_flattened()
+        .iter()
+        .any(|name| run.would(name))
+    {
+        return;
+    }
+    let outcome = with_zone::<InDescriptor>(machine, |zone| {
+        let mut source = Cached::<_, P>::new(zone);
+        blocks::<_, 0>(run, hit, &mut source, || Ok(()));
+        bursts(run, burst, &mut source);
+        source.end();
+        Ok(())
+    });
+    run.check(policy, outcome);
+}
+
+fn blocks<S: Source, const ORDER: u8>(
+    run: &mut Run,
+    [alloc, free]: [&'static str; 2],
+    source: S,
+    mut between: impl FnMut() -> Result<(), Failure>,
+) {
+    let mut case = block::Alloc::<_, _, ORDER>::new(source, &mut between);
+    run.measure(alloc, &mut case);
+    let mut case = block::Free::<_, _, ORDER>::new(case.source, between);
+    run.measure(free, &mut case);
+}
+
+fn bulk<B: Buddy>(run: &mut Run, [alloc, free]: [&'static str; 2], zone: &SharedFrames<'_, B>) {
+    run.measure(alloc, &mut bulk::Alloc { zone, list: None });
+    let mut case = bulk::Free {
+        zone,
+        list: BlockList::EMPTY,
+        outcome: Ok(()),
+        free_before: 0,
+    };
+    run.measure(free, &mut case);
+}
+
+fn bursts(run: &mut Run, [alloc, free]: [&'static str; 2], source: impl Source) {
+    let mut case = burst::Alloc {
+        source,
+        held: burst::Held::NONE,
+        free_before: 0,
+    };
+    run.measure(alloc, &mut case);
+    let mut case = burst::Free {
+        source: case.source,
+        held: case.held,
+        free_before: 0,
+    };
+    run.measure(free, &mut case);
+}

@@ -1,0 +1,128 @@
+//! Where a case gets its frames: from the zone under its lock, or from a CPU's cache in front of it.
+
+use pagemark::mm::address::{Order, Pfn};
+use pagemark::mm::frame::{
+    AllocError, Buddy, CachePolicy, FrameCache, FreeError, Gfp, SharedFrames,
+};
+
+/// A way to allocate and free. As in a kernel, the fast path is part of the caller's code, and what happens when it does not
+/// serve is out of line.
+pub(super) trait Source {
+    /// Allocates one block, whose frame number goes to `frame`; the error, if any, goes to `outcome`.
+    fn alloc(&mut self, order: Order, frame: &mut Pfn, outcome: &mut Result<(), AllocError>);
+
+    /// Frees one block; the error, if any, goes to `outcome`.
+    fn free(&mut self, frame: &Pfn, order: Order, outcome: &mut Result<(), FreeError>);
+
+    /// Frames that are not handed out.
+    fn free_frames(&mut self) -> u64;
+}
+
+/// The zone itself.
+pub(super) struct Direct<'a, 'z, B>(pub(super) &'a SharedFrames<'z, B>);
+
+impl<B: Buddy> Source for Direct<'_, '_, B> {
+    #[inline(always)]
+    fn alloc(&mut self, order: Order, frame: &mut Pfn, outcome: &mut Result<(), AllocError>) {
+        match self.0.try_alloc_pages(Gfp::KERNEL, order) {
+            Some(block) => *frame = block.into_raw().0,
+            None => alloc_slowly(frame, order, outcome, self.0),
+        }
+    }
+
+    #[inline(always)]
+    fn free(&mut self, frame: &Pfn, order: Order, outcome: &mut Result<(), FreeError>) {
+        if !self.0.try_free_pages(*frame, order) {
+            free_slowly(frame, order, outcome, self.0);
+        }
+    }
+
+    fn free_frames(&mut self) -> u64 {
+        self.0.lock().free_frames()
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn alloc_slowly<B: Buddy>(
+    frame: &mut Pfn,
+    order: Order,
+    outcome: &mut Result<(), AllocError>,
+    zone: &SharedFrames<'_, B>,
+) {
+    match zone.alloc_pages_slowly(Gfp::KERNEL, order) {
+        Ok(block) => *frame = block.into_raw().0,
+        Err(error) => *outcome = Err(error),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn free_slowly<B: Buddy>(
+    frame: &Pfn,
+    order: Order,
+    outcome: &mut Result<(), FreeError>,
+    zone: &SharedFrames<'_, B>,
+) {
+    if let Err(error) = zone.free_pages_slowly(*frame, order) {
+        *outcome = Err(error);
+    }
+}
+
+/// A cache; for single frames.
+pub(super) struct Cached<'a, 'z, B, P> {
+    zone: &'a SharedFrames<'z, B>,
+    cache: FrameCache<'z, P>,
+}
+
+impl<'a, 'z, B: Buddy, P: CachePolicy> Cached<'a, 'z, B, P> {
+    pub(super) fn new(zone: &'a SharedFrames<'z, B>) -> Self {
+        Cached {
+            zone,
+            cache: FrameCache::new(zone, 1),
+        }
+    }
+
+    /// Empties the cache.
+    pub(super) fn end(mut self) {
+        self.cache.drain(self.zone);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn alloc_slowly(&mut self, frame: &mut Pfn, outcome: &mut Result<(), AllocError>) {
+        match self.cache.alloc_page(self.zone, Gfp::KERNEL) {
+            Ok(block) => *frame = block.into_raw().0,
+            Err(error) => *outcome = Err(error),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn free_slowly(&mut self, frame: &Pfn, outcome: &mut Result<(), FreeError>) {
+        if let Err(error) = self.cache.free_page(self.zone, *frame) {
+            *outcome = Err(error);
+        }
+    }
+}
+
+impl<B: Buddy, P: CachePolicy> Source for &mut Cached<'_, '_, B, P> {
+    #[inline(always)]
+    fn alloc(&mut self, _: Order, frame: &mut Pfn, outcome: &mut Result<(), AllocError>) {
+        match self.cache.take(Gfp::KERNEL) {
+            Some(block) => *frame = block.into_raw().0,
+            None => self.alloc_slowly(frame, outcome),
+        }
+    }
+
+    #[inline(always)]
+    fn free(&mut self, frame: &Pfn, _: Order, outcome: &mut Result<(), FreeError>) {
+        if !self.cache.put(*frame) {
+            self.free_slowly(frame, outcome);
+        }
+    }
+
+    fn free_frames(&mut self) -> u64 {
+        self.zone.lock().free_frames() + self.cache.frames() as u64
+    }
+}

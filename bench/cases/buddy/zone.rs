@@ -1,0 +1,117 @@
+//! A zone to measure on: 128 MiB of frames that no machine has, with books in real memory.
+//!
+//! The allocator never touches the frames it manages, so both back ends, whole zones and aged ones, stand side by side on a
+//! machine of any size, and every run starts from the same state.
+
+use core::slice;
+use core::sync::atomic::AtomicU64;
+
+use pagemark::machine::Machine;
+use pagemark::mm::address::{FrameRange, Order, PAGE_SIZE, Pfn};
+use pagemark::mm::frame::{
+    BlockList, Buddy, Descriptor, FrameAllocator, Gfp, Metadata, SharedFrames, ZoneKind,
+};
+
+use crate::harness::case::{Failure, expect_eq};
+
+/// Frames of the zone.
+const FRAMES: u64 = 32 << 10;
+/// The frames: above anything that the zones below NORMAL could claim.
+static RANGES: [FrameRange; 1] = [Pfn(1 << 32)..Pfn((1 << 32) + FRAMES)];
+const ZONES: [(ZoneKind, Pfn); 1] = [(ZoneKind::Normal, Pfn(u64::MAX))];
+
+/// Runs `work` on a zone whose frames are all free and alive. Afterwards all of them have to be free again.
+pub(super) fn with_zone<B: Buddy>(
+    machine: &mut Machine,
+    work: impl for<'z> FnOnce(&SharedFrames<'z, B>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let size = FrameAllocator::<B>::metadata_size(&RANGES, &ZONES)?;
+    let order = |bytes: usize| {
+        Order::for_frames((bytes as u64).div_ceil(PAGE_SIZE))
+            .ok_or(Failure::new(format_args!("no block has {bytes} bytes")))
+    };
+    let frames = &mut machine.kernel.frames;
+    let descriptors = frames.alloc_pages(
+        Gfp::KERNEL,
+        order(size.descriptors * size_of::<Descriptor>())?,
+    )?;
+    let words = frames.alloc_pages(Gfp::KERNEL, order(size.words * size_of::<AtomicU64>())?)?;
+    let result = {
+        // SAFETY: the blocks are ours until they are freed below, large enough and mapped; any bits are valid values.
+        let metadata = unsafe {
+            let descriptors_start = machine.frame_address(descriptors.pfn()).0 as *mut Descriptor;
+            let words_start = machine.frame_address(words.pfn()).0 as *mut AtomicU64;
+            Metadata {
+                descriptors: slice::from_raw_parts_mut(descriptors_start, size.descriptors),
+                words: slice::from_raw_parts_mut(words_start, size.words),
+            }
+        };
+        let mut zone = FrameAllocator::new(&RANGES, &ZONES, metadata)?;
+        zone.bring_to_life();
+        let zone = SharedFrames::new(zone);
+        let result = work(&zone);
+        let zone = zone.into_inner();
+        result.and_then(|()| {
+            zone.validate()?;
+            expect_eq!("free frames of the zone", zone.free_frames(), FRAMES);
+            Ok(())
+        })
+    };
+    machine.kernel.frames.free(words)?;
+    machine.kernel.frames.free(descriptors)?;
+    result
+}
+
+/// Lists that [`Age`] keeps blocks on.
+const LISTS: usize = 64;
+
+/// What a zone has lived through: a random mix of allocations and frees of small blocks, the live ones on lists.
+pub(super) struct Age {
+    lists: [BlockList; LISTS],
+    random: u64,
+}
+
+impl Age {
+    /// Steps until a zone counts as aged.
+    const STEPS: u32 = 20_000;
+
+    /// Ages a zone.
+    pub(super) fn of<B: Buddy>(zone: &SharedFrames<'_, B>) -> Result<Self, Failure> {
+        let mut age = Age {
+            lists: [const { BlockList::EMPTY }; LISTS],
+            random: 0x9e37_79b9_7f4a_7c15,
+        };
+        for _ in 0..Self::STEPS {
+            age.step(zone)?;
+        }
+        Ok(age)
+    }
+
+    /// Allocates a block of order 0 to 3, smaller ones more often, or frees one, as chance has it: on average half of the
+    /// zone is taken.
+    pub(super) fn step<B: Buddy>(&mut self, zone: &SharedFrames<'_, B>) -> Result<(), Failure> {
+        // Xorshift: Marsaglia, "Xorshift RNGs" (2003).
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        let mut zone = zone.lock();
+        let list = &mut self.lists[(self.random >> 8) as usize % LISTS];
+        let taken = FRAMES - zone.free_frames();
+        if (self.random >> 32) % FRAMES >= taken {
+            let order = (self.random >> 16 | 8).trailing_zeros() as u8;
+            let block = zone.alloc_pages(Gfp::KERNEL, Order::new(order).unwrap_or(Order::ZERO))?;
+            zone.push(list, block);
+        } else if let Some(block) = zone.pop(list) {
+            zone.free(block)?;
+        }
+        Ok(())
+    }
+
+    /// Frees every block.
+    pub(super) fn end<B: Buddy>(self, zone: &SharedFrames<'_, B>) -> Result<(), Failure> {
+        for list in self.lists {
+            zone.lock().free_list(list)?;
+        }
+        Ok(())
+    }
+}
