@@ -3,7 +3,8 @@
 use pagemark::boot::command_line::Provoke;
 use pagemark::console::log;
 use pagemark::machine::{self, Machine};
-use pagemark_record::{Boot, Clock, Frames, Record, Verdict};
+use pagemark::mm::address::Order;
+use pagemark_record::{Boot, Buddyinfo, Clock, Frames, Moment, Record, Verdict};
 
 use crate::harness::case::{Failure, expect_eq};
 use crate::harness::run::{Run, unit};
@@ -35,8 +36,10 @@ fn application(machine: &mut Machine) -> Verdict {
     }));
 
     let at_start = frames(machine);
+    tell_free_blocks(machine, Moment::Start);
     cases::run(machine, &mut run);
     let at_end = frames(machine);
+    tell_free_blocks(machine, Moment::End);
     log::record(&Record::Frames(Frames { at_start, at_end }));
     run.check(
         "frames/all_returned",
@@ -56,6 +59,19 @@ fn all_returned(machine: &Machine, at_start: u64, at_end: u64) -> Result<(), Fai
     expect_eq!("live areas", machine.vmalloc.live(), 0);
     machine.kernel.frames.validate()?;
     Ok(())
+}
+
+fn tell_free_blocks(machine: &Machine, moment: Moment) {
+    for info in machine.kernel.frames.buddy_info() {
+        log::record(&Record::Buddyinfo(Buddyinfo {
+            moment,
+            zone: format_args!("{}", info.kind).into(),
+            blocks: info.blocks,
+            fragmentation: core::array::from_fn(|order| {
+                info.fragmentation_index(Order::new(order as u8)?)
+            }),
+        }));
+    }
 }
 
 fn tell_machine(machine: &Machine) {

@@ -28,8 +28,8 @@ mod tests;
 pub use checksum::LineSum;
 pub use exit::ExitCode;
 pub use record::{
-    Boot, CaseResult, Check, Clock, End, Error, Frames, Hex, MAX_ADDRESSES, Machine, Notice, Panic,
-    Probe, Record, Region, Skip, Start, Unit, Verdict, Zone,
+    Boot, Buddyinfo, CaseResult, Check, Clock, End, Error, Frames, Hex, MAX_ADDRESSES, Machine,
+    Moment, Notice, ORDERS, Panic, Probe, Record, Region, Skip, Start, Unit, Verdict, Zone,
 };
 pub use text::{MAX_TEXT, Text};
 pub use writer::{LogWriter, is_case_name};

@@ -25,6 +25,7 @@ pub enum Record<T> {
     Machine(Machine<T>),
     Region(Region<T>),
     Zone(Zone<T>),
+    Buddyinfo(Buddyinfo<T>),
     Notice(Notice<T>),
     Boot(Boot),
     Check(Check<T>),
@@ -176,6 +177,44 @@ pub struct Zone<T> {
     pub end: Hex,
     /// Frames in it that are free.
     pub free_frames: u64,
+}
+
+/// Orders of blocks that a [`Buddyinfo`] has figures for: 0 to 10.
+pub const ORDERS: usize = 11;
+
+/// The free blocks of one zone at one moment, order by order: Linux's `/proc/buddyinfo` and `extfrag_index`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Buddyinfo<T> {
+    /// When: before the first case or after the last.
+    pub moment: Moment,
+    /// The zone's name.
+    pub zone: T,
+    /// Free blocks of each order.
+    pub blocks: [u64; ORDERS],
+    /// For each order why a request of it would fail, in thousandths: towards 0 for lack of memory, towards 1000 because what
+    /// is free lies in pieces. None where a block is there.
+    pub fragmentation: [Option<u64>; ORDERS],
+}
+
+/// When something was counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+#[serde(rename_all = "lowercase")]
+pub enum Moment {
+    /// Before the first case.
+    Start,
+    /// After the last.
+    End,
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start => "start",
+            Self::End => "end",
+        })
+    }
 }
 
 /// Something that a person should know and that did not stop the run: a repair of the loader's memory map, for one.

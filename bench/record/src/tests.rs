@@ -280,6 +280,14 @@ fn records() -> impl Strategy<Value = Vec<Record<String>>> {
                     end: Hex(n[3]),
                     free_frames: n[4],
                 }),
+                Record::Buddyinfo(Buddyinfo {
+                    moment: if flag { Moment::Start } else { Moment::End },
+                    zone: t(),
+                    blocks: core::array::from_fn(|order| n[order % n.len()]),
+                    fragmentation: core::array::from_fn(|order| {
+                        (flag || order > 3).then_some(n[order % n.len()])
+                    }),
+                }),
                 Record::Notice(Notice { text: s() }),
                 Record::Boot(Boot {
                     ticks: n[5],
@@ -353,6 +361,9 @@ fn borrowed(record: &Record<String>) -> Record<Text<'_>> {
         }),
         Record::Region(r) => borrow!(Region, r, { name }, { start, end }),
         Record::Zone(r) => borrow!(Zone, r, { name }, { start, end, free_frames }),
+        Record::Buddyinfo(r) => {
+            borrow!(Buddyinfo, r, { zone }, { moment, blocks, fragmentation })
+        }
         Record::Notice(r) => borrow!(Notice, r, { text }, {}),
         Record::Boot(r) => Record::Boot(r.clone()),
         Record::Check(r) => borrow!(Check, r, { name, detail }, { pass }),

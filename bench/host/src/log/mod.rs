@@ -10,8 +10,8 @@ mod reader;
 pub(crate) mod tests;
 
 use pagemark_record::{
-    Boot, CaseResult, Check, Clock, End, Frames, Machine, Panic, Probe, Region, Skip, Start, Unit,
-    Zone,
+    Boot, Buddyinfo, CaseResult, Check, Clock, End, Frames, Machine, Panic, Probe, Region, Skip,
+    Start, Unit, Zone,
 };
 
 pub use error::{Fault, LogError};
@@ -28,6 +28,8 @@ pub struct Log {
     pub regions: Vec<Region<String>>,
     /// The buddy's zones.
     pub zones: Vec<Zone<String>>,
+    /// Their free blocks, before the first case and after the last.
+    pub buddyinfo: Vec<Buddyinfo<String>>,
     /// What a person should know.
     pub notices: Vec<String>,
     /// The way from entry to the first sample.

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use pagemark_record::{
-    Boot, CaseResult, Check, Clock, Error, Frames, Hex, LogWriter, Machine, Notice, Panic, Record,
-    SCHEMA, Skip, Start, Text, Verdict, Zone,
+    Boot, Buddyinfo, CaseResult, Check, Clock, Error, Frames, Hex, LogWriter, Machine, Moment,
+    Notice, ORDERS, Panic, Record, SCHEMA, Skip, Start, Text, Verdict, Zone,
 };
 use proptest::prelude::*;
 
@@ -107,6 +107,24 @@ pub(crate) fn run(log: &mut LogWriter<String>, clock: Clock) {
         case: "tlb/invpcid".into(),
         reason: "the CPU has no INVPCID (CPUID 7, EBX bit 10)".into(),
     }));
+    let info = |moment, zone, blocks, fragmentation| {
+        Record::Buddyinfo(Buddyinfo {
+            moment,
+            zone: Text::Plain(zone),
+            blocks,
+            fragmentation,
+        })
+    };
+    for moment in [Moment::Start, Moment::End] {
+        let blocks = [1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 3];
+        put(info(moment, "DMA", blocks, [None; ORDERS]));
+    }
+    let blocks = [257_022, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let mut indices = [None; ORDERS];
+    for order in 1..ORDERS {
+        indices[order] = Some(1000 - (1 << (10 - order)));
+    }
+    put(info(Moment::End, "DMA32", blocks, indices));
     put(Record::Frames(Frames {
         at_start: 260_861,
         at_end: 260_861,

@@ -4,7 +4,9 @@
 mod tests;
 
 use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Width};
-use pagemark_record::{CaseResult, Clock, Frames, Machine, Panic, Unit, Verdict};
+use pagemark_record::{
+    Buddyinfo, CaseResult, Clock, Frames, Machine, ORDERS, Panic, Unit, Verdict,
+};
 
 use crate::image::{Symbols, backtrace};
 use crate::log::{Ending, Log};
@@ -31,6 +33,9 @@ pub fn render(log: &Log, look: Look, symbols: Option<&Symbols>) -> String {
             .iter()
             .map(|skip| (skip.case.as_str(), skip.reason.clone()));
         text += &format!("{}\n{}\n", look.bold("  skipped"), block(rows, look));
+    }
+    if !log.buddyinfo.is_empty() {
+        text += &format!("{}\n", free_blocks(&log.buddyinfo, look));
     }
     text += &tail(log, look, symbols);
     text
@@ -247,6 +252,32 @@ fn results(log: &Log, look: Look) -> String {
         );
     }
     text
+}
+
+/// The zones' free blocks, order by order, and why larger requests would fail.
+fn free_blocks(infos: &[Buddyinfo<String>], look: Look) -> String {
+    let orders: Vec<String> = (0..ORDERS).map(|order| order.to_string()).collect();
+    let mut header = vec!["blocks by order"];
+    header.extend(orders.iter().map(String::as_str));
+    let mut table = look.table();
+    look.header(&mut table, &header);
+    for info in infos {
+        let name = format!("{}, at the {}", info.zone, info.moment);
+        let blocks = info.blocks.map(thousands);
+        table.add_row([name].into_iter().chain(blocks));
+        if info.fragmentation.iter().any(Option::is_some) {
+            let indices = info.fragmentation.map(|index| {
+                index.map_or("-".to_owned(), |index| {
+                    format!("{}.{:03}", index / 1000, index % 1000)
+                })
+            });
+            table.add_row(["  fragmentation".to_owned()].into_iter().chain(indices));
+        }
+    }
+    table
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH - INDENT);
+    indented(&table, INDENT)
 }
 
 fn tail(log: &Log, look: Look, symbols: Option<&Symbols>) -> String {
