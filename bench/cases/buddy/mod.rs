@@ -4,10 +4,12 @@
 //! front of it (`batched`: 6.x's, `hot_cold`: 2.6's).
 
 mod block;
+mod books;
 mod bulk;
 mod burst;
 mod on_machine;
 mod source;
+mod start_up;
 mod zone;
 
 use pagemark::machine::Machine;
@@ -38,6 +40,7 @@ struct Names {
     aged: [&'static str; 2],
     bulk: [&'static str; 2],
     burst: [&'static str; 2],
+    start_up: [&'static str; 2],
 }
 
 macro_rules! names {
@@ -49,6 +52,10 @@ macro_rules! names {
             aged: pair!("order=0/zone=aged", $policy),
             bulk: pair!("bulk=512", $policy),
             burst: pair!("burst=512", $policy),
+            start_up: [
+                concat!("buddy/start_up/ram=1GiB/", $policy),
+                concat!("buddy/start_up/ram=64GiB/", $policy),
+            ],
         }
     };
 }
@@ -67,6 +74,7 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
 
 /// The shapes that need no cache.
 fn back_end<B: Buddy>(machine: &mut Machine, run: &mut Run, names: &Names) {
+    start_up::run::<B>(machine, run, names.start_up);
     let all = [
         names.whole,
         names.whole_9,

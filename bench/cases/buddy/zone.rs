@@ -3,15 +3,11 @@
 //! The allocator never touches the frames it manages, so both back ends, whole zones and aged ones, stand side by side on a
 //! machine of any size, and every run starts from the same state.
 
-use core::slice;
-use core::sync::atomic::AtomicU64;
-
 use pagemark::machine::Machine;
-use pagemark::mm::address::{FrameRange, Order, PAGE_SIZE, Pfn};
-use pagemark::mm::frame::{
-    BlockList, Buddy, Descriptor, FrameAllocator, Gfp, Metadata, SharedFrames, ZoneKind,
-};
+use pagemark::mm::address::{FrameRange, Order, Pfn};
+use pagemark::mm::frame::{BlockList, Buddy, FrameAllocator, Gfp, SharedFrames, ZoneKind};
 
+use super::books::with_books;
 use crate::harness::case::{Failure, expect_eq};
 
 /// Frames of the zone.
@@ -25,41 +21,16 @@ pub(super) fn with_zone<B: Buddy>(
     machine: &mut Machine,
     work: impl for<'z> FnOnce(&SharedFrames<'z, B>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let size = FrameAllocator::<B>::metadata_size(&RANGES, &ZONES)?;
-    let order = |bytes: usize| {
-        Order::for_frames((bytes as u64).div_ceil(PAGE_SIZE))
-            .ok_or(Failure::new(format_args!("no block has {bytes} bytes")))
-    };
-    let frames = &mut machine.kernel.frames;
-    let descriptors = frames.alloc_pages(
-        Gfp::KERNEL,
-        order(size.descriptors * size_of::<Descriptor>())?,
-    )?;
-    let words = frames.alloc_pages(Gfp::KERNEL, order(size.words * size_of::<AtomicU64>())?)?;
-    let result = {
-        // SAFETY: the blocks are ours until they are freed below, large enough and mapped; any bits are valid values.
-        let metadata = unsafe {
-            let descriptors_start = machine.frame_address(descriptors.pfn()).0 as *mut Descriptor;
-            let words_start = machine.frame_address(words.pfn()).0 as *mut AtomicU64;
-            Metadata {
-                descriptors: slice::from_raw_parts_mut(descriptors_start, size.descriptors),
-                words: slice::from_raw_parts_mut(words_start, size.words),
-            }
-        };
-        let mut zone = FrameAllocator::new(&RANGES, &ZONES, metadata)?;
+    with_books::<B>(machine, &RANGES, &ZONES, |books| {
+        let mut zone = FrameAllocator::new(&RANGES, &ZONES, books)?;
         zone.bring_to_life();
         let zone = SharedFrames::new(zone);
-        let result = work(&zone);
+        work(&zone)?;
         let zone = zone.into_inner();
-        result.and_then(|()| {
-            zone.validate()?;
-            expect_eq!("free frames of the zone", zone.free_frames(), FRAMES);
-            Ok(())
-        })
-    };
-    machine.kernel.frames.free(words)?;
-    machine.kernel.frames.free(descriptors)?;
-    result
+        zone.validate()?;
+        expect_eq!("free frames of the zone", zone.free_frames(), FRAMES);
+        Ok(())
+    })
 }
 
 /// Lists that [`Age`] keeps blocks on.

@@ -1,0 +1,39 @@
+//! Memory for the books of an allocator that is measured: an area of vmalloc, as it may be larger than any block.
+
+use core::slice;
+use core::sync::atomic::AtomicU64;
+
+use pagemark::machine::Machine;
+use pagemark::mm::address::FrameRange;
+use pagemark::mm::frame::{Buddy, Descriptor, FrameAllocator, Metadata, MetadataSize, ZoneEnds};
+
+use crate::harness::case::Failure;
+
+/// Bytes of an allocator's books.
+pub(super) const fn bytes(size: MetadataSize) -> u64 {
+    (size.descriptors * size_of::<Descriptor>() + size.words * size_of::<AtomicU64>()) as u64
+}
+
+/// Runs `work` with the books of an allocator over `ranges`.
+pub(super) fn with_books<B: Buddy>(
+    machine: &mut Machine,
+    ranges: &[FrameRange],
+    zones: &ZoneEnds,
+    work: impl for<'b> FnOnce(Metadata<'b>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let size = FrameAllocator::<B>::metadata_size(ranges, zones)?;
+    let area = machine.vmalloc.vmalloc(bytes(size), &mut machine.kernel)?;
+    // SAFETY: the area is ours until it is freed below, and large enough for the descriptors and then the words; any bits are
+    // valid values of both.
+    let books = unsafe {
+        let descriptors = area.start().0 as *mut Descriptor;
+        let words = descriptors.add(size.descriptors).cast();
+        Metadata {
+            descriptors: slice::from_raw_parts_mut(descriptors, size.descriptors),
+            words: slice::from_raw_parts_mut(words, size.words),
+        }
+    };
+    let result = work(books);
+    machine.vmalloc.vfree(area, &mut machine.kernel)?;
+    result
+}
