@@ -8,7 +8,8 @@
 //!       descriptor  one word for each frame
 //! cache          single frames for one CPU, in front of the lock
 //! block          what callers own: a block, a list of blocks
-//! statistics     free blocks by order, fragmentation; the walk that must agree with every counter
+//! statistics     free blocks by order, fragmentation
+//! validate       the walk over descriptors and lists that must agree with every counter
 //! ```
 //!
 //! The rules are those of Linux 2.4 as Gorman's "Understanding the Linux Virtual Memory Manager" tells them (chapters 2
@@ -30,6 +31,7 @@ mod release;
 mod request;
 mod shared;
 mod statistics;
+mod validate;
 mod zeroed;
 mod zone;
 
@@ -45,7 +47,8 @@ pub use error::{AllocError, BulkError, FreeError, NewError};
 pub use gfp::Gfp;
 pub use request::{COSTLY_ORDER, SHRINK_ROUNDS};
 pub use shared::{LockedFrames, SharedFrames};
-pub use statistics::{BuddyInfo, Inconsistency};
+pub use statistics::BuddyInfo;
+pub use validate::Inconsistency;
 pub use zone::{CLASSIC, WIDE, Watermarks, ZoneEnds, ZoneKind};
 
 use core::sync::atomic::AtomicU64;

@@ -200,6 +200,18 @@ impl<'m, B: Buddy> Zone<'m, B> {
         self.spans(pfn) && self.ranges.iter().any(|range| range.contains(&pfn))
     }
 
+    /// Whether all frames of `range` are usable memory of this zone.
+    pub(super) fn whole_range_is_usable(&self, range: FrameRange) -> bool {
+        let reached =
+            self.ranges
+                .iter()
+                .fold(range.start, |reached, part| match part.contains(&reached) {
+                    true => part.end,
+                    false => reached,
+                });
+        self.spans(range.start) && range.end <= reached.min(self.span.end)
+    }
+
     /// First frame that is not alive.
     fn frontier(&self) -> Pfn {
         self.pfn(self.lists.table.len())

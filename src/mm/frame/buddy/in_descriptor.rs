@@ -5,6 +5,7 @@
 //! a chunk, that frame is the head of a block whenever the block being freed exists.
 
 use super::{Bits, Lists, sealed::Rule};
+use crate::mm::address::Order;
 use crate::mm::frame::descriptor::{ALLOCATED, Descriptor, FREE, NOT_A_HEAD, free_word, tag};
 
 /// State and order in the descriptor; the lower half of a split is handed out. `LARGEST` is the largest order, at most 10.
@@ -89,6 +90,9 @@ impl<const LARGEST: u32> Rule for InDescriptor<LARGEST> {
         {
             block.set(ALLOCATED | u64::from(order));
             return Some(index);
+        }
+        if LARGEST < u32::from(Order::MAX.get()) && order > LARGEST {
+            return None;
         }
         // Next to the largest order there is nothing to choose from.
         if order + 1 < LARGEST && lists.smallest(order, LARGEST)? < LARGEST {

@@ -1,50 +1,8 @@
-//! Tests of the whole allocator: the book's vectors, zones and marks, bad input, and start-up.
+//! The golden vectors of the book, and whole zones taken and given back.
 
-use super::descriptor::ALLOCATED;
-use super::*;
-use core::iter;
 use std::vec::Vec;
 
-/// Metadata on the host, filled with junk as on a machine.
-pub(super) struct Books {
-    descriptors: Vec<Descriptor>,
-    words: Vec<AtomicU64>,
-}
-
-/// A word that looks like an allocated frame to whoever reads it too early.
-const JUNK: u64 = ALLOCATED;
-
-impl Books {
-    pub(super) fn new<B: Buddy>(ranges: &[FrameRange], zones: &ZoneEnds) -> Books {
-        let size = FrameAllocator::<B>::metadata_size(ranges, zones).unwrap();
-        let junk = || {
-            let descriptor = Descriptor::default();
-            descriptor.set(JUNK);
-            descriptor
-        };
-        Books {
-            descriptors: iter::repeat_with(junk).take(size.descriptors).collect(),
-            words: (0..size.words).map(|_| AtomicU64::new(u64::MAX)).collect(),
-        }
-    }
-
-    pub(super) fn metadata(&mut self) -> Metadata<'_> {
-        Metadata {
-            descriptors: &mut self.descriptors,
-            words: &mut self.words,
-        }
-    }
-}
-
-pub(super) fn order(order: u8) -> Order {
-    Order::new(order).unwrap()
-}
-
-/// One zone, for tests that are not about zones.
-const ONE_ZONE: [(ZoneKind, Pfn); 1] = [(ZoneKind::Normal, Pfn(u64::MAX))];
-
-/// The flags of a test that wants the last frame, too.
-const ALL: Gfp = Gfp::KERNEL.union(Gfp::MEMALLOC);
+use super::*;
 
 /// The book's zone: 1,024 frames, all alive, with orders 0 to 9.
 fn vectors<B: Buddy>(check: impl Fn(&mut FrameAllocator<'_, B>)) {
@@ -142,62 +100,4 @@ fn bulk_takes_the_largest_blocks_and_gives_them_back() {
         );
         assert_eq!(allocator.free_frames(), 1024);
     });
-}
-
-#[test]
-fn bad_frees_are_told_apart_and_change_nothing() {
-    let ranges = [Pfn(1030)..Pfn(2000), Pfn(5000)..Pfn(6000)];
-    let mut books = Books::new::<InDescriptor>(&ranges, &ONE_ZONE);
-    let mut allocator: FrameAllocator<'_> =
-        FrameAllocator::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
-    let pfn = allocator.alloc_pages(ALL, order(2)).unwrap().into_raw().0;
-    let before: Vec<_> = allocator.buddy_info().collect();
-    for (frame, exponent, error) in [
-        (
-            pfn,
-            1,
-            FreeError::WrongOrder {
-                pfn,
-                order: order(1),
-                allocated: order(2),
-            },
-        ),
-        (
-            pfn.add(1),
-            0,
-            FreeError::InsideBlock {
-                pfn: pfn.add(1),
-                order: order(2),
-            },
-        ),
-        (
-            pfn.add(1),
-            2,
-            FreeError::Misaligned {
-                pfn: pfn.add(1),
-                order: order(2),
-            },
-        ),
-        (pfn.add(4), 0, FreeError::AlreadyFree { pfn: pfn.add(4) }),
-        // Not alive yet: its descriptor is junk that says "allocated".
-        (Pfn(5500), 0, FreeError::AlreadyFree { pfn: Pfn(5500) }),
-        (Pfn(1029), 0, FreeError::Reserved { pfn: Pfn(1029) }),
-        (Pfn(3000), 0, FreeError::Reserved { pfn: Pfn(3000) }),
-        (Pfn(6000), 0, FreeError::OutOfRange { pfn: Pfn(6000) }),
-        (Pfn(0), 10, FreeError::OutOfRange { pfn: Pfn(0) }),
-        (
-            Pfn(u64::MAX),
-            0,
-            FreeError::OutOfRange { pfn: Pfn(u64::MAX) },
-        ),
-    ] {
-        assert_eq!(allocator.free_pages(frame, order(exponent)), Err(error));
-        allocator.validate().unwrap();
-        assert_eq!(allocator.buddy_info().collect::<Vec<_>>(), before);
-    }
-    allocator.free_pages(pfn, order(2)).unwrap();
-    assert_eq!(
-        allocator.free_pages(pfn, order(2)),
-        Err(FreeError::AlreadyFree { pfn })
-    );
 }

@@ -1,0 +1,149 @@
+//! What must be refused, by name, with nothing changed.
+
+use std::vec::Vec;
+
+use super::*;
+
+#[test]
+fn bad_frees_are_told_apart_and_change_nothing() {
+    let ranges = [Pfn(1030)..Pfn(2000), Pfn(5000)..Pfn(6000)];
+    let mut books = Books::new::<InDescriptor>(&ranges, &ONE_ZONE);
+    let mut allocator: FrameAllocator<'_> =
+        FrameAllocator::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+    let pfn = allocator.alloc_pages(ALL, order(2)).unwrap().into_raw().0;
+    let before: Vec<_> = allocator.buddy_info().collect();
+    for (frame, exponent, error) in [
+        (
+            pfn,
+            1,
+            FreeError::WrongOrder {
+                pfn,
+                order: order(1),
+                allocated: order(2),
+            },
+        ),
+        (
+            pfn.add(1),
+            0,
+            FreeError::InsideBlock {
+                pfn: pfn.add(1),
+                order: order(2),
+            },
+        ),
+        (
+            pfn.add(1),
+            2,
+            FreeError::Misaligned {
+                pfn: pfn.add(1),
+                order: order(2),
+            },
+        ),
+        (pfn.add(4), 0, FreeError::AlreadyFree { pfn: pfn.add(4) }),
+        // Not alive yet: its descriptor is junk that says "allocated".
+        (Pfn(5500), 0, FreeError::AlreadyFree { pfn: Pfn(5500) }),
+        (Pfn(1029), 0, FreeError::Reserved { pfn: Pfn(1029) }),
+        (Pfn(3000), 0, FreeError::Reserved { pfn: Pfn(3000) }),
+        (Pfn(6000), 0, FreeError::OutOfRange { pfn: Pfn(6000) }),
+        (Pfn(0), 10, FreeError::OutOfRange { pfn: Pfn(0) }),
+        (
+            Pfn(u64::MAX),
+            0,
+            FreeError::OutOfRange { pfn: Pfn(u64::MAX) },
+        ),
+    ] {
+        assert_eq!(allocator.free_pages(frame, order(exponent)), Err(error));
+        allocator.validate().unwrap();
+        assert_eq!(allocator.buddy_info().collect::<Vec<_>>(), before);
+    }
+    allocator.free_pages(pfn, order(2)).unwrap();
+    assert_eq!(
+        allocator.free_pages(pfn, order(2)),
+        Err(FreeError::AlreadyFree { pfn })
+    );
+}
+
+#[test]
+fn orders_that_there_are_not() {
+    let ranges = [Pfn(0)..Pfn(2048)];
+    let mut books = Books::new::<PairBitmap>(&ranges, &ONE_ZONE);
+    let mut allocator =
+        FrameAllocator::<PairBitmap>::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+    let (ten, largest) = (order(10), order(9));
+    assert_eq!(
+        allocator.alloc_pages(ALL, ten),
+        Err(AllocError::OrderTooLarge {
+            order: ten,
+            largest
+        })
+    );
+    assert_eq!(
+        allocator.free_pages(Pfn(0), ten),
+        Err(FreeError::OrderTooLarge {
+            order: ten,
+            largest
+        })
+    );
+    assert_eq!(Order::new(11), None);
+}
+
+#[test]
+fn a_block_of_another_allocator() {
+    let (ours, theirs) = ([Pfn(0)..Pfn(1024)], [Pfn(1024)..Pfn(2048)]);
+    let mut books = [&ours, &theirs].map(|ranges| Books::new::<InDescriptor>(ranges, &ONE_ZONE));
+    let [first, second] = &mut books;
+    let mut a: FrameAllocator<'_> =
+        FrameAllocator::new(&ours, &ONE_ZONE, first.metadata()).unwrap();
+    let mut b: FrameAllocator<'_> =
+        FrameAllocator::new(&theirs, &ONE_ZONE, second.metadata()).unwrap();
+    let block = b.alloc_pages(ALL, order(3)).unwrap();
+    let pfn = block.pfn();
+    assert_eq!(a.free(block), Err(FreeError::OutOfRange { pfn }));
+    b.free_pages(pfn, order(3)).unwrap();
+}
+
+#[test]
+fn ranges_and_zones_out_of_order() {
+    let size = FrameAllocator::<'_, InDescriptor>::metadata_size;
+    let unsorted = [Pfn(0)..Pfn(10), Pfn(9)..Pfn(20)];
+    assert_eq!(size(&unsorted, &WIDE), Err(NewError::Unsorted { range: 1 }));
+    let backwards = [Pfn(0)..Pfn(10), Pfn(30)..Pfn(20)];
+    assert_eq!(
+        size(&backwards, &WIDE),
+        Err(NewError::Unsorted { range: 1 })
+    );
+    let ranges = [Pfn(0)..Pfn(10)];
+    let odd = [
+        (ZoneKind::Dma, Pfn(1000)),
+        (ZoneKind::Normal, Pfn(u64::MAX)),
+    ];
+    assert_eq!(
+        size(&ranges, &odd),
+        Err(NewError::ZoneEnd { end: Pfn(u64::MAX) })
+    );
+    let below = [(ZoneKind::Dma, Pfn(2048)), (ZoneKind::Normal, Pfn(1024))];
+    assert_eq!(
+        size(&ranges, &below),
+        Err(NewError::ZoneEnd { end: Pfn(1024) })
+    );
+    let twice = [(ZoneKind::Normal, Pfn(1024)), (ZoneKind::Normal, Pfn(2048))];
+    let kind = ZoneKind::Normal;
+    assert_eq!(size(&ranges, &twice), Err(NewError::ZoneKind { kind }));
+}
+
+#[test]
+fn frames_without_books_are_left_out_and_counted() {
+    let ranges = [Pfn(0)..Pfn(5000)];
+    let mut books = Books::new::<PairBitmap>(&ranges, &ONE_ZONE);
+    let mut metadata = books.metadata();
+    metadata.words = &mut metadata.words[..3 * 16];
+    let mut allocator = FrameAllocator::<PairBitmap>::new(&ranges, &ONE_ZONE, metadata).unwrap();
+    assert_eq!(allocator.clipped(), 5000 - 3 * 1024);
+    assert_eq!(allocator.free_frames(), 3 * 1024);
+    allocator.bring_to_life();
+    allocator.validate().unwrap();
+    let pfn = Pfn(4000);
+    assert_eq!(
+        allocator.free_pages(pfn, Order::ZERO),
+        Err(FreeError::OutOfRange { pfn })
+    );
+}

@@ -1,0 +1,55 @@
+//! Tests of the whole allocator, a file for each question.
+
+mod bad_input;
+mod failures;
+mod model;
+mod soak;
+mod validate;
+mod vectors;
+mod zones;
+
+use super::descriptor::ALLOCATED;
+use super::*;
+use core::iter;
+use std::vec::Vec;
+
+/// Metadata on the host, filled with junk as on a machine.
+pub(super) struct Books {
+    descriptors: Vec<Descriptor>,
+    words: Vec<AtomicU64>,
+}
+
+/// A word that looks like an allocated frame to whoever reads it too early.
+const JUNK: u64 = ALLOCATED;
+
+impl Books {
+    pub(super) fn new<B: Buddy>(ranges: &[FrameRange], zones: &ZoneEnds) -> Books {
+        let size = FrameAllocator::<B>::metadata_size(ranges, zones).unwrap();
+        let junk = || {
+            let descriptor = Descriptor::default();
+            descriptor.set(JUNK);
+            descriptor
+        };
+        Books {
+            descriptors: iter::repeat_with(junk).take(size.descriptors).collect(),
+            words: (0..size.words).map(|_| AtomicU64::new(u64::MAX)).collect(),
+        }
+    }
+
+    pub(super) fn metadata(&mut self) -> Metadata<'_> {
+        Metadata {
+            descriptors: &mut self.descriptors,
+            words: &mut self.words,
+        }
+    }
+}
+
+pub(super) fn order(order: u8) -> Order {
+    Order::new(order).unwrap()
+}
+
+/// One zone, for tests that are not about zones.
+pub(super) const ONE_ZONE: [(ZoneKind, Pfn); 1] = [(ZoneKind::Normal, Pfn(u64::MAX))];
+
+/// The flags of a test that wants the last frame, too.
+pub(super) const ALL: Gfp = Gfp::KERNEL.union(Gfp::MEMALLOC);
