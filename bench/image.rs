@@ -28,7 +28,7 @@ fn application(machine: &mut Machine) -> Verdict {
     }
     // SAFETY: the application runs once.
     let mut run = unsafe { Run::new(&machine.options, machine.clock) };
-    checks::run(machine, &mut run);
+    checks::mappings::run(machine, &mut run);
     let ticks = machine.ticks_since_entry();
     log::record(&Record::Boot(Boot {
         ticks,
@@ -38,6 +38,7 @@ fn application(machine: &mut Machine) -> Verdict {
     let at_start = frames(machine);
     tell_free_blocks(machine, Moment::Start);
     cases::run(machine, &mut run);
+    checks::frames::run(machine, &mut run);
     let at_end = frames(machine);
     tell_free_blocks(machine, Moment::End);
     log::record(&Record::Frames(Frames { at_start, at_end }));

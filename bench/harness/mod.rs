@@ -2,5 +2,6 @@
 
 pub mod bracket;
 pub mod case;
+pub mod random;
 pub mod run;
 pub mod statistics;

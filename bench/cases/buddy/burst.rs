@@ -5,6 +5,7 @@ use pagemark::mm::frame::{AllocError, FreeError};
 
 use super::source::Source;
 use crate::harness::case::{Case, Failure, expect_eq};
+use crate::harness::random::Random;
 
 /// Frames of a burst.
 const FRAMES: usize = 512;
@@ -39,12 +40,10 @@ impl Held {
 
     /// Puts the frames into an order that is random, and the same each time.
     fn shuffle(&mut self) {
-        let mut random = 0x2545_f491_4f6c_dd1d_u64;
+        let mut random = Random::new();
         for last in (1..FRAMES).rev() {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            self.frames.swap(last, random as usize % (last + 1));
+            self.frames
+                .swap(last, random.below(last as u64 + 1) as usize);
         }
     }
 }

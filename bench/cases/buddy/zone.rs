@@ -9,6 +9,7 @@ use pagemark::mm::frame::{BlockList, Buddy, FrameAllocator, Gfp, SharedFrames, Z
 
 use super::books::with_books;
 use crate::harness::case::{Failure, expect_eq};
+use crate::harness::random::Random;
 
 /// Frames of the zone.
 const FRAMES: u64 = 32 << 10;
@@ -39,7 +40,7 @@ const LISTS: usize = 64;
 /// What a zone has lived through: a random mix of allocations and frees of small blocks, the live ones on lists.
 pub(super) struct Age {
     lists: [BlockList; LISTS],
-    random: u64,
+    random: Random,
 }
 
 impl Age {
@@ -50,7 +51,7 @@ impl Age {
     pub(super) fn of<B: Buddy>(zone: &SharedFrames<'_, B>) -> Result<Self, Failure> {
         let mut age = Age {
             lists: [const { BlockList::EMPTY }; LISTS],
-            random: 0x9e37_79b9_7f4a_7c15,
+            random: Random::new(),
         };
         for _ in 0..Self::STEPS {
             age.step(zone)?;
@@ -61,15 +62,12 @@ impl Age {
     /// Allocates a block of order 0 to 3, smaller ones more often, or frees one, as chance has it: on average half of the
     /// zone is taken.
     pub(super) fn step<B: Buddy>(&mut self, zone: &SharedFrames<'_, B>) -> Result<(), Failure> {
-        // Xorshift: Marsaglia, "Xorshift RNGs" (2003).
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
+        let random = self.random.next();
         let mut zone = zone.lock();
-        let list = &mut self.lists[(self.random >> 8) as usize % LISTS];
+        let list = &mut self.lists[(random >> 8) as usize % LISTS];
         let taken = FRAMES - zone.free_frames();
-        if (self.random >> 32) % FRAMES >= taken {
-            let order = (self.random >> 16 | 8).trailing_zeros() as u8;
+        if (random >> 32) % FRAMES >= taken {
+            let order = (random >> 16 | 8).trailing_zeros() as u8;
             let block = zone.alloc_pages(Gfp::KERNEL, Order::new(order).unwrap_or(Order::ZERO))?;
             zone.push(list, block);
         } else if let Some(block) = zone.pop(list) {

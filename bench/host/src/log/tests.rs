@@ -121,8 +121,8 @@ pub(crate) fn run(log: &mut LogWriter<String>, clock: Clock) {
     }
     let blocks = [257_022, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let mut indices = [None; ORDERS];
-    for order in 1..ORDERS {
-        indices[order] = Some(1000 - (1 << (10 - order)));
+    for (order, index) in indices.iter_mut().enumerate().skip(1) {
+        *index = Some(1000 - (1 << (10 - order)));
     }
     put(info(Moment::End, "DMA32", blocks, indices));
     put(Record::Frames(Frames {

@@ -58,8 +58,13 @@ impl Boot {
             "none",
             "-no-reboot",
         ]);
-        // The chip set is part of what an exact figure depends on, so it never changes by itself.
-        command.args(["-M", "q35"]);
+        // The chip set is part of what an exact figure depends on, so it never changes by itself. RAM is not reserved on the
+        // host: what the guest never touches costs nothing, and it may have more than the host.
+        command.args(["-M", "q35,memory-backend=ram"]);
+        command.arg("-object").arg(format!(
+            "memory-backend-ram,id=ram,reserve=off,size={}",
+            self.memory
+        ));
         command.args([
             "-chardev",
             "stdio,id=com1,signal=off",

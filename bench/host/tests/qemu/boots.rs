@@ -2,8 +2,10 @@
 
 use super::{SHORT, image, passed, pvh, run, told};
 use pagemark_host::image::{firmware, pack};
+use pagemark_host::log::Log;
 use pagemark_host::run::{Accelerator, Boot, Door, Outcome};
 use pagemark_record::{Clock, Unit};
+use std::time::Duration;
 use tempfile::TempDir;
 
 const MIB: u64 = 1 << 20;
@@ -92,13 +94,39 @@ fn the_whole_suite_twice_gives_the_same_results_to_the_byte() {
     assert_eq!(first, second);
 }
 
+/// TCG's CPU with as many address bits as a large machine has.
+fn many_address_bits() -> Option<String> {
+    Some("max,phys-bits=46".to_owned())
+}
+
+/// The names of checks that passed.
+fn checked(log: &Log) -> Vec<&str> {
+    let passed = log.checks.iter().filter(|check| check.pass);
+    passed.map(|check| check.name.as_str()).collect()
+}
+
 #[test]
 fn memory_of_every_size_is_found_and_comes_back() {
-    for (memory, bytes) in [("64M", 64 * MIB), ("1G", 1024 * MIB), ("6G", 6144 * MIB)] {
+    for (memory, bytes) in [
+        ("64M", 64 * MIB),
+        ("1G", 1024 * MIB),
+        ("6G", 6144 * MIB),
+        ("1T", 1 << 40),
+    ] {
         let log = passed(&Boot {
             memory: memory.to_owned(),
+            cpu_model: many_address_bits(),
             ..pvh(&["suite=quick"])
         });
+        let checks = checked(&log);
+        assert!(checks.contains(&"frames/dma_below_16_mib"), "{checks:?}");
+        assert!(checks.contains(&"frames/dma32_below_4_gib"), "{checks:?}");
+        // All of RAM in random order takes minutes with a tebibyte, and a notice says how to do it.
+        assert_eq!(
+            checks.contains(&"frames/all_at_order_0"),
+            memory != "1T",
+            "{checks:?}"
+        );
         let found = log.machine.unwrap().ram_bytes;
         assert!(
             found <= bytes && found > bytes - 2 * MIB,
@@ -110,6 +138,33 @@ fn memory_of_every_size_is_found_and_comes_back() {
             "{memory}: {free} of {found} bytes are free"
         );
     }
+}
+
+#[test]
+#[ignore = "takes ten minutes"]
+fn a_tebibyte_frame_by_frame() {
+    let log = passed(&Boot {
+        memory: "1T".to_owned(),
+        cpu_model: many_address_bits(),
+        timeout: Duration::from_secs(1800),
+        ..pvh(&["suite=full", "only=control/*"])
+    });
+    assert!(checked(&log).contains(&"frames/all_at_order_0"));
+}
+
+#[test]
+fn starting_up_costs_the_same_with_a_tebibyte() {
+    let ticks = |memory: &str| {
+        let log = passed(&Boot {
+            memory: memory.to_owned(),
+            cpu_model: many_address_bits(),
+            ..pvh(&SHORT)
+        });
+        log.boot.unwrap().ticks
+    };
+    // The direct map needs an entry for each GiB, and nothing else grows.
+    let more = ticks("1T") - ticks("6G");
+    assert!(more < 1024 * 70, "{more} instructions more");
 }
 
 #[test]

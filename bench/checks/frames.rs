@@ -1,0 +1,106 @@
+//! What must hold of the frame allocator on all of this machine's RAM.
+
+use pagemark::boot::command_line::Suite;
+use pagemark::console::log;
+use pagemark::machine::Machine;
+use pagemark::mm::address::{Order, Pfn};
+use pagemark::mm::frame::{BlockList, BuddyInfo, FrameAllocator, Gfp, ZoneKind};
+use pagemark_record::{Notice, Record};
+
+use crate::harness::case::{Failure, expect_eq};
+use crate::harness::random::Random;
+use crate::harness::run::Run;
+
+/// Frames up to which the quick suite takes all of them: 16 GiB. A few seconds on real hardware.
+const QUICK_LIMIT: u64 = 4 << 20;
+/// Lists among which a round of shuffling deals out, and rounds: each is a digit of a random key to sort by.
+const LISTS: usize = 64;
+const ROUNDS: u32 = 3;
+
+type Frames = FrameAllocator<'static>;
+
+/// Writes down every check.
+pub fn run(machine: &mut Machine, run: &mut Run) {
+    let suite = machine.options.suite;
+    let frames = &mut machine.kernel.frames;
+    run.check(
+        "frames/dma_below_16_mib",
+        all_below(frames, Gfp::DMA, ZoneKind::Dma, Pfn(16 << 8)),
+    );
+    run.check(
+        "frames/dma32_below_4_gib",
+        all_below(frames, Gfp::DMA32, ZoneKind::Dma32, Pfn(4 << 18)),
+    );
+    let name = "frames/all_at_order_0";
+    if suite == Suite::Full || frames.free_frames() <= QUICK_LIMIT {
+        run.check(name, all_at_order_0(frames));
+    } else {
+        log::record(&Record::Notice(Notice {
+            text: format_args!("more than 16 GiB are free: suite=full does {name}").into(),
+        }));
+    }
+}
+
+/// Takes every frame that a zone modifier allows, and looks where they lie.
+fn all_below(
+    frames: &mut Frames,
+    modifier: Gfp,
+    highest: ZoneKind,
+    limit: Pfn,
+) -> Result<(), Failure> {
+    let zones = frames.buddy_info().filter(|info| info.kind <= highest);
+    let free: u64 = zones.map(|info| info.free).sum();
+    let list = frames.alloc_bulk(Gfp::KERNEL | Gfp::MEMALLOC | modifier, free, Order::MAX)?;
+    let end = |(pfn, order): (Pfn, Order)| pfn.add(order.frames());
+    let highest = frames.blocks(&list).map(end).max();
+    let more = frames.alloc_page(Gfp::KERNEL | Gfp::MEMALLOC | modifier);
+    let more = more.map(|block| frames.free(block));
+    frames.free_list(list)?;
+    expect_eq!("a frame more than there are", more.is_ok(), false);
+    match highest {
+        Some(end) if end > limit => Err(Failure::new(format_args!(
+            "a block ends at {end:?}, above {limit:?}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Takes all of RAM frame by frame, gives it back in random order, and expects every block that was there to be there again.
+fn all_at_order_0(frames: &mut Frames) -> Result<(), Failure> {
+    let count = frames.free_frames();
+    let before = blocks(frames);
+    let every = Gfp::HIGHUSER | Gfp::MEMALLOC;
+    let list = frames.alloc_bulk(every, count, Order::ZERO)?;
+    expect_eq!("single frames", list.blocks(), count);
+    expect_eq!("free frames", frames.free_frames(), 0);
+    let list = shuffled(frames, list);
+    frames.free_list(list)?;
+    expect_eq!("free frames", frames.free_frames(), count);
+    expect_eq!("free blocks by zone and order", blocks(frames), before);
+    Ok(())
+}
+
+/// The free blocks of each order in each zone.
+fn blocks(frames: &Frames) -> [Option<BuddyInfo>; 4] {
+    let mut zones = frames.buddy_info().map(|info| BuddyInfo {
+        // Running out of memory is what the check does.
+        need_balance: false,
+        ..info
+    });
+    core::array::from_fn(|_| zones.next())
+}
+
+/// The same blocks in random order: sorted by a random key, digit by digit.
+fn shuffled(frames: &mut Frames, mut list: BlockList) -> BlockList {
+    let mut random = Random::new();
+    for _ in 0..ROUNDS {
+        let mut hands = [const { BlockList::EMPTY }; LISTS];
+        while let Some(block) = frames.pop(&mut list) {
+            frames.push(&mut hands[random.below(LISTS as u64) as usize], block);
+        }
+        for hand in hands {
+            frames.append(&mut list, hand);
+        }
+    }
+    list
+}

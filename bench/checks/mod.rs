@@ -1,0 +1,4 @@
+//! What must hold of the machine itself, whatever is measured: its mappings before the first case, its frames after the last.
+
+pub mod frames;
+pub mod mappings;

@@ -1,0 +1,24 @@
+//! Numbers that look random and are the same in every run.
+
+/// Xorshift with 64 bits (Marsaglia, "Xorshift RNGs", 2003).
+pub struct Random(u64);
+
+impl Random {
+    /// The one sequence that there is, from its start.
+    pub const fn new() -> Self {
+        Random(0x9e37_79b9_7f4a_7c15)
+    }
+
+    /// The next number.
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// The next number below `end`, which is far smaller than 2^32.
+    pub fn below(&mut self, end: u64) -> u64 {
+        (self.next() >> 32) % end
+    }
+}
