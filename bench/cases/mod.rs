@@ -6,6 +6,8 @@
 mod buddy;
 mod control;
 mod page_table;
+#[cfg(feature = "peers")]
+mod peers;
 pub mod proof;
 mod tlb;
 mod vmalloc;
@@ -21,4 +23,6 @@ pub fn run(machine: &mut Machine, run: &mut Run) {
     page_table::run(machine, run);
     buddy::run(machine, run);
     vmalloc::run(machine, run);
+    #[cfg(feature = "peers")]
+    peers::run(machine, run);
 }

@@ -13,7 +13,7 @@ use core::sync::atomic::Ordering;
 
 use super::Block;
 use super::buddy::{Bits, Buddy, Lists};
-use super::descriptor::{CHUNK_FRAMES, NOT_A_HEAD, State, Table};
+use super::descriptor::{ALLOCATED, CACHED, CHUNK_FRAMES, NOT_A_HEAD, State, Table};
 use crate::mm::address::{FrameRange, Pfn};
 
 /// What a zone is for. A request falls back from its own kind to the kinds before it.
@@ -245,10 +245,25 @@ impl<'m, B: Buddy> Zone<'m, B> {
         }
     }
 
+    /// Takes a run of at most `frames` frames that lie side by side, from the smallest block there is: what as many requests
+    /// for single frames would come upon first.
+    pub(super) fn take_run(&mut self, frames: u64) -> Option<Range<usize>> {
+        let most = frames.checked_ilog2()?.min(B::LARGEST);
+        let smallest = self.lists.smallest(0, most).unwrap_or(most);
+        let index = self.take(smallest)?;
+        Some(index..index + (1 << smallest))
+    }
+
     /// Puts back the block of `order` at `index`. `false`, and nothing changed, if no such block is allocated.
     #[inline(always)]
     pub(super) fn give(&mut self, index: usize, order: u32) -> bool {
-        B::give(&mut self.lists, self.bits, index, order)
+        let held = ALLOCATED | u64::from(order);
+        B::give(&mut self.lists, self.bits, index, order, held)
+    }
+
+    /// Puts back the frame at `index`, which was in a cache.
+    pub(super) fn give_cached(&mut self, index: usize) -> bool {
+        B::give(&mut self.lists, self.bits, index, 0, CACHED)
     }
 
     /// [`give`](Self::give) for what can be done in a few steps. `false`, and nothing changed, of anything else.

@@ -102,9 +102,9 @@ impl<const LARGEST: u32> Rule for InDescriptor<LARGEST> {
     }
 
     #[inline]
-    fn give(lists: &mut Lists<'_>, _: Bits<'_>, index: usize, order: u32) -> bool {
+    fn give(lists: &mut Lists<'_>, _: Bits<'_>, index: usize, order: u32, held: u64) -> bool {
         match lists.table.get(index) {
-            Some(block) if block.word() == ALLOCATED | u64::from(order) => {
+            Some(block) if block.word() == held => {
                 lists.above_low += 1 << order;
                 Self::merge(lists, block, index, order);
                 true

@@ -28,7 +28,7 @@ pub trait Buddy: sealed::Rule {}
 impl<T: sealed::Rule> Buddy for T {}
 
 pub(super) mod sealed {
-    use super::{Bits, Lists};
+    use super::{ALLOCATED, Bits, Lists};
 
     /// What a back end does with the free lists of its zone.
     pub trait Rule {
@@ -48,15 +48,17 @@ pub(super) mod sealed {
             Self::take(lists, bits, order)
         }
 
-        /// Puts back the block of `order` at `index` if the descriptor says that exactly this block is allocated, merging it
-        /// with its buddies, and counts its frames as free. `false`, and nothing changed, if not.
-        fn give(lists: &mut Lists<'_>, bits: Bits<'_>, index: usize, order: u32) -> bool;
+        /// Puts back the block of `order` at `index` if its descriptor is `held`, merging it with its buddies, and counts its
+        /// frames as free. `false`, and nothing changed, if not.
+        fn give(lists: &mut Lists<'_>, bits: Bits<'_>, index: usize, order: u32, held: u64)
+        -> bool;
 
-        /// [`give`](Rule::give) for what can be done in a few steps; the part of it to inline. `false`, and nothing changed,
-        /// of anything else.
+        /// [`give`](Rule::give) of an allocated block for what can be done in a few steps; the part of it to inline. `false`,
+        /// and nothing changed, of anything else.
         #[inline(always)]
         fn try_give(lists: &mut Lists<'_>, bits: Bits<'_>, index: usize, order: u32) -> bool {
-            Self::give(lists, bits, index, order)
+            let held = ALLOCATED | u64::from(order);
+            Self::give(lists, bits, index, order, held)
         }
 
         /// Whether what the back end knows besides the descriptors agrees with them, for the pair of buddies at `index`:
@@ -98,7 +100,7 @@ impl<'m> Lists<'m> {
 
     /// The smallest order from `order` up to `largest` whose list has blocks.
     #[inline(always)]
-    fn smallest(&self, order: u32, largest: u32) -> Option<u32> {
+    pub(super) fn smallest(&self, order: u32, largest: u32) -> Option<u32> {
         let candidates = self.nonempty & (u32::MAX << order) & ((2 << largest) - 1);
         (candidates != 0).then(|| candidates.trailing_zeros())
     }
@@ -263,7 +265,7 @@ impl<'m> Lists<'m> {
                 .min(R::LARGEST);
             if let Some(block) = self.table.get(index) {
                 block.set(ALLOCATED | u64::from(order));
-                R::give(self, bits, index, order);
+                R::give(self, bits, index, order, ALLOCATED | u64::from(order));
             }
             index += 1 << order;
         }

@@ -51,11 +51,11 @@ impl<const LARGEST: u32> Rule for PairBitmap<LARGEST> {
         Some(index)
     }
 
-    fn give(lists: &mut Lists<'_>, bits: Bits<'_>, index: usize, order: u32) -> bool {
+    fn give(lists: &mut Lists<'_>, bits: Bits<'_>, index: usize, order: u32, held: u64) -> bool {
         let Some(block) = lists.table.get(index) else {
             return false;
         };
-        if block.word() != ALLOCATED | u64::from(order) {
+        if block.word() != held {
             return false;
         }
         lists.above_low += 1 << order;

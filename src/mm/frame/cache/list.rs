@@ -3,6 +3,8 @@
 //! The most recent frame lies at `room`, which counts the places left below it, and the oldest at `high - 1`. So being full is
 //! `room` being 0, being down to the low mark is `room` being at a limit, and both ends are found without a length.
 
+use core::ops::Range;
+
 use super::rule::Rule;
 
 /// Most frames that a list can hold: with 4 bytes each, a page of them.
@@ -19,6 +21,9 @@ pub struct List {
     /// The high mark as it stands now.
     high: usize,
     rule: Rule,
+    /// Batches taken since one was given back, and given back since one was taken, as far as they count for doubling.
+    taken: u32,
+    given: u32,
 }
 
 impl List {
@@ -30,6 +35,8 @@ impl List {
             limit: 0,
             high: 0,
             rule,
+            taken: 0,
+            given: 0,
         };
         list.reset();
         list
@@ -43,11 +50,6 @@ impl List {
     /// Whether the list is at its high mark.
     pub(super) fn is_full(&self) -> bool {
         self.room == 0
-    }
-
-    /// Frames that are taken or given back at a time.
-    pub(super) fn batch(&self) -> usize {
-        self.rule.batch
     }
 
     /// Adds a frame; `false` if the list is at its high mark.
@@ -84,20 +86,37 @@ impl List {
         Some(index)
     }
 
-    /// Adds up to a batch of frames as the oldest, for as long as `next` has some. The high mark goes up with them, as far as
-    /// the rule lets it.
-    pub(super) fn refill(&mut self, next: impl FnMut() -> Option<u32>) {
-        let high = (self.high + self.rule.batch).min(self.rule.highest);
-        let most = self.rule.batch.min(high - self.len());
+    /// Adds up to a batch of frames as the oldest: `next` gets the number of frames that are still wanted, and yields a run of
+    /// at most so many for as long as it has some. The high mark goes up with them, as far as the rule lets it.
+    pub(super) fn refill(&mut self, mut next: impl FnMut(usize) -> Option<Range<u32>>) {
+        let Rule {
+            batch: first,
+            highest,
+            doublings,
+            ..
+        } = self.rule;
+        let batch = first << self.taken;
+        let high = (self.high + batch).min(highest);
+        let most = (high - self.len()).saturating_sub(first).max(first);
+        if batch <= most && self.taken < doublings {
+            self.taken += 1;
+        }
+        self.given = 0;
+        let most = batch.min(most);
         // What the mark cannot give way for, the frames on the list do.
         let shift = most.saturating_sub(high - self.high);
         self.frames
             .copy_within(self.room..self.high, self.room - shift);
         self.room -= shift;
-        let mut end = self.high - shift;
-        for index in core::iter::from_fn(next).take(most) {
-            self.frames[end] = index;
-            end += 1;
+        let start = self.high - shift;
+        let mut end = start;
+        while end < start + most
+            && let Some(run) = next(start + most - end)
+        {
+            for index in run {
+                self.frames[end] = index;
+                end += 1;
+            }
         }
         // With fewer than a batch there is no demand to grow for.
         let missing = end.max(self.high) - end;
@@ -106,8 +125,21 @@ impl List {
         self.set_high(end + missing);
     }
 
+    /// Takes a batch of the oldest frames off, and gives each to `back`.
+    pub(super) fn spill(&mut self, back: impl FnMut(u32)) {
+        let Rule {
+            batch: first,
+            doublings,
+            ..
+        } = self.rule;
+        let batch = (first << self.given).min(self.high - first).max(first);
+        self.given = (self.given + 1).min(doublings);
+        self.taken = 0;
+        self.give_back(batch, back);
+    }
+
     /// Takes the oldest `count` frames off, and gives each to `back`.
-    pub(super) fn give_back(&mut self, count: usize, back: impl FnMut(u32)) {
+    fn give_back(&mut self, count: usize, back: impl FnMut(u32)) {
         let count = count.min(self.len());
         let kept = self.high - count;
         self.frames[kept..self.high].iter().copied().for_each(back);
@@ -123,6 +155,7 @@ impl List {
 
     /// The marks of an empty list.
     fn reset(&mut self) {
+        (self.taken, self.given) = (0, 0);
         self.room = self.rule.high;
         self.set_high(self.rule.high);
     }

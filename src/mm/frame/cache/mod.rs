@@ -156,13 +156,13 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
         }
         let list = self.policy.list(gfp);
         let zone = &mut allocator.zones[0];
-        list.refill(|| {
-            if zone.free() <= zone.marks.low + 1 {
-                return None;
+        list.refill(|most| {
+            let spare = zone.free().checked_sub(zone.marks.low + 1)?;
+            let run = zone.take_run(spare.min(most as u64))?;
+            for descriptor in zone.lists.table.run(run.start, run.len())? {
+                descriptor.set(CACHED);
             }
-            let index = zone.take(0)?;
-            zone.lists.table.get(index)?.set(CACHED);
-            Some(index as u32)
+            Some(run.start as u32..run.end as u32)
         });
         let index = list.pop_any();
         self.alive = zone.lists.table;
@@ -194,7 +194,7 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
         if short {
             list.empty(|index| give_back(&mut allocator, index));
         } else if list.is_full() {
-            list.give_back(list.batch(), |index| give_back(&mut allocator, index));
+            list.spill(|index| give_back(&mut allocator, index));
         }
         match self.put(pfn) {
             true => Ok(()),
@@ -205,9 +205,5 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
 
 /// Gives a frame that was on a list back.
 fn give_back<B: Buddy>(allocator: &mut FrameAllocator<'_, B>, index: u32) {
-    let zone = &mut allocator.zones[0];
-    if let Some(descriptor) = zone.lists.table.get(index as usize) {
-        descriptor.set(ALLOCATED);
-        zone.give(index as usize, 0);
-    }
+    allocator.zones[0].give_cached(index as usize);
 }

@@ -14,6 +14,8 @@ pub struct Rule {
     pub highest: usize,
     /// Frames at a time.
     pub batch: usize,
+    /// How often `batch` may double while batches only ever come, or only ever go.
+    pub doublings: u32,
 }
 
 impl Rule {
@@ -26,6 +28,7 @@ impl Rule {
             high: 6 * batch,
             highest: 6 * batch,
             batch,
+            doublings: 0,
         }
     }
 
@@ -38,12 +41,13 @@ impl Rule {
             high: 2 * batch,
             highest: 2 * batch,
             batch,
+            doublings: 0,
         }
     }
 
     /// The list of 6.x on `cpus` CPUs: a batch is one in 4,096 frames, at most 64, brought to the nearest 2^n - 1. The list
     /// holds the CPU's share of the zone's low mark, or four batches, and as demand shows up to its share of an eighth of the
-    /// zone, as far as a list has room.
+    /// zone, as far as a list has room. In a run of batches each is twice the one before, up to 2^5 of the first.
     #[must_use]
     pub fn modern(frames: u64, cpus: u64) -> Rule {
         let batch = (frames / 4096).clamp(1, 64);
@@ -55,6 +59,7 @@ impl Rule {
             high,
             highest: share(frames / 8).max(high),
             batch,
+            doublings: 5,
         }
     }
 }

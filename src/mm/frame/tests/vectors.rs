@@ -56,9 +56,11 @@ fn everything_freed_in_any_order_is_whole_again() {
             let mut frames = take(allocator, &[0; 1024]);
             assert!(allocator.alloc_page(ALL).is_err());
             frames.sort_by_key(|frame| frame.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            for frame in frames {
+            for (count, frame) in frames.into_iter().enumerate() {
                 allocator.free_pages(Pfn(frame), Order::ZERO).unwrap();
-                allocator.validate().unwrap();
+                if !cfg!(miri) || count % 128 == 0 {
+                    allocator.validate().unwrap();
+                }
             }
             let info = allocator.buddy_info().next().unwrap();
             assert_eq!(info.blocks[largest], blocks);

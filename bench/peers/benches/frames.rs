@@ -1,0 +1,315 @@
+//! Frame allocators beside one another on this host: `cargo bench -p pagemark-peers`.
+//!
+//! Every allocator goes through the same shapes. Figures are times, so they are of this host, and only those of one run belong
+//! together.
+//!
+//! | shape | one iteration |
+//! | --- | --- |
+//! | `pair` | a frame taken from a whole zone and given back |
+//! | `stream` | a frame taken, and the one given back that was taken 64 iterations before |
+//! | `burst/…` | 512 frames taken, and given back in the same order, the opposite one, or a random one |
+//! | `churn` | in a zone that has aged, one of 4,096 frames at random is given back and replaced |
+//! | `fill_and_drain` | every frame that there is taken, and given back |
+
+use std::alloc::{Layout, alloc_zeroed};
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use pagemark::mm::address::{FrameRange, Order, Pfn};
+use pagemark::mm::frame::{
+    Batched, Descriptor, FrameAllocator, FrameCache, Gfp, InDescriptor, Metadata, SharedFrames,
+    ZoneKind,
+};
+use pagemark_peers::{
+    ALIGN, BitAlloc1M, Bitmap, BuddySlab, BuddySystemFrames, BuddySystemHeap, FRAMES, Frames,
+    REGION_BYTES, Talc,
+};
+
+/// Ours, as a CPU of several uses it: its cache in front of the locked allocator, every free checked. Blocks are frame numbers.
+struct Cached {
+    shared: SharedFrames<'static>,
+    cache: FrameCache<'static, Batched>,
+}
+
+/// Ours without the cache: lock, buddy, checks.
+struct Direct(SharedFrames<'static>);
+
+static RANGES: [FrameRange; 1] = [Pfn(FRAMES as u64)..Pfn(2 * FRAMES as u64)];
+const ZONES: [(ZoneKind, Pfn); 1] = [(ZoneKind::Normal, Pfn(u64::MAX))];
+/// The whole zone is to be had, as with the peers.
+const ALL: Gfp = Gfp::KERNEL.union(Gfp::MEMALLOC);
+
+fn shared() -> SharedFrames<'static> {
+    let size = FrameAllocator::<InDescriptor>::metadata_size(&RANGES, &ZONES).unwrap();
+    let descriptors: Vec<_> = (0..size.descriptors)
+        .map(|_| Descriptor::default())
+        .collect();
+    let books = Metadata {
+        descriptors: descriptors.leak(),
+        words: &mut [],
+    };
+    let mut frames = FrameAllocator::new(&RANGES, &ZONES, books).unwrap();
+    frames.bring_to_life();
+    SharedFrames::new(frames)
+}
+
+fn order(order: u32) -> Order {
+    Order::new(order as u8).unwrap()
+}
+
+impl Cached {
+    fn new() -> Self {
+        let shared = shared();
+        let cache = FrameCache::new(&shared, 1);
+        Cached { shared, cache }
+    }
+}
+
+impl Frames for Cached {
+    #[inline]
+    fn alloc(&mut self, exponent: u32) -> usize {
+        let block = match exponent {
+            0 => self.cache.alloc_page(&self.shared, ALL),
+            _ => self.shared.alloc_pages(ALL, order(exponent)),
+        };
+        block.map_or(0, |block| block.into_raw().0.0 as usize)
+    }
+
+    #[inline]
+    unsafe fn free(&mut self, block: usize, exponent: u32) {
+        let pfn = Pfn(block as u64);
+        let freed = match exponent {
+            0 => self.cache.free_page(&self.shared, pfn),
+            _ => self.shared.free_pages(pfn, order(exponent)),
+        };
+        freed.expect("a block that was taken");
+    }
+}
+
+impl Frames for Direct {
+    #[inline]
+    fn alloc(&mut self, exponent: u32) -> usize {
+        let block = self.0.alloc_pages(ALL, order(exponent));
+        block.map_or(0, |block| block.into_raw().0.0 as usize)
+    }
+
+    #[inline]
+    unsafe fn free(&mut self, block: usize, exponent: u32) {
+        let freed = self.0.free_pages(Pfn(block as u64), order(exponent));
+        freed.expect("a block that was taken");
+    }
+}
+
+/// Memory that is never given back.
+fn region(bytes: usize) -> *mut u8 {
+    let layout = Layout::from_size_align(bytes, ALIGN).unwrap();
+    // SAFETY: the size is not 0.
+    let region = unsafe { alloc_zeroed(layout) };
+    assert!(!region.is_null());
+    region
+}
+
+fn bits() -> &'static mut BitAlloc1M {
+    Box::leak(Box::default())
+}
+
+/// Xorshift (Marsaglia, 2003): the same numbers for everybody.
+struct Random(u64);
+
+impl Random {
+    const fn new() -> Self {
+        Random(0x9e37_79b9_7f4a_7c15)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 32) as usize % end
+    }
+}
+
+fn take<F: Frames>(frames: &mut F) -> usize {
+    let block = frames.alloc(0);
+    assert_ne!(block, 0);
+    block
+}
+
+fn give<F: Frames>(frames: &mut F, block: usize) {
+    // SAFETY: every caller gives back what it took, once.
+    unsafe { frames.free(block, 0) };
+}
+
+type Group<'c> = BenchmarkGroup<'c, WallTime>;
+
+fn pair(group: &mut Group<'_>, name: &str, mut frames: impl Frames) {
+    group.throughput(Throughput::Elements(1));
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            let block = take(&mut frames);
+            give(&mut frames, black_box(block));
+        });
+    });
+}
+
+fn stream(group: &mut Group<'_>, name: &str, mut frames: impl Frames) {
+    let mut held = [0; 64];
+    for block in &mut held {
+        *block = take(&mut frames);
+    }
+    let mut at = 0;
+    group.throughput(Throughput::Elements(1));
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            give(&mut frames, held[at]);
+            held[at] = take(&mut frames);
+            at = (at + 1) % 64;
+        });
+    });
+}
+
+/// Frames of a burst.
+const BURST: usize = 512;
+
+/// `places`: which frame of the burst goes back first, second, ...
+fn burst(group: &mut Group<'_>, name: &str, places: &[usize], mut frames: impl Frames) {
+    let mut held = [0; BURST];
+    group.throughput(Throughput::Elements(BURST as u64));
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            for block in &mut held {
+                *block = take(&mut frames);
+            }
+            for &place in places {
+                give(&mut frames, held[place]);
+            }
+        });
+    });
+}
+
+fn churn(group: &mut Group<'_>, name: &str, mut frames: impl Frames) {
+    let mut random = Random::new();
+    // Blocks of orders 0 to 3, smaller ones more often, up to half of the memory.
+    let mut blocks = Vec::new();
+    let mut taken = 0;
+    for _ in 0..100_000 {
+        if random.below(FRAMES) >= taken {
+            let order = (random.below(8) | 8).trailing_zeros();
+            // Where memory lies in pieces there may be no such block.
+            let block = frames.alloc(order);
+            if block != 0 {
+                blocks.push((block, order));
+                taken += 1 << order;
+            }
+        } else {
+            let (block, order) = blocks.swap_remove(random.below(blocks.len()));
+            // SAFETY: it was taken so, and is given back once.
+            unsafe { frames.free(block, order) };
+            taken -= 1 << order;
+        }
+    }
+    let mut held: Vec<_> = (0..4096).map(|_| take(&mut frames)).collect();
+    group.throughput(Throughput::Elements(1));
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            let place = random.below(held.len());
+            give(&mut frames, held[place]);
+            held[place] = take(&mut frames);
+        });
+    });
+}
+
+fn fill_and_drain(group: &mut Group<'_>, name: &str, mut frames: impl Frames) {
+    let mut held = Vec::with_capacity(2 * FRAMES);
+    group.throughput(Throughput::Elements(FRAMES as u64));
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            loop {
+                match frames.alloc(0) {
+                    0 => break,
+                    block => held.push(block),
+                }
+            }
+            assert!(held.len() >= FRAMES);
+            for block in held.drain(..) {
+                give(&mut frames, block);
+            }
+        });
+    });
+}
+
+/// Calls `$shape` for everybody; all see whole memory of their own.
+macro_rules! everybody {
+    ($criterion:expr, $name:expr, |$group:ident, $who:ident, $frames:ident| $shape:expr) => {{
+        let mut $group = $criterion.benchmark_group($name);
+        macro_rules! with {
+            ($label:expr, $new:expr) => {{
+                let ($who, $frames) = ($label, $new);
+                $shape;
+            }};
+        }
+        with!("pagemark", Cached::new());
+        with!("pagemark, no cache", Direct(shared()));
+        with!("bitmap-allocator", Bitmap::new(bits()));
+        // SAFETY: nobody else has the region.
+        with!("buddy-slab-allocator", unsafe {
+            BuddySlab::new(region(REGION_BYTES))
+        });
+        with!("buddy_system_allocator frames", BuddySystemFrames::new());
+        // SAFETY: nobody else has the region.
+        with!("buddy_system_allocator heap", unsafe {
+            BuddySystemHeap::new(region(REGION_BYTES))
+        });
+        // SAFETY: nobody else has the region.
+        with!("talc", unsafe { Talc::new(region(Talc::REGION_BYTES)) });
+        $group.finish();
+    }};
+}
+
+fn all(criterion: &mut Criterion) {
+    everybody!(criterion, "pair", |group, who, frames| pair(
+        &mut group, who, frames
+    ));
+    everybody!(criterion, "stream", |group, who, frames| stream(
+        &mut group, who, frames
+    ));
+    let forward: Vec<usize> = (0..BURST).collect();
+    let backward: Vec<usize> = (0..BURST).rev().collect();
+    let mut random = forward.clone();
+    let mut numbers = Random::new();
+    for last in (1..BURST).rev() {
+        random.swap(last, numbers.below(last + 1));
+    }
+    for (name, places) in [
+        ("burst/same", forward),
+        ("burst/opposite", backward),
+        ("burst/random", random),
+    ] {
+        everybody!(criterion, name, |group, who, frames| burst(
+            &mut group, who, &places, frames
+        ));
+    }
+    everybody!(criterion, "churn", |group, who, frames| churn(
+        &mut group, who, frames
+    ));
+    everybody!(criterion, "fill_and_drain", |group, who, frames| {
+        group.sample_size(20);
+        fill_and_drain(&mut group, who, frames)
+    });
+}
+
+/// Short, as there are many.
+fn short() -> Criterion {
+    Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+}
+
+criterion_group! {
+    name = benches;
+    config = short();
+    targets = all
+}
+criterion_main!(benches);
