@@ -4,6 +4,7 @@ use super::super::tests::Books;
 use super::super::{InDescriptor, WIDE, ZoneKind};
 use super::list::ROOM;
 use super::*;
+use core::sync::atomic::{AtomicU64, Ordering};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::vec::Vec;
@@ -282,4 +283,64 @@ proptest! {
         churn::<HotCold>(&operations);
         churn::<Batched>(&operations);
     }
+}
+
+/// CPUs turn frames of their own between "allocated" and "cached" while another one, under the lock, reads those words as a
+/// buddy's. Under Miri this finds data races, too.
+#[test]
+fn cpus_with_a_cache_each_never_share_a_frame() {
+    const CPUS: u64 = 4;
+    const FRAMES: u64 = 4096;
+    let steps = if cfg!(miri) { 60 } else { 100_000 };
+    let ranges = [Pfn(0)..Pfn(FRAMES)];
+    let mut books = Books::new::<InDescriptor>(&ranges, &ONE_ZONE);
+    let allocator = FrameAllocator::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+    let shared: SharedFrames<'_> = SharedFrames::new(allocator);
+    let owners: Vec<AtomicU64> = (0..FRAMES).map(|_| AtomicU64::new(0)).collect();
+    let hand_over = |block: &Block, from: u64, to: u64| {
+        for frame in 0..block.order().frames() {
+            let owner = &owners[(block.pfn().0 + frame) as usize];
+            assert_eq!(owner.swap(to, Ordering::Relaxed), from);
+        }
+    };
+    let live = |cpu: u64| {
+        let mut cache = FrameCache::<'_, Batched>::new(&shared, CPUS);
+        let mut random = cpu;
+        let mut blocks: Vec<Block> = Vec::new();
+        for _ in 0..steps {
+            // Knuth's linear congruence; its upper bits are random enough.
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let choice = random >> 40;
+            if choice.is_multiple_of(2) {
+                let order = Order::new((choice >> 1) as u8 % 4 / 2).unwrap();
+                let block = match order {
+                    Order::ZERO => cache.alloc_page(&shared, Gfp::KERNEL),
+                    _ => shared.alloc_pages(Gfp::KERNEL, order),
+                };
+                let Ok(block) = block else { continue };
+                hand_over(&block, 0, cpu);
+                blocks.push(block);
+            } else if !blocks.is_empty() {
+                let block = blocks.swap_remove(choice as usize % blocks.len());
+                hand_over(&block, cpu, 0);
+                cache.free(&shared, block).unwrap();
+            }
+        }
+        for block in blocks {
+            hand_over(&block, cpu, 0);
+            cache.free(&shared, block).unwrap();
+        }
+        cache.drain(&shared);
+    };
+    std::thread::scope(|scope| {
+        for cpu in 1..=CPUS {
+            let live = &live;
+            scope.spawn(move || live(cpu));
+        }
+    });
+    let allocator = shared.into_inner();
+    allocator.validate().unwrap();
+    assert_eq!(allocator.free_frames(), FRAMES);
 }
