@@ -11,10 +11,9 @@ const fn order<const ORDER: u8>() -> Order {
     Order::new(ORDER).unwrap()
 }
 
-/// Takes one block.
-pub(super) struct Alloc<S, N, const ORDER: u8> {
+/// One block, where it comes from, and what happens to the zone between samples.
+pub(super) struct Block<S, N, const ORDER: u8> {
     pub(super) source: S,
-    /// What happens to the zone between samples.
     between: N,
     free_before: u64,
     frame: Pfn,
@@ -22,9 +21,9 @@ pub(super) struct Alloc<S, N, const ORDER: u8> {
     freed: Result<(), FreeError>,
 }
 
-impl<S: Source, N: FnMut() -> Result<(), Failure>, const ORDER: u8> Alloc<S, N, ORDER> {
+impl<S: Source, N: FnMut() -> Result<(), Failure>, const ORDER: u8> Block<S, N, ORDER> {
     pub(super) fn new(source: S, between: N) -> Self {
-        Alloc {
+        Block {
             source,
             between,
             free_before: 0,
@@ -33,84 +32,79 @@ impl<S: Source, N: FnMut() -> Result<(), Failure>, const ORDER: u8> Alloc<S, N, 
             freed: Ok(()),
         }
     }
-}
 
-impl<S: Source, N: FnMut() -> Result<(), Failure>, const ORDER: u8> Case for Alloc<S, N, ORDER> {
-    fn prepare(&mut self) -> Result<(), Failure> {
+    fn begin(&mut self) -> Result<(), Failure> {
         (self.between)()?;
         self.free_before = self.source.free_frames();
         Ok(())
     }
 
-    fn operation(&mut self) {
+    #[inline(always)]
+    fn take(&mut self) {
         self.source
             .alloc(order::<ORDER>(), &mut self.frame, &mut self.taken);
     }
 
+    #[inline(always)]
+    fn give_back(&mut self) {
+        self.source
+            .free(&self.frame, order::<ORDER>(), &mut self.freed);
+    }
+}
+
+/// Takes the block.
+pub(super) struct Alloc<S, N, const ORDER: u8>(pub(super) Block<S, N, ORDER>);
+
+impl<S: Source, N: FnMut() -> Result<(), Failure>, const ORDER: u8> Case for Alloc<S, N, ORDER> {
+    fn prepare(&mut self) -> Result<(), Failure> {
+        self.0.begin()
+    }
+
+    fn operation(&mut self) {
+        self.0.take();
+    }
+
     fn verify(&mut self) -> Result<(), Failure> {
-        let taken = self.free_before - self.source.free_frames();
+        let taken = self.0.free_before - self.0.source.free_frames();
         expect_eq!("frames taken", taken, order::<ORDER>().frames());
-        let offset = self.frame.0 % order::<ORDER>().frames();
+        let offset = self.0.frame.0 % order::<ORDER>().frames();
         expect_eq!("the block's alignment", offset, 0);
         Ok(())
     }
 
     fn restore(&mut self) -> Result<(), Failure> {
-        self.taken?;
-        self.source
-            .free(&self.frame, order::<ORDER>(), &mut self.freed);
-        Ok(self.freed?)
+        self.0.taken?;
+        self.0.give_back();
+        Ok(self.0.freed?)
     }
 }
 
-/// Gives one block back.
-pub(super) struct Free<S, N, const ORDER: u8> {
-    source: S,
-    between: N,
-    free_before: u64,
-    frame: Pfn,
-    taken: Result<(), AllocError>,
-    freed: Result<(), FreeError>,
-}
-
-impl<S: Source, N: FnMut() -> Result<(), Failure>, const ORDER: u8> Free<S, N, ORDER> {
-    pub(super) fn new(source: S, between: N) -> Self {
-        Free {
-            source,
-            between,
-            free_before: 0,
-            frame: Pfn(0),
-            taken: Ok(()),
-            freed: Ok(()),
-        }
-    }
-}
+/// Gives the block back.
+pub(super) struct Free<S, N, const ORDER: u8>(pub(super) Block<S, N, ORDER>);
 
 impl<S: Source, N: FnMut() -> Result<(), Failure>, const ORDER: u8> Case for Free<S, N, ORDER> {
     fn prepare(&mut self) -> Result<(), Failure> {
-        (self.between)()?;
-        self.free_before = self.source.free_frames();
-        self.source
-            .alloc(order::<ORDER>(), &mut self.frame, &mut self.taken);
-        Ok(self.taken?)
+        self.0.begin()?;
+        self.0.take();
+        Ok(self.0.taken?)
     }
 
     fn operation(&mut self) {
-        self.source
-            .free(&self.frame, order::<ORDER>(), &mut self.freed);
+        self.0.give_back();
     }
 
     fn verify(&mut self) -> Result<(), Failure> {
-        let free = self.source.free_frames();
-        expect_eq!("free frames", free, self.free_before);
+        let free = self.0.source.free_frames();
+        expect_eq!("free frames", free, self.0.free_before);
         let mut again = Ok(());
-        self.source.free(&self.frame, order::<ORDER>(), &mut again);
-        let error = FreeError::AlreadyFree { pfn: self.frame };
+        let frame = self.0.frame;
+        self.0.source.free(&frame, order::<ORDER>(), &mut again);
+        let error = FreeError::AlreadyFree { pfn: frame };
         expect_eq!("a second free", again, Err(error));
         Ok(())
     }
 
     fn restore(&mut self) -> Result<(), Failure> {
-        Ok(self.freed?)
+        Ok(self.0.freed?)
     }
 }

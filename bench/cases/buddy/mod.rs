@@ -17,6 +17,7 @@ use pagemark::mm::frame::{
     Batched, BlockList, Buddy, CachePolicy, HotCold, InDescriptor, PairBitmap, SharedFrames,
 };
 
+use self::block::Block;
 use self::source::{Cached, Direct, Source};
 use self::zone::{Age, with_zone};
 use crate::harness::case::Failure;
@@ -128,9 +129,9 @@ fn blocks<S: Source, const ORDER: u8>(
     source: S,
     mut between: impl FnMut() -> Result<(), Failure>,
 ) {
-    let mut case = block::Alloc::<_, _, ORDER>::new(source, &mut between);
+    let mut case = block::Alloc(Block::<_, _, ORDER>::new(source, &mut between));
     run.measure(alloc, &mut case);
-    let mut case = block::Free::<_, _, ORDER>::new(case.source, between);
+    let mut case = block::Free(Block::<_, _, ORDER>::new(case.0.source, between));
     run.measure(free, &mut case);
 }
 
