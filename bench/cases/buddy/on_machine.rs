@@ -8,15 +8,18 @@ use crate::cases::proof;
 use crate::harness::case::{Case, Failure, expect_eq};
 use crate::harness::run::Run;
 
-struct Alloc<'m> {
+struct Alloc<'m, const ORDER: u8> {
     machine: &'m mut Machine,
-    order: Order,
     free_before: u64,
     block: Option<Block>,
     outcome: Result<(), AllocError>,
 }
 
-impl Case for Alloc<'_> {
+impl<const ORDER: u8> Alloc<'_, ORDER> {
+    const ORDER: Order = Order::new(ORDER).unwrap();
+}
+
+impl<const ORDER: u8> Case for Alloc<'_, ORDER> {
     fn prepare(&mut self) -> Result<(), Failure> {
         self.free_before = self.machine.kernel.frames.free_frames();
         Ok(())
@@ -27,7 +30,7 @@ impl Case for Alloc<'_> {
             .machine
             .kernel
             .frames
-            .alloc_pages(Gfp::KERNEL, self.order)
+            .alloc_pages(Gfp::KERNEL, Self::ORDER)
         {
             Ok(block) => self.block = Some(block),
             Err(error) => self.outcome = Err(error),
@@ -36,14 +39,14 @@ impl Case for Alloc<'_> {
 
     fn verify(&mut self) -> Result<(), Failure> {
         let taken = self.free_before - self.machine.kernel.frames.free_frames();
-        expect_eq!("frames taken", taken, self.order.frames());
+        expect_eq!("frames taken", taken, Self::ORDER.frames());
         if let Some(block) = &self.block {
             expect_eq!(
                 "the block's alignment",
-                block.pfn().0 % self.order.frames(),
+                block.pfn().0 % Self::ORDER.frames(),
                 0
             );
-            let last = block.pfn().add(self.order.frames() - 1);
+            let last = block.pfn().add(Self::ORDER.frames() - 1);
             for frame in [block.pfn(), last] {
                 // SAFETY: the block is ours.
                 unsafe { proof::write(self.machine.frame_address(frame), frame.0)? };
@@ -65,32 +68,28 @@ impl Case for Alloc<'_> {
     }
 }
 
-struct Free<'m> {
+struct Free<'m, const ORDER: u8> {
     machine: &'m mut Machine,
-    order: Order,
     free_before: u64,
     frame: Pfn,
-    block: Option<Block>,
     outcome: Result<(), FreeError>,
 }
 
-impl Case for Free<'_> {
+impl<const ORDER: u8> Free<'_, ORDER> {
+    const ORDER: Order = Order::new(ORDER).unwrap();
+}
+
+impl<const ORDER: u8> Case for Free<'_, ORDER> {
     fn prepare(&mut self) -> Result<(), Failure> {
-        self.free_before = self.machine.kernel.frames.free_frames();
-        let block = self
-            .machine
-            .kernel
-            .frames
-            .alloc_pages(Gfp::KERNEL, self.order)?;
-        self.frame = block.pfn();
-        self.block = Some(block);
+        let frames = &mut self.machine.kernel.frames;
+        self.free_before = frames.free_frames();
+        self.frame = frames.alloc_pages(Gfp::KERNEL, Self::ORDER)?.into_raw().0;
         Ok(())
     }
 
     fn operation(&mut self) {
-        if let Some(block) = self.block.take()
-            && let Err(error) = self.machine.kernel.frames.free(block)
-        {
+        let frames = &mut self.machine.kernel.frames;
+        if let Err(error) = frames.free_pages(self.frame, Self::ORDER) {
             self.outcome = Err(error);
         }
     }
@@ -100,7 +99,7 @@ impl Case for Free<'_> {
         expect_eq!("free frames", frames.free_frames(), self.free_before);
         expect_eq!(
             "a second free",
-            frames.free_pages(self.frame, self.order),
+            frames.free_pages(self.frame, Self::ORDER),
             Err(FreeError::AlreadyFree { pfn: self.frame })
         );
         frames.validate()?;
@@ -112,30 +111,24 @@ impl Case for Free<'_> {
     }
 }
 
+fn both<const ORDER: u8>(machine: &mut Machine, run: &mut Run, [alloc, free]: [&'static str; 2]) {
+    let mut case = Alloc::<ORDER> {
+        machine,
+        free_before: 0,
+        block: None,
+        outcome: Ok(()),
+    };
+    run.measure(alloc, &mut case);
+    let mut case = Free::<ORDER> {
+        machine,
+        free_before: 0,
+        frame: Pfn(0),
+        outcome: Ok(()),
+    };
+    run.measure(free, &mut case);
+}
+
 pub(super) fn run(machine: &mut Machine, run: &mut Run) {
-    const NINE: Order = Order::new(9).unwrap();
-    for (order, alloc, free) in [
-        (Order::ZERO, "buddy/alloc/order=0", "buddy/free/order=0"),
-        (NINE, "buddy/alloc/order=9", "buddy/free/order=9"),
-    ] {
-        run.measure(
-            alloc,
-            &mut Alloc {
-                machine,
-                order,
-                free_before: 0,
-                block: None,
-                outcome: Ok(()),
-            },
-        );
-        let mut case = Free {
-            machine,
-            order,
-            free_before: 0,
-            frame: Pfn(0),
-            block: None,
-            outcome: Ok(()),
-        };
-        run.measure(free, &mut case);
-    }
+    both::<0>(machine, run, ["buddy/alloc/order=0", "buddy/free/order=0"]);
+    both::<9>(machine, run, ["buddy/alloc/order=9", "buddy/free/order=9"]);
 }
