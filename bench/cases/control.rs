@@ -3,7 +3,7 @@
 use core::arch::asm;
 
 use crate::harness::case::Case;
-use crate::harness::run::Run;
+use crate::harness::run::{Run, Tier};
 
 /// Nothing: the bracket's own cost is taken off, so 0 is left.
 struct Empty;
@@ -12,17 +12,18 @@ impl Case for Empty {
     fn operation(&mut self) {}
 }
 
-/// 1,000 instructions that do nothing: 1,000 on a clock that counts instructions, and on silicon a fraction of that.
-struct Nops;
+/// Instructions that do nothing: as many on a clock that counts instructions, and on silicon a fraction of that.
+struct Nops<const COUNT: usize>;
 
-impl Case for Nops {
+impl<const COUNT: usize> Case for Nops<COUNT> {
     fn operation(&mut self) {
         // SAFETY: NOPs.
         unsafe {
             asm!(
-                ".rept 1000",
+                ".rept {count}",
                 "nop",
                 ".endr",
+                count = const COUNT,
                 options(nomem, nostack, preserves_flags)
             )
         };
@@ -31,5 +32,10 @@ impl Case for Nops {
 
 pub(super) fn run(run: &mut Run) {
     run.measure("control/empty", &mut Empty);
-    run.measure("control/nops=1000", &mut Nops);
+    run.measure("control/nops=1000", &mut Nops::<1000>);
+    run.in_tier(Tier::Full, |run| {
+        run.measure("control/nops=1", &mut Nops::<1>);
+        run.measure("control/nops=10", &mut Nops::<10>);
+        run.measure("control/nops=100", &mut Nops::<100>);
+    });
 }

@@ -23,9 +23,22 @@ type SampleMemory = ArrayVec<u64, { Samples::MAX as usize }>;
 /// so that no sample pays for its first touch.
 static mut SAMPLES: [SampleMemory; 2] = [const { ArrayVec::new_const() }; 2];
 
+/// In which suites a case is measured.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Tier {
+    /// In every suite.
+    Quick,
+    /// In none but the full suite and those that are longer.
+    Full,
+}
+
 /// What a run is asked for, and how it goes.
 pub struct Run {
     only: Option<Filter>,
+    /// The tier of the suite that runs.
+    suite: Tier,
+    /// The tier of the cases that come now.
+    tier: Tier,
     /// Cases that the filter let pass, run or skipped.
     wanted: u32,
     count: u32,
@@ -57,6 +70,11 @@ impl Run {
         }
         Run {
             only: options.only.clone(),
+            suite: match options.suite {
+                Suite::Quick | Suite::Probe => Tier::Quick,
+                Suite::Full => Tier::Full,
+            },
+            tier: Tier::Quick,
             wanted: 0,
             count,
             unit: unit(clock),
@@ -82,6 +100,14 @@ impl Run {
         if outcome.is_err() {
             self.verdict = Verdict::Fail;
         }
+    }
+
+    /// The cases that `cases` measures or skips belong to this tier.
+    pub fn in_tier<T>(&mut self, tier: Tier, cases: impl FnOnce(&mut Self) -> T) -> T {
+        let around = core::mem::replace(&mut self.tier, tier);
+        let result = cases(self);
+        self.tier = around;
+        result
     }
 
     /// Writes down that a case cannot run here.
@@ -116,18 +142,21 @@ impl Run {
             && self.wanted == 0
         {
             log::record(&Record::Error(Error {
-                message: format_args!("command line: `only={filter}` matches no case").into(),
+                message: format_args!(
+                    "command line: `only={filter}` matches no case of this suite"
+                )
+                .into(),
             }));
             self.verdict = Verdict::Error;
         }
     }
 
-    /// Whether the command line lets this case run, for cases that take much to get ready for.
+    /// Whether the suite has this case and the command line lets it run, for cases that take much to get ready for.
     pub fn would(&self, name: &str) -> bool {
-        self.only.as_ref().is_none_or(|filter| filter.matches(name))
+        self.tier <= self.suite && self.only.as_ref().is_none_or(|filter| filter.matches(name))
     }
 
-    /// Whether the command line lets this case run; counts those that it does.
+    /// Whether the suite has this case and the command line lets it run; counts those that do.
     fn wants(&mut self, name: &str) -> bool {
         let wanted = self.would(name);
         self.wanted += u32::from(wanted);

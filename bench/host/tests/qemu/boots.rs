@@ -226,6 +226,20 @@ fn a_glob_picks_the_cases() {
 }
 
 #[test]
+fn the_full_suite_has_cases_that_the_quick_one_has_not() {
+    let cases = |suite: &str| {
+        let log = passed(&pvh(&[suite, "only=control/*", "samples=3"]));
+        let figures = log.results.into_iter();
+        figures.map(|result| (result.case, result.median)).collect()
+    };
+    let quick: Vec<_> = cases("suite=quick");
+    let full: Vec<_> = cases("suite=full");
+    assert!(quick.iter().all(|figure| full.contains(figure)), "{full:?}");
+    let case = ("control/nops=10".to_owned(), 10);
+    assert!(full.contains(&case) && !quick.contains(&case), "{full:?}");
+}
+
+#[test]
 fn from_entry_to_the_first_sample_in_twenty_million_instructions() {
     let boot = passed(&pvh(&SHORT)).boot.expect("a boot record");
     assert_eq!(boot.unit, Unit::Insns);

@@ -1,0 +1,172 @@
+//! The command line as typed options: words of the form `key=value`, separated by spaces.
+//!
+//! Neither GRUB's `multiboot2` nor QEMU's `-append` puts the image's name in front, so every word has to be an option. A word
+//! that is not is an error that names it; nothing is ignored.
+//!
+//! A new option is a line of the table below, and a type in `value` for what it takes.
+
+mod error;
+mod filter;
+mod value;
+
+pub use self::error::OptionError;
+pub use self::filter::Filter;
+pub use self::value::{Accepted, Ceiling, Exit, Provoke, Samples, Suite};
+
+use self::value::Value;
+
+/// Makes the options of a table of keys and types. What is not given has its type's default.
+macro_rules! options {
+    ($($(#[$about:meta])* $key:ident: $value:ty,)+) => {
+        /// Everything that the command line can say. What it does not say has its default.
+        #[derive(Clone, PartialEq, Eq, Debug, Default)]
+        pub struct Options {
+            $($(#[$about])* pub $key: $value,)+
+        }
+
+        /// Every key.
+        const KEYS: &[&str] = &[$(stringify!($key)),+];
+
+        impl Options {
+            /// Gives the option of this key its value.
+            fn set<'a>(&mut self, key: &'a str, text: &'a str) -> Result<(), OptionError<'a>> {
+                match key {
+                    $(stringify!($key) => self.$key = value_of(key, text)?,)+
+                    _ => return Err(OptionError::UnknownKey(key)),
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+options! {
+    /// `suite=`
+    suite: Suite,
+    /// `only=`: run just these cases.
+    only: Option<Filter>,
+    /// `samples=`: instead of the suite's number.
+    samples: Option<Samples>,
+    /// `ceiling=`: instead of the default flush ceiling.
+    ceiling: Option<Ceiling>,
+    /// `provoke=`: fail on purpose.
+    provoke: Option<Provoke>,
+    /// `exit=`
+    exit: Exit,
+}
+
+impl Options {
+    /// Parses a whole command line.
+    ///
+    /// # Errors
+    ///
+    /// The first word that cannot be followed.
+    pub fn parse(line: &str) -> Result<Self, OptionError<'_>> {
+        let mut options = Options::default();
+        let mut given = [false; KEYS.len()];
+        for word in line.split_whitespace() {
+            let (key, text) = word.split_once('=').ok_or(OptionError::NotAnOption(word))?;
+            if let Some(place) = KEYS.iter().position(|&known| known == key)
+                && core::mem::replace(&mut given[place], true)
+            {
+                return Err(OptionError::Repeated(key));
+            }
+            options.set(key, text)?;
+        }
+        Ok(options)
+    }
+}
+
+fn value_of<'a, T: Value>(key: &'a str, text: &'a str) -> Result<T, OptionError<'a>> {
+    T::parse(text).ok_or(OptionError::BadValue {
+        key,
+        value: text,
+        accepted: T::ACCEPTED,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn every_option_is_understood() {
+        let options = Options::parse(
+            "  suite=full only=tlb/*,pt/map/?  samples=7 ceiling=64 provoke=hang exit=reset ",
+        )
+        .unwrap();
+        assert_eq!(options.suite, Suite::Full);
+        assert_eq!(options.samples, Some(Samples(7)));
+        assert_eq!(options.ceiling, Some(Ceiling(64)));
+        assert_eq!(options.provoke, Some(Provoke::Hang));
+        assert_eq!(options.exit, Exit::Reset);
+        let only = options.only.unwrap();
+        assert!(
+            only.matches("tlb/invlpg") && only.matches("pt/map/1") && !only.matches("pt/map/512")
+        );
+        assert_eq!(Options::parse(""), Ok(Options::default()));
+    }
+
+    #[test]
+    fn each_bad_word_is_named() {
+        for (line, message) in [
+            (
+                "quiet",
+                "command line: `quiet` is not of the form key=value",
+            ),
+            (
+                "sweet=full",
+                "command line: unknown key `sweet`; the keys are ",
+            ),
+            (
+                "suite=full suite=full",
+                "command line: `suite` is given twice",
+            ),
+            (
+                "suite=",
+                "command line: `suite` cannot be ``; it takes quick, full or probe",
+            ),
+            (
+                "samples=0",
+                "command line: `samples` cannot be `0`; it takes a number from 1 to 10000",
+            ),
+            (
+                "samples=10001",
+                "command line: `samples` cannot be `10001`; it takes a number from 1 to 10000",
+            ),
+            (
+                "ceiling=-1",
+                "command line: `ceiling` cannot be `-1`; it takes a number of pages",
+            ),
+            (
+                "only=a,,b",
+                "command line: `only` cannot be `a,,b`; it takes patterns of case names separated by commas",
+            ),
+            (
+                "exit=off",
+                "command line: `exit` cannot be `off`; it takes auto, halt or reset",
+            ),
+            (
+                "provoke=joy",
+                "command line: `provoke` cannot be `joy`; it takes panic, guard-page, null or hang",
+            ),
+        ] {
+            let told = Options::parse(line).unwrap_err().to_string();
+            // The list of all keys is checked below.
+            let told = told.split_inclusive("keys are ").next().unwrap();
+            assert_eq!(told, message);
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_told_all_that_there_are() {
+        let told = Options::parse("sweet=full").unwrap_err().to_string();
+        let keys = told.split_once("the keys are ").unwrap().1;
+        assert!(keys.starts_with("suite, only, samples, "), "{keys}");
+        assert_eq!(keys.matches(" and ").count(), 1, "{keys}");
+        for &key in KEYS {
+            assert!(keys.contains(key), "{key} in {keys}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What the options take: words of a list, numbers of a range.
+
+use core::fmt;
+use core::str::FromStr;
+
+/// A typed value of an option.
+pub(super) trait Value: Sized {
+    /// What is accepted, for the error message.
+    const ACCEPTED: Accepted;
+
+    fn parse(text: &str) -> Option<Self>;
+}
+
+/// An option that need not be given.
+impl<T: Value> Value for Option<T> {
+    const ACCEPTED: Accepted = T::ACCEPTED;
+
+    fn parse(text: &str) -> Option<Self> {
+        T::parse(text).map(Some)
+    }
+}
+
+/// What an option takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Accepted {
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// What this describes.
+    Text(&'static str),
+}
+
+impl fmt::Display for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Accepted::Words(words) => List(words, "or").fmt(f),
+            Accepted::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Words as a sentence lists them, the last two with this word between.
+pub(super) struct List(pub(super) &'static [&'static str], pub(super) &'static str);
+
+impl fmt::Display for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let List(words, last_separator) = self;
+        for (place, word) in words.iter().enumerate() {
+            if place > 0 && place + 1 == words.len() {
+                write!(f, " {last_separator} ")?;
+            } else if place > 0 {
+                f.write_str(", ")?;
+            }
+            f.write_str(word)?;
+        }
+        Ok(())
+    }
+}
+
+/// An option that takes one of a few words, each a variant: `Variant = "word",`.
+macro_rules! words {
+    ($(#[$about:meta])* $name:ident { $($(#[$attribute:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum $name {
+            $($(#[$attribute])* $variant,)+
+        }
+
+        impl $name {
+            /// The name that the command line and the log give it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $($name::$variant => $word,)+
+                }
+            }
+        }
+
+        impl Value for $name {
+            const ACCEPTED: Accepted = Accepted::Words(&[$($word),+]);
+
+            fn parse(text: &str) -> Option<Self> {
+                match text {
+                    $($word => Some($name::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// Which cases run, and how often each.
+    #[derive(Default)]
+    Suite {
+        /// The cases of every day, few samples.
+        #[default]
+        Quick = "quick",
+        /// Every case, many samples.
+        Full = "full",
+        /// No case: only tells how fast instructions are, so that a caller can choose an accelerator.
+        Probe = "probe",
+    }
+}
+
+words! {
+    /// A failure on purpose, for tests of how failures are told.
+    Provoke {
+        /// A panic.
+        Panic = "panic",
+        /// A stack that runs into its guard page.
+        GuardPage = "guard-page",
+        /// A read of address 0.
+        Null = "null",
+        /// A loop without end or output.
+        Hang = "hang",
+    }
+}
+
+words! {
+    /// How the machine is left.
+    #[derive(Default)]
+    Exit {
+        /// Through QEMU's debug-exit device where there is one, else halt.
+        #[default]
+        Auto = "auto",
+        /// Halt.
+        Halt = "halt",
+        /// Reset.
+        Reset = "reset",
+    }
+}
+
+/// A number of samples for each case.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Samples(pub u32);
+
+impl Samples {
+    /// As many as there is room for.
+    pub const MAX: u32 = 10_000;
+}
+
+impl Value for Samples {
+    const ACCEPTED: Accepted = Accepted::Text("a number from 1 to 10000");
+
+    fn parse(text: &str) -> Option<Self> {
+        u32::from_str(text)
+            .ok()
+            .filter(|samples| (1..=Self::MAX).contains(samples))
+            .map(Samples)
+    }
+}
+
+/// Pages up to which a range is flushed page by page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ceiling(pub u64);
+
+impl Value for Ceiling {
+    const ACCEPTED: Accepted = Accepted::Text("a number of pages");
+
+    fn parse(text: &str) -> Option<Self> {
+        u64::from_str(text).ok().map(Ceiling)
+    }
+}
