@@ -30,6 +30,7 @@ use crate::cpu::{exceptions, segments};
 use crate::firmware::acpi::Firmware;
 use crate::firmware::leave::leave;
 use crate::mm::address::{Pfn, VirtAddr};
+use crate::mm::frame::ZoneEnds;
 use crate::mm::layout::{Layout, LayoutError};
 use crate::mm::memory_map::MapError;
 
@@ -53,6 +54,8 @@ pub struct Machine {
     pub options: Options,
     /// Where the virtual regions lie.
     pub layout: Layout,
+    /// Which zones the frame allocator has.
+    pub zones: &'static ZoneEnds,
     /// Bytes of RAM.
     pub ram_bytes: u64,
     /// Frames, page table and TLB.
@@ -62,7 +65,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Where the frame's first byte lies in the direct map.
+    /// Where the first byte of a frame of the direct map lies there. Frames of HIGHMEM have no such address.
     #[must_use]
     pub const fn frame_address(&self, frame: Pfn) -> VirtAddr {
         VirtAddr(self.layout.direct_map.start.0 + frame.address().0)
@@ -224,6 +227,7 @@ unsafe fn bring_up(
         firmware,
         options,
         layout: memory.layout,
+        zones: memory.zones,
         ram_bytes: memory.ram_bytes,
         kernel: memory.kernel,
         vmalloc: memory.vmalloc,

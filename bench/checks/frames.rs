@@ -22,15 +22,24 @@ type Frames = FrameAllocator<'static>;
 /// Writes down every check.
 pub fn run(machine: &mut Machine, run: &mut Run) {
     let suite = machine.options.suite;
+    let zones = machine.zones;
     let frames = &mut machine.kernel.frames;
-    run.check(
-        "frames/dma_below_16_mib",
-        all_below(frames, Gfp::DMA, ZoneKind::Dma, Pfn(16 << 8)),
-    );
-    run.check(
-        "frames/dma32_below_4_gib",
-        all_below(frames, Gfp::DMA32, ZoneKind::Dma32, Pfn(4 << 18)),
-    );
+    // Requests that say nothing of zones must not get high memory.
+    let ordinary = match *zones {
+        [.., (_, end), (ZoneKind::HighMem, _)] => end,
+        _ => Pfn(0),
+    };
+    for (name, gfp, limit) in [
+        ("frames/dma_below_16_mib", Gfp::DMA, Pfn(16 << 8)),
+        ("frames/dma32_below_4_gib", Gfp::DMA32, Pfn(4 << 18)),
+        ("frames/ordinary_in_direct_map", Gfp::empty(), ordinary),
+    ] {
+        // The highest zone that serves such a request.
+        let zone = zones.iter().rfind(|(_, end)| *end <= limit);
+        if let Some(&(highest, end)) = zone {
+            run.check(name, all_below(frames, gfp, highest, end));
+        }
+    }
     let name = "frames/all_at_order_0";
     if suite == Suite::Full || frames.free_frames() <= QUICK_LIMIT {
         run.check(name, all_at_order_0(frames));
@@ -41,28 +50,27 @@ pub fn run(machine: &mut Machine, run: &mut Run) {
     }
 }
 
-/// Takes every frame that a zone modifier allows, and looks where they lie.
+/// Takes every frame that such a request may have, and looks where they lie: up to the last frame of the highest zone that
+/// serves it, and not one further.
 fn all_below(
     frames: &mut Frames,
     modifier: Gfp,
     highest: ZoneKind,
-    limit: Pfn,
+    end: Pfn,
 ) -> Result<(), Failure> {
     let zones = frames.buddy_info().filter(|info| info.kind <= highest);
     let free: u64 = zones.map(|info| info.free).sum();
     let list = frames.alloc_bulk(Gfp::KERNEL | Gfp::MEMALLOC | modifier, free, Order::MAX)?;
-    let end = |(pfn, order): (Pfn, Order)| pfn.add(order.frames());
-    let highest = frames.blocks(&list).map(end).max();
+    let last = |(pfn, order): (Pfn, Order)| pfn.add(order.frames() - 1);
+    let found = frames.blocks(&list).map(last).max();
     let more = frames.alloc_page(Gfp::KERNEL | Gfp::MEMALLOC | modifier);
     let more = more.map(|block| frames.free(block));
     frames.free_list(list)?;
     expect_eq!("a frame more than there are", more.is_ok(), false);
-    match highest {
-        Some(end) if end > limit => Err(Failure::new(format_args!(
-            "a block ends at {end:?}, above {limit:?}"
-        ))),
-        _ => Ok(()),
-    }
+    expect_eq!("the last frame", found, frames.last_below(end));
+    let beyond = frames.zone_of(end).is_none_or(|zone| zone > highest);
+    expect_eq!("the frame behind is in a higher zone", beyond, true);
+    Ok(())
 }
 
 /// Takes all of RAM frame by frame, gives it back in random order, and expects every block that was there to be there again.

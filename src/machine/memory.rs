@@ -9,25 +9,27 @@ use spin::Once;
 
 use super::{BringUpError, image};
 use crate::boot::BootInfo;
-use crate::boot::command_line::Options;
+use crate::boot::command_line::{LayoutName, Options};
 use crate::console::log;
 use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
 use crate::cpu::invalidate::LocalTlb;
 use crate::cpu::registers::{CR4_PGE, cr4, write_cr3, write_cr4};
 use crate::mm::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr};
-use crate::mm::frame::{self, BootAllocator, FrameAllocator, InDescriptor, Metadata};
+use crate::mm::frame::{
+    self, BlockList, BootAllocator, FrameAllocator, InDescriptor, Metadata, ZoneEnds,
+};
 use crate::mm::kernel_map::{self, BootTables, KernelMapError, KernelMemory};
 use crate::mm::layout::{Constants, Layout};
-use crate::mm::memory_map::{MemoryMap, Ranges};
-use crate::mm::page_table::{PageTable, TableFrames};
+use crate::mm::memory_map::{self, MemoryMap, Ranges};
+use crate::mm::page_table::{Mapping, PageTable, TableFrames};
 use crate::mm::tlb::Tlb;
-use crate::mm::vmalloc::{Contents, FirstFit, Slot, Vmalloc};
+use crate::mm::vmalloc::{FirstFit, Slot, Vmalloc};
 
 /// The kernel's memory on this machine.
 pub type Kernel = KernelMemory<'static, DirectMap, LocalTlb>;
 /// The vmalloc region of this machine.
-pub type VmallocRegion = Vmalloc<FirstFit<'static, Contents>>;
+pub type VmallocRegion = Vmalloc<FirstFit<'static, Mapping<BlockList>>>;
 
 /// Free memory below which the image does not start: the largest case takes 16 MiB, and the allocator's watermarks and the
 /// page tables have to fit beside it.
@@ -70,6 +72,7 @@ impl From<SetUpError> for BringUpError {
 /// What stands when all is set up.
 pub struct Memory {
     pub layout: Layout,
+    pub zones: &'static ZoneEnds,
     pub ram_bytes: u64,
     pub kernel: Kernel,
     pub vmalloc: VmallocRegion,
@@ -77,8 +80,6 @@ pub struct Memory {
 
 /// The free ranges; the boot-time allocator shortens them, and the frame allocator refers to them ever after.
 static FREE_RANGES: Once<Ranges> = Once::new();
-/// All RAM.
-static RAM: Once<Ranges> = Once::new();
 
 /// # Safety
 ///
@@ -89,7 +90,11 @@ pub unsafe fn set_up(
     options: &Options,
 ) -> Result<Memory, BringUpError> {
     let map = memory_map(boot, features)?;
-    let layout = Layout::new(&Constants::WIDE, map.top_of_ram()).map_err(BringUpError::Layout)?;
+    let (constants, zones): (_, &ZoneEnds) = match options.layout {
+        LayoutName::Wide => (&Constants::WIDE, &frame::WIDE),
+        LayoutName::Classic => (&Constants::CLASSIC, &frame::CLASSIC),
+    };
+    let layout = Layout::new(constants, map.top_of_ram()).map_err(BringUpError::Layout)?;
     for region in layout.regions() {
         log::record(&Record::Region(Region {
             name: region.name.into(),
@@ -99,13 +104,19 @@ pub unsafe fn set_up(
     }
 
     let mut free: Ranges = map.free().iter().cloned().collect();
-    let size = FrameAllocator::<InDescriptor>::metadata_size(&free, &frame::WIDE)
-        .map_err(SetUpError::Frames)?;
+    let size =
+        FrameAllocator::<InDescriptor>::metadata_size(&free, zones).map_err(SetUpError::Frames)?;
+    // What is set aside has to lie in the direct map, and right below its end, so that the zone for DMA stays whole.
+    let covered = PhysAddr(layout.direct_mapped()).frame();
+    memory_map::split(&mut free, covered).map_err(BringUpError::Map)?;
     let mut early = BootAllocator::new(&mut free);
-    let descriptor_bytes = (size.descriptors * size_of::<frame::Descriptor>()) as u64;
-    let descriptors = frames_for(&mut early, descriptor_bytes)?;
-    let slot_bytes = (AREAS * size_of::<Slot<Contents>>()) as u64;
-    let slots = frames_for(&mut early, slot_bytes)?;
+    let mut frames_for = |bytes: usize| {
+        early
+            .alloc((bytes as u64).div_ceil(PAGE_SIZE), covered)
+            .map_err(SetUpError::Boot)
+    };
+    let descriptors = frames_for(size.descriptors * size_of::<frame::Descriptor>())?;
+    let slots = frames_for(AREAS * size_of::<Slot<Mapping<BlockList>>>())?;
     let largest = if features.gib_pages {
         PageSize::Size1G
     } else {
@@ -122,7 +133,7 @@ pub unsafe fn set_up(
             write_cr4(cr4() | CR4_PGE);
         }
     }
-    // SAFETY: from here on all RAM is mapped there.
+    // SAFETY: from here on all RAM that the layout puts there is mapped there.
     let direct_map = unsafe { DirectMap::new(layout.direct_map.start) };
     let free = FREE_RANGES.call_once(|| free);
     // SAFETY: the frames were set aside for just this, any bits are valid descriptors, and the direct map stays.
@@ -134,11 +145,11 @@ pub unsafe fn set_up(
         descriptors,
         words: &mut [],
     };
-    let frames = FrameAllocator::new(free, &frame::WIDE, metadata).map_err(SetUpError::Frames)?;
-    tell_zones(&frames);
+    let frames = FrameAllocator::new(free, zones, metadata).map_err(SetUpError::Frames)?;
+    tell_zones(&frames, zones);
     // SAFETY: the frames were set aside for just this; every slot is written before it is read.
     let slots = unsafe {
-        let first = direct_map.address(slots.start).0 as *mut MaybeUninit<Slot<Contents>>;
+        let first = direct_map.address(slots.start).0 as *mut MaybeUninit<Slot<Mapping<BlockList>>>;
         let slots = slice::from_raw_parts_mut(first, AREAS);
         for slot in &mut *slots {
             slot.write(Slot::UNUSED);
@@ -148,13 +159,12 @@ pub unsafe fn set_up(
     let ceiling = options
         .ceiling
         .map_or(Tlb::<LocalTlb>::DEFAULT_CEILING, |ceiling| ceiling.0);
-    // SAFETY: the tree was built above and is this value's alone; the direct map covers all RAM, and the frame allocator has
-    // only frames that nobody uses.
+    // SAFETY: the tree was built above and is this value's alone; the direct map covers all zones but HIGHMEM, and the frame
+    // allocator has only frames that nobody uses.
     let kernel = unsafe {
         let table = PageTable::new(direct_map, root);
         KernelMemory::new(
             direct_map,
-            RAM.call_once(|| map.ram().iter().cloned().collect()),
             frames,
             table,
             Tlb::new(LocalTlb::new(features), ceiling),
@@ -162,6 +172,7 @@ pub unsafe fn set_up(
     };
     Ok(Memory {
         layout,
+        zones,
         ram_bytes: map.ram_frames() * PAGE_SIZE,
         kernel,
         vmalloc: Vmalloc::new(FirstFit::new(layout.vmalloc.range(), slots)),
@@ -196,13 +207,6 @@ fn memory_map(boot: &BootInfo, features: &Features) -> Result<MemoryMap, BringUp
     Ok(map)
 }
 
-/// Frames for so many bytes, wherever the direct map will reach.
-fn frames_for(early: &mut BootAllocator<'_>, bytes: u64) -> Result<FrameRange, SetUpError> {
-    early
-        .alloc(bytes.div_ceil(PAGE_SIZE), Pfn(u64::MAX))
-        .map_err(SetUpError::Boot)
-}
-
 /// # Safety
 ///
 /// As for [`set_up`]; the frames of `early` are nobody else's.
@@ -212,8 +216,9 @@ unsafe fn build_tables(
     ram: &[FrameRange],
     largest: PageSize,
 ) -> Result<Pfn, SetUpError> {
+    let below = PhysAddr(layout.direct_mapped()).frame().min(IDENTITY_END);
     // SAFETY: the caller's promise.
-    let mut tables = unsafe { BootTables::new(DirectMap::IDENTITY, early, IDENTITY_END) };
+    let mut tables = unsafe { BootTables::new(DirectMap::IDENTITY, early, below) };
     let root = tables.allocate_table().ok_or(SetUpError::NoRootTable)?;
     // SAFETY: the root is all zeros and ours, and every table comes from `tables`.
     let mut table = unsafe { PageTable::new(DirectMap::IDENTITY, root) };
@@ -229,9 +234,9 @@ unsafe fn build_tables(
     Ok(root)
 }
 
-fn tell_zones(frames: &FrameAllocator<'_>) {
+fn tell_zones(frames: &FrameAllocator<'_>, zones: &ZoneEnds) {
     let mut start = PhysAddr(0);
-    for (kind, end) in frame::WIDE {
+    for &(kind, end) in zones {
         let zone = frames.buddy_info().find(|info| info.kind == kind);
         let end_address = PhysAddr(end.0.saturating_mul(PAGE_SIZE));
         if let Some(zone) = zone {

@@ -4,7 +4,8 @@
 //! built here has no such identity half: once CR3 holds it, address 0 faults. This is what 2.4 does by `pagetable_init` and
 //! `zap_low_mappings` (the book's section 3.6), but for W^X and for the largest pages.
 //!
-//! What no section names stays unmapped, the guard page below each stack among it.
+//! What no section names stays unmapped, the guard page below each stack among it. Where the image lies in the direct map
+//! (`classic`), the sections are all that the direct map has of it.
 
 use core::fmt;
 use core::ops::Range;
@@ -25,6 +26,14 @@ pub struct Section {
     pub loaded: PhysAddr,
     /// What it allows.
     pub protection: Protection,
+}
+
+impl Section {
+    /// The frames that it was loaded into.
+    fn frames(&self) -> FrameRange {
+        let first = self.loaded.frame();
+        first..first.add((self.range.end.0 - self.range.start.0) / PAGE_SIZE)
+    }
 }
 
 /// Why the kernel's map could not be built.
@@ -58,35 +67,39 @@ pub fn build<M: PhysicalMemory>(
     tables: &mut impl TableFrames,
 ) -> Result<(), KernelMapError> {
     let covered = PhysAddr(layout.direct_mapped()).frame();
+    let image = image_in_direct_map(layout, sections);
     for range in ram {
-        let frames = range.start..range.end.min(covered);
-        if frames.is_empty() {
-            continue;
+        for frames in [
+            range.start..range.end.min(covered).min(image.start),
+            range.start.max(image.end)..range.end.min(covered),
+        ] {
+            if frames.is_empty() {
+                continue;
+            }
+            let start = VirtAddr(layout.direct_map.start.0 + frames.start.address().0);
+            let pages = frames.end.0 - frames.start.0;
+            table
+                .map(
+                    start,
+                    frames.start,
+                    pages,
+                    Protection::READ_WRITE,
+                    largest,
+                    tables,
+                )
+                .map_err(|error| KernelMapError {
+                    part: "direct map",
+                    error,
+                })?;
         }
-        let start = VirtAddr(layout.direct_map.start.0 + frames.start.address().0);
-        let pages = frames.end.0 - frames.start.0;
-        table
-            .map(
-                start,
-                frames.start,
-                pages,
-                Protection::READ_WRITE,
-                largest,
-                tables,
-            )
-            .map_err(|error| KernelMapError {
-                part: "direct map",
-                error,
-            })?;
     }
     for section in sections.iter().filter(|section| !section.range.is_empty()) {
-        let pages = (section.range.end.0 - section.range.start.0) / PAGE_SIZE;
-        let frame = section.loaded.frame();
+        let frames = section.frames();
         table
             .map(
                 section.range.start,
-                frame,
-                pages,
+                frames.start,
+                frames.end.0 - frames.start.0,
                 section.protection,
                 PageSize::Size4K,
                 tables,
@@ -97,6 +110,20 @@ pub fn build<M: PhysicalMemory>(
             })?;
     }
     Ok(())
+}
+
+/// The frames from the image's first section to its last, if the direct map has to leave them to the sections; else none, at
+/// the end of all.
+fn image_in_direct_map(layout: &Layout, sections: &[Section]) -> FrameRange {
+    let sections = if layout.image.is_none() {
+        sections
+    } else {
+        &[]
+    };
+    let start = sections.iter().map(|section| section.frames().start).min();
+    let end = sections.iter().map(|section| section.frames().end).max();
+    let none = Pfn(u64::MAX);
+    start.unwrap_or(none)..end.unwrap_or(none)
 }
 
 /// What an audit of a live table found.
@@ -168,20 +195,18 @@ pub struct KernelMemory<'m, M, I, B = InDescriptor> {
     /// The TLBs and their policy.
     pub tlb: Tlb<I>,
     memory: M,
-    ram: &'m [FrameRange],
     present_frames: u64,
     table_frames: u64,
 }
 
 impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, M, I, B> {
-    /// Puts the parts together; `ram` is all RAM, sorted, whoever has it.
+    /// Puts the parts together.
     ///
     /// # Safety
     ///
     /// `memory` covers every frame that `frames` hands out by [`Gfp::KERNEL`], and nobody else uses those.
     pub unsafe fn new(
         memory: M,
-        ram: &'m [FrameRange],
         frames: FrameAllocator<'m, B>,
         table: PageTable<M>,
         tlb: Tlb<I>,
@@ -192,7 +217,6 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
             table,
             tlb,
             memory,
-            ram,
             table_frames: 0,
         }
     }
@@ -201,14 +225,6 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
     #[must_use]
     pub const fn present_frames(&self) -> u64 {
         self.present_frames
-    }
-
-    /// The lowest frame of a range that is RAM, whoever has it.
-    #[must_use]
-    pub fn first_ram(&self, frames: &FrameRange) -> Option<Pfn> {
-        let overlap = |ram: &FrameRange| ram.start.max(frames.start)..ram.end.min(frames.end);
-        let mut overlaps = self.ram.iter().map(overlap);
-        Some(overlaps.find(|overlap| !overlap.is_empty())?.start)
     }
 
     /// Frames that became tables since the frame allocator took over. They stay tables.
@@ -337,6 +353,59 @@ mod tests {
         assert_eq!(small + middle * 512 + large * (512 * 512), pages + 9);
         // The first GiB has holes; of the second the last 2 MiB are cut.
         assert_eq!((middle, large), (511 + 511, 0));
+    }
+
+    #[test]
+    fn an_image_in_the_direct_map_has_its_sections_protections_there() {
+        let arena = Arena::new(64);
+        // SAFETY: the arena's frames are zero and nobody else's.
+        let mut table = unsafe { PageTable::new(&arena, Pfn(0)) };
+        let mut tables = Tables {
+            next: Pfn(1),
+            end: Pfn(64),
+        };
+        // 6 GiB, of which 896 MiB fit.
+        let layout = Layout::new(&Constants::CLASSIC, PhysAddr(6 << 30)).unwrap();
+        let ram = [Pfn(0)..Pfn(0x9f), Pfn(0x100)..Pfn(6 << 18)];
+        let section = |first: u64, pages: u64, protection| Section {
+            range: VirtAddr(0xffff_ffff_c000_0000 + first * PAGE_SIZE)
+                ..VirtAddr(0xffff_ffff_c000_0000 + (first + pages) * PAGE_SIZE),
+            loaded: Pfn(first).address(),
+            protection,
+        };
+        let sections = [
+            section(0x101, 3, Protection::READ_EXECUTE),
+            section(0x104, 2, Protection::READ),
+            // A guard page lies between.
+            section(0x107, 4, Protection::READ_WRITE),
+        ];
+        let largest = PageSize::Size1G;
+        build(&mut table, &layout, &ram, &sections, largest, &mut tables).unwrap();
+
+        let at = |frame: u64| {
+            let address = VirtAddr(layout.direct_map.start.0 + Pfn(frame).address().0);
+            table.translate(address)
+        };
+        for (frame, protection) in [
+            (0x9e, Protection::READ_WRITE),
+            (0x100, Protection::READ_WRITE),
+            (0x101, Protection::READ_EXECUTE),
+            (0x103, Protection::READ_EXECUTE),
+            (0x104, Protection::READ),
+            (0x105, Protection::READ),
+            (0x107, Protection::READ_WRITE),
+            (0x10b, Protection::READ_WRITE),
+            ((896 << 8) - 1, Protection::READ_WRITE),
+        ] {
+            let found = at(frame).unwrap();
+            assert_eq!(found.address, Pfn(frame).address());
+            assert_eq!(found.protection, protection, "{frame:#x}");
+        }
+        for frame in [0x9f, 0x106, 896 << 8] {
+            assert_eq!(at(frame), None, "{frame:#x}");
+        }
+        assert_eq!(at(0x200).unwrap().size, PageSize::Size2M);
+        assert_eq!(Audit::of(&table).writable_executable, None);
     }
 
     #[test]

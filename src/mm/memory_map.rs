@@ -322,7 +322,17 @@ fn append(ranges: &mut Ranges, range: FrameRange) -> Result<(), MapError> {
     Ok(())
 }
 
-/// Takes the frames of `hole` out of the ranges.
+/// Makes two ranges of the one that reaches over `at`, if there is one, so that who takes from the end of a range does not
+/// pass by what lies below.
+///
+/// # Errors
+///
+/// More ranges than can be held.
+pub fn split(ranges: &mut Ranges, at: Pfn) -> Result<(), MapError> {
+    cut(ranges, at..at)
+}
+
+/// Takes the frames of `hole` out of the ranges; an empty one only splits.
 fn cut(ranges: &mut Ranges, hole: FrameRange) -> Result<(), MapError> {
     let mut index = 0;
     while index < ranges.len() {
@@ -378,6 +388,27 @@ mod tests {
         assert_eq!(map.ram(), [Pfn(0)..Pfn(0x9f), Pfn(0x100)..Pfn(0x7fe0)]);
         assert_eq!(map.top_of_ram(), PhysAddr(0x7fe_0000));
         assert_eq!(map.notices(), (&[][..], 0));
+    }
+
+    #[test]
+    fn a_split_makes_two_of_one_range_and_loses_no_frame() {
+        let whole = [Pfn(1)..Pfn(9), Pfn(16)..Pfn(32)];
+        for (at, pieces) in [
+            (
+                20,
+                &[Pfn(1)..Pfn(9), Pfn(16)..Pfn(20), Pfn(20)..Pfn(32)][..],
+            ),
+            (1, &whole),
+            (9, &whole),
+            (12, &whole),
+            (16, &whole),
+            (32, &whole),
+            (99, &whole),
+        ] {
+            let mut ranges: Ranges = whole.iter().cloned().collect();
+            split(&mut ranges, Pfn(at)).unwrap();
+            assert_eq!(ranges[..], *pieces, "{at}");
+        }
     }
 
     #[test]

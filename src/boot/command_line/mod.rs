@@ -11,7 +11,7 @@ mod value;
 
 pub use self::error::OptionError;
 pub use self::filter::Filter;
-pub use self::value::{Accepted, Ceiling, Exit, Provoke, Samples, Suite};
+pub use self::value::{Accepted, Ceiling, Exit, LayoutName, Provoke, Samples, Suite};
 
 use self::value::Value;
 
@@ -47,6 +47,8 @@ options! {
     only: Option<Filter>,
     /// `samples=`: instead of the suite's number.
     samples: Option<Samples>,
+    /// `layout=`: of the address space.
+    layout: LayoutName,
     /// `ceiling=`: instead of the default flush ceiling.
     ceiling: Option<Ceiling>,
     /// `provoke=`: fail on purpose.
@@ -93,11 +95,12 @@ mod tests {
     #[test]
     fn every_option_is_understood() {
         let options = Options::parse(
-            "  suite=full only=tlb/*,pt/map/?  samples=7 ceiling=64 provoke=hang exit=reset ",
+            "  suite=full only=tlb/*,pt/map/?  samples=7 layout=classic ceiling=64 provoke=hang exit=reset ",
         )
         .unwrap();
         assert_eq!(options.suite, Suite::Full);
         assert_eq!(options.samples, Some(Samples(7)));
+        assert_eq!(options.layout, LayoutName::Classic);
         assert_eq!(options.ceiling, Some(Ceiling(64)));
         assert_eq!(options.provoke, Some(Provoke::Hang));
         assert_eq!(options.exit, Exit::Reset);
@@ -142,6 +145,10 @@ mod tests {
             (
                 "only=a,,b",
                 "command line: `only` cannot be `a,,b`; it takes patterns of case names separated by commas",
+            ),
+            (
+                "layout=narrow",
+                "command line: `layout` cannot be `narrow`; it takes wide or classic",
             ),
             (
                 "exit=off",

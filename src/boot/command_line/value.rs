@@ -103,6 +103,18 @@ words! {
 }
 
 words! {
+    /// Where the regions of the address space lie: [`crate::mm::layout::Constants`].
+    #[derive(Default)]
+    LayoutName {
+        /// All RAM in the direct map.
+        #[default]
+        Wide = "wide",
+        /// The book's machine, in the top 1 GiB.
+        Classic = "classic",
+    }
+}
+
+words! {
     /// A failure on purpose, for tests of how failures are told.
     Provoke {
         /// A panic.

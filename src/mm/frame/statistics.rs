@@ -8,7 +8,7 @@
 use super::buddy::Buddy;
 use super::zone::{Watermarks, Zone, ZoneKind};
 use super::{FrameAllocator, HIGH_ZONE};
-use crate::mm::address::{FrameRange, Order};
+use crate::mm::address::{FrameRange, Order, Pfn};
 
 /// Orders that a count has room for: 0 to [`Order::MAX`].
 pub(super) const ORDERS: usize = Order::MAX.get() as usize + 1;
@@ -71,6 +71,20 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     #[must_use]
     pub fn present_frames(&self) -> u64 {
         self.zones.iter().map(|zone| zone.present).sum()
+    }
+
+    /// The zone that has this frame; `None` if the allocator does not.
+    #[must_use]
+    pub fn zone_of(&self, pfn: Pfn) -> Option<ZoneKind> {
+        let zone = self.zones.iter().find(|zone| zone.usable(pfn))?;
+        Some(zone.kind)
+    }
+
+    /// The highest frame below `end` that the allocator has, free or not.
+    #[must_use]
+    pub fn last_below(&self, end: Pfn) -> Option<Pfn> {
+        let last = |zone: &Zone<'_, B>| zone.last_below(end);
+        self.zones.iter().filter_map(last).max()
     }
 
     /// Counts of each zone, lowest first. Walks the free lists.

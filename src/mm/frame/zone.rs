@@ -200,6 +200,13 @@ impl<'m, B: Buddy> Zone<'m, B> {
         self.spans(pfn) && self.ranges.iter().any(|range| range.contains(&pfn))
     }
 
+    /// The highest usable frame of this zone below `end`.
+    pub(super) fn last_below(&self, end: Pfn) -> Option<Pfn> {
+        let limits = self.span.start..self.span.end.min(end);
+        let last = parts(self.ranges, limits).next_back()?;
+        Some(Pfn(last.end.0 - 1))
+    }
+
     /// Whether all frames of `range` are usable memory of this zone.
     pub(super) fn whole_range_is_usable(&self, range: FrameRange) -> bool {
         let reached =

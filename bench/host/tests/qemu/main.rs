@@ -2,6 +2,7 @@
 
 mod boots;
 mod failures;
+mod layouts;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;

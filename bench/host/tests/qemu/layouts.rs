@@ -1,0 +1,98 @@
+//! Where the regions lie, and that the whole suite passes there: the book's machine with little RAM and with much.
+
+use super::{passed, pvh};
+use pagemark_host::log::Log;
+use pagemark_host::run::Boot;
+
+fn regions(log: &Log) -> Vec<(&str, u64, u64)> {
+    let regions = log.regions.iter();
+    regions
+        .map(|region| (region.name.as_str(), region.start.0, region.end.0))
+        .collect()
+}
+
+fn zones(log: &Log) -> Vec<&str> {
+    log.zones.iter().map(|zone| zone.name.as_str()).collect()
+}
+
+/// The whole suite in the classic layout with so much RAM, whose vmalloc region has to start at `vmalloc_start`, as it does on
+/// i386.
+fn classic(memory: &str, vmalloc_start: u64, expected_zones: &[&str]) -> Log {
+    let log = passed(&Boot {
+        memory: memory.to_owned(),
+        ..pvh(&["suite=quick", "layout=classic"])
+    });
+    let high = |low: u64| 0xffff_ffff_0000_0000 + low;
+    let found = regions(&log);
+    let high_memory = found[0].2;
+    assert!(high_memory <= high(0xf800_0000), "{high_memory:#x}");
+    assert_eq!(
+        found,
+        [
+            ("direct_map", high(0xc000_0000), high_memory),
+            ("hole", high_memory, high(vmalloc_start)),
+            ("vmalloc", high(vmalloc_start), high(0xfdff_e000)),
+            ("kmap", high(0xfe00_0000), high(0xfe20_0000)),
+            ("scratch", high(0xfe40_0000), high(0xff80_0000)),
+            ("fixmap", high(0xfffb_f000), high(0xffff_f000)),
+        ]
+    );
+    assert_eq!(zones(&log), expected_zones);
+    assert_eq!(log.machine.as_ref().unwrap().layout, "classic");
+    log
+}
+
+#[test]
+fn classic_with_32_mib() {
+    let log = classic("32M", 0xc280_0000, &["DMA", "NORMAL"]);
+    // What does not fit says so.
+    let skip = log
+        .skips
+        .iter()
+        .find(|skip| skip.case.starts_with("buddy/"));
+    assert!(skip.unwrap().reason.contains("too little memory"));
+}
+
+#[test]
+fn classic_with_512_mib() {
+    classic("512M", 0xe080_0000, &["DMA", "NORMAL"]);
+}
+
+#[test]
+fn classic_with_896_mib() {
+    classic("896M", 0xf880_0000, &["DMA", "NORMAL"]);
+}
+
+#[test]
+fn classic_with_6_gib_has_high_memory() {
+    let log = classic("6G", 0xf880_0000, &["DMA", "NORMAL", "HIGHMEM"]);
+    let high = log.zones.last().unwrap();
+    assert_eq!(high.start.0, 896 << 20);
+    // 5 GiB and more, less what QEMU keeps.
+    assert!(high.free_frames > 5 << 18, "{} frames", high.free_frames);
+    let checks: Vec<_> = log.checks.iter().map(|check| check.name.as_str()).collect();
+    assert!(
+        checks.contains(&"frames/ordinary_in_direct_map"),
+        "{checks:?}"
+    );
+}
+
+#[test]
+fn wide_has_every_region() {
+    let log = passed(&pvh(&["suite=quick", "only=control/*"]));
+    let found = regions(&log);
+    let names: Vec<_> = found.iter().map(|region| region.0).collect();
+    assert_eq!(
+        names,
+        [
+            "direct_map",
+            "hole",
+            "vmalloc",
+            "scratch",
+            "image",
+            "fixmap"
+        ]
+    );
+    assert!(found.is_sorted_by(|below, above| below.2 <= above.1));
+    assert_eq!(zones(&log), ["DMA", "DMA32"]);
+}
