@@ -4,7 +4,7 @@ use pagemark::boot::command_line::Suite;
 use pagemark::console::log;
 use pagemark::machine::Machine;
 use pagemark::mm::address::{Order, Pfn};
-use pagemark::mm::frame::{BlockList, BuddyInfo, FrameAllocator, Gfp, ZoneKind};
+use pagemark::mm::frame::{BlockList, BuddyInfo, FrameAllocator, FreeError, Gfp, ZoneKind};
 use pagemark_record::{Notice, Record};
 
 use crate::harness::case::{Failure, expect_eq};
@@ -81,7 +81,7 @@ fn all_at_order_0(frames: &mut Frames) -> Result<(), Failure> {
     let list = frames.alloc_bulk(every, count, Order::ZERO)?;
     expect_eq!("single frames", list.blocks(), count);
     expect_eq!("free frames", frames.free_frames(), 0);
-    let list = shuffled(frames, list);
+    let list = shuffled(frames, list)?;
     frames.free_list(list)?;
     expect_eq!("free frames", frames.free_frames(), count);
     expect_eq!("free blocks by zone and order", blocks(frames), before);
@@ -99,16 +99,16 @@ fn blocks(frames: &Frames) -> [Option<BuddyInfo>; 4] {
 }
 
 /// The same blocks in random order: sorted by a random key, digit by digit.
-fn shuffled(frames: &mut Frames, mut list: BlockList) -> BlockList {
+fn shuffled(frames: &mut Frames, mut list: BlockList) -> Result<BlockList, FreeError> {
     let mut random = Random::new();
     for _ in 0..ROUNDS {
         let mut hands = [const { BlockList::EMPTY }; LISTS];
         while let Some(block) = frames.pop(&mut list) {
-            frames.push(&mut hands[random.below(LISTS as u64) as usize], block);
+            frames.push(&mut hands[random.below(LISTS as u64) as usize], block)?;
         }
         for hand in hands {
             frames.append(&mut list, hand);
         }
     }
-    list
+    Ok(list)
 }

@@ -69,7 +69,7 @@ impl Age {
         if (random >> 32) % FRAMES >= taken {
             let order = (random >> 16 | 8).trailing_zeros() as u8;
             let block = zone.alloc_pages(Gfp::KERNEL, Order::new(order).unwrap_or(Order::ZERO))?;
-            zone.push(list, block);
+            zone.push(list, block)?;
         } else if let Some(block) = zone.pop(list) {
             zone.free(block)?;
         }

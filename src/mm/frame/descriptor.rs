@@ -16,6 +16,8 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use crate::mm::address::Pfn;
+
 /// Frames whose descriptors come to life together, and the alignment of zones: the largest block there can be.
 pub(super) const CHUNK_FRAMES: usize = 1024;
 
@@ -36,6 +38,7 @@ const STATE_BITS: u32 = 8;
 const LINK_BITS: u32 = 28;
 const LINK_MASK: u64 = (1 << LINK_BITS) - 1;
 const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
+const ORDER_MASK: u64 = 15;
 const PREVIOUS_SHIFT: u32 = STATE_BITS;
 const NEXT_SHIFT: u32 = STATE_BITS + LINK_BITS;
 
@@ -77,8 +80,8 @@ impl Descriptor {
     }
 
     pub(super) fn state(&self) -> State {
-        let order = (self.word() & 15) as u8;
-        match self.word() & STATE_MASK & !15 {
+        let order = (self.word() & ORDER_MASK) as u8;
+        match self.tag() & !ORDER_MASK {
             ALLOCATED => State::Allocated(order),
             FREE => State::Free(order),
             CACHED => State::Cached,
@@ -125,13 +128,18 @@ pub(super) const fn free_word(order: u32, next: usize) -> u64 {
 }
 
 /// The word of an allocated block that is on its owner's list before the block at frame `next`.
-pub(super) const fn owned_word(order: u32, next: u64) -> u64 {
-    ALLOCATED | order as u64 | (next + 1) << STATE_BITS
+pub(super) const fn owned_word(order: u32, next: Pfn) -> u64 {
+    ALLOCATED | order as u64 | (next.0 + 1) << STATE_BITS
 }
 
-/// The frame number that [`owned_word`] packed; meaningless if the block is on no list.
-pub(super) const fn owned_next(word: u64) -> u64 {
-    (word >> STATE_BITS).wrapping_sub(1)
+/// What [`owned_word`] packed; `None` for any other word.
+pub(super) const fn owned(word: u64) -> Option<(u32, Pfn)> {
+    match (word >> STATE_BITS).checked_sub(1) {
+        Some(next) if tag(word) & !ORDER_MASK == ALLOCATED => {
+            Some(((word & ORDER_MASK) as u32, Pfn(next)))
+        }
+        _ => None,
+    }
 }
 
 /// The descriptors of a zone that are alive, seen flat and chunk by chunk. Growing it is taking a longer slice.

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::buddy::Buddy;
-use super::descriptor::{ALLOCATED, Descriptor, owned_next, owned_word};
+use super::descriptor::{ALLOCATED, Descriptor, owned, owned_word};
 use super::{Block, BlockList, BulkError, FrameAllocator, FreeError, Gfp};
 use crate::mm::address::{Order, Pfn};
 
@@ -12,7 +12,30 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     /// to that order, smaller ones fill up when there are no more. The list is in the order of allocation, largest first.
     ///
     /// With `largest` 0 every block is a single frame, for owners that free their frames one by one.
+    ///
+    /// # Errors
+    ///
+    /// If there are not so many; then nothing has changed.
+    #[inline(always)]
     pub fn alloc_bulk(
+        &mut self,
+        gfp: Gfp,
+        frames: u64,
+        largest: Order,
+    ) -> Result<BlockList, BulkError> {
+        if frames == 1
+            && let Some(block) = self.try_alloc_pages(gfp, Order::ZERO)
+        {
+            let mut list = BlockList::EMPTY;
+            self.push_new(&mut list, block);
+            return Ok(list);
+        }
+        self.alloc_bulk_slowly(gfp, frames, largest)
+    }
+
+    /// [`alloc_bulk`](Self::alloc_bulk) without the fast path, which is for a single frame.
+    #[inline(never)]
+    fn alloc_bulk_slowly(
         &mut self,
         gfp: Gfp,
         frames: u64,
@@ -44,7 +67,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     #[inline]
     fn append_cut(&mut self, list: &mut BlockList, block: Block, largest: Order) {
         if block.exponent() <= u32::from(largest.get()) {
-            self.push(list, block);
+            self.push_new(list, block);
         } else {
             self.append_pieces(list, block, u32::from(largest.get()));
         }
@@ -57,8 +80,8 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         let first = block.pfn();
         let last = first.add((pieces - 1) << order);
         if let Some(descriptors) = self.descriptors(first, 1 << block.exponent()) {
-            let mut word = owned_word(order, first.0 + (1 << order));
-            let step = owned_word(0, 1 << order) - owned_word(0, 0);
+            let mut word = owned_word(order, first.add(1 << order));
+            let step = owned_word(0, Pfn(1 << order)) - owned_word(0, Pfn(0));
             if order == 0 {
                 for descriptor in descriptors {
                     descriptor.set(word);
@@ -82,17 +105,33 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
             list.first = first;
         } else if let Some(tail) = self.descriptor(list.last) {
             let order = (tail.word() & 15) as u32;
-            tail.set(owned_word(order, first.0));
+            tail.set(owned_word(order, first));
         }
         list.last = last;
     }
 
     /// Adds a block to the end of a list.
+    ///
+    /// # Errors
+    ///
+    /// As for [`free`](Self::free), and nothing has changed.
     #[inline]
-    pub fn push(&mut self, list: &mut BlockList, block: Block) {
+    pub fn push(&mut self, list: &mut BlockList, block: Block) -> Result<(), FreeError> {
+        let order = block.exponent();
+        let descriptor = self.descriptor(block.pfn());
+        if descriptor.is_none_or(|found| found.word() != ALLOCATED | u64::from(order)) {
+            return Err(self.diagnose(block.pfn(), order));
+        }
+        self.push_new(list, block);
+        Ok(())
+    }
+
+    /// [`push`](Self::push) of a block that has just been allocated.
+    #[inline]
+    fn push_new(&mut self, list: &mut BlockList, block: Block) {
         let order = block.exponent();
         if let Some(descriptor) = self.descriptor(block.pfn()) {
-            descriptor.set(owned_word(order, 0));
+            descriptor.set(owned_word(order, Pfn(0)));
         }
         self.join(list, block.pfn(), block.pfn());
         list.blocks += 1;
@@ -115,8 +154,8 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         }
         let pfn = list.first;
         let descriptor = self.descriptor(pfn)?;
-        let order = (descriptor.word() & 15) as u32;
-        list.first = Pfn(owned_next(descriptor.word()));
+        let (order, next) = owned(descriptor.word())?;
+        list.first = next;
         list.blocks -= 1;
         list.frames -= 1 << order;
         descriptor.set(ALLOCATED | u64::from(order));
@@ -132,9 +171,9 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         core::iter::from_fn(move || {
             left = left.checked_sub(1)?;
             let pfn = next;
-            let word = self.descriptor(pfn)?.word();
-            next = Pfn(owned_next(word));
-            Some((pfn, Order::new((word & 15) as u8)?))
+            let (order, after) = owned(self.descriptor(pfn)?.word())?;
+            next = after;
+            Some((pfn, Order::new(order as u8)?))
         })
     }
 
@@ -142,14 +181,29 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     ///
     /// # Errors
     ///
-    /// As for [`free`](Self::free); the first error is told, and all other blocks are freed.
-    pub fn free_list(&mut self, mut list: BlockList) -> Result<(), FreeError> {
-        let mut result = Ok(());
-        while let Some(block) = self.pop(&mut list) {
-            let freed = self.free(block);
-            result = result.and(freed);
+    /// Only if another allocator made the list, or a block on it; what comes behind that block cannot be found.
+    #[inline(always)]
+    pub fn free_list(&mut self, list: BlockList) -> Result<(), FreeError> {
+        if list.frames == 1 && self.zones[0].try_give_only(list.first) {
+            return Ok(());
         }
-        result
+        self.free_list_slowly(list)
+    }
+
+    /// [`free_list`](Self::free_list) without the fast path, which is for a single frame.
+    #[inline(never)]
+    fn free_list_slowly(&mut self, list: BlockList) -> Result<(), FreeError> {
+        let (mut first, mut blocks) = (list.first, list.blocks);
+        while blocks > 0 {
+            let before = blocks;
+            for zone in &mut self.zones {
+                (first, blocks) = zone.give_chain(first, blocks);
+            }
+            if blocks == before {
+                return Err(self.diagnose(first, 0));
+            }
+        }
+        Ok(())
     }
 
     /// The live descriptor of a frame.

@@ -62,7 +62,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     /// Says why the block at `pfn` cannot be freed.
     #[cold]
     #[inline(never)]
-    fn diagnose(&self, pfn: Pfn, order: u32) -> FreeError {
+    pub(super) fn diagnose(&self, pfn: Pfn, order: u32) -> FreeError {
         let (exponent, order) = (order, Order::new(order as u8).unwrap_or(Order::MAX));
         if exponent > B::LARGEST {
             let largest = self.largest_order();

@@ -99,6 +99,14 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
             let largest = self.largest_order();
             return Err(AllocError::OrderTooLarge { order, largest });
         }
+        // Most who come here only need a longer search of the same lists.
+        let zone = &mut self.zones[0];
+        if !gfp.intersects(Gfp::ZONE_MODIFIERS)
+            && zone.lists.above_low > 1 << exponent
+            && let Some(index) = zone.take_alive(exponent)
+        {
+            return Ok(zone.block(index, exponent));
+        }
         if let Some(block) = self.walk(gfp, exponent, |marks| marks.low) {
             return Ok(block);
         }

@@ -13,7 +13,9 @@ use core::sync::atomic::Ordering;
 
 use super::Block;
 use super::buddy::{Bits, Buddy, Lists};
-use super::descriptor::{ALLOCATED, CACHED, CHUNK_FRAMES, NOT_A_HEAD, State, Table};
+use super::descriptor::{
+    ALLOCATED, CACHED, CHUNK_FRAMES, NOT_A_HEAD, State, Table, owned, owned_word,
+};
 use crate::mm::address::{FrameRange, Pfn};
 
 /// What a zone is for. A request falls back from its own kind to the kinds before it.
@@ -276,7 +278,38 @@ impl<'m, B: Buddy> Zone<'m, B> {
     /// [`give`](Self::give) for what can be done in a few steps. `false`, and nothing changed, of anything else.
     #[inline(always)]
     pub(super) fn try_give(&mut self, index: usize, order: u32) -> bool {
-        B::try_give(&mut self.lists, self.bits, index, order)
+        let held = ALLOCATED | u64::from(order);
+        B::try_give(&mut self.lists, self.bits, index, order, held)
+    }
+
+    /// [`try_give`](Self::try_give) of a single frame that is its owner's list, all of it.
+    #[inline(always)]
+    pub(super) fn try_give_only(&mut self, pfn: Pfn) -> bool {
+        let (index, held) = (self.index(pfn), owned_word(0, Pfn(0)));
+        B::try_give(&mut self.lists, self.bits, index, 0, held)
+    }
+
+    /// Puts back blocks that are chained from `first` on, as far as they are this zone's and on a list: where the chain goes
+    /// on, and how many are left of it.
+    pub(super) fn give_chain(&mut self, mut first: Pfn, mut blocks: u64) -> (Pfn, u64) {
+        // Blocks that lie one behind the other go back as one: `start` and `end` of those since the last gap.
+        let (mut start, mut end) = (0, 0);
+        let (table, zone_start) = (self.lists.table, self.span.start);
+        while blocks > 0
+            && let index = first.0.wrapping_sub(zone_start.0) as usize
+            && let Some(block) = table.get(index)
+            && let Some((order, next)) = owned(block.word())
+        {
+            if index != end {
+                self.lists.add::<B>(self.bits, start, end);
+                start = index;
+            }
+            end = index + (1 << order);
+            block.set(NOT_A_HEAD);
+            (first, blocks) = (next, blocks - 1);
+        }
+        self.lists.add::<B>(self.bits, start, end);
+        (first, blocks)
     }
 
     /// The block that the frame at `index` is part of: the index of its head, and its state. `None` for a frame that is not
@@ -316,11 +349,10 @@ impl<'m, B: Buddy> Zone<'m, B> {
         let start = self.pfn(chunk * CHUNK_FRAMES);
         let limits = start..start.add(CHUNK_FRAMES as u64).min(self.span.end);
         for part in parts(self.ranges, limits) {
-            let index = self.index(part.start);
-            let frames = (part.end.0 - part.start.0) as usize;
-            self.lists.add::<B>(self.bits, index, frames);
+            let (index, end) = (self.index(part.start), self.index(part.end));
+            self.lists.add::<B>(self.bits, index, end);
             // They were counted as free all along.
-            self.lists.above_low -= frames as i64;
+            self.lists.above_low -= (end - index) as i64;
         }
         true
     }

@@ -116,12 +116,12 @@ impl<const LARGEST: u32> Rule for InDescriptor<LARGEST> {
     /// A block next to the largest order; a single frame that merges with nothing, or with all of the largest block around
     /// it.
     #[inline(always)]
-    fn try_give(lists: &mut Lists<'_>, _: Bits<'_>, index: usize, order: u32) -> bool {
+    fn try_give(lists: &mut Lists<'_>, _: Bits<'_>, index: usize, order: u32, held: u64) -> bool {
         let table = lists.table;
         let Some(block) = table.get(index) else {
             return false;
         };
-        if block.word() != ALLOCATED | u64::from(order) {
+        if block.word() != held {
             return false;
         }
         if order + 1 >= LARGEST {

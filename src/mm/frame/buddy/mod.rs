@@ -28,7 +28,7 @@ pub trait Buddy: sealed::Rule {}
 impl<T: sealed::Rule> Buddy for T {}
 
 pub(super) mod sealed {
-    use super::{ALLOCATED, Bits, Lists};
+    use super::{Bits, Lists};
 
     /// What a back end does with the free lists of its zone.
     pub trait Rule {
@@ -53,11 +53,16 @@ pub(super) mod sealed {
         fn give(lists: &mut Lists<'_>, bits: Bits<'_>, index: usize, order: u32, held: u64)
         -> bool;
 
-        /// [`give`](Rule::give) of an allocated block for what can be done in a few steps; the part of it to inline. `false`,
-        /// and nothing changed, of anything else.
+        /// [`give`](Rule::give) for what can be done in a few steps; the part of it to inline. `false`, and nothing changed, of
+        /// anything else.
         #[inline(always)]
-        fn try_give(lists: &mut Lists<'_>, bits: Bits<'_>, index: usize, order: u32) -> bool {
-            let held = ALLOCATED | u64::from(order);
+        fn try_give(
+            lists: &mut Lists<'_>,
+            bits: Bits<'_>,
+            index: usize,
+            order: u32,
+            held: u64,
+        ) -> bool {
             Self::give(lists, bits, index, order, held)
         }
 
@@ -254,10 +259,8 @@ impl<'m> Lists<'m> {
         nonempty == (blocks > 0) && (blocks == 1 || !is_lone)
     }
 
-    /// Adds the frames of a chunk that has just come to life and that the allocator may hand out: `frames` frames from
-    /// `index` on, as the largest blocks that fit, in address order.
-    pub(super) fn add<R: sealed::Rule>(&mut self, bits: Bits<'_>, index: usize, frames: usize) {
-        let (mut index, end) = (index, index + frames);
+    /// Frees the frames from `index` to `end`, which are in no block, as the largest blocks that fit, in address order.
+    pub(super) fn add<R: sealed::Rule>(&mut self, bits: Bits<'_>, mut index: usize, end: usize) {
         while index < end {
             let order = index
                 .trailing_zeros()

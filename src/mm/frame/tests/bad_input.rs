@@ -102,6 +102,57 @@ fn a_block_of_another_allocator() {
 }
 
 #[test]
+fn a_list_of_another_allocator() {
+    let (ours, theirs) = ([Pfn(0)..Pfn(1024)], [Pfn(1024)..Pfn(2048)]);
+    let mut books = [&ours, &theirs].map(|ranges| Books::new::<InDescriptor>(ranges, &ONE_ZONE));
+    let [first, second] = &mut books;
+    let mut a: FrameAllocator<'_> =
+        FrameAllocator::new(&ours, &ONE_ZONE, first.metadata()).unwrap();
+    let mut b: FrameAllocator<'_> =
+        FrameAllocator::new(&theirs, &ONE_ZONE, second.metadata()).unwrap();
+    for frames in [1, 5, 512] {
+        let list = b.alloc_bulk(ALL, frames, Order::MAX).unwrap();
+        let pfn = b.blocks(&list).next().unwrap().0;
+        assert_eq!(a.free_list(list), Err(FreeError::OutOfRange { pfn }));
+        a.validate().unwrap();
+    }
+    // A list that claims frames which are free here.
+    let mut list = a.alloc_bulk(ALL, 3, Order::ZERO).unwrap();
+    let claimed = BlockList { ..list };
+    let block = a.pop(&mut list).unwrap();
+    let pfn = block.pfn();
+    a.free(block).unwrap();
+    assert_eq!(a.pop(&mut BlockList { ..claimed }), None);
+    assert_eq!(a.free_list(claimed), Err(FreeError::AlreadyFree { pfn }));
+    a.free_list(list).unwrap();
+    a.validate().unwrap();
+    assert_eq!(a.free_frames(), 1024);
+}
+
+#[test]
+fn a_block_that_was_freed_by_its_number() {
+    let ranges = [Pfn(0)..Pfn(1024)];
+    let mut books = Books::new::<InDescriptor>(&ranges, &ONE_ZONE);
+    let mut allocator: FrameAllocator<'_> =
+        FrameAllocator::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+    let push = |allocator: &mut FrameAllocator<'_>, block| {
+        let mut list = BlockList::EMPTY;
+        let pushed = allocator.push(&mut list, block);
+        assert_eq!(list, BlockList::EMPTY);
+        pushed
+    };
+    for free in [FrameAllocator::free, push] {
+        let block = allocator.alloc_pages(ALL, order(3)).unwrap();
+        let pfn = block.pfn();
+        allocator.free_pages(pfn, order(3)).unwrap();
+        let error = FreeError::AlreadyFree { pfn };
+        assert_eq!(free(&mut allocator, block), Err(error));
+        allocator.validate().unwrap();
+    }
+    assert_eq!(allocator.free_frames(), 1024);
+}
+
+#[test]
 fn ranges_and_zones_out_of_order() {
     let size = FrameAllocator::<'_, InDescriptor>::metadata_size;
     let unsorted = [Pfn(0)..Pfn(10), Pfn(9)..Pfn(20)];

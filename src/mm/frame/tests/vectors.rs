@@ -84,7 +84,7 @@ fn bulk_takes_the_largest_blocks_and_gives_them_back() {
         assert_eq!((list.blocks(), list.frames()), (700, 700));
         let block = allocator.pop(&mut list).unwrap();
         let mut other = BlockList::EMPTY;
-        allocator.push(&mut other, block);
+        allocator.push(&mut other, block).unwrap();
         allocator.append(&mut other, list);
         let frames = allocator.blocks(&other).map(|(pfn, _)| pfn.0);
         assert_eq!(frames.collect::<Vec<_>>(), (0..700).collect::<Vec<_>>());
