@@ -16,20 +16,18 @@ use crate::cpu::features::Features;
 use crate::cpu::invalidate::LocalTlb;
 use crate::cpu::registers::{CR4_PGE, cr4, write_cr3, write_cr4};
 use crate::mm::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr};
-use crate::mm::frame::{
-    self, BlockList, BootAllocator, FrameAllocator, InDescriptor, Metadata, ZoneEnds,
-};
+use crate::mm::frame::{self, BootAllocator, FrameAllocator, InDescriptor, Metadata, ZoneEnds};
 use crate::mm::kernel_map::{self, BootTables, KernelMapError, KernelMemory};
 use crate::mm::layout::{Constants, Layout};
 use crate::mm::memory_map::{self, MemoryMap, Ranges};
-use crate::mm::page_table::{Mapping, PageTable, TableFrames};
+use crate::mm::page_table::{PageTable, TableFrames};
 use crate::mm::tlb::Tlb;
-use crate::mm::vmalloc::{FirstFit, Slot, Vmalloc};
+use crate::mm::vmalloc::{Contents, FirstFit, Slot, Vmalloc};
 
 /// The kernel's memory on this machine.
 pub type Kernel = KernelMemory<'static, DirectMap, LocalTlb>;
 /// The vmalloc region of this machine.
-pub type VmallocRegion = Vmalloc<FirstFit<'static, Mapping<BlockList>>>;
+pub type VmallocRegion = Vmalloc<FirstFit<'static, Contents>>;
 
 /// Free memory below which the image does not start: the largest case takes 16 MiB, and the allocator's watermarks and the
 /// page tables have to fit beside it.
@@ -80,6 +78,8 @@ pub struct Memory {
 
 /// The free ranges; the boot-time allocator shortens them, and the frame allocator refers to them ever after.
 static FREE_RANGES: Once<Ranges> = Once::new();
+/// All RAM.
+static RAM: Once<Ranges> = Once::new();
 
 /// # Safety
 ///
@@ -116,7 +116,7 @@ pub unsafe fn set_up(
             .map_err(SetUpError::Boot)
     };
     let descriptors = frames_for(size.descriptors * size_of::<frame::Descriptor>())?;
-    let slots = frames_for(AREAS * size_of::<Slot<Mapping<BlockList>>>())?;
+    let slots = frames_for(AREAS * size_of::<Slot<Contents>>())?;
     let largest = if features.gib_pages {
         PageSize::Size1G
     } else {
@@ -149,7 +149,7 @@ pub unsafe fn set_up(
     tell_zones(&frames, zones);
     // SAFETY: the frames were set aside for just this; every slot is written before it is read.
     let slots = unsafe {
-        let first = direct_map.address(slots.start).0 as *mut MaybeUninit<Slot<Mapping<BlockList>>>;
+        let first = direct_map.address(slots.start).0 as *mut MaybeUninit<Slot<Contents>>;
         let slots = slice::from_raw_parts_mut(first, AREAS);
         for slot in &mut *slots {
             slot.write(Slot::UNUSED);
@@ -165,6 +165,7 @@ pub unsafe fn set_up(
         let table = PageTable::new(direct_map, root);
         KernelMemory::new(
             direct_map,
+            RAM.call_once(|| map.ram().iter().cloned().collect()),
             frames,
             table,
             Tlb::new(LocalTlb::new(features), ceiling),

@@ -195,18 +195,20 @@ pub struct KernelMemory<'m, M, I, B = InDescriptor> {
     /// The TLBs and their policy.
     pub tlb: Tlb<I>,
     memory: M,
+    ram: &'m [FrameRange],
     present_frames: u64,
     table_frames: u64,
 }
 
 impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, M, I, B> {
-    /// Puts the parts together.
+    /// Puts the parts together; `ram` is all RAM, sorted, whoever has it.
     ///
     /// # Safety
     ///
     /// `memory` covers every frame that `frames` hands out by [`Gfp::KERNEL`], and nobody else uses those.
     pub unsafe fn new(
         memory: M,
+        ram: &'m [FrameRange],
         frames: FrameAllocator<'m, B>,
         table: PageTable<M>,
         tlb: Tlb<I>,
@@ -217,6 +219,7 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
             table,
             tlb,
             memory,
+            ram,
             table_frames: 0,
         }
     }
@@ -225,6 +228,14 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
     #[must_use]
     pub const fn present_frames(&self) -> u64 {
         self.present_frames
+    }
+
+    /// The lowest frame of a range that is RAM, whoever has it.
+    #[must_use]
+    pub fn first_ram(&self, frames: &FrameRange) -> Option<Pfn> {
+        let overlap = |ram: &FrameRange| ram.start.max(frames.start)..ram.end.min(frames.end);
+        let mut overlaps = self.ram.iter().map(overlap);
+        Some(overlaps.find(|overlap| !overlap.is_empty())?.start)
     }
 
     /// Frames that became tables since the frame allocator took over. They stay tables.

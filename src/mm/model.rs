@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::address::{PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr, WORDS_PER_PAGE};
+use super::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr, WORDS_PER_PAGE};
 use super::frame::FrameAllocator;
 use super::hardware::{PhysicalMemory, TlbInvalidate};
 use super::kernel_map::KernelMemory;
@@ -31,9 +31,10 @@ impl Arena {
         Layout::from_size_align((frames * PAGE_SIZE) as usize, PAGE_SIZE as usize).unwrap()
     }
 
-    /// A kernel whose root table is frame 0 and whose other frames are those of `frames`.
+    /// A kernel whose root table is frame 0, whose other frames are those of `frames`, and whose RAM is `ram`.
     pub fn kernel_memory<'a, 'm>(
         &'a self,
+        ram: &'m [FrameRange],
         frames: FrameAllocator<'m>,
         tlb: Tlb<&'a ModelTlb>,
     ) -> KernelMemory<'m, &'a Arena, &'a ModelTlb> {
@@ -42,7 +43,7 @@ impl Arena {
             "frame 0 is the root table"
         );
         // SAFETY: the arena covers all frames, and tests share them as atomics only.
-        unsafe { KernelMemory::new(self, frames, PageTable::new(self, Pfn(0)), tlb) }
+        unsafe { KernelMemory::new(self, ram, frames, PageTable::new(self, Pfn(0)), tlb) }
     }
 
     /// Reads the word at a physical address.

@@ -3,6 +3,7 @@
 use core::{error, fmt};
 
 use super::area::SearchError;
+use super::contents::Kind;
 use crate::mm::address::VirtAddr;
 use crate::mm::frame::{BulkError, FreeError};
 use crate::mm::page_table::{ChangeError, MapError};
@@ -74,6 +75,13 @@ pub enum VfreeError {
         /// The address that was given.
         address: VirtAddr,
     },
+    /// The area there is not of the kind that the call frees: vfree of a device, or iounmap of anything else.
+    WrongKind {
+        /// The address that was given.
+        address: VirtAddr,
+        /// The kind of the area.
+        found: Kind,
+    },
     /// The area's pages are not mapped as vmalloc mapped them.
     Pages(ChangeError),
     /// The area is gone, but some of its frames had been freed by number before.
@@ -87,6 +95,9 @@ impl fmt::Display for VfreeError {
                 write!(f, "vfree of {address}, which is not the start of a page")
             }
             VfreeError::NoArea { address } => write!(f, "vfree of {address}, where no area starts"),
+            VfreeError::WrongKind { address, found } => {
+                write!(f, "vfree of {address}, where an area of {found} starts")
+            }
             VfreeError::Pages(error) => write!(f, "vfree: {error}"),
             VfreeError::Frames(error) => write!(f, "vfree: {error}"),
         }

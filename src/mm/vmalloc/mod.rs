@@ -12,15 +12,19 @@
 #![forbid(unsafe_code)]
 
 mod area;
+mod contents;
 mod error;
 mod first_fit;
+mod io;
 
 #[cfg(test)]
 mod tests;
 
 pub use area::{AreaSearch, SearchError};
+pub use contents::{Contents, Kind};
 pub use error::{VfreeError, VmallocError};
 pub use first_fit::{FirstFit, Slot};
+pub use io::{Caching, IoArea, IoremapError};
 
 use super::address::{Order, PAGE_SIZE, VirtAddr};
 use super::frame::{BlockList, Buddy, Gfp};
@@ -68,7 +72,7 @@ pub struct Vmalloc<S> {
     areas: S,
 }
 
-impl<S: AreaSearch<Mapping<BlockList>>> Vmalloc<S> {
+impl<S: AreaSearch<Contents>> Vmalloc<S> {
     /// The region that `areas` searches.
     pub const fn new(areas: S) -> Self {
         Vmalloc { areas }
@@ -106,7 +110,7 @@ impl<S: AreaSearch<Mapping<BlockList>>> Vmalloc<S> {
         match populate(place.start, pages, kernel) {
             Ok(mapping) => {
                 let start = place.start;
-                self.areas.commit(place, mapping);
+                self.areas.commit(place, Contents::Frames(mapping));
                 Ok(Area {
                     start,
                     bytes: pages * PAGE_SIZE,
@@ -145,18 +149,44 @@ impl<S: AreaSearch<Mapping<BlockList>>> Vmalloc<S> {
         if !address.is_aligned(PAGE_SIZE) {
             return Err(VfreeError::Misaligned { address });
         }
-        let (place, mapping) = self
+        self.release(address, Kind::Vmalloc, kernel)
+    }
+
+    /// Frees the area of the given kind that starts at `address`.
+    fn release<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        address: VirtAddr,
+        kind: Kind,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<(), VfreeError> {
+        let (place, contents) = self
             .areas
             .take(address)
             .ok_or(VfreeError::NoArea { address })?;
-        match kernel.table.unmap_owned(mapping) {
+        if contents.kind() != kind {
+            let found = contents.kind();
+            self.areas.commit(place, contents);
+            return Err(VfreeError::WrongKind { address, found });
+        }
+        let unmapped = match contents {
+            Contents::Frames(mapping) => kernel
+                .table
+                .unmap_owned(mapping)
+                .map_err(|(error, mapping)| (error, Contents::Frames(mapping))),
+            Contents::Device(mapping) => kernel
+                .table
+                .unmap_owned(mapping)
+                .map(|pending| pending.guard(BlockList::EMPTY))
+                .map_err(|(error, mapping)| (error, Contents::Device(mapping))),
+        };
+        match unmapped {
             Ok(pending) => {
                 let frames = pending.flush(&kernel.tlb);
                 self.areas.cancel(place);
                 kernel.frames.free_list(frames).map_err(VfreeError::Frames)
             }
-            Err((error, mapping)) => {
-                self.areas.commit(place, mapping);
+            Err((error, contents)) => {
+                self.areas.commit(place, contents);
                 Err(VfreeError::Pages(error))
             }
         }

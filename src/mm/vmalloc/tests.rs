@@ -15,19 +15,15 @@ const REGION: u64 = 0xffff_8980_0000_0000;
 /// Frames of the arena: 6 MiB. Frame 0 is the root table, and the allocator has all others.
 const FRAMES: u64 = 1536;
 const USABLE: [FrameRange; 1] = [Pfn(1)..Pfn(FRAMES)];
+const RAM: [FrameRange; 1] = [Pfn(0)..Pfn(FRAMES)];
 
 type Kernel<'a> = KernelMemory<'a, &'a Arena, &'a ModelTlb>;
-type Slots = Vec<Slot<Mapping<BlockList>>>;
+type Slots = Vec<Slot<Contents>>;
 
 /// Runs `test` on a kernel whose region has `pages` pages.
 fn with_kernel<R>(
     pages: u64,
-    test: impl FnOnce(
-        &mut Kernel<'_>,
-        &mut Vmalloc<FirstFit<'_, Mapping<BlockList>>>,
-        &Arena,
-        &ModelTlb,
-    ) -> R,
+    test: impl FnOnce(&mut Kernel<'_>, &mut Vmalloc<FirstFit<'_, Contents>>, &Arena, &ModelTlb) -> R,
 ) -> R {
     let arena = Arena::new(FRAMES);
     let cache = ModelTlb::default();
@@ -40,7 +36,7 @@ fn with_kernel<R>(
     let mut slots: Slots = (0..16).map(|_| Slot::UNUSED).collect();
     let region = VirtAddr(REGION)..VirtAddr(REGION + pages * PAGE_SIZE);
     let mut vmalloc = Vmalloc::new(FirstFit::new(region, &mut slots));
-    let mut kernel = arena.kernel_memory(frames, Tlb::new(&cache, 8));
+    let mut kernel = arena.kernel_memory(&RAM, frames, Tlb::new(&cache, 8));
     test(&mut kernel, &mut vmalloc, &arena, &cache)
 }
 
@@ -280,4 +276,93 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+#[test]
+fn a_device_keeps_its_offset_and_its_caching() {
+    with_kernel(64, |kernel, vmalloc, _, cache| {
+        let device = PhysAddr(0xfee0_0320);
+        let io = vmalloc
+            .ioremap(device, PAGE_SIZE, Caching::Uncached, kernel)
+            .unwrap();
+        assert_eq!((io.address().0, io.bytes()), (REGION + 0x320, PAGE_SIZE));
+        let mapped = kernel.table.translate(io.address()).unwrap();
+        assert_eq!(
+            (mapped.address, mapped.protection),
+            (device, Protection::DEVICE)
+        );
+        // It reaches into a second page, and no further.
+        let second = VirtAddr(REGION + PAGE_SIZE);
+        assert_eq!(cache.access(&kernel.table, second), Ok(Some(Pfn(0xf_ee01))));
+        assert_eq!(
+            kernel.table.translate(VirtAddr(REGION + 2 * PAGE_SIZE)),
+            None
+        );
+        let (start, found) = (VirtAddr(REGION), Kind::Ioremap);
+        assert_eq!(
+            vmalloc.vfree_at(start, kernel),
+            Err(VfreeError::WrongKind {
+                address: start,
+                found
+            })
+        );
+        let free = accounted(kernel);
+        vmalloc.iounmap(io, kernel).unwrap();
+        assert_eq!(cache.access(&kernel.table, second), Ok(None));
+        assert_eq!((accounted(kernel), vmalloc.live()), (free, 0));
+        assert_eq!(
+            vmalloc.iounmap_at(VirtAddr(REGION + 0x320), kernel),
+            Err(VfreeError::NoArea { address: start })
+        );
+    });
+}
+
+#[test]
+fn what_is_no_device_is_refused() {
+    with_kernel(64, |kernel, vmalloc, _, _| {
+        let first = PhysAddr(FRAMES * PAGE_SIZE);
+        for (physical, bytes, error) in [
+            (first, 0, IoremapError::NoBytes),
+            (
+                PhysAddr(u64::MAX),
+                2,
+                IoremapError::BeyondPhysical {
+                    address: PhysAddr(u64::MAX),
+                    bytes: 2,
+                },
+            ),
+            (
+                PhysAddr((1 << 52) - 1),
+                2,
+                IoremapError::BeyondPhysical {
+                    address: PhysAddr((1 << 52) - 1),
+                    bytes: 2,
+                },
+            ),
+            // The last byte of RAM, and the first.
+            (
+                PhysAddr(first.0 - 1),
+                4096,
+                IoremapError::Ram {
+                    frame: Pfn(FRAMES - 1),
+                },
+            ),
+            (PhysAddr(0), 1 << 40, IoremapError::Ram { frame: Pfn(0) }),
+            (
+                first,
+                64 * PAGE_SIZE,
+                IoremapError::Search(SearchError::NoGap { pages: 65 }),
+            ),
+        ] {
+            let refused = vmalloc.ioremap(physical, bytes, Caching::Uncached, kernel);
+            assert_eq!(refused, Err(error), "{physical}");
+        }
+        let area = vmalloc.vmalloc(1, kernel).unwrap();
+        let (address, found) = (area.start(), Kind::Vmalloc);
+        assert_eq!(
+            vmalloc.iounmap_at(address, kernel),
+            Err(VfreeError::WrongKind { address, found })
+        );
+        vmalloc.vfree(area, kernel).unwrap();
+    });
 }

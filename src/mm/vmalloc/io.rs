@@ -1,0 +1,185 @@
+//! ioremap: memory of devices in the vmalloc region.
+//!
+//! The rules are those of 2.4's `ioremap`: the area covers whole pages, the address that the caller gets keeps the offset into
+//! the first; a size of 0, a range that wraps and a range with RAM in it are refused.
+
+use core::iter;
+use core::{error, fmt};
+
+use super::contents::{Contents, Kind};
+use super::{AreaSearch, SearchError, VfreeError, Vmalloc};
+use crate::mm::address::{PAGE_SIZE, Pfn, PhysAddr, VirtAddr};
+use crate::mm::frame::Buddy;
+use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
+use crate::mm::kernel_map::KernelMemory;
+use crate::mm::page_table::{MapError, Protection};
+
+/// End of the addresses that an entry can hold (52 bits).
+const END_OF_PHYSICAL: u64 = 1 << 52;
+
+/// How the CPU caches accesses to a device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Caching {
+    /// Not at all: registers.
+    Uncached,
+    /// As RAM: memory on a device, or tables of the firmware.
+    WriteBack,
+}
+
+impl Caching {
+    const fn protection(self) -> Protection {
+        match self {
+            Caching::Uncached => Protection::DEVICE,
+            Caching::WriteBack => Protection::READ_WRITE,
+        }
+    }
+}
+
+/// A device's memory as its holder sees it. It goes back by value; dropping it leaks the area.
+#[must_use = "the area leaks unless it is unmapped"]
+#[derive(PartialEq, Eq, Debug)]
+pub struct IoArea {
+    address: VirtAddr,
+    bytes: u64,
+}
+
+impl IoArea {
+    /// Where the first byte that was asked for lies.
+    #[must_use]
+    pub const fn address(&self) -> VirtAddr {
+        self.address
+    }
+
+    /// Bytes that were asked for.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Gives up the value but not the area, which [`Vmalloc::iounmap_at`] unmaps by its address; or never, for a device that
+    /// is there to stay.
+    pub const fn into_raw(self) -> VirtAddr {
+        self.address
+    }
+}
+
+/// Why a device was not mapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IoremapError {
+    /// 0 bytes were asked for.
+    NoBytes,
+    /// The range ends beyond what an entry can hold, or wraps.
+    BeyondPhysical {
+        /// First byte.
+        address: PhysAddr,
+        /// Bytes asked for.
+        bytes: u64,
+    },
+    /// There is RAM in the range: it would be mapped twice, with different caching.
+    Ram {
+        /// The first frame that is RAM.
+        frame: Pfn,
+    },
+    /// No addresses.
+    Search(SearchError),
+    /// No tables, or somebody else's mapping inside the region.
+    Table(MapError),
+}
+
+impl From<SearchError> for IoremapError {
+    fn from(error: SearchError) -> Self {
+        IoremapError::Search(error)
+    }
+}
+
+impl fmt::Display for IoremapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            IoremapError::NoBytes => write!(f, "ioremap of 0 bytes"),
+            IoremapError::BeyondPhysical { address, bytes } => write!(
+                f,
+                "ioremap of {bytes} bytes at {address}, which end beyond 52 bits"
+            ),
+            IoremapError::Ram { frame } => {
+                write!(f, "ioremap of {}, which is RAM", frame.address())
+            }
+            IoremapError::Search(error) => error.fmt(f),
+            IoremapError::Table(error) => error.fmt(f),
+        }
+    }
+}
+
+impl error::Error for IoremapError {}
+
+impl<S: AreaSearch<Contents>> Vmalloc<S> {
+    /// Maps the `bytes` bytes of a device from `physical` on.
+    ///
+    /// # Errors
+    ///
+    /// A range that is none or holds RAM, or want of addresses or tables. Nothing has changed but tables that were made.
+    pub fn ioremap<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        physical: PhysAddr,
+        bytes: u64,
+        caching: Caching,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<IoArea, IoremapError> {
+        if bytes == 0 {
+            return Err(IoremapError::NoBytes);
+        }
+        let end = physical.0.checked_add(bytes);
+        let Some(end) = end.filter(|&end| end <= END_OF_PHYSICAL) else {
+            return Err(IoremapError::BeyondPhysical {
+                address: physical,
+                bytes,
+            });
+        };
+        let frames = physical.frame()..Pfn(end.div_ceil(PAGE_SIZE));
+        if let Some(frame) = kernel.first_ram(&frames) {
+            return Err(IoremapError::Ram { frame });
+        }
+        let pages = frames.end.0 - frames.start.0;
+        let place = self.areas.reserve(pages + 1)?;
+        let start = place.start;
+        match kernel.vacate(start, pages) {
+            Ok((vacant, _)) => {
+                let run = iter::once((frames.start, pages));
+                let mapping = vacant.map_owned((), run, caching.protection());
+                self.areas.commit(place, Contents::Device(mapping));
+                let address = VirtAddr(start.0 + physical.0 % PAGE_SIZE);
+                Ok(IoArea { address, bytes })
+            }
+            Err(error) => {
+                self.areas.cancel(place);
+                Err(IoremapError::Table(error))
+            }
+        }
+    }
+
+    /// Unmaps a device.
+    ///
+    /// # Errors
+    ///
+    /// As for [`iounmap_at`](Self::iounmap_at).
+    pub fn iounmap<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        io: IoArea,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<(), VfreeError> {
+        self.iounmap_at(io.address, kernel)
+    }
+
+    /// Unmaps the device whose area starts with the page of `address`.
+    ///
+    /// # Errors
+    ///
+    /// No area of a device starts there, or its pages were unmapped behind vmalloc's back. Nothing has changed.
+    pub fn iounmap_at<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        address: VirtAddr,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<(), VfreeError> {
+        let start = VirtAddr(address.0 - address.0 % PAGE_SIZE);
+        self.release(start, Kind::Ioremap, kernel)
+    }
+}
