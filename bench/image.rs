@@ -1,6 +1,6 @@
 //! The run as the image makes it, from the entry code to the verdict.
 
-use pagemark::boot::command_line::Provoke;
+use pagemark::boot::command_line::{Mutate, Provoke};
 use pagemark::console::log;
 use pagemark::machine::{self, Machine};
 use pagemark::mm::address::Order;
@@ -27,7 +27,7 @@ fn application(machine: &mut Machine) -> Verdict {
         fail_on_purpose(provoke);
     }
     // SAFETY: the application runs once.
-    let mut run = unsafe { Run::new(&machine.options, machine.clock) };
+    let mut run = unsafe { Run::new(&machine.options, machine.clock, hertz(machine)) };
     checks::mappings::run(machine, &mut run);
     let ticks = machine.ticks_since_entry();
     log::record(&Record::Boot(Boot {
@@ -37,7 +37,12 @@ fn application(machine: &mut Machine) -> Verdict {
 
     let at_start = frames(machine);
     tell_free_blocks(machine, Moment::Start);
-    cases::run(machine, &mut run);
+    if machine.options.mutate == Some(Mutate::Flush) && !cfg!(feature = "mutation") {
+        run.refuse("command line: `mutate=flush` needs an image built with the feature `mutation`");
+    }
+    while run.next_pass() {
+        cases::run(machine, &mut run);
+    }
     checks::frames::run(machine, &mut run);
     let at_end = frames(machine);
     tell_free_blocks(machine, Moment::End);
@@ -48,6 +53,13 @@ fn application(machine: &mut Machine) -> Verdict {
     );
     run.end();
     run.verdict()
+}
+
+/// Ticks a second, where they are known and the same at any time.
+fn hertz(machine: &Machine) -> Option<u64> {
+    let constant =
+        machine.clock == pagemark::cpu::tsc::Clock::Ticks && machine.features.invariant_tsc;
+    Some(machine.frequency.0).filter(|&hertz| hertz != 0 && constant)
 }
 
 /// Free frames, and those that became page tables, which stay.

@@ -10,6 +10,14 @@ struct Empty;
 
 impl Case for Empty {
     fn operation(&mut self) {}
+
+    fn batch(&self) -> u32 {
+        512
+    }
+
+    fn without_effect(&self) -> Option<&'static str> {
+        Some("there is no operation")
+    }
 }
 
 /// Instructions that do nothing: as many on a clock that counts instructions, and on silicon a fraction of that.
@@ -27,6 +35,14 @@ impl<const COUNT: usize> Case for Nops<COUNT> {
                 options(nomem, nostack, preserves_flags)
             )
         };
+    }
+
+    fn batch(&self) -> u32 {
+        32
+    }
+
+    fn without_effect(&self) -> Option<&'static str> {
+        Some("its instructions do nothing")
     }
 }
 

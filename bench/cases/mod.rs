@@ -16,13 +16,24 @@ use pagemark::machine::Machine;
 
 use crate::harness::run::Run;
 
+/// Cases that stand together in the log. Each group leaves the machine as it found it.
+type Group = fn(&mut Machine, &mut Run);
+
+const GROUPS: &[Group] = &[
+    |_, run| control::run(run),
+    tlb::run,
+    page_table::run,
+    buddy::run,
+    vmalloc::run,
+    #[cfg(feature = "peers")]
+    peers::run,
+];
+
 /// Runs every case that the run wants.
 pub fn run(machine: &mut Machine, run: &mut Run) {
-    control::run(run);
-    tlb::run(machine, run);
-    page_table::run(machine, run);
-    buddy::run(machine, run);
-    vmalloc::run(machine, run);
-    #[cfg(feature = "peers")]
-    peers::run(machine, run);
+    let mut groups: [Group; GROUPS.len()] = core::array::from_fn(|place| GROUPS[place]);
+    run.order(&mut groups);
+    for group in groups {
+        group(machine, run);
+    }
 }

@@ -145,7 +145,13 @@ struct Protect<'m>(Window<'m>, Result<(), ChangeError>);
 
 impl Case for Protect<'_> {
     fn prepare(&mut self) -> Result<(), Failure> {
-        Ok(self.0.map()?)
+        self.0.map()?;
+        // Translations that allow writing, which the operation has to drop.
+        for number in 0..self.0.pages {
+            // SAFETY: the block is ours.
+            unsafe { proof::write(self.0.page(number), number)? };
+        }
+        Ok(())
     }
 
     fn operation(&mut self) {
@@ -156,7 +162,8 @@ impl Case for Protect<'_> {
 
     fn verify(&mut self) -> Result<(), Failure> {
         self.1?;
-        for number in 0..self.0.pages {
+        // The last page first: its stale translation is the one that the TLB would hold longest.
+        for number in (0..self.0.pages).rev() {
             let page = self.0.page(number);
             proof::read(page)?;
             // SAFETY: a page that can be written to after all is ours.
@@ -181,7 +188,7 @@ fn measure<'m, C: Case>(
 ) {
     let outcome = Window::new(machine, order).and_then(|window| {
         let mut case = case(window);
-        run.measure(name, &mut case);
+        run.measure_hot_and_cold(name, &mut case);
         end(case).end()
     });
     if let Err(failure) = outcome {

@@ -11,6 +11,7 @@ use pagemark::mm::page_table::Protection;
 
 use super::proof;
 use crate::harness::case::{Case, Failure, expect_eq};
+use crate::harness::mutation::perform;
 use crate::harness::run::Run;
 
 /// What the two frames hold.
@@ -75,6 +76,10 @@ impl<F: FnMut(VirtAddr)> Case for Flush<'_, F> {
         (self.flush)(self.page);
     }
 
+    fn batch(&self) -> u32 {
+        32
+    }
+
     fn verify(&mut self) -> Result<(), Failure> {
         for frame in [1, 0] {
             let before = proof::read(self.page)?;
@@ -82,7 +87,7 @@ impl<F: FnMut(VirtAddr)> Case for Flush<'_, F> {
             // The operation is the flush that is owed.
             drop(self.machine.kernel.table.unmap(self.page, 1)?);
             self.map(frame)?;
-            self.operation();
+            perform(self);
             let after = proof::read(self.page)?;
             expect_eq!("the page after the flush", after, MARKS[frame]);
         }
@@ -99,7 +104,7 @@ fn measure(
 ) {
     match Flush::new(machine, protection, flush) {
         Ok(mut case) => {
-            run.measure(name, &mut case);
+            run.measure_hot_and_cold(name, &mut case);
             if let Err(failure) = case.end() {
                 run.check(name, Err(failure));
             }

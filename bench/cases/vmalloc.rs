@@ -48,7 +48,9 @@ impl Case for Vmalloc<'_> {
     fn verify(&mut self) -> Result<(), Failure> {
         match &self.area {
             Some(Ok(area)) => expect_usable(self.machine, area),
-            _ => Ok(()),
+            // `restore` tells the error.
+            Some(Err(_)) => Ok(()),
+            None => Err(Failure::new(format_args!("no area was asked for"))),
         }
     }
 

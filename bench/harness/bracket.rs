@@ -1,9 +1,10 @@
 //! The bracket: one fixed block of machine code that every sample of every case runs through.
 //!
-//! It reads the clock, calls the operation, and reads the clock again, fenced so that neither the operation nor anything
-//! around it moves across a read. The two halves of each reading are put together after the second read only, and the block
-//! is the same bytes at the same address for all cases, so the compiler has no part in what is measured. Its own cost, that
-//! of an empty operation, is measured with it and taken off.
+//! It reads the clock, calls the operation a number of times, and reads the clock again, fenced so that neither the operation
+//! nor anything around it moves across a read. The two halves of each reading are put together after the second read only,
+//! both readings stay in registers until then, and the block is the same bytes at the same address, a multiple of 64, for all
+//! cases, so the compiler has no part in what is measured and no store of the harness can evict what a case has touched. Its
+//! own cost, that of an empty operation, is measured with it and taken off.
 //!
 //! LFENCE;RDTSC;LFENCE: Intel SDM volume 2, RDTSC; AMD APM volume 3, with LFENCE dispatch-serialising. MFENCE before the
 //! closing read waits for the stores of the operation (page-table entries) to be visible. CPUID would leave the guest, and
@@ -14,25 +15,34 @@ use core::arch::asm;
 /// An operation as the bracket calls it: the System V ABI's one argument, and nothing inlined.
 pub type Operation = unsafe extern "C" fn(*mut ());
 
-/// Ticks from the opening to the closing read around one call of `operation` with `state`.
+/// Ticks from the opening to the closing read around `count` calls of `operation` with `state`; `count` is not 0.
 ///
 /// # Safety
 ///
-/// `operation` may be called with `state`.
+/// `operation` may be called with `state`, that many times.
 #[inline(never)]
-pub unsafe fn ticks(operation: Operation, state: *mut ()) -> u64 {
+pub unsafe fn ticks(operation: Operation, state: *mut (), count: u64) -> u64 {
+    debug_assert_ne!(count, 0);
     let ticks: u64;
-    // SAFETY: the caller vouches for the call; the stack is aligned at an `asm!` block that may push, and all that a C
-    // function may change is declared.
+    // SAFETY: the caller vouches for the calls; the stack is aligned at an `asm!` block that may push, two pushes keep it so,
+    // and all that a C function may change is declared or, as RBX, saved.
     unsafe {
         asm!(
+            ".p2align 6",
+            "push rbx",
+            "push rbx",
+            "mov rbx, rdx",
             "mfence",
             "lfence",
             "rdtsc",
             "lfence",
             "mov r12, rax",
             "mov r13, rdx",
+            "2:",
+            "mov rdi, r15",
             "call r14",
+            "dec rbx",
+            "jnz 2b",
             "mfence",
             "lfence",
             "rdtsc",
@@ -42,7 +52,10 @@ pub unsafe fn ticks(operation: Operation, state: *mut ()) -> u64 {
             "shl r13, 32",
             "or r12, r13",
             "sub rax, r12",
-            in("rdi") state,
+            "pop rbx",
+            "pop rbx",
+            in("rdx") count,
+            in("r15") state,
             in("r14") operation,
             out("r12") _,
             out("r13") _,
@@ -53,9 +66,9 @@ pub unsafe fn ticks(operation: Operation, state: *mut ()) -> u64 {
     ticks
 }
 
-/// Ticks of the bracket around nothing.
-pub fn empty() -> u64 {
+/// Ticks of the bracket around `count` calls of nothing.
+pub fn empty(count: u64) -> u64 {
     extern "C" fn nothing(_state: *mut ()) {}
     // SAFETY: `nothing` takes any pointer.
-    unsafe { ticks(nothing, core::ptr::null_mut()) }
+    unsafe { ticks(nothing, core::ptr::null_mut(), count) }
 }

@@ -20,7 +20,21 @@ pub trait Case {
     /// What is timed.
     fn operation(&mut self);
 
-    /// Proves that the operation did what the case claims, before [`restore`](Case::restore).
+    /// How many operations can follow on each other without [`prepare`](Case::prepare) between them: with more than one the
+    /// harness times so many and twice as many at once, and takes the slope. 16 or 32 are enough where each serialises the CPU, as
+    /// a flush does; where the CPU runs ahead, some hundreds.
+    fn batch(&self) -> u32 {
+        1
+    }
+
+    /// Why there is nothing that the operation does and a proof could look at.
+    fn without_effect(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Proves that the operation did what the case claims, before [`restore`](Case::restore). Without the operation, or with
+    /// the flush in it left out, it has to fail, and `mutate=` on the command line puts it to that proof. What it does itself it
+    /// does through [`mutation::perform`](super::mutation::perform).
     ///
     /// # Errors
     ///

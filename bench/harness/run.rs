@@ -1,27 +1,26 @@
 //! One run: takes the cases one after the other, proves each, samples it, sums it up, and writes it down.
 
-use arrayvec::ArrayVec;
-use pagemark::boot::command_line::{Filter, Options, Samples, Suite};
+use core::fmt::Write;
+
+use arrayvec::ArrayString;
+use pagemark::boot::command_line::{Filter, Mutate, Options, Suite};
 use pagemark::console::log;
 use pagemark::cpu::tsc::Clock;
-use pagemark_record::{CaseResult, Check, Error, Record, Skip, Text, Unit, Verdict};
+use pagemark_record::{
+    CaseResult, Check, Disturbances, Error, Figure, Record, Series, Skip, Text, Unit, Verdict,
+};
+use pagemark_statistics::{Summary, summarise};
 
-use super::bracket;
 use super::case::{Case, Failure};
-use super::statistics::summarise;
+use super::ledger::{Entry, Ledger, MAX_CASES, MAX_NAME, Refused};
+use super::mutation::{Outcome, mutate};
+use super::random::Random;
+use super::sample::{Temperature, prove, sample, warm_up};
 
-/// Samples of each case in the quick suite.
-const QUICK_SAMPLES: u32 = 101;
-/// Samples of each case in the full suite.
-const FULL_SAMPLES: u32 = 1001;
-/// Calls before the first sample: caches, TLBs and tables are then as they stay.
-const WARM_UP: u32 = 5;
-
-type SampleMemory = ArrayVec<u64, { Samples::MAX as usize }>;
-
-/// The memory for the samples of the running case, and for the empty brackets between them. It is written once at the start,
-/// so that no sample pays for its first touch.
-static mut SAMPLES: [SampleMemory; 2] = [const { ArrayVec::new_const() }; 2];
+/// Rounds of the quick suite: enough for a 99 % interval of the median that leaves out the seven at each end.
+const QUICK_ROUNDS: u32 = 31;
+/// Rounds of the full suite.
+const FULL_ROUNDS: u32 = 101;
 
 /// In which suites a case is measured.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -35,52 +34,63 @@ pub enum Tier {
 /// What a run is asked for, and how it goes.
 pub struct Run {
     only: Option<Filter>,
+    mutate: Option<Mutate>,
     /// The tier of the suite that runs.
     suite: Tier,
     /// The tier of the cases that come now.
     tier: Tier,
     /// Cases that the filter let pass, run or skipped.
     wanted: u32,
-    count: u32,
-    unit: Unit,
+    /// How often the cases are gone through, and how many rounds each time.
+    passes: u32,
+    rounds: u32,
+    /// The pass that runs, from 1; 0 before the first.
+    pass: u32,
+    clock: Clock,
+    /// Ticks a second, where they are known and constant.
+    hertz: Option<u64>,
     verdict: Verdict,
-    samples: &'static mut SampleMemory,
-    empties: &'static mut SampleMemory,
+    ledger: &'static mut Ledger,
+    random: Random,
 }
 
 impl Run {
-    /// A run with these options on this clock.
+    /// A run with these options on this clock, of so many ticks a second where that is known and constant.
     ///
     /// # Safety
     ///
-    /// Called once: the run has the sample memory to itself.
-    pub unsafe fn new(options: &Options, clock: Clock) -> Self {
-        let count = options.samples.map_or(
-            match options.suite {
-                Suite::Full => FULL_SAMPLES,
-                Suite::Quick | Suite::Probe => QUICK_SAMPLES,
-            },
-            |samples| samples.0,
-        );
-        let memory = &raw mut SAMPLES;
-        // SAFETY: the caller's promise.
-        let [samples, empties] = unsafe { &mut *memory };
-        for memory in [&mut *samples, &mut *empties] {
-            memory.extend((0..count).map(u64::from));
-        }
+    /// Called once: the run has the ledger to itself.
+    pub unsafe fn new(options: &Options, clock: Clock, hertz: Option<u64>) -> Self {
+        let suite = match options.suite {
+            Suite::Quick | Suite::Probe => Tier::Quick,
+            Suite::Full => Tier::Full,
+        };
+        let rounds = match (options.rounds, suite) {
+            (Some(rounds), _) => rounds.0,
+            (None, Tier::Quick) => QUICK_ROUNDS,
+            (None, Tier::Full) => FULL_ROUNDS,
+        };
+        let (passes, rounds) = match clock {
+            // A proof is enough to put to the proof once.
+            _ if options.mutate.is_some() => (1, 0),
+            Clock::Instructions => (1, rounds),
+            Clock::Ticks | Clock::Emulated => (rounds, 1),
+        };
         Run {
             only: options.only.clone(),
-            suite: match options.suite {
-                Suite::Quick | Suite::Probe => Tier::Quick,
-                Suite::Full => Tier::Full,
-            },
+            mutate: options.mutate,
+            suite,
             tier: Tier::Quick,
             wanted: 0,
-            count,
-            unit: unit(clock),
+            passes,
+            rounds,
+            pass: 0,
+            clock,
+            hertz,
             verdict: Verdict::Pass,
-            samples,
-            empties,
+            // SAFETY: the caller's promise.
+            ledger: unsafe { Ledger::new() },
+            random: Random::from_seed(options.seed.0),
         }
     }
 
@@ -89,15 +99,45 @@ impl Run {
         self.verdict
     }
 
-    /// Writes down a proof. A failure fails the run.
+    /// Ends the run before it began: it cannot be made as it was asked for.
+    pub fn refuse(&mut self, message: &str) {
+        log::record(&Record::Error(Error {
+            message: message.into(),
+        }));
+        self.verdict = Verdict::Error;
+    }
+
+    /// Begins the next pass through the cases, if there is one to come. A run that has failed goes no further.
+    pub fn next_pass(&mut self) -> bool {
+        let more = self.pass < self.passes && self.verdict == Verdict::Pass;
+        self.pass += u32::from(more);
+        more
+    }
+
+    /// Puts things into the order in which this pass takes them: the first as they are written down, the others at random.
+    pub fn order<T>(&mut self, things: &mut [T]) {
+        if self.pass > 1 {
+            for last in (1..things.len()).rev() {
+                things.swap(last, self.random.below(last as u64 + 1) as usize);
+            }
+        }
+    }
+
+    /// Writes down a proof; one that held only the first time. A failure fails the run.
     pub fn check<'a>(&mut self, name: impl Into<Text<'a>>, outcome: Result<(), Failure>) {
         let detail = outcome.as_ref().err().map_or("", Failure::text);
+        if self.pass <= 1 || outcome.is_err() {
+            self.tell_check(name.into(), outcome.is_ok(), detail);
+        }
+    }
+
+    fn tell_check(&mut self, name: Text<'_>, pass: bool, detail: &str) {
         log::record(&Record::Check(Check {
-            name: name.into(),
-            pass: outcome.is_ok(),
+            name,
+            pass,
             detail: detail.into(),
         }));
-        if outcome.is_err() {
+        if !pass {
             self.verdict = Verdict::Fail;
         }
     }
@@ -112,7 +152,7 @@ impl Run {
 
     /// Writes down that a case cannot run here.
     pub fn skip(&mut self, name: &str, reason: &str) {
-        if self.wants(name) {
+        if self.wants(name) && self.pass <= 1 {
             log::record(&Record::Skip(Skip {
                 case: name.into(),
                 reason: reason.into(),
@@ -122,22 +162,46 @@ impl Run {
 
     /// Measures a case, if the run wants it: proof, warm-up, samples, and the proof again.
     pub fn measure<C: Case>(&mut self, name: &str, case: &mut C) {
-        if !self.wants(name) {
-            return;
-        }
-        let outcome = self.prove_and_sample(case);
-        match &outcome {
-            Ok(overhead) => {
-                let overhead = *overhead;
-                self.check(name, Ok(()));
-                self.tell_result(name, overhead);
-            }
-            Err(_) => self.check(name, outcome.map(|_| ())),
+        self.measure_at(name, case, Temperature::Hot);
+    }
+
+    /// Measures a case as [`measure`](Self::measure) does and, in the full suite, once more with nothing in the caches and
+    /// TLBs when the operation begins, as `NAME/cold`. Instructions are as many as ever, so a clock that counts them has
+    /// nothing to measure there.
+    pub fn measure_hot_and_cold<C: Case>(&mut self, name: &str, case: &mut C) {
+        self.measure(name, case);
+        if self.clock != Clock::Instructions && self.mutate.is_none() {
+            let mut cold = ArrayString::<MAX_NAME>::new();
+            // A name that is too long is told by the hot case.
+            let _ = write!(cold, "{name}/cold");
+            self.in_tier(Tier::Full, |run| {
+                run.measure_at(&cold, case, Temperature::Cold);
+            });
         }
     }
 
-    /// Ends the run: a filter that let no case pass is an error, as nobody asks for nothing.
+    fn measure_at<C: Case>(&mut self, name: &str, case: &mut C, temperature: Temperature) {
+        if !self.wants(name) {
+            return;
+        }
+        if let Some(mutation) = self.mutate {
+            return self.put_to_the_proof(name, case, mutation);
+        }
+        let outcome = self.prove_and_sample(name, case, temperature);
+        if outcome.is_err() {
+            self.check(name, outcome);
+        } else if self.passes == 1 {
+            self.tell(name);
+        }
+    }
+
+    /// Ends the run: writes down what is not yet. A filter that let no case pass is an error, as nobody asks for nothing.
     pub fn end(&mut self) {
+        if self.passes > 1 && self.verdict == Verdict::Pass {
+            for entry in self.ledger.entries() {
+                tell_result(entry, self.clock, self.hertz);
+            }
+        }
         if let Some(filter) = &self.only
             && self.wanted == 0
         {
@@ -163,41 +227,45 @@ impl Run {
         wanted
     }
 
-    /// Leaves the samples in their memory, and returns the cost of the empty bracket.
-    fn prove_and_sample<C: Case>(&mut self, case: &mut C) -> Result<u64, Failure> {
+    /// This pass's rounds of a case.
+    fn prove_and_sample<C: Case>(
+        &mut self,
+        name: &str,
+        case: &mut C,
+        temperature: Temperature,
+    ) -> Result<(), Failure> {
+        let entry = self.ledger.entry(name).map_err(|refused| match refused {
+            Refused::Full => Failure::new(format_args!("there are more than {MAX_CASES} cases")),
+            Refused::Name => Failure::new(format_args!("the name is too long")),
+        })?;
         prove(case)?;
-        for _ in 0..WARM_UP {
-            sample(case)?;
+        warm_up(case)?;
+        for _ in 0..self.rounds {
+            entry.push(sample(case, temperature)?, &mut self.random);
         }
-        self.samples.clear();
-        self.empties.clear();
-        // An empty bracket after each sample, so that both see the same machine.
-        for _ in 0..self.count {
-            self.samples.push(sample(case)?);
-            self.empties.push(bracket::empty());
-        }
-        let overhead = summarise(self.empties).map_or(0, |empties| empties.median);
-        for ticks in self.samples.iter_mut() {
-            *ticks = ticks.saturating_sub(overhead);
-        }
-        prove(case)?;
-        Ok(overhead)
+        prove(case)
     }
 
-    fn tell_result(&mut self, name: &str, overhead: u64) {
-        let Some(summary) = summarise(self.samples) else {
-            return;
-        };
-        log::record(&Record::Result(CaseResult {
-            case: name.into(),
-            unit: self.unit,
-            samples: u64::from(summary.samples),
-            min: summary.min,
-            median: summary.median,
-            p99: summary.p99,
-            max: summary.max,
-            overhead,
-        }));
+    /// Leaves something out of a case's operation, and expects the proof to notice.
+    fn put_to_the_proof<C: Case>(&mut self, name: &str, case: &mut C, mutation: Mutate) {
+        match mutate(case, mutation) {
+            Ok(Outcome::Killed(failure)) => self.tell_check(name.into(), true, failure.text()),
+            Ok(Outcome::Survived) => {
+                let told = format_args!("the proof holds without the {}", mutation.name());
+                self.tell_check(name.into(), false, Failure::new(told).text());
+            }
+            Ok(Outcome::Nothing(reason)) => log::record(&Record::Skip(Skip {
+                case: name.into(),
+                reason: reason.into(),
+            })),
+            Err(failure) => self.tell_check(name.into(), false, failure.text()),
+        }
+    }
+
+    fn tell(&mut self, name: &str) {
+        if let Ok(entry) = self.ledger.entry(name) {
+            tell_result(entry, self.clock, self.hertz);
+        }
     }
 }
 
@@ -209,32 +277,49 @@ pub const fn unit(clock: Clock) -> Unit {
     }
 }
 
-/// The operation as the bracket calls it. Nobody else calls it, so that it is here that it is compiled, without another call.
-///
-/// # Safety
-///
-/// `state` is a `&mut C` that nobody else uses meanwhile.
-#[inline(never)]
-unsafe extern "C" fn operation<C: Case>(state: *mut ()) {
-    // SAFETY: the caller's promise.
-    unsafe { &mut *state.cast::<C>() }.operation();
+/// Sums a case up.
+fn tell_result(entry: &mut Entry, clock: Clock, hertz: Option<u64>) {
+    let mut scratch = entry.empties.clone();
+    let overhead = summarise(&mut scratch).map_or(Figure::default(), |empties| empties.median);
+    for sample in &mut entry.samples {
+        *sample = sample.saturating_sub(overhead);
+    }
+    let mut scratch = entry.samples.clone();
+    let Some(summary) = summarise(&mut scratch) else {
+        return;
+    };
+    let Summary {
+        min,
+        p25,
+        median,
+        p75,
+        p99,
+        max,
+        interval,
+        ..
+    } = summary;
+    log::record(&Record::Result(CaseResult {
+        case: entry.name.as_str().into(),
+        unit: unit(clock),
+        samples: entry.samples.len() as u64,
+        min,
+        p25,
+        median,
+        p75,
+        p99,
+        max,
+        interval,
+        overhead,
+        batch: entry.batch,
+        ns: hertz.map(|hertz| nanoseconds(median, hertz)),
+        cycles: None,
+        disturbances: Disturbances::default(),
+        rounds: Series(&entry.samples).into(),
+    }));
 }
 
-/// One sample: only the operation lies inside the bracket.
-fn sample<C: Case>(case: &mut C) -> Result<u64, Failure> {
-    case.prepare()?;
-    // SAFETY: `operation` gets the case that it is made for, and we hold it exclusively.
-    let ticks = unsafe { bracket::ticks(operation::<C>, (&raw mut *case).cast()) };
-    case.restore()?;
-    Ok(ticks)
-}
-
-/// One operation with its proof, outside any bracket.
-fn prove<C: Case>(case: &mut C) -> Result<(), Failure> {
-    case.prepare()?;
-    // SAFETY: as in `sample`.
-    unsafe { operation::<C>((&raw mut *case).cast()) };
-    let proof = case.verify();
-    let restored = case.restore();
-    proof.and(restored)
+/// Ticks as a time.
+fn nanoseconds(ticks: Figure, hertz: u64) -> Figure {
+    let picoseconds = u128::from(ticks.thousandths()) * 1_000_000_000 / u128::from(hertz);
+    Figure::from_thousandths(u64::try_from(picoseconds).unwrap_or(u64::MAX))
 }

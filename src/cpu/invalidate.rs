@@ -92,9 +92,70 @@ impl LocalTlb {
     }
 }
 
+/// Drops everything from this CPU's TLB, global translations included, on a CPU of any kind.
+pub fn flush_everything() {
+    if cr4() & CR4_PGE == 0 {
+        reload_cr3();
+    } else {
+        toggle_pge();
+    }
+}
+
+/// Empties this CPU's caches and TLB: what is accessed next comes from memory.
+pub fn evict() {
+    // SAFETY: WBINVD writes back what it drops.
+    unsafe { asm!("wbinvd", options(nostack, preserves_flags)) };
+    flush_everything();
+}
+
+/// The switch that leaves flushes out, for tests of the proofs that look for them. Only in images that are built for that.
+#[cfg(feature = "mutation")]
+mod left_out {
+    use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    static LEAVE_OUT: AtomicBool = AtomicBool::new(false);
+    static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
+
+    /// Whether the flush that is due is left out; counts it if so.
+    pub(super) fn this_one() -> bool {
+        let leave_out = LEAVE_OUT.load(Ordering::Relaxed);
+        LEFT_OUT.fetch_add(u64::from(leave_out), Ordering::Relaxed);
+        leave_out
+    }
+
+    /// Does `work` with all of its flushes left out, and tells how many those were.
+    pub fn leave_out(work: impl FnOnce()) -> u64 {
+        let before = LEFT_OUT.load(Ordering::Relaxed);
+        LEAVE_OUT.store(true, Ordering::Relaxed);
+        work();
+        LEAVE_OUT.store(false, Ordering::Relaxed);
+        LEFT_OUT.load(Ordering::Relaxed) - before
+    }
+}
+
+/// Without the feature no flush can be left out, and none costs anything for that.
+#[cfg(not(feature = "mutation"))]
+mod left_out {
+    #[inline(always)]
+    pub(super) fn this_one() -> bool {
+        false
+    }
+
+    /// Does `work`, with all of its flushes.
+    pub fn leave_out(work: impl FnOnce()) -> u64 {
+        work();
+        0
+    }
+}
+
+pub use left_out::leave_out;
+
 impl TlbInvalidate for LocalTlb {
     #[inline]
     fn flush_pages(&self, start: VirtAddr, pages: u64, size: PageSize) {
+        if left_out::this_one() {
+            return;
+        }
         let mut address = start.0;
         for _ in 0..pages {
             invlpg(VirtAddr(address));
@@ -104,6 +165,9 @@ impl TlbInvalidate for LocalTlb {
 
     #[inline]
     fn flush_all(&self) {
+        if left_out::this_one() {
+            return;
+        }
         match self.flush_all {
             // SAFETY: chosen only where CPUID reports the instruction.
             FlushAll::Invpcid => unsafe { invpcid(InvpcidType::All, VirtAddr(0)) },

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Attribute, Cell, CellAlignment, LineStyle, Table, presets};
+use pagemark_record::Figure;
 
 /// Plain text, or a terminal's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,14 @@ pub fn indented(table: &Table, indent: u16) -> String {
     table.lines().fold(String::new(), |text, line| {
         text + format!("{:indent$}{line}", "").trim_end() + "\n"
     })
+}
+
+/// A figure as people read it: `1,234.5`.
+pub fn figure(figure: Figure) -> String {
+    let text = figure.to_string();
+    let (whole, decimals) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let whole = whole.parse().map_or_else(|_| whole.to_owned(), thousands);
+    whole + decimals
 }
 
 /// `1234567` as `1,234,567`.

@@ -18,7 +18,9 @@
 
 mod checksum;
 mod exit;
+mod figure;
 mod record;
+mod series;
 mod text;
 mod writer;
 
@@ -27,10 +29,15 @@ mod tests;
 
 pub use checksum::LineSum;
 pub use exit::ExitCode;
+pub use figure::{Figure, NoFigure};
 pub use record::{
-    Boot, Buddyinfo, CaseResult, Check, Clock, End, Error, Frames, Hex, MAX_ADDRESSES, Machine,
-    Moment, Notice, ORDERS, Panic, Probe, Record, Region, Skip, Start, Unit, Verdict, Zone,
+    Boot, Buddyinfo, CaseResult, Check, Clock, Disturbances, End, Error, Frames, Hex,
+    MAX_ADDRESSES, Machine, Moment, Notice, ORDERS, Panic, Probe, Record, Region, Skip, Start,
+    Unit, Verdict, Zone,
 };
+#[cfg(feature = "read")]
+pub use series::read_series;
+pub use series::{MAX_SERIES, Series};
 pub use text::{MAX_TEXT, Text};
 pub use writer::{LogWriter, is_case_name};
 
@@ -39,4 +46,4 @@ pub use writer::{LogWriter, is_case_name};
 pub const PREFIX: &str = "@pagemark ";
 
 /// The version of the records. It is raised when a reader of the version before would misread a log.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;

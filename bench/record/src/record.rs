@@ -8,6 +8,8 @@ use serde::Serialize;
 #[cfg(feature = "read")]
 use serde::{Deserialize, Deserializer};
 
+use crate::Figure;
+
 /// The most return addresses that a [`Panic`] carries; the outermost ones are left out.
 pub const MAX_ADDRESSES: usize = 32;
 
@@ -247,7 +249,7 @@ pub struct Check<T> {
     pub detail: T,
 }
 
-/// What one case measured, the empty bracket's cost already subtracted.
+/// What one case measured, what the harness itself costs already subtracted. A case has a result only if its proofs held.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "read", derive(Deserialize))]
 pub struct CaseResult<T> {
@@ -255,18 +257,85 @@ pub struct CaseResult<T> {
     pub case: T,
     /// What the figures count.
     pub unit: Unit,
-    /// How many samples they sum up.
+    /// How many samples they sum up: one a round.
     pub samples: u64,
     /// The smallest.
-    pub min: u64,
+    pub min: Figure,
+    /// The one that a quarter does not exceed.
+    pub p25: Figure,
     /// The middle one.
-    pub median: u64,
+    pub median: Figure,
+    /// The one that three quarters do not exceed.
+    pub p75: Figure,
     /// The one that 99 % do not exceed.
-    pub p99: u64,
+    pub p99: Figure,
     /// The largest.
-    pub max: u64,
-    /// The cost of the empty bracket that was subtracted from each sample.
-    pub overhead: u64,
+    pub max: Figure,
+    /// The bounds of the median, exact for every distribution: with `n` samples the probability is that of
+    /// `pagemark_statistics::interval`.
+    pub interval: [Figure; 2],
+    /// What the harness costs, an operation: it was subtracted from each sample.
+    pub overhead: Figure,
+    /// Operations in a sample: of 1 a sample is one bracket around one operation, of more it is the slope between so many and
+    /// twice as many.
+    pub batch: u32,
+    /// The median in nanoseconds, where the clock's rate is known and constant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ns: Option<Figure>,
+    /// The median in core cycles, where the CPU counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycles: Option<Figure>,
+    /// What struck samples, by cause.
+    #[serde(default, skip_serializing_if = "Disturbances::none")]
+    pub disturbances: Disturbances,
+    /// Every sample, in the order in which they were taken ([`crate::Series`]).
+    pub rounds: T,
+}
+
+/// How many of a case's samples something struck from outside. Samples that a system-management interrupt or the hypervisor
+/// struck were taken again; all others are among the figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Disturbances {
+    /// By a system-management interrupt, as the CPU's counter of them says.
+    pub smi: u32,
+    /// By the hypervisor, which ran something else meanwhile, as its steal time says.
+    pub steal: u32,
+    /// By a change of the core's clock rate.
+    pub frequency: u32,
+    /// By something unknown: they lie far above the others.
+    pub unknown: u32,
+}
+
+impl<T> CaseResult<T> {
+    /// A result all of whose samples are equal.
+    pub fn of_equal(case: T, unit: Unit, figure: Figure, samples: u64, rounds: T) -> Self {
+        Self {
+            case,
+            unit,
+            samples,
+            min: figure,
+            p25: figure,
+            median: figure,
+            p75: figure,
+            p99: figure,
+            max: figure,
+            interval: [figure; 2],
+            overhead: Figure::default(),
+            batch: 1,
+            ns: None,
+            cycles: None,
+            disturbances: Disturbances::default(),
+            rounds,
+        }
+    }
+}
+
+impl Disturbances {
+    /// Whether nothing struck.
+    pub fn none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A case that did not run here.

@@ -82,12 +82,20 @@ fn a_short_log_to_the_byte() {
         log.record(&Record::Result(CaseResult {
             case: "tlb/invlpg".into(),
             unit: Unit::Insns,
-            samples: 1001,
-            min: 5,
-            median: 6,
-            p99: 7,
-            max: 8,
-            overhead: 4,
+            samples: 31,
+            min: 5.into(),
+            p25: 6.into(),
+            median: Figure::share(25, 4),
+            p75: 7.into(),
+            p99: 7.into(),
+            max: 8.into(),
+            interval: [6.into(), 7.into()],
+            overhead: 4.into(),
+            batch: 32,
+            ns: Some(3.into()),
+            cycles: None,
+            disturbances: Disturbances::default(),
+            rounds: Series(&[5.into(), 7.into(), 7.into()]).into(),
         }))
         .unwrap();
         log.end(Verdict::Pass).unwrap();
@@ -95,11 +103,12 @@ fn a_short_log_to_the_byte() {
     assert_eq!(
         log,
         "# before\n\n\
-         @pagemark {\"record\":\"start\",\"schema\":1,\"revision\":\"v1\",\"suite\":\"quick\",\"command_line\":\"suite=quick\"}\n\
+         @pagemark {\"record\":\"start\",\"schema\":2,\"revision\":\"v1\",\"suite\":\"quick\",\"command_line\":\"suite=quick\"}\n\
          # two\n# pieces of text\n\n# @pagemark {}\n# unended\n\
-         BenchmarkTlb/invlpg 1001 6 insns 5 min-insns 7 p99-insns 8 max-insns\n\
-         @pagemark {\"record\":\"result\",\"case\":\"tlb/invlpg\",\"unit\":\"insns\",\"samples\":1001,\"min\":5,\"median\":6,\
-         \"p99\":7,\"max\":8,\"overhead\":4}\n\
+         BenchmarkTlb/invlpg 31 6.25 insns 3 ns 5 min-insns 7 p99-insns 8 max-insns\n\
+         @pagemark {\"record\":\"result\",\"case\":\"tlb/invlpg\",\"unit\":\"insns\",\"samples\":31,\"min\":5,\"p25\":6,\
+         \"median\":6.25,\"p75\":7,\"p99\":7,\"max\":8,\"interval\":[6,7],\"overhead\":4,\"batch\":32,\"ns\":3,\
+         \"rounds\":\"5,7*2\"}\n\
          @pagemark {\"record\":\"end\",\"verdict\":\"pass\",\"lines\":8,\"crc32\":\"CRC\"}\n"
             .replace("CRC", &Hex(sum(&log).1.into()).to_string())
     );
@@ -238,6 +247,11 @@ fn text() -> impl Strategy<Value = String> {
     proptest::collection::vec(any::<char>(), 0..80).prop_map(String::from_iter)
 }
 
+/// Any bits as a figure that JSON numbers hold to the thousandth.
+fn figure(bits: u64) -> Figure {
+    Figure::from_thousandths(bits >> 16)
+}
+
 /// One of each kind, with its texts as they were made.
 fn records() -> impl Strategy<Value = Vec<Record<String>>> {
     (
@@ -302,11 +316,24 @@ fn records() -> impl Strategy<Value = Vec<Record<String>>> {
                     case: "a/b".to_string(),
                     unit: Unit::Insns,
                     samples: n[0],
-                    min: n[1],
-                    median: n[2],
-                    p99: n[3],
-                    max: n[4],
-                    overhead: n[5],
+                    min: figure(n[1]),
+                    p25: figure(n[2]),
+                    median: figure(n[3]),
+                    p75: figure(n[4]),
+                    p99: figure(n[5]),
+                    max: figure(n[0]),
+                    interval: [figure(n[1]), figure(n[2])],
+                    overhead: figure(n[3]),
+                    batch: small,
+                    ns: flag.then_some(figure(n[4])),
+                    cycles: flag.then_some(figure(n[5])),
+                    disturbances: Disturbances {
+                        smi: small,
+                        steal: 1,
+                        frequency: 2,
+                        unknown: small,
+                    },
+                    rounds: "1,2*3".to_string(),
                 }),
                 Record::Skip(Skip {
                     case: s(),
@@ -372,10 +399,18 @@ fn borrowed(record: &Record<String>) -> Record<Text<'_>> {
             unit: r.unit,
             samples: r.samples,
             min: r.min,
+            p25: r.p25,
             median: r.median,
+            p75: r.p75,
             p99: r.p99,
             max: r.max,
+            interval: r.interval,
             overhead: r.overhead,
+            batch: r.batch,
+            ns: r.ns,
+            cycles: r.cycles,
+            disturbances: r.disturbances,
+            rounds: r.rounds.as_str().into(),
         }),
         Record::Skip(r) => borrow!(Skip, r, { case, reason }, {}),
         Record::Frames(r) => Record::Frames(r.clone()),

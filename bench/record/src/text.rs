@@ -4,6 +4,8 @@ use core::fmt::{self, Write};
 
 use serde::{Serialize, Serializer};
 
+use crate::{MAX_SERIES, Series};
+
 /// The most bytes of JSON that one text takes, its quotes and the mark of a cut not counted. What is longer is cut there, and ends
 /// in `…`.
 pub const MAX_TEXT: usize = 512;
@@ -15,6 +17,14 @@ pub enum Text<'a> {
     Plain(&'a str),
     /// Formatted when the record is written: `format_args!(…).into()`.
     Format(fmt::Arguments<'a>),
+    /// A series of figures.
+    Series(Series<'a>),
+}
+
+impl<'a> From<Series<'a>> for Text<'a> {
+    fn from(series: Series<'a>) -> Self {
+        Self::Series(series)
+    }
 }
 
 impl<'a> From<&'a str> for Text<'a> {
@@ -30,16 +40,20 @@ impl<'a> From<fmt::Arguments<'a>> for Text<'a> {
 }
 
 impl fmt::Display for Text<'_> {
-    /// The text, cut to [`MAX_TEXT`].
+    /// The text, cut to [`MAX_TEXT`], a series to [`MAX_SERIES`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut clip = Clip {
             out: f,
-            left: MAX_TEXT,
+            left: match self {
+                Text::Series(_) => MAX_SERIES,
+                Text::Plain(_) | Text::Format(_) => MAX_TEXT,
+            },
             cut: false,
         };
         match self {
             Text::Plain(text) => clip.write_str(text),
             Text::Format(arguments) => clip.write_fmt(*arguments),
+            Text::Series(series) => write!(clip, "{series}"),
         }
     }
 }

@@ -5,13 +5,17 @@ use core::fmt::{self, Write};
 use serde_json_core::ser::Serializer;
 
 use crate::{
-    CaseResult, Clock, End, Hex, LineSum, MAX_ADDRESSES, MAX_TEXT, Machine, PREFIX, Record, Text,
-    Verdict,
+    CaseResult, Clock, End, Figure, Hex, LineSum, MAX_ADDRESSES, MAX_SERIES, MAX_TEXT, Machine,
+    PREFIX, Record, Text, Verdict,
 };
 
-/// Bytes of JSON that the longest record takes: `machine` has six texts, `panic` two and its addresses; the rest of a
-/// record, keys and numbers, takes well under 640 bytes.
-const MAX_JSON: usize = 640 + max(6 * (MAX_TEXT + 5), 2 * (MAX_TEXT + 5) + MAX_ADDRESSES * 21);
+/// Bytes of JSON that the longest record takes: `machine` has six texts, `panic` two and its addresses, `result` one and its
+/// series; the rest of a record, keys and numbers, takes well under 640 bytes.
+const MAX_JSON: usize = 640
+    + max(
+        max(6 * (MAX_TEXT + 5), 2 * (MAX_TEXT + 5) + MAX_ADDRESSES * 21),
+        MAX_TEXT + 5 + MAX_SERIES + 5,
+    );
 
 const fn max(a: usize, b: usize) -> usize {
     if a > b { a } else { b }
@@ -155,11 +159,15 @@ impl<W: Write> LogWriter<W> {
             median,
             p99,
             max,
+            ns,
+            cycles,
             ..
         } = result;
         self.line(format_args!(
-            "Benchmark{} {samples} {median} {unit} {min} min-{unit} {p99} p99-{unit} {max} max-{unit}",
-            Capital(case)
+            "Benchmark{} {samples} {median} {unit}{}{} {min} min-{unit} {p99} p99-{unit} {max} max-{unit}",
+            Capital(case),
+            Measured(cycles, "cycles"),
+            Measured(ns, "ns"),
         ))
     }
 
@@ -236,6 +244,18 @@ impl<W: Write> Write for OneLine<'_, W> {
             self.0.write_str(part)?;
         }
         Ok(())
+    }
+}
+
+/// A figure and its unit, where there is one.
+struct Measured<'a>(&'a Option<Figure>, &'static str);
+
+impl fmt::Display for Measured<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(figure) => write!(f, " {figure} {}", self.1),
+            None => Ok(()),
+        }
     }
 }
 

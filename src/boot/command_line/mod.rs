@@ -11,9 +11,7 @@ mod value;
 
 pub use self::error::OptionError;
 pub use self::filter::Filter;
-pub use self::value::{Accepted, Ceiling, Exit, LayoutName, Provoke, Samples, Suite};
-
-use self::value::Value;
+pub use self::value::*;
 
 /// Makes the options of a table of keys and types. What is not given has its type's default.
 macro_rules! options {
@@ -45,14 +43,18 @@ options! {
     suite: Suite,
     /// `only=`: run just these cases.
     only: Option<Filter>,
-    /// `samples=`: instead of the suite's number.
-    samples: Option<Samples>,
+    /// `rounds=`: instead of the suite's number.
+    rounds: Option<Rounds>,
+    /// `seed=`: of the order in which a round takes the cases.
+    seed: Seed,
     /// `layout=`: of the address space.
     layout: LayoutName,
     /// `ceiling=`: instead of the default flush ceiling.
     ceiling: Option<Ceiling>,
     /// `provoke=`: fail on purpose.
     provoke: Option<Provoke>,
+    /// `mutate=`: measure nothing, and put the proofs to the proof.
+    mutate: Option<Mutate>,
     /// `exit=`
     exit: Exit,
 }
@@ -95,11 +97,12 @@ mod tests {
     #[test]
     fn every_option_is_understood() {
         let options = Options::parse(
-            "  suite=full only=tlb/*,pt/map/?  samples=7 layout=classic ceiling=64 provoke=hang exit=reset ",
+            "  suite=full only=tlb/*,pt/map/?  rounds=7 seed=9 layout=classic ceiling=64 provoke=hang exit=reset ",
         )
         .unwrap();
         assert_eq!(options.suite, Suite::Full);
-        assert_eq!(options.samples, Some(Samples(7)));
+        assert_eq!(options.rounds, Some(Rounds(7)));
+        assert_eq!(options.seed, Seed(9));
         assert_eq!(options.layout, LayoutName::Classic);
         assert_eq!(options.ceiling, Some(Ceiling(64)));
         assert_eq!(options.provoke, Some(Provoke::Hang));
@@ -131,12 +134,12 @@ mod tests {
                 "command line: `suite` cannot be ``; it takes quick, full or probe",
             ),
             (
-                "samples=0",
-                "command line: `samples` cannot be `0`; it takes a number from 1 to 10000",
+                "rounds=0",
+                "command line: `rounds` cannot be `0`; it takes a number from 1 to 250",
             ),
             (
-                "samples=10001",
-                "command line: `samples` cannot be `10001`; it takes a number from 1 to 10000",
+                "rounds=251",
+                "command line: `rounds` cannot be `251`; it takes a number from 1 to 250",
             ),
             (
                 "ceiling=-1",
@@ -170,7 +173,7 @@ mod tests {
     fn an_unknown_key_is_told_all_that_there_are() {
         let told = Options::parse("sweet=full").unwrap_err().to_string();
         let keys = told.split_once("the keys are ").unwrap().1;
-        assert!(keys.starts_with("suite, only, samples, "), "{keys}");
+        assert!(keys.starts_with("suite, only, rounds, "), "{keys}");
         assert_eq!(keys.matches(" and ").count(), 1, "{keys}");
         for &key in KEYS {
             assert!(keys.contains(key), "{key} in {keys}");

@@ -129,6 +129,16 @@ words! {
 }
 
 words! {
+    /// What is left out of every operation, to see whether its proof notices.
+    Mutate {
+        /// All of it.
+        Operation = "operation",
+        /// The flush in it. Only an image built with the feature `mutation` can do that.
+        Flush = "flush",
+    }
+}
+
+words! {
     /// How the machine is left.
     #[derive(Default)]
     Exit {
@@ -142,23 +152,33 @@ words! {
     }
 }
 
-/// A number of samples for each case.
+/// A number of rounds, each of which takes one sample of every case.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Samples(pub u32);
+pub struct Rounds(pub u32);
 
-impl Samples {
+impl Rounds {
     /// As many as there is room for.
-    pub const MAX: u32 = 10_000;
+    pub const MAX: u32 = 250;
 }
 
-impl Value for Samples {
-    const ACCEPTED: Accepted = Accepted::Text("a number from 1 to 10000");
+impl Value for Rounds {
+    const ACCEPTED: Accepted = Accepted::Text("a number from 1 to 250");
 
     fn parse(text: &str) -> Option<Self> {
-        u32::from_str(text)
-            .ok()
-            .filter(|samples| (1..=Self::MAX).contains(samples))
-            .map(Samples)
+        let rounds = u32::from_str(text).ok()?;
+        (1..=Self::MAX).contains(&rounds).then_some(Rounds(rounds))
+    }
+}
+
+/// Where the random order of the rounds starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Seed(pub u64);
+
+impl Value for Seed {
+    const ACCEPTED: Accepted = Accepted::Text("a number");
+
+    fn parse(text: &str) -> Option<Self> {
+        u64::from_str(text).ok().map(Seed)
     }
 }
 

@@ -6,11 +6,11 @@ mod tests;
 use std::collections::HashMap;
 
 use comfy_table::Cell;
-use pagemark_record::{CaseResult, Clock, End, Verdict};
+use pagemark_record::{CaseResult, Clock, End, Figure, Verdict};
 
 use crate::log::{Ending, Log};
 use crate::show::words;
-use crate::style::{Look, counted, indented, thousands};
+use crate::style::{Look, counted, figure, indented, thousands};
 
 /// On a clock that is not exact, a median that rose by more than this share, in per cent, is a regression.
 pub const DEFAULT_THRESHOLD: f64 = 5.0;
@@ -33,9 +33,9 @@ pub struct Row {
     /// The case; the statistic behind it in brackets where it is not the median.
     pub name: String,
     /// The figure of the first run.
-    pub base: u64,
+    pub base: Figure,
     /// The figure of the second run.
-    pub new: u64,
+    pub new: Figure,
     /// What to make of it.
     pub change: Change,
 }
@@ -183,9 +183,10 @@ impl Comparison {
 
     fn tick_row(&mut self, base: &CaseResult<String>, new: &CaseResult<String>) {
         let (before, after) = (base.median, new.median);
-        let beyond = |small: u64, large: u64| {
-            large.saturating_sub(small) > TICK_FLOOR
-                && (large - small) as f64 * 100.0 > before as f64 * self.threshold
+        let beyond = |small: Figure, large: Figure| {
+            let rise = large.saturating_sub(small);
+            rise > Figure::from(TICK_FLOOR)
+                && rise.as_f64() * 100.0 > before.as_f64() * self.threshold
         };
         let change = match () {
             () if beyond(before, after) => Change::Regression,
@@ -230,8 +231,7 @@ impl Comparison {
         );
         for row in &self.rows {
             let [difference, share] = difference(row.base, row.new);
-            let figures =
-                [thousands(row.base), thousands(row.new), difference, share].map(Cell::new);
+            let figures = [figure(row.base), figure(row.new), difference, share].map(Cell::new);
             let mark = match row.change {
                 Change::None => Cell::new(""),
                 Change::Regression => colored(look, "slower", comfy_table::Color::Red),
@@ -281,15 +281,17 @@ fn colored(look: Look, text: &str, color: comfy_table::Color) -> Cell {
 }
 
 /// The difference, signed, and its share of `base` in per cent.
-fn difference(base: u64, new: u64) -> [String; 2] {
+fn difference(base: Figure, new: Figure) -> [String; 2] {
     if base == new {
         return ["0".to_owned(), String::new()];
     }
     let sign = if new > base { "+" } else { "-" };
-    let distance = base.abs_diff(new);
-    let share = match base {
-        0 => "from 0".to_owned(),
-        _ => format!("{sign}{:.2} %", distance as f64 * 100.0 / base as f64),
+    let distance = base.max(new).saturating_sub(base.min(new));
+    let share = if base == Figure::default() {
+        "from 0".to_owned()
+    } else {
+        let share = distance.as_f64() * 100.0 / base.as_f64();
+        format!("{sign}{share:.2} %")
     };
-    [format!("{sign}{}", thousands(distance)), share]
+    [format!("{sign}{}", figure(distance)), share]
 }

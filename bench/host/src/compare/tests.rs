@@ -1,7 +1,7 @@
 //! What is a regression, and what is not compared at all.
 
 use insta::assert_snapshot;
-use pagemark_record::{CaseResult, Clock, Verdict};
+use pagemark_record::{CaseResult, Clock, Figure, Verdict};
 
 use super::{Change, DEFAULT_THRESHOLD, compare};
 use crate::log::tests::{good, panicked, run, written};
@@ -14,17 +14,19 @@ fn log(clock: Clock) -> Log {
 
 fn with_median(clock: Clock, median: u64) -> Log {
     let mut log = log(clock);
+    let (case, rounds) = ("tlb/invlpg".to_owned(), "0".to_owned());
     log.results = vec![CaseResult {
-        case: "tlb/invlpg".to_owned(),
-        unit: clock.unit(),
-        samples: 100,
-        min: 0,
-        median,
-        p99: u64::MAX,
-        max: u64::MAX,
-        overhead: 0,
+        median: median.into(),
+        p99: u64::MAX.into(),
+        max: u64::MAX.into(),
+        ..CaseResult::of_equal(case, clock.unit(), 0.into(), 100, rounds)
     }];
     log
+}
+
+/// Moves a figure by whole units.
+fn more(figure: &mut Figure, by: i64) {
+    *figure = figure.rounded().saturating_add_signed(by).into();
 }
 
 fn change(clock: Clock, base: u64, new: u64, threshold: f64) -> Change {
@@ -58,7 +60,7 @@ fn ticks_have_to_move_by_more_than_the_threshold() {
 #[test]
 fn an_exact_figure_other_than_the_median_counts_too() {
     let (base, mut new) = (log(Clock::Icount), log(Clock::Icount));
-    new.results[3].max += 1;
+    more(&mut new.results[3].max, 1);
     let comparison = compare(&base, &new, DEFAULT_THRESHOLD, false).unwrap();
     assert_eq!(comparison.count(Change::Regression), 1);
     let row = comparison
@@ -72,12 +74,12 @@ fn an_exact_figure_other_than_the_median_counts_too() {
 #[test]
 fn the_table() {
     let (mut base, mut new) = (log(Clock::Icount), log(Clock::Icount));
-    new.results[2].median += 1;
-    new.results[2].p99 += 1;
-    new.results[2].max += 1;
-    new.results[3].median -= 4;
+    more(&mut new.results[2].median, 1);
+    more(&mut new.results[2].p99, 1);
+    more(&mut new.results[2].max, 1);
+    more(&mut new.results[3].median, -4);
     new.results[4].case = "vmalloc/alloc/size=32MiB".to_owned();
-    base.results[0].median = 0;
+    base.results[0].median = 0.into();
     let comparison = compare(&base, &new, DEFAULT_THRESHOLD, false).unwrap();
     assert_eq!(
         (comparison.only_base().len(), comparison.only_new().len()),

@@ -13,6 +13,43 @@ pub fn workspace() -> &'static Path {
 
 /// Builds the image and returns its file. cargo's messages go to standard error.
 pub fn build() -> Result<PathBuf> {
+    Variant::default().build()
+}
+
+/// An image that differs from the one that everybody runs.
+#[derive(Clone, Debug, Default)]
+pub struct Variant {
+    /// Its folder under `target/`, as cargo would put it where the other one is; none for that one.
+    pub folder: Option<&'static str>,
+    /// Features of the package.
+    pub features: &'static str,
+    /// Variables of the environment that the sources look at.
+    pub variables: Vec<(&'static str, String)>,
+}
+
+impl Variant {
+    /// Builds it and returns its file.
+    pub fn build(&self) -> Result<PathBuf> {
+        let mut command = command()?;
+        if let Some(folder) = self.folder {
+            let folder = workspace().join("target").join(folder);
+            command.arg("--target-dir").arg(folder);
+        }
+        command.args(["--features", self.features]);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        let output = command.output().context("cargo cannot be started")?;
+        if !output.status.success() {
+            bail!(
+                "the image does not build: cargo ended with {}",
+                output.status
+            );
+        }
+        executable(&output.stdout).context("cargo built the image and did not say where it is")
+    }
+}
+
+/// cargo, about to build the image.
+fn command() -> Result<Command> {
     let root = workspace();
     if !root.join("Cargo.toml").is_file() {
         bail!(
@@ -21,7 +58,8 @@ pub fn build() -> Result<PathBuf> {
         );
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(&cargo)
+    let mut command = Command::new(&cargo);
+    command
         .args([
             "build",
             "--quiet",
@@ -36,16 +74,8 @@ pub fn build() -> Result<PathBuf> {
         // Flags from the environment would replace those in .cargo/config.toml, which the image cannot do without.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("{} cannot be started", cargo.display()))?;
-    if !output.status.success() {
-        bail!(
-            "the image does not build: cargo ended with {}",
-            output.status
-        );
-    }
-    executable(&output.stdout).context("cargo built the image and did not say where it is")
+        .stderr(Stdio::inherit());
+    Ok(command)
 }
 
 /// The executable that cargo's messages name last.

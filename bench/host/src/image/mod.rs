@@ -6,6 +6,6 @@ mod iso;
 mod symbols;
 
 pub use backtrace::{Frame, backtrace};
-pub use build::{build, workspace};
+pub use build::{Variant, build, workspace};
 pub use iso::{Firmware, firmware, grub_config, pack};
 pub use symbols::Symbols;

@@ -5,12 +5,12 @@ mod tests;
 
 use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Width};
 use pagemark_record::{
-    Buddyinfo, CaseResult, Clock, Frames, Machine, ORDERS, Panic, Unit, Verdict,
+    Buddyinfo, CaseResult, Clock, Figure, Frames, Machine, ORDERS, Panic, Unit, Verdict,
 };
 
 use crate::image::{Symbols, backtrace};
 use crate::log::{Ending, Log};
-use crate::style::{Look, bytes, counted, indented, thousands};
+use crate::style::{Look, bytes, counted, figure, indented, thousands};
 
 /// Columns of the text.
 const WIDTH: u16 = 100;
@@ -234,21 +234,22 @@ fn results(log: &Log, look: Look) -> String {
                 overhead,
                 ..
             } = result;
-            let figures = [samples, min, median, p99, max]
+            let figures = [min, median, p99, max]
                 .into_iter()
                 .chain((!same).then_some(overhead));
-            let figures = figures.map(|&figure| Cell::new(thousands(figure)));
-            table.add_row([Cell::new(format!("  {rest}"))].into_iter().chain(figures));
+            let figures = figures.map(|&cost| Cell::new(figure(cost)));
+            let first = [format!("  {rest}"), thousands(*samples)].map(Cell::new);
+            table.add_row(first.into_iter().chain(figures));
         }
     }
     table
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(WIDTH - INDENT);
     let mut text = indented(&table, INDENT);
-    if same && overhead != 0 {
+    if same && overhead != Figure::default() {
         text += &format!(
             "\n  The empty bracket's {} {unit} are subtracted from each sample.\n",
-            thousands(overhead)
+            figure(overhead)
         );
     }
     text

@@ -228,14 +228,14 @@ fn a_glob_picks_the_cases() {
 #[test]
 fn the_full_suite_has_cases_that_the_quick_one_has_not() {
     let cases = |suite: &str| {
-        let log = passed(&pvh(&[suite, "only=control/*", "samples=3"]));
+        let log = passed(&pvh(&[suite, "only=control/*", "rounds=3"]));
         let figures = log.results.into_iter();
         figures.map(|result| (result.case, result.median)).collect()
     };
     let quick: Vec<_> = cases("suite=quick");
     let full: Vec<_> = cases("suite=full");
     assert!(quick.iter().all(|figure| full.contains(figure)), "{full:?}");
-    let case = ("control/nops=10".to_owned(), 10);
+    let case = ("control/nops=10".to_owned(), 10.into());
     assert!(full.contains(&case) && !quick.contains(&case), "{full:?}");
 }
 

@@ -3,6 +3,7 @@
 mod boots;
 mod failures;
 mod layouts;
+mod mutation;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
