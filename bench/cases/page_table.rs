@@ -37,8 +37,7 @@ impl<'m> Window<'m> {
         let protection = Protection::READ_WRITE;
         table.map(
             self.start,
-            self.block.pfn(),
-            self.pages,
+            self.block.pfn()..self.block.pfn().add(self.pages),
             protection,
             PageSize::Size4K,
             &mut tables,

@@ -52,8 +52,7 @@ impl<'m, F: FnMut(VirtAddr)> Flush<'m, F> {
         let (table, mut tables) = self.machine.kernel.table_and_tables();
         table.map(
             self.page,
-            frame,
-            1,
+            frame..frame.add(1),
             self.protection,
             PageSize::Size4K,
             &mut tables,

@@ -20,7 +20,7 @@ use crate::mm::frame::{self, BootAllocator, FrameAllocator, InDescriptor, Metada
 use crate::mm::kernel_map::{self, BootTables, KernelMapError, KernelMemory};
 use crate::mm::layout::{Constants, Layout};
 use crate::mm::memory_map::{self, MemoryMap, Ranges};
-use crate::mm::page_table::{PageTable, TableFrames};
+use crate::mm::page_table::{Levels, PageTable};
 use crate::mm::tlb::Tlb;
 use crate::mm::vmalloc::{Contents, FirstFit, Slot, Vmalloc};
 
@@ -162,7 +162,7 @@ pub unsafe fn set_up(
     // SAFETY: the tree was built above and is this value's alone; the direct map covers all zones but HIGHMEM, and the frame
     // allocator has only frames that nobody uses.
     let kernel = unsafe {
-        let table = PageTable::new(direct_map, root);
+        let table = PageTable::new(direct_map, root, Levels::Four);
         KernelMemory::new(
             direct_map,
             RAM.call_once(|| map.ram().iter().cloned().collect()),
@@ -222,7 +222,7 @@ unsafe fn build_tables(
     let mut tables = unsafe { BootTables::new(DirectMap::IDENTITY, early, below) };
     let root = tables.allocate_table().ok_or(SetUpError::NoRootTable)?;
     // SAFETY: the root is all zeros and ours, and every table comes from `tables`.
-    let mut table = unsafe { PageTable::new(DirectMap::IDENTITY, root) };
+    let mut table = unsafe { PageTable::new(DirectMap::IDENTITY, root, Levels::Four) };
     kernel_map::build(
         &mut table,
         layout,

@@ -11,10 +11,12 @@ use core::fmt;
 use core::ops::Range;
 
 use super::address::{FrameRange, Order, PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr};
-use super::frame::{BootAllocator, Buddy, FrameAllocator, Gfp, InDescriptor};
+use super::frame::{BlockList, BootAllocator, Buddy, FrameAllocator, FreeError, Gfp, InDescriptor};
 use super::hardware::{PhysicalMemory, TlbInvalidate};
 use super::layout::Layout;
-use super::page_table::{MapError, PageTable, Protection, TableFrames, Vacant};
+use super::page_table::{
+    Frames, MapError, Mapping, PageTable, Protection, Runs, TableCache, TableFrames, Tables,
+};
 use super::tlb::Tlb;
 
 /// A part of the image: where it is linked, where it was loaded, and what it allows.
@@ -77,16 +79,8 @@ pub fn build<M: PhysicalMemory>(
                 continue;
             }
             let start = VirtAddr(layout.direct_map.start.0 + frames.start.address().0);
-            let pages = frames.end.0 - frames.start.0;
             table
-                .map(
-                    start,
-                    frames.start,
-                    pages,
-                    Protection::READ_WRITE,
-                    largest,
-                    tables,
-                )
+                .map(start, frames, Protection::READ_WRITE, largest, tables)
                 .map_err(|error| KernelMapError {
                     part: "direct map",
                     error,
@@ -98,8 +92,7 @@ pub fn build<M: PhysicalMemory>(
         table
             .map(
                 section.range.start,
-                frames.start,
-                frames.end.0 - frames.start.0,
+                frames,
                 section.protection,
                 PageSize::Size4K,
                 tables,
@@ -175,14 +168,26 @@ impl<'b, 'm, M: PhysicalMemory> BootTables<'b, 'm, M> {
             below,
         }
     }
-}
 
-impl<M: PhysicalMemory> TableFrames for BootTables<'_, '_, M> {
-    fn allocate_table(&mut self) -> Option<Pfn> {
+    /// A single frame full of zeros, if there is one.
+    pub fn allocate_table(&mut self) -> Option<Pfn> {
         let frame = self.frames.alloc(1, self.below).ok()?.start;
         // SAFETY: the frame is covered and nobody else's (promised to `new`), and has just been allocated.
         unsafe { self.memory.zero(frame) };
         Some(frame)
+    }
+}
+
+impl<M: PhysicalMemory> TableFrames for BootTables<'_, '_, M> {
+    /// Frames that are taken before there is one too few are lost: the boot ends there anyway.
+    fn allocate_tables(&mut self, count: u64) -> Option<Tables> {
+        let mut tables = Tables::NONE;
+        for _ in 0..count {
+            let frame = self.allocate_table()?;
+            // SAFETY: just filled with zeros, and covered (promised to `new`).
+            unsafe { tables.push(frame, &self.memory) };
+        }
+        Some(tables)
     }
 }
 
@@ -198,6 +203,7 @@ pub struct KernelMemory<'m, M, I, B = InDescriptor> {
     ram: &'m [FrameRange],
     present_frames: u64,
     table_frames: u64,
+    table_cache: TableCache<M>,
 }
 
 impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, M, I, B> {
@@ -221,6 +227,8 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
             memory,
             ram,
             table_frames: 0,
+            // SAFETY: all tables come from `frames`, which the caller promises to be covered.
+            table_cache: unsafe { TableCache::new(memory) },
         }
     }
 
@@ -238,54 +246,95 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
         Some(overlaps.find(|overlap| !overlap.is_empty())?.start)
     }
 
-    /// Frames that became tables since the frame allocator took over. They stay tables.
+    /// Frames that became tables since the frame allocator took over, those in the cache among them.
     #[must_use]
     pub const fn table_frames(&self) -> u64 {
         self.table_frames
     }
 
-    /// The page table, and the allocator as a source of tables for it.
+    /// Tables that are ready in the cache.
+    #[must_use]
+    pub const fn cached_tables(&self) -> u64 {
+        self.table_cache.count()
+    }
+
+    /// The page table, and a source of tables for it.
     #[inline]
     pub fn table_and_tables(&mut self) -> (&mut PageTable<M>, KernelTables<'_, 'm, M, B>) {
         let tables = KernelTables {
             memory: self.memory,
+            cache: &mut self.table_cache,
             frames: &mut self.frames,
             count: &mut self.table_frames,
         };
         (&mut self.table, tables)
     }
-}
 
-impl<'m, M: PhysicalMemory + Copy, I, B: Buddy> KernelMemory<'m, M, I, B> {
-    /// The first phase of populating a range: its tables. The frame allocator, for the frames, comes with it.
+    /// Maps what the list has, block by block, from `start` on, with leaves up to `largest`.
     ///
     /// # Errors
     ///
-    /// As for [`PageTable::vacate`].
+    /// As for [`PageTable::map`]; the frames come back.
     #[inline]
-    pub fn vacate(
+    pub fn map_blocks(
         &mut self,
         start: VirtAddr,
-        pages: u64,
-    ) -> Result<(Vacant<'_, M>, &mut FrameAllocator<'m, B>), MapError> {
+        list: BlockList,
+        protection: Protection,
+        largest: PageSize,
+    ) -> Result<Mapping<BlockList>, (MapError, BlockList)> {
+        let vacant = match self.table.vacate(start, runs(&self.frames, &list), largest) {
+            Ok(vacant) => vacant,
+            Err(error) => return Err((error, list)),
+        };
         let mut tables = KernelTables {
             memory: self.memory,
+            cache: &mut self.table_cache,
             frames: &mut self.frames,
             count: &mut self.table_frames,
         };
-        let vacant = self.table.vacate(start, pages, &mut tables)?;
-        Ok((vacant, &mut self.frames))
+        match vacant.allocate_tables(&mut tables) {
+            Ok(tables) => {
+                let frames = runs(&self.frames, &list);
+                Ok(vacant.map_owned(list, frames, protection, tables))
+            }
+            Err(error) => Err((error, list)),
+        }
+    }
+
+    /// Gives tables back that came out of a flush: to the cache, and from there to the frame allocator what is too much.
+    ///
+    /// # Errors
+    ///
+    /// The frame allocator does not take a frame back, which was none of its own.
+    pub fn free_tables(&mut self, tables: Tables) -> Result<(), FreeError> {
+        let (_, mut kernel_tables) = self.table_and_tables();
+        kernel_tables.free_tables(tables)
     }
 }
 
-/// Tables out of the frame allocator.
+/// The frames of a list, in runs.
+#[inline(always)]
+fn runs<'f, B: Buddy>(
+    frames: &'f FrameAllocator<'_, B>,
+    list: &BlockList,
+) -> impl Frames + use<'f, B> {
+    let blocks = frames.blocks(list);
+    Runs::new(
+        blocks.map(|(frame, order)| (frame, order.frames())),
+        list.frames(),
+    )
+}
+
+/// Tables out of the cache, and out of the frame allocator when that has too few.
 pub struct KernelTables<'k, 'm, M, B> {
     memory: M,
+    cache: &'k mut TableCache<M>,
     frames: &'k mut FrameAllocator<'m, B>,
     count: &'k mut u64,
 }
 
-impl<M: PhysicalMemory, B: Buddy> TableFrames for KernelTables<'_, '_, M, B> {
+impl<M: PhysicalMemory, B: Buddy> KernelTables<'_, '_, M, B> {
     fn allocate_table(&mut self) -> Option<Pfn> {
         // SAFETY: promised to `KernelMemory::new`.
         let block = unsafe {
@@ -296,20 +345,48 @@ impl<M: PhysicalMemory, B: Buddy> TableFrames for KernelTables<'_, '_, M, B> {
         *self.count += 1;
         Some(frame)
     }
+
+    fn free_tables(&mut self, tables: Tables) -> Result<(), FreeError> {
+        let mut excess = self.cache.put(tables);
+        // SAFETY: the cache's frames are covered by `memory` (promised to `KernelMemory::new`).
+        while let Some(frame) = unsafe { excess.pop(&self.memory) } {
+            *self.count -= 1;
+            self.frames.free_pages(frame, Order::ZERO)?;
+        }
+        Ok(())
+    }
+}
+
+impl<M: PhysicalMemory, B: Buddy> TableFrames for KernelTables<'_, '_, M, B> {
+    fn allocate_tables(&mut self, count: u64) -> Option<Tables> {
+        let mut tables = self.cache.take(count);
+        while tables.count() < count {
+            let Some(frame) = self.allocate_table() else {
+                // They came from there and go back there: that cannot fail.
+                let _ = self.free_tables(tables);
+                return None;
+            };
+            // SAFETY: just filled with zeros, and covered (promised to `KernelMemory::new`).
+            unsafe { tables.push(frame, &self.memory) };
+        }
+        Some(tables)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::mm::layout::Constants;
-    use crate::mm::model::{Arena, Tables};
+    use crate::mm::model::{Arena, ArenaTables};
+    use crate::mm::page_table::Levels;
 
     #[test]
     fn ram_and_image_are_mapped_and_nothing_else() {
         let arena = Arena::new(64);
         // SAFETY: the arena's frames are zero and nobody else's.
-        let mut table = unsafe { PageTable::new(&arena, Pfn(0)) };
-        let mut tables = Tables {
+        let mut table = unsafe { PageTable::new(&arena, Pfn(0), Levels::Four) };
+        let mut tables = ArenaTables {
+            arena: &arena,
             next: Pfn(1),
             end: Pfn(64),
         };
@@ -370,8 +447,9 @@ mod tests {
     fn an_image_in_the_direct_map_has_its_sections_protections_there() {
         let arena = Arena::new(64);
         // SAFETY: the arena's frames are zero and nobody else's.
-        let mut table = unsafe { PageTable::new(&arena, Pfn(0)) };
-        let mut tables = Tables {
+        let mut table = unsafe { PageTable::new(&arena, Pfn(0), Levels::Four) };
+        let mut tables = ArenaTables {
+            arena: &arena,
             next: Pfn(1),
             end: Pfn(64),
         };
@@ -423,8 +501,9 @@ mod tests {
     fn an_audit_finds_what_must_not_be() {
         let arena = Arena::new(64);
         // SAFETY: the arena's frames are zero and nobody else's.
-        let mut table = unsafe { PageTable::new(&arena, Pfn(0)) };
-        let mut tables = Tables {
+        let mut table = unsafe { PageTable::new(&arena, Pfn(0), Levels::Four) };
+        let mut tables = ArenaTables {
+            arena: &arena,
             next: Pfn(1),
             end: Pfn(64),
         };
@@ -432,8 +511,7 @@ mod tests {
         table
             .map(
                 low,
-                Pfn(5),
-                1,
+                Pfn(5)..Pfn(6),
                 Protection::READ,
                 PageSize::Size4K,
                 &mut tables,

@@ -10,7 +10,7 @@ use super::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr, W
 use super::frame::FrameAllocator;
 use super::hardware::{PhysicalMemory, TlbInvalidate};
 use super::kernel_map::KernelMemory;
-use super::page_table::{PageTable, TableFrames};
+use super::page_table::{Levels, PageTable, TableFrames, Tables};
 use super::tlb::Tlb;
 
 /// Frames 0 to `frames` as host memory.
@@ -43,7 +43,15 @@ impl Arena {
             "frame 0 is the root table"
         );
         // SAFETY: the arena covers all frames, and tests share them as atomics only.
-        unsafe { KernelMemory::new(self, ram, frames, PageTable::new(self, Pfn(0)), tlb) }
+        unsafe {
+            KernelMemory::new(
+                self,
+                ram,
+                frames,
+                PageTable::new(self, Pfn(0), Levels::Four),
+                tlb,
+            )
+        }
     }
 
     /// Reads the word at a physical address.
@@ -80,18 +88,24 @@ unsafe impl PhysicalMemory for Arena {
 }
 
 /// Table frames out of a range of the arena, which is zero from the start and never taken back.
-pub struct Tables {
+pub struct ArenaTables<'a> {
+    pub arena: &'a Arena,
     pub next: Pfn,
     pub end: Pfn,
 }
 
-impl TableFrames for Tables {
-    fn allocate_table(&mut self) -> Option<Pfn> {
-        let frame = self.next;
-        (frame < self.end).then(|| {
-            self.next = frame.add(1);
-            frame
-        })
+impl TableFrames for ArenaTables<'_> {
+    fn allocate_tables(&mut self, count: u64) -> Option<Tables> {
+        if count > self.end.0 - self.next.0 {
+            return None;
+        }
+        let mut tables = Tables::NONE;
+        for _ in 0..count {
+            // SAFETY: the frame is zero and nobody else's.
+            unsafe { tables.push(self.next, &self.arena) };
+            self.next = self.next.add(1);
+        }
+        Some(tables)
     }
 }
 

@@ -166,7 +166,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     pub fn blocks<'a>(
         &'a self,
         list: &BlockList,
-    ) -> impl Iterator<Item = (Pfn, Order)> + use<'a, 'm, B> {
+    ) -> impl Iterator<Item = (Pfn, Order)> + Clone + use<'a, 'm, B> {
         let (mut next, mut left) = (list.first, list.blocks);
         core::iter::from_fn(move || {
             left = left.checked_sub(1)?;

@@ -4,6 +4,7 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::entry::{ADDRESS, Flags};
+use crate::mm::address::Pfn;
 
 /// Entries to a step of the unrolled loops.
 const STEP: usize = 16;
@@ -50,6 +51,25 @@ pub(super) fn fill(entries: &[AtomicU64], first: u64, bytes: u64) {
         entry.store(word, Relaxed);
         word += bytes;
     });
+}
+
+/// Writes a leaf for each of the frames, of which there are as many.
+#[inline(always)]
+pub(super) fn fill_scattered(entries: &[AtomicU64], frames: &[Pfn], flags: u64) {
+    let leaf = |frame: &Pfn| frame.address().0 | flags;
+    if let ([entry], [frame]) = (entries, frames) {
+        return entry.store(leaf(frame), Relaxed);
+    }
+    let (steps, rest) = entries.as_chunks::<STEP>();
+    let (frame_steps, frame_rest) = frames.as_chunks::<STEP>();
+    for (step, frames) in steps.iter().zip(frame_steps) {
+        for (entry, frame) in step.iter().zip(frames) {
+            entry.store(leaf(frame), Relaxed);
+        }
+    }
+    for (entry, frame) in rest.iter().zip(frame_rest) {
+        entry.store(leaf(frame), Relaxed);
+    }
 }
 
 /// Makes every entry absent.

@@ -39,15 +39,17 @@ impl error::Error for RangeError {}
 pub enum MapError {
     /// The range cannot be mapped.
     Range(RangeError),
-    /// Something is mapped already, or a table stands where a large leaf should be.
+    /// Something is mapped already.
     AlreadyMapped {
         /// Where.
         address: VirtAddr,
     },
-    /// There is no frame for a table. Tables that were made before stay, empty.
+    /// There are too few frames for the tables that are missing.
     OutOfTables {
-        /// The address that it should have served.
+        /// Where the range starts.
         address: VirtAddr,
+        /// How many are missing.
+        tables: u64,
     },
 }
 
@@ -62,8 +64,8 @@ impl fmt::Display for MapError {
         match self {
             MapError::Range(error) => error.fmt(f),
             MapError::AlreadyMapped { address } => write!(f, "{address} is already mapped"),
-            MapError::OutOfTables { address } => {
-                write!(f, "no frame for a table that maps {address}")
+            MapError::OutOfTables { address, tables } => {
+                write!(f, "no frames for {tables} tables to map {address}")
             }
         }
     }

@@ -1,54 +1,47 @@
-//! Floor 3: page tables of four levels (Intel SDM volume 3, 5.5), edited range by range.
+//! Floor 3: page tables of four or five levels (Intel SDM volume 3, 5.5), edited range by range.
 //!
-//! A range is walked table by table, not page by page: every operation works on the slice of one table's entries that the
-//! range covers, so the walk costs once what it would cost 512 times. An operation first looks at every entry it is going to
-//! change, and makes every table it needs, and only then changes any: an error leaves all mappings as they were. A range
-//! that one slice covers, the usual case, is walked once.
+//! A range is walked table by table, not page by page: every operation works on the entries of one table that the range covers,
+//! so the walk costs once what it would cost 512 times. An operation first looks at every entry it is going to change, and has
+//! every table that it needs, and only then changes any: an error leaves everything as it was.
 //!
 //! Making a present entry out of an absent one needs no flush, as x86 does not cache absent entries. Every other change yields
-//! a [`PendingFlush`]. Tables stay when their last entry goes, as in Linux: the next mapping there finds them.
+//! a [`PendingFlush`](super::tlb::PendingFlush). Tables stay when their last entry goes, as in Linux: the next mapping there
+//! finds them.
 
+mod cache;
+mod change;
+mod cursor;
 mod entries;
 mod entry;
 mod error;
+mod frames;
+mod levels;
 mod mapping;
-mod pieces;
+mod pt;
+mod tables;
 mod vacant;
-mod walk;
 
 #[cfg(test)]
 mod tests;
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+pub use cache::TableCache;
 pub use entry::{Flags, Protection};
 pub use error::{ChangeError, MapError, RangeError};
+pub use frames::{Frames, Runs};
+pub use levels::Levels;
 pub use mapping::Mapping;
+pub use tables::{NoTables, TableFrames, Tables};
 pub use vacant::Vacant;
 
 use super::address::{PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr, WORDS_PER_PAGE};
 use super::hardware::PhysicalMemory;
-use super::tlb::PendingFlush;
 use entry::Entry;
-use pieces::Pieces;
-use walk::{LEVELS, VIRTUAL_BITS, already_mapped, check_range, index, leaf_size, shift};
+use levels::{index, leaf_size, shift};
+use pt::{Live, Pt};
 
 type Table = [AtomicU64; WORDS_PER_PAGE];
-
-/// Where tables come from.
-pub trait TableFrames {
-    /// A frame full of zeros that belongs to the page table from now on, or `None` if there is none.
-    fn allocate_table(&mut self) -> Option<Pfn>;
-}
-
-/// For ranges whose tables are there already.
-struct NoTables;
-
-impl TableFrames for NoTables {
-    fn allocate_table(&mut self) -> Option<Pfn> {
-        None
-    }
-}
 
 /// What an address is mapped to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,11 +57,12 @@ pub struct Translation {
 /// A tree of tables and the window through which they are edited.
 ///
 /// The walk down to a PT is remembered, as the CPU does in its paging-structure caches: ranges in the 2 MiB that were edited
-/// last need no walk. A PT stays where it is once it is made, so what is remembered stays true.
+/// last need no walk. Whatever takes a table out of the tree forgets it.
 #[derive(Debug)]
 pub struct PageTable<M> {
     memory: M,
     root: Pfn,
+    levels: Levels,
     last: LastPt,
 }
 
@@ -77,128 +71,114 @@ pub struct PageTable<M> {
 struct LastPt {
     /// Address of its first page, divided by the 2 MiB that it maps; a value that no canonical address has if there is none.
     region: u64,
-    frame: Pfn,
+    pt: Pfn,
+    /// The PD that leads to it.
+    pd: Pfn,
 }
 
 impl LastPt {
     const NONE: LastPt = LastPt {
         region: u64::MAX >> 1,
-        frame: Pfn(0),
+        pt: Pfn(0),
+        pd: Pfn(0),
     };
 }
 
 impl<M: PhysicalMemory> PageTable<M> {
-    /// The tree whose PML4 lies at `root`.
+    /// The tree of so many levels whose root lies at `root`.
     ///
     /// # Safety
     ///
     /// The frame at `root`, and every frame that its entries lead to as tables, belong to this value and are covered by
-    /// `memory`; so are the frames that a [`TableFrames`] gives it later.
-    pub const unsafe fn new(memory: M, root: Pfn) -> Self {
+    /// `memory`; so are the frames that a [`TableFrames`] gives it later. All entries were written by such a value, or are 0.
+    pub const unsafe fn new(memory: M, root: Pfn, levels: Levels) -> Self {
         PageTable {
             memory,
             root,
+            levels,
             last: LastPt::NONE,
         }
     }
 
-    /// The frame of the PML4: what CR3 holds.
+    /// The frame of the root: what CR3 holds.
     #[must_use]
     pub const fn root(&self) -> Pfn {
         self.root
     }
 
-    /// Maps the `pages` pages from `start` to the contiguous frames from `frame` on, with the largest leaves up to `largest`
-    /// that both are aligned for.
-    ///
-    /// # Errors
-    ///
-    /// The range is no range of pages, something is mapped in it, or there is no frame for a table. No mapping has changed.
-    #[inline]
-    pub fn map(
-        &mut self,
-        start: VirtAddr,
-        frame: Pfn,
-        pages: u64,
-        protection: Protection,
-        largest: PageSize,
-        tables: &mut impl TableFrames,
-    ) -> Result<(), MapError> {
-        let small = largest == PageSize::Size4K || pages < PageSize::Size2M.frames();
-        if small && let Some(entries) = self.entries_of_one_pt(start, pages) {
-            if entries::any_present(entries) {
-                return Err(already_mapped(entries, start, PageSize::Size4K));
-            }
-            entries::fill(
-                entries,
-                entry::leaf(frame, PageSize::Size4K, protection),
-                PAGE_SIZE,
-            );
-            return Ok(());
-        }
-        self.map_pieces(start, frame, pages, protection, largest, tables)
+    /// How many levels there are.
+    #[must_use]
+    pub const fn levels(&self) -> Levels {
+        self.levels
     }
 
-    /// [`map`](Self::map) of any range.
+    /// The entries of one table.
+    #[inline(always)]
+    fn table(&self, frame: Pfn) -> &Table {
+        // SAFETY: every table of the tree belongs to it and is covered by `memory` (promised to `new`), and is only ever
+        // accessed as atomics.
+        unsafe { self.memory.words(frame) }
+    }
+
+    /// Whether the PT for `address` is the one that was edited last, or can be found and made that.
+    #[inline(always)]
+    fn find_pt(&mut self, address: VirtAddr) -> bool {
+        address.0 >> shift(2) == self.last.region || self.remember(address)
+    }
+
+    /// The entries of a range that lies in the PT that was edited last, as that of `start` does. `None` says nothing about the
+    /// range, which may be none at all.
+    #[inline(always)]
+    fn entries_in_last_pt(&self, start: VirtAddr, pages: u64) -> Option<Pt<'_>> {
+        let entries = self
+            .table(self.last.pt)
+            .get(index(start, 1)..)?
+            .get(..pages as usize)?;
+        (start.is_aligned(PAGE_SIZE) && !entries.is_empty()).then_some(Pt {
+            entries,
+            live: Live(&self.table(self.last.pd)[index(start, 2)]),
+        })
+    }
+
+    /// Remembers the PT for `address`, if there is one.
     #[inline(never)]
-    fn map_pieces(
-        &mut self,
-        start: VirtAddr,
-        frame: Pfn,
-        pages: u64,
-        protection: Protection,
-        largest: PageSize,
-        tables: &mut impl TableFrames,
-    ) -> Result<(), MapError> {
-        check_range(start, pages)?;
-        let pieces = Pieces::new(start, frame, pages, largest);
-        for piece in pieces.clone() {
-            self.absent_entries(&piece, tables)?;
-        }
-        for piece in pieces {
-            let entries = self.absent_entries(&piece, tables)?;
-            let first = entry::leaf(piece.frame, piece.size, protection);
-            entries::fill(entries, first, piece.size.bytes());
-        }
-        self.remember(start);
-        Ok(())
+    fn remember(&mut self, address: VirtAddr) -> bool {
+        let last = self.walk_to_pt(address);
+        self.last = last.unwrap_or(self.last);
+        last.is_some()
     }
 
-    /// Takes the mapping of the `pages` pages from `start` away.
-    ///
-    /// # Errors
-    ///
-    /// The range is no range of pages, something in it is not mapped, or it cuts a large leaf. Nothing has changed.
-    #[inline]
-    pub fn unmap(&mut self, start: VirtAddr, pages: u64) -> Result<PendingFlush, ChangeError> {
-        self.change(start, pages, |entries, _| entries::clear(entries))
-    }
-
-    /// Gives the `pages` pages from `start` another protection.
-    ///
-    /// # Errors
-    ///
-    /// As for [`unmap`](Self::unmap).
-    #[inline]
-    pub fn protect(
-        &mut self,
-        start: VirtAddr,
-        pages: u64,
-        protection: Protection,
-    ) -> Result<PendingFlush, ChangeError> {
-        self.change(start, pages, |entries, size| {
-            entries::set_flags(entries, entry::leaf(Pfn(0), size, protection));
+    fn walk_to_pt(&self, address: VirtAddr) -> Option<LastPt> {
+        if !address.is_canonical(self.levels.virtual_bits()) {
+            return None;
+        }
+        let mut pd = self.root;
+        let mut frame = self.root;
+        for level in (2..=self.levels as u32).rev() {
+            let word = self.table(frame)[index(address, level)].load(Relaxed);
+            let Entry::Table(next) = Entry::of(word, leaf_size(level)) else {
+                return None;
+            };
+            (pd, frame) = (frame, next);
+        }
+        Some(LastPt {
+            region: address.0 >> shift(2),
+            pt: frame,
+            pd,
         })
     }
 
     /// What `address` is mapped to, if it is mapped.
     #[must_use]
+    #[inline]
     pub fn translate(&self, address: VirtAddr) -> Option<Translation> {
-        let (entry, size) = match self.pt(address) {
-            Some(table) => (&table[index(address, 1)], PageSize::Size4K),
-            None => self.leaf(address)?,
+        let (word, size) = if address.0 >> shift(2) == self.last.region {
+            let word = self.table(self.last.pt)[index(address, 1)].load(Relaxed);
+            (word, PageSize::Size4K)
+        } else {
+            self.leaf(address)?
         };
-        let Entry::Leaf(frame, protection) = Entry::of(entry.load(Relaxed), Some(size)) else {
+        let Entry::Leaf(frame, protection) = Entry::of(word, Some(size)) else {
             return None;
         };
         let offset = address.0 & (size.bytes() - 1);
@@ -209,9 +189,27 @@ impl<M: PhysicalMemory> PageTable<M> {
         })
     }
 
+    /// The lowest entry for `address`, and the size of the leaf that it is; a 4 KiB one may be absent.
+    #[inline(never)]
+    fn leaf(&self, address: VirtAddr) -> Option<(u64, PageSize)> {
+        if !address.is_canonical(self.levels.virtual_bits()) {
+            return None;
+        }
+        let mut table = self.table(self.root);
+        for level in (2..=self.levels as u32).rev() {
+            let word = table[index(address, level)].load(Relaxed);
+            match Entry::of(word, leaf_size(level)) {
+                Entry::Absent => return None,
+                Entry::Table(frame) => table = self.table(frame),
+                Entry::Leaf(..) => return Some((word, leaf_size(level)?)),
+            }
+        }
+        Some((table[index(address, 1)].load(Relaxed), PageSize::Size4K))
+    }
+
     /// Calls `visit` with the address and the translation of every leaf, lowest address first.
     pub fn for_each_leaf(&self, mut visit: impl FnMut(VirtAddr, Translation)) {
-        self.visit_table(self.root, LEVELS, 0, &mut visit);
+        self.visit_table(self.root, self.levels as u32, 0, &mut visit);
     }
 
     fn visit_table(
@@ -229,7 +227,7 @@ impl<M: PhysicalMemory> PageTable<M> {
                 Entry::Leaf(frame, protection) => {
                     let size = leaf_size(level).unwrap_or(PageSize::Size1G);
                     // Addresses of the upper half are sign-extended.
-                    let unused = 64 - VIRTUAL_BITS;
+                    let unused = 64 - self.levels.virtual_bits();
                     let address = ((address << unused) as i64 >> unused) as u64;
                     visit(
                         VirtAddr(address),

@@ -1,107 +1,239 @@
-//! The second phase of populating a range: once its tables are there and nothing is mapped in it, mapping cannot fail.
+//! Making mappings, in three steps: look at every entry that is going to change, get all tables that are missing, and only then
+//! write. After the first two nothing can fail, so nothing has to be undone.
 
-use core::sync::atomic::AtomicU64;
-
-use super::pieces::Pieces;
-use super::walk::{already_mapped, check_range};
-use super::{MapError, Mapping, NoTables, PageTable, Protection, TableFrames, entries, entry};
-use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
+use super::cursor::Cursor;
+use super::pt::Live;
+use super::tables::{TableFrames, Tables};
+use super::{Frames, MapError, Mapping, PageTable, Protection, entries, entry};
+use crate::mm::address::{PAGE_SIZE, PageSize, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
+use core::sync::atomic::Ordering::Relaxed;
 
-/// A range of 4 KiB pages in which nothing is mapped, and for which every table is there. It holds the page table, so that
-/// both stay so.
+/// A range in which nothing is mapped. It holds the page table, so that it stays so.
 #[derive(Debug)]
 pub struct Vacant<'t, M> {
-    table: &'t PageTable<M>,
+    tree: &'t mut PageTable<M>,
     start: VirtAddr,
     pages: u64,
-    /// The entries, if one PT has them all.
-    entries: Option<&'t [AtomicU64]>,
+    largest: PageSize,
+    /// All of it lies in the PT that was edited last.
+    in_last_pt: bool,
+    missing: u64,
 }
 
 impl<M: PhysicalMemory> PageTable<M> {
-    /// Makes the tables for the `pages` pages from `start`, in a range where nothing is mapped.
+    /// Maps the pages from `start` on to `frames`, with the largest leaves up to `largest` that address and frames are aligned
+    /// for and that have no table in their place.
     ///
     /// # Errors
     ///
-    /// As for [`map`](Self::map). Tables that were made stay.
+    /// The range is no range of pages, something is mapped in it, or there is no frame for a table. Nothing has changed.
+    #[inline]
+    pub fn map(
+        &mut self,
+        start: VirtAddr,
+        mut frames: impl Frames,
+        protection: Protection,
+        largest: PageSize,
+        tables: &mut impl TableFrames,
+    ) -> Result<(), MapError> {
+        let pages = frames.count();
+        if self.find_pt(start)
+            && let Some(pt) = self.entries_in_last_pt(start, pages)
+        {
+            if pt.any_present() {
+                return Err(super::cursor::already_mapped(pt.entries, start));
+            }
+            frames.fill(pt.entries, protection);
+            pt.live.add(pages);
+            return Ok(());
+        }
+        self.map_by_tables(start, frames, protection, largest, tables)
+    }
+
+    /// [`map`](Self::map) of any range.
+    #[inline(never)]
+    fn map_by_tables(
+        &mut self,
+        start: VirtAddr,
+        frames: impl Frames,
+        protection: Protection,
+        largest: PageSize,
+        tables: &mut impl TableFrames,
+    ) -> Result<(), MapError> {
+        let vacant = self.vacate(start, frames.clone(), largest)?;
+        let tables = vacant.allocate_tables(tables)?;
+        vacant.map(frames, protection, tables);
+        Ok(())
+    }
+
+    /// [`map`](Self::map), and makes the range a mapping that owns `backing`, the frames.
+    ///
+    /// # Errors
+    ///
+    /// As for [`map`](Self::map); the frames come back.
+    #[inline]
+    pub fn map_owned<B>(
+        &mut self,
+        start: VirtAddr,
+        backing: B,
+        frames: impl Frames,
+        protection: Protection,
+        largest: PageSize,
+        tables: &mut impl TableFrames,
+    ) -> Result<Mapping<B>, (MapError, B)> {
+        let pages = frames.count();
+        match self.map(start, frames, protection, largest, tables) {
+            Ok(()) => Ok(Mapping::new(start, pages, backing)),
+            Err(error) => Err((error, backing)),
+        }
+    }
+
+    /// The first step of a mapping, for callers whose frames are to be had only while no table is allocated: a range where
+    /// nothing is mapped. The frames are looked at but not kept.
+    ///
+    /// # Errors
+    ///
+    /// The range is no range of pages, or something is mapped in it.
     #[inline]
     pub fn vacate(
         &mut self,
         start: VirtAddr,
-        pages: u64,
-        tables: &mut impl TableFrames,
+        frames: impl Frames,
+        largest: PageSize,
     ) -> Result<Vacant<'_, M>, MapError> {
-        if self.entries_of_one_pt(start, pages).is_none() {
-            self.make_tables(start, pages, tables)?;
-        }
-        let table = &*self;
-        let entries = table.entries_of_one_pt(start, pages);
-        match entries {
-            Some(entries) if entries::any_present(entries) => {
-                Err(already_mapped(entries, start, PageSize::Size4K))
+        let pages = frames.count();
+        if self.find_pt(start)
+            && let Some(pt) = self.entries_in_last_pt(start, pages)
+        {
+            if pt.any_present() {
+                return Err(super::cursor::already_mapped(pt.entries, start));
             }
-            _ => Ok(Vacant {
-                table,
+            return Ok(Vacant {
+                tree: self,
                 start,
                 pages,
-                entries,
-            }),
+                largest,
+                in_last_pt: true,
+                missing: 0,
+            });
         }
+        self.vacate_by_tables(start, frames, largest)
     }
 
-    #[cold]
-    fn make_tables(
+    /// [`vacate`](Self::vacate) of any range.
+    #[inline(never)]
+    fn vacate_by_tables(
         &mut self,
         start: VirtAddr,
-        pages: u64,
-        tables: &mut impl TableFrames,
-    ) -> Result<(), MapError> {
-        check_range(start, pages)?;
-        for piece in Pieces::new(start, Pfn(0), pages, PageSize::Size4K) {
-            self.absent_entries(&piece, tables)?;
+        mut frames: impl Frames,
+        largest: PageSize,
+    ) -> Result<Vacant<'_, M>, MapError> {
+        let pages = frames.count();
+        self.levels.check_range(start, pages)?;
+        let mut missing = 0;
+        let mut cursor = Cursor::new(self, start);
+        let mut address = start;
+        while frames.count() > 0 {
+            let slots = cursor.vacant(address, &frames, largest, |_| {
+                missing += 1;
+                None
+            })?;
+            address.0 = address.0.wrapping_add(slots.pages() * PAGE_SIZE);
+            frames.skip(slots.pages());
         }
-        self.remember(start);
-        Ok(())
+        Ok(Vacant {
+            tree: self,
+            start,
+            pages,
+            largest,
+            in_last_pt: false,
+            missing,
+        })
     }
 }
 
 impl<M: PhysicalMemory> Vacant<'_, M> {
-    /// Maps the range to `runs` of contiguous frames, (first frame, frames), one behind the other, and makes it a mapping that
-    /// owns `backing`, the frames of the runs. Runs beyond the range are left out; pages beyond the runs stay absent.
+    /// Tables that a mapping here has to build.
+    #[must_use]
+    pub const fn missing_tables(&self) -> u64 {
+        self.missing
+    }
+
+    /// The second step: the tables that are missing.
+    ///
+    /// # Errors
+    ///
+    /// There are not so many frames.
+    #[inline]
+    pub fn allocate_tables(&self, from: &mut impl TableFrames) -> Result<Tables, MapError> {
+        if self.missing == 0 {
+            return Ok(Tables::NONE);
+        }
+        let out = MapError::OutOfTables {
+            address: self.start,
+            tables: self.missing,
+        };
+        from.allocate_tables(self.missing).ok_or(out)
+    }
+
+    /// The third step: maps the range to the frames that it was [vacated](PageTable::vacate) for, with the tables that were
+    /// missing.
+    #[inline]
+    pub fn map(self, mut frames: impl Frames, protection: Protection, tables: Tables) {
+        if self.in_last_pt
+            && let Some(pt) = self.tree.entries_in_last_pt(self.start, self.pages)
+        {
+            frames.fill(pt.entries, protection);
+            pt.live.add(self.pages);
+        } else {
+            self.map_by_tables(frames, protection, tables);
+        }
+    }
+
+    /// [`map`](Self::map) of any range.
+    #[inline(never)]
+    fn map_by_tables(self, mut frames: impl Frames, protection: Protection, mut tables: Tables) {
+        let tree = &*self.tree;
+        let mut cursor = Cursor::new(tree, self.start);
+        let mut address = self.start;
+        while frames.count() > 0 {
+            let slots = cursor.vacant(address, &frames, self.largest, |parent| {
+                let table = tree.next_table(&mut tables)?;
+                parent?.store(entry::table(table), Relaxed);
+                Some(table)
+            });
+            // Both are there for the frames that the range was vacated for, and for others mapping ends here.
+            let Ok(slots) = slots else { break };
+            let Some(entries) = slots.entries else { break };
+            let pages = slots.pages();
+            if slots.size == PageSize::Size4K {
+                frames.fill(entries, protection);
+            } else {
+                let (first, _) = frames.run(1);
+                let first = entry::leaf(first, slots.size, protection);
+                entries::fill(entries, first, slots.size.bytes());
+                frames.skip(pages);
+            }
+            if let Some(parent) = slots.parent {
+                Live(parent).add(slots.count);
+            }
+            address.0 = address.0.wrapping_add(pages * PAGE_SIZE);
+        }
+        self.tree.remember(self.start);
+    }
+
+    /// [`map`](Self::map), and makes the range a mapping that owns `backing`, the frames.
     #[inline]
     pub fn map_owned<B>(
         self,
         backing: B,
-        runs: impl Iterator<Item = (Pfn, u64)>,
+        frames: impl Frames,
         protection: Protection,
+        tables: Tables,
     ) -> Mapping<B> {
         let mapping = Mapping::new(self.start, self.pages, backing);
-        let mut pieces = Pieces::new(self.start, Pfn(0), self.pages, PageSize::Size4K);
-        // What is left of the PT that is being filled.
-        let mut entries = self.entries.unwrap_or(&[]);
-        let one_pt = self.entries.is_some();
-        for (mut frame, mut frames) in runs {
-            while frames > 0 {
-                if entries.is_empty() {
-                    let piece = if one_pt { None } else { pieces.next() };
-                    match piece.map(|piece| self.table.absent_entries(&piece, &mut NoTables)) {
-                        Some(Ok(next)) => entries = next,
-                        _ => return mapping,
-                    }
-                }
-                let count = entries.len().min(frames as usize);
-                let (now, later) = entries.split_at(count);
-                entries::fill(
-                    now,
-                    entry::leaf(frame, PageSize::Size4K, protection),
-                    PAGE_SIZE,
-                );
-                entries = later;
-                frame = frame.add(count as u64);
-                frames -= count as u64;
-            }
-        }
+        self.map(frames, protection, tables);
         mapping
     }
 }

@@ -3,12 +3,11 @@
 //! The rules are those of 2.4's `ioremap`: the area covers whole pages, the address that the caller gets keeps the offset into
 //! the first; a size of 0, a range that wraps and a range with RAM in it are refused.
 
-use core::iter;
 use core::{error, fmt};
 
 use super::contents::{Contents, Kind};
 use super::{AreaSearch, SearchError, VfreeError, Vmalloc};
-use crate::mm::address::{PAGE_SIZE, Pfn, PhysAddr, VirtAddr};
+use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr};
 use crate::mm::frame::Buddy;
 use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
 use crate::mm::kernel_map::KernelMemory;
@@ -141,15 +140,15 @@ impl<S: AreaSearch<Contents>> Vmalloc<S> {
         let pages = frames.end.0 - frames.start.0;
         let place = self.areas.reserve(pages + 1)?;
         let start = place.start;
-        match kernel.vacate(start, pages) {
-            Ok((vacant, _)) => {
-                let run = iter::once((frames.start, pages));
-                let mapping = vacant.map_owned((), run, caching.protection());
+        let (table, mut tables) = kernel.table_and_tables();
+        let (protection, largest) = (caching.protection(), PageSize::Size4K);
+        match table.map_owned(start, (), frames, protection, largest, &mut tables) {
+            Ok(mapping) => {
                 self.areas.commit(place, Contents::Device(mapping));
                 let address = VirtAddr(start.0 + physical.0 % PAGE_SIZE);
                 Ok(IoArea { address, bytes })
             }
-            Err(error) => {
+            Err((error, ())) => {
                 self.areas.cancel(place);
                 Err(IoremapError::Table(error))
             }

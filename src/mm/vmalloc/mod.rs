@@ -26,7 +26,7 @@ pub use error::{VfreeError, VmallocError};
 pub use first_fit::{FirstFit, Slot};
 pub use io::{Caching, IoArea, IoremapError};
 
-use super::address::{Order, PAGE_SIZE, VirtAddr};
+use super::address::{Order, PAGE_SIZE, PageSize, VirtAddr};
 use super::frame::{BlockList, Buddy, Gfp};
 use super::hardware::{PhysicalMemory, TlbInvalidate};
 use super::kernel_map::KernelMemory;
@@ -193,17 +193,21 @@ impl<S: AreaSearch<Contents>> Vmalloc<S> {
     }
 }
 
-/// Both phases: tables and frames, either of which may be wanting, and then the entries.
+/// All frames, then their tables, either of which may be wanting, and then the entries.
 #[inline]
 fn populate<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
     start: VirtAddr,
     pages: u64,
     kernel: &mut KernelMemory<'_, M, I, B>,
 ) -> Result<Mapping<BlockList>, VmallocError> {
-    let (vacant, allocator) = kernel.vacate(start, pages)?;
-    let frames = allocator.alloc_bulk(Gfp::KERNEL, pages, Order::MAX)?;
-    let runs = allocator
-        .blocks(&frames)
-        .map(|(frame, order)| (frame, order.frames()));
-    Ok(vacant.map_owned(frames, runs, Protection::READ_WRITE))
+    let frames = kernel.frames.alloc_bulk(Gfp::KERNEL, pages, Order::MAX)?;
+    let protection = Protection::READ_WRITE;
+    match kernel.map_blocks(start, frames, protection, PageSize::Size4K) {
+        Ok(mapping) => Ok(mapping),
+        Err((error, frames)) => {
+            // Just allocated, so that they can only go back.
+            let _ = kernel.frames.free_list(frames);
+            Err(error.into())
+        }
+    }
 }

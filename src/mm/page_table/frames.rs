@@ -1,0 +1,158 @@
+//! The frames behind a range of pages, in the order of the pages: contiguous, scattered, or in runs.
+
+use core::sync::atomic::AtomicU64;
+
+use super::Protection;
+use super::entries;
+use super::entry::leaf;
+use crate::mm::address::{FrameRange, PageSize, Pfn};
+
+/// Frames to be mapped one behind the other.
+///
+/// A mapping is looked at before it is made, so a value is gone through twice: `Clone` is cheap.
+pub trait Frames: Clone {
+    /// How many are left.
+    fn count(&self) -> u64;
+
+    /// The first frame, and how many from there are contiguous, but for those above `limit`.
+    fn run(&self, limit: u64) -> (Pfn, u64);
+
+    /// Leaves out the first `frames`, of those that are left.
+    fn skip(&mut self, frames: u64);
+
+    /// Writes a 4 KiB leaf for each entry, and leaves those frames out from then on.
+    #[doc(hidden)]
+    fn fill(&mut self, entries: &[AtomicU64], protection: Protection);
+}
+
+/// Contiguous frames.
+impl Frames for FrameRange {
+    #[inline(always)]
+    fn count(&self) -> u64 {
+        self.end.0.saturating_sub(self.start.0)
+    }
+
+    #[inline(always)]
+    fn run(&self, _: u64) -> (Pfn, u64) {
+        (self.start, self.count())
+    }
+
+    #[inline(always)]
+    fn skip(&mut self, frames: u64) {
+        self.start = self.start.add(frames);
+    }
+
+    #[inline(always)]
+    fn fill(&mut self, entries: &[AtomicU64], protection: Protection) {
+        let size = PageSize::Size4K;
+        entries::fill(entries, leaf(self.start, size, protection), size.bytes());
+        self.skip(entries.len() as u64);
+    }
+}
+
+/// Scattered frames.
+impl Frames for &[Pfn] {
+    #[inline(always)]
+    fn count(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn run(&self, limit: u64) -> (Pfn, u64) {
+        let Some(&first) = self.first() else {
+            return (Pfn(0), 0);
+        };
+        let expected = (0..limit).map(|offset| first.add(offset));
+        let run = self
+            .iter()
+            .zip(expected)
+            .take_while(|(frame, expected)| **frame == *expected);
+        (first, run.count() as u64)
+    }
+
+    #[inline(always)]
+    fn skip(&mut self, frames: u64) {
+        *self = &self[frames as usize..];
+    }
+
+    #[inline(always)]
+    fn fill(&mut self, entries: &[AtomicU64], protection: Protection) {
+        let (now, later) = self.split_at(entries.len());
+        let flags = leaf(Pfn(0), PageSize::Size4K, protection);
+        entries::fill_scattered(entries, now, flags);
+        *self = later;
+    }
+}
+
+/// Runs of contiguous frames, (first frame, number of frames), as a list of blocks has them. None is empty.
+#[derive(Clone, Debug)]
+pub struct Runs<I> {
+    rest: I,
+    /// What is left of the run at the front, and of all.
+    first: FrameRange,
+    count: u64,
+}
+
+impl<I: Iterator<Item = (Pfn, u64)> + Clone> Runs<I> {
+    /// The first `count` frames of the runs, which have that many at least.
+    #[inline(always)]
+    pub fn new(runs: I, count: u64) -> Self {
+        let mut frames = Runs {
+            rest: runs,
+            first: Pfn(0)..Pfn(0),
+            count,
+        };
+        frames.next_run();
+        frames
+    }
+
+    #[inline(always)]
+    fn next_run(&mut self) {
+        match self.rest.next() {
+            Some((frame, frames)) => self.first = frame..frame.add(frames),
+            None => self.count = 0,
+        }
+    }
+
+    /// Counts `frames` frames of the first run as gone.
+    #[inline(always)]
+    fn advance(&mut self, frames: u64) {
+        self.first.skip(frames);
+        self.count -= frames;
+        if self.first.count() == 0 && self.count > 0 {
+            self.next_run();
+        }
+    }
+}
+
+impl<I: Iterator<Item = (Pfn, u64)> + Clone> Frames for Runs<I> {
+    #[inline(always)]
+    fn count(&self) -> u64 {
+        self.count
+    }
+
+    #[inline(always)]
+    fn run(&self, _: u64) -> (Pfn, u64) {
+        (self.first.start, self.first.count().min(self.count))
+    }
+
+    #[inline(always)]
+    fn skip(&mut self, mut frames: u64) {
+        while frames > 0 && self.count > 0 {
+            let (_, run) = self.run(frames);
+            let now = run.min(frames);
+            self.advance(now);
+            frames -= now;
+        }
+    }
+
+    #[inline(always)]
+    fn fill(&mut self, mut entries: &[AtomicU64], protection: Protection) {
+        while !entries.is_empty() && self.count > 0 {
+            let (frame, run) = self.run(u64::MAX);
+            let (now, later) = entries.split_at(entries.len().min(run as usize));
+            (frame..frame.add(run)).fill(now, protection);
+            self.advance(now.len() as u64);
+            entries = later;
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Entries of one PT, and the count of all that are present in it.
+//!
+//! The entry of a PD that leads to a PT counts the present entries of that PT, in bits that the CPU ignores. So an empty PT is
+//! known without a look at its 512 entries, and so is a full one.
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::entries;
+use crate::mm::address::WORDS_PER_PAGE;
+
+/// Bits 61 to 52 of an entry that leads to a table (Intel SDM volume 3, table 5-19: 62 to 52 are ignored).
+const SHIFT: u32 = 52;
+const MASK: u64 = 0x3ff << SHIFT;
+
+/// The count of present entries in a PT.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Live<'t>(pub(super) &'t AtomicU64);
+
+impl Live<'_> {
+    #[inline(always)]
+    pub(super) fn get(self) -> u64 {
+        (self.0.load(Relaxed) & MASK) >> SHIFT
+    }
+
+    /// The CPU writes no entry that has A set, and nobody else edits the table: no exchange is needed.
+    #[inline(always)]
+    pub(super) fn add(self, entries: u64) {
+        self.0
+            .store(self.0.load(Relaxed).wrapping_add(entries << SHIFT), Relaxed);
+    }
+
+    /// See [`add`](Self::add).
+    #[inline(always)]
+    pub(super) fn sub(self, entries: u64) {
+        self.0
+            .store(self.0.load(Relaxed).wrapping_sub(entries << SHIFT), Relaxed);
+    }
+}
+
+/// Some entries of one PT.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pt<'t> {
+    pub(super) entries: &'t [AtomicU64],
+    pub(super) live: Live<'t>,
+}
+
+impl Pt<'_> {
+    #[inline(always)]
+    pub(super) fn any_present(&self) -> bool {
+        // A single entry is read faster than the count.
+        match self.entries {
+            [_] => entries::any_present(self.entries),
+            _ => self.live.get() != 0 && entries::any_present(self.entries),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn all_present(&self) -> bool {
+        match self.entries {
+            [_] => entries::all_present(self.entries),
+            _ => self.live.get() == WORDS_PER_PAGE as u64 || entries::all_present(self.entries),
+        }
+    }
+}

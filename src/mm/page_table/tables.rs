@@ -1,0 +1,95 @@
+//! Frames for tables: where they come from, and chains of them on their way in and out of a tree.
+
+use super::PageTable;
+use crate::mm::address::Pfn;
+use crate::mm::hardware::PhysicalMemory;
+use core::sync::atomic::Ordering::Relaxed;
+
+/// Where tables come from.
+pub trait TableFrames {
+    /// So many frames full of zeros, which belong to the page table from now on; or `None` if there are not so many, and then
+    /// none is taken.
+    fn allocate_tables(&mut self, count: u64) -> Option<Tables>;
+}
+
+/// Frames to become tables, or that were tables: all zeros but for the first word, which chains them. As a table's entry that
+/// word is absent: a CPU that still walks there finds nothing.
+///
+/// Dropping it leaks the frames.
+#[must_use = "the frames leak unless they are given back"]
+#[derive(PartialEq, Eq, Debug)]
+pub struct Tables {
+    first: Option<Pfn>,
+    count: u64,
+}
+
+/// Set in the first word of a frame that another one follows, so that the frame number may be 0. Bit 0, present, is clear.
+const FOLLOWED: u64 = 1 << 1;
+
+impl Tables {
+    /// No frames.
+    pub const NONE: Tables = Tables {
+        first: None,
+        count: 0,
+    };
+
+    /// Number of frames.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Adds a frame.
+    ///
+    /// # Safety
+    ///
+    /// The frame is full of zeros, nobody else's, and covered by `memory`, as are all others in the chain.
+    #[inline]
+    pub unsafe fn push(&mut self, frame: Pfn, memory: &impl PhysicalMemory) {
+        if let Some(next) = self.first {
+            // SAFETY: the caller's promise.
+            let words = unsafe { memory.words(frame) };
+            words[0].store(next.address().0 | FOLLOWED, Relaxed);
+        }
+        self.first = Some(frame);
+        self.count += 1;
+    }
+
+    /// Takes a frame, full of zeros.
+    ///
+    /// # Safety
+    ///
+    /// `memory` is the one that the frames were added with.
+    #[inline]
+    pub unsafe fn pop(&mut self, memory: &impl PhysicalMemory) -> Option<Pfn> {
+        let frame = self.first?;
+        self.count -= 1;
+        if self.count == 0 {
+            self.first = None;
+        } else {
+            // SAFETY: the chain's frames are covered by `memory` and nobody else's.
+            let words = unsafe { memory.words(frame) };
+            self.first = Some(crate::mm::address::PhysAddr(words[0].load(Relaxed)).frame());
+            words[0].store(0, Relaxed);
+        }
+        Some(frame)
+    }
+}
+
+/// For ranges whose tables are there already.
+#[derive(Clone, Copy, Debug)]
+pub struct NoTables;
+
+impl TableFrames for NoTables {
+    fn allocate_tables(&mut self, count: u64) -> Option<Tables> {
+        (count == 0).then_some(Tables::NONE)
+    }
+}
+
+impl<M: PhysicalMemory> PageTable<M> {
+    /// Takes a frame off the tables that were set aside for an edit.
+    pub(super) fn next_table(&self, tables: &mut Tables) -> Option<Pfn> {
+        // SAFETY: the frames that the tree is given are covered by its `memory` (promised to `new`).
+        unsafe { tables.pop(&self.memory) }
+    }
+}

@@ -1,0 +1,224 @@
+//! Random operations on table and model: the same results, the same leaves, the same number of tables, no stale translation.
+
+use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::model::{Model, page};
+use super::*;
+use crate::mm::model::ModelTlb;
+use crate::mm::tlb::Tlb;
+
+/// The border of two PDs, in whose surroundings the test maps: between pages of two PTs, 2 MiB and 1 GiB leaves.
+const BORDER: u64 = 512 * 512;
+
+#[derive(Clone, Debug)]
+enum Operation {
+    Map(u64, Vec<Pfn>, Shape, Protection, PageSize),
+    Unmap(u64, u64),
+    Protect(u64, u64, Protection),
+}
+
+/// How the frames are handed over.
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    Range,
+    Slice,
+    Runs,
+    /// In two steps, as runs.
+    Vacated,
+}
+
+fn pages() -> impl Strategy<Value = (u64, u64)> {
+    let start = prop_oneof![
+        4 => BORDER - 12..BORDER + 12,
+        2 => BORDER + 500..BORDER + 530,
+        2 => Just(BORDER - 512),
+        4 => Just(BORDER),
+        2 => Just(BORDER + 512),
+    ];
+    let pages = prop_oneof![
+        12 => 1u64..6,
+        4 => 500u64..530,
+        6 => Just(512),
+        4 => Just(1024),
+        1 => Just(512 * 512),
+        1 => Just(512 * 512 + 512 + 1),
+    ];
+    (start, pages)
+}
+
+fn protection() -> impl Strategy<Value = Protection> {
+    prop_oneof![
+        Just(Protection::READ_WRITE),
+        Just(Protection::READ),
+        Just(Protection::READ_EXECUTE),
+        Just(Protection::DEVICE.not_global()),
+    ]
+}
+
+/// Contiguous frames, mostly, with a jump now and then.
+fn frames(count: u64) -> impl Strategy<Value = Vec<Pfn>> {
+    let first = prop_oneof![0x1000u64..0x1010, Just(0x200), Just(0x40_0000)];
+    let jump = prop_oneof![3 => Just(count), 1 => 0..count, 1 => Just(512u64.min(count))];
+    (first, jump).prop_map(move |(first, jump)| {
+        let frame = |at: u64| Pfn(first + at + if at >= jump { 0x1_0000 } else { 0 });
+        (0..count).map(frame).collect()
+    })
+}
+
+fn operations() -> impl Strategy<Value = Operation> {
+    let size = || {
+        prop_oneof![
+            Just(PageSize::Size4K),
+            Just(PageSize::Size2M),
+            Just(PageSize::Size1G)
+        ]
+    };
+    let shape = || {
+        prop_oneof![
+            Just(Shape::Range),
+            Just(Shape::Slice),
+            Just(Shape::Runs),
+            Just(Shape::Vacated)
+        ]
+    };
+    prop_oneof![
+        3 => pages().prop_flat_map(move |(start, pages)| {
+            (Just(start), frames(pages), shape(), protection(), size())
+        })
+        .prop_map(|(start, frames, shape, protection, size)| Operation::Map(
+            start, frames, shape, protection, size
+        )),
+        2 => pages().prop_map(|(start, pages)| Operation::Unmap(start, pages)),
+        1 => (pages(), protection())
+            .prop_map(|((start, pages), protection)| Operation::Protect(start, pages, protection)),
+    ]
+}
+
+/// Contiguous runs of the frames.
+fn runs(frames: &[Pfn]) -> Vec<(Pfn, u64)> {
+    let mut runs: Vec<(Pfn, u64)> = Vec::new();
+    for &frame in frames {
+        match runs.last_mut() {
+            Some((first, length)) if first.add(*length) == frame => *length += 1,
+            _ => runs.push((frame, 1)),
+        }
+    }
+    runs
+}
+
+/// Table and model side by side.
+struct Pair<'a> {
+    table: PageTable<&'a Arena>,
+    tables: ArenaTables<'a>,
+    tlb: Tlb<&'a ModelTlb>,
+    model: Model,
+}
+
+impl Pair<'_> {
+    fn map(
+        &mut self,
+        start: u64,
+        frames: &[Pfn],
+        shape: Shape,
+        protection: Protection,
+        largest: PageSize,
+    ) -> Result<(), MapError> {
+        let (table, tables) = (&mut self.table, &mut self.tables);
+        let start = page(start);
+        let runs = runs(frames);
+        let iter = Runs::new(runs.iter().copied(), frames.len() as u64);
+        match (shape, &*runs) {
+            (Shape::Range, &[(first, count)]) => {
+                let range = first..first.add(count);
+                table.map(start, range, protection, largest, tables)
+            }
+            (Shape::Vacated, _) => {
+                let vacant = table.vacate(start, iter.clone(), largest)?;
+                let tables = vacant.allocate_tables(tables)?;
+                let mapping = vacant.map_owned('x', iter, protection, tables);
+                assert_eq!(mapping.start(), start);
+                assert_eq!(mapping.pages(), frames.len() as u64);
+                Ok(())
+            }
+            (Shape::Runs, _) => table.map(start, iter, protection, largest, tables),
+            _ => table.map(start, frames, protection, largest, tables),
+        }
+    }
+
+    /// Runs one operation on both.
+    fn step(&mut self, operation: &Operation) -> Result<(), TestCaseError> {
+        match *operation {
+            Operation::Map(start, ref frames, shape, protection, largest) => {
+                let before = self.tables.next;
+                let result = self.map(start, frames, shape, protection, largest);
+                let expected = self.model.map(start, frames, protection, largest);
+                prop_assert_eq!(result, expected.map(|_| ()));
+                let made = expected.unwrap_or(0);
+                prop_assert_eq!(self.tables.next, before.add(made), "tables");
+            }
+            Operation::Unmap(start, pages) => {
+                let result = self.table.unmap(page(start), pages);
+                let result = result.map(|pending| pending.flush(&self.tlb));
+                prop_assert_eq!(result, self.model.unmap(start, pages));
+            }
+            Operation::Protect(start, pages, protection) => {
+                let result = self.table.protect(page(start), pages, protection);
+                let result = result.map(|pending| pending.flush(&self.tlb));
+                let expected = self.model.change(start, pages, |_, leaf| {
+                    leaf.protection = protection;
+                });
+                prop_assert_eq!(result, expected);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every leaf is the model's, whichever way one looks, and none is stale.
+    fn compare(&self, cache: &ModelTlb) -> Result<(), TestCaseError> {
+        validate(&self.table);
+        let found = leaves(&self.table).into_iter();
+        let found = found.map(|(start, leaf)| {
+            let frame = leaf.address.frame();
+            (start, frame, leaf.size, leaf.protection)
+        });
+        let expected = self.model.leaves.iter();
+        let expected =
+            expected.map(|(&first, leaf)| (page(first), leaf.frame, leaf.size, leaf.protection));
+        prop_assert_eq!(found.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+        let near = (BORDER - 16..BORDER + 32).chain(BORDER + 496..BORDER + 532);
+        for number in near.chain((BORDER - 600..BORDER + 1600).step_by(37)) {
+            let found = self.table.translate(VirtAddr(page(number).0 + 5));
+            let expected = self.model.leaf(number).map(|(first, leaf)| Translation {
+                address: PhysAddr(leaf.frame.add(number - first).address().0 + 5),
+                size: leaf.size,
+                protection: leaf.protection,
+            });
+            prop_assert_eq!(found, expected, "page {}", number);
+            let access = cache.access(&self.table, page(number));
+            prop_assert!(access.is_ok(), "{:?}", access);
+        }
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 60 }))]
+
+    #[test]
+    fn agrees_with_the_model(
+        operations in prop::collection::vec(operations(), 1..20),
+        levels in prop_oneof![Just(Levels::Four), Just(Levels::Five)],
+    ) {
+        let arena = Arena::new(2048);
+        let cache = ModelTlb::default();
+        let (table, tables) = table(&arena, levels, 2047);
+        let model = Model { depth: levels as u32 - 1, ..Model::default() };
+        let mut pair = Pair { table, tables, tlb: Tlb::new(&cache, 33), model };
+        for operation in &operations {
+            pair.step(operation)?;
+            pair.compare(&cache)?;
+        }
+    }
+}
