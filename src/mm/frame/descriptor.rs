@@ -14,8 +14,9 @@
 //! the hot paths: `ALLOCATED | order` is a block that its owner may free, `FREE | order` a free block alone on its list.
 //! Links go through this array and never through the frame, so frames outside the direct map can be on lists too.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 
+use super::sync::AtomicU64;
 use crate::mm::address::Pfn;
 
 /// Frames whose descriptors come to life together, and the alignment of zones: the largest block there can be.

@@ -59,3 +59,38 @@ impl Gfp {
     /// All zone modifiers. A request without any is an ordinary one: NORMAL first.
     pub(super) const ZONE_MODIFIERS: Gfp = Gfp::DMA.union(Gfp::HIGHMEM).union(Gfp::DMA32);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sets_of_the_book() {
+        const COLUMNS: [Gfp; 6] = [
+            Gfp::WAIT,
+            Gfp::HIGH,
+            Gfp::IO,
+            Gfp::HIGHIO,
+            Gfp::FS,
+            Gfp::HIGHMEM,
+        ];
+        for (set, row) in [
+            (Gfp::ATOMIC, ".x...."),
+            (Gfp::NOIO, "xx...."),
+            (Gfp::NOHIGHIO, "xxx..."),
+            (Gfp::NOFS, "xxxx.."),
+            (Gfp::KERNEL, "xxxxx."),
+            (Gfp::NFS, "xxxxx."),
+            (Gfp::USER, "x.xxx."),
+            (Gfp::KSWAPD, "x.xxx."),
+            (Gfp::HIGHUSER, "x.xxxx"),
+        ] {
+            let bits = COLUMNS.into_iter().zip(row.chars());
+            let bits = bits.filter(|&(_, mark)| mark == 'x').map(|(bit, _)| bit);
+            assert_eq!(set, bits.collect::<Gfp>(), "{row}");
+        }
+        let bits = COLUMNS.map(|bit| bit.bits());
+        assert_eq!(bits, [0x10, 0x20, 0x40, 0x80, 0x100, 0x02]);
+        assert_eq!(Gfp::DMA.bits(), 0x01);
+    }
+}

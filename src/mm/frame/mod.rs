@@ -31,6 +31,7 @@ mod release;
 mod request;
 mod shared;
 mod statistics;
+mod sync;
 mod validate;
 mod zeroed;
 mod zone;
@@ -51,11 +52,10 @@ pub use statistics::BuddyInfo;
 pub use validate::Inconsistency;
 pub use zone::{CLASSIC, WIDE, Watermarks, ZoneEnds, ZoneKind};
 
-use core::sync::atomic::AtomicU64;
-
 use super::address::{FrameRange, Order, Pfn};
 use buddy::Bits;
 use descriptor::{CHUNK_FRAMES, MAX_SPAN, Table};
+use sync::AtomicU64;
 use zone::Zone;
 
 /// Zones of the direct map that an allocator has room for.

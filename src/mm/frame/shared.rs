@@ -3,19 +3,20 @@
 #![forbid(unsafe_code)]
 
 use super::buddy::Buddy;
+use super::sync::{Mutex, MutexGuard};
 use super::{AllocError, Block, FrameAllocator, FreeError, Gfp, InDescriptor};
 use crate::mm::address::{Order, Pfn};
 
 /// A frame allocator behind a spin lock. Interrupt handlers never allocate, so the lock leaves interrupts as they are.
-pub struct SharedFrames<'m, B = InDescriptor>(spin::Mutex<FrameAllocator<'m, B>>);
+pub struct SharedFrames<'m, B = InDescriptor>(Mutex<FrameAllocator<'m, B>>);
 
 /// The allocator, for as long as one CPU holds its lock.
-pub type LockedFrames<'a, 'm, B = InDescriptor> = spin::MutexGuard<'a, FrameAllocator<'m, B>>;
+pub type LockedFrames<'a, 'm, B = InDescriptor> = MutexGuard<'a, FrameAllocator<'m, B>>;
 
 impl<'m, B> SharedFrames<'m, B> {
     /// Puts the allocator behind a lock.
-    pub const fn new(allocator: FrameAllocator<'m, B>) -> Self {
-        SharedFrames(spin::Mutex::new(allocator))
+    pub fn new(allocator: FrameAllocator<'m, B>) -> Self {
+        SharedFrames(Mutex::new(allocator))
     }
 
     /// Waits for the lock.

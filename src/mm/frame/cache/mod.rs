@@ -5,8 +5,11 @@
 //! and a size that follows demand. Both serve the zone that ordinary requests start at; all other requests, and every larger
 //! block, pass by.
 //!
-//! A cached frame has a descriptor state of its own, so that freeing it once more is found out as any double free. To the
-//! zone's counters it is allocated; whoever needs blocks whole again calls [`FrameCache::drain`].
+//! A cached frame has a descriptor state of its own, so that freeing it once more is found out as any double free. Only if two
+//! CPUs free the same frame number at the same moment neither knows of the other: looking and marking are two steps, as one
+//! would be a locked instruction in each free. A [`Block`], which is freed by value, cannot be freed so.
+//!
+//! To the zone's counters a cached frame is allocated; whoever needs blocks whole again calls [`FrameCache::drain`].
 
 #![forbid(unsafe_code)]
 

@@ -4,14 +4,23 @@ use std::vec::Vec;
 
 use super::*;
 
-#[test]
-fn bad_frees_are_told_apart_and_change_nothing() {
+/// Frees by one of the ways that there are.
+type Door<B> = for<'m> fn(
+    &SharedFrames<'m, B>,
+    &mut FrameCache<'m, HotCold>,
+    Pfn,
+    Order,
+) -> Result<(), FreeError>;
+
+fn bad_frees<B: Buddy>(free: Door<B>) {
     let ranges = [Pfn(1030)..Pfn(2000), Pfn(5000)..Pfn(6000)];
-    let mut books = Books::new::<InDescriptor>(&ranges, &ONE_ZONE);
-    let mut allocator: FrameAllocator<'_> =
-        FrameAllocator::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
-    let pfn = allocator.alloc_pages(ALL, order(2)).unwrap().into_raw().0;
-    let before: Vec<_> = allocator.buddy_info().collect();
+    let mut books = Books::new::<B>(&ranges, &ONE_ZONE);
+    let allocator = FrameAllocator::<B>::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+    let shared = SharedFrames::new(allocator);
+    let mut cache = FrameCache::new(&shared, 1);
+    let pfn = shared.alloc_pages(ALL, order(2)).unwrap().into_raw().0;
+    let before: Vec<_> = shared.lock().buddy_info().collect();
+    let free_block = pfn.add(4);
     for (frame, exponent, error) in [
         (
             pfn,
@@ -38,28 +47,66 @@ fn bad_frees_are_told_apart_and_change_nothing() {
                 order: order(2),
             },
         ),
-        (pfn.add(4), 0, FreeError::AlreadyFree { pfn: pfn.add(4) }),
+        (free_block, 0, FreeError::AlreadyFree { pfn: free_block }),
         // Not alive yet: its descriptor is junk that says "allocated".
         (Pfn(5500), 0, FreeError::AlreadyFree { pfn: Pfn(5500) }),
         (Pfn(1029), 0, FreeError::Reserved { pfn: Pfn(1029) }),
         (Pfn(3000), 0, FreeError::Reserved { pfn: Pfn(3000) }),
         (Pfn(6000), 0, FreeError::OutOfRange { pfn: Pfn(6000) }),
-        (Pfn(0), 10, FreeError::OutOfRange { pfn: Pfn(0) }),
+        (Pfn(0), 9, FreeError::OutOfRange { pfn: Pfn(0) }),
+        // The largest that a block can name.
         (
-            Pfn(u64::MAX),
+            Pfn((1 << 56) - 1),
             0,
-            FreeError::OutOfRange { pfn: Pfn(u64::MAX) },
+            FreeError::OutOfRange {
+                pfn: Pfn((1 << 56) - 1),
+            },
         ),
     ] {
-        assert_eq!(allocator.free_pages(frame, order(exponent)), Err(error));
-        allocator.validate().unwrap();
-        assert_eq!(allocator.buddy_info().collect::<Vec<_>>(), before);
+        let freed = free(&shared, &mut cache, frame, order(exponent));
+        assert_eq!(freed, Err(error));
+        shared.lock().validate().unwrap();
+        assert_eq!(shared.lock().buddy_info().collect::<Vec<_>>(), before);
     }
-    allocator.free_pages(pfn, order(2)).unwrap();
-    assert_eq!(
-        allocator.free_pages(pfn, order(2)),
-        Err(FreeError::AlreadyFree { pfn })
-    );
+    for pfn in [Pfn(u64::MAX), pfn.add(1 << 56)] {
+        let error = Err(FreeError::OutOfRange { pfn });
+        assert_eq!(shared.free_pages(pfn, Order::ZERO), error);
+        assert_eq!(cache.free_page(&shared, pfn), error);
+    }
+    assert_eq!(cache.frames(), 0);
+    // Twice, as a block and as a single frame.
+    for exponent in [2, 0] {
+        free(&shared, &mut cache, pfn, order(2)).ok();
+        let single = shared.alloc_pages(ALL, order(exponent)).unwrap();
+        let (pfn, order) = single.into_raw();
+        free(&shared, &mut cache, pfn, order).unwrap();
+        let again = free(&shared, &mut cache, pfn, order);
+        assert_eq!(again, Err(FreeError::AlreadyFree { pfn }));
+    }
+    cache.drain(&shared);
+    shared.lock().validate().unwrap();
+    assert_eq!(shared.lock().free_frames(), 970 + 1000);
+}
+
+fn by_every_door<B: Buddy>() {
+    bad_frees::<B>(|shared, _, pfn, order| shared.lock().free_pages(pfn, order));
+    bad_frees::<B>(|shared, _, pfn, order| shared.lock().free(Block::new(pfn, order.get().into())));
+    bad_frees::<B>(|shared, _, pfn, order| shared.free_pages(pfn, order));
+    bad_frees::<B>(|shared, cache, pfn, order| {
+        cache.free(shared, Block::new(pfn, order.get().into()))
+    });
+    bad_frees::<B>(|shared, cache, pfn, order| match order {
+        Order::ZERO => cache.free_page(shared, pfn),
+        order => shared.free_pages(pfn, order),
+    });
+}
+
+#[test]
+fn bad_frees_are_told_apart_and_change_nothing() {
+    by_every_door::<InDescriptor>();
+    by_every_door::<InDescriptor<9>>();
+    by_every_door::<PairBitmap>();
+    by_every_door::<PairBitmap<10>>();
 }
 
 #[test]

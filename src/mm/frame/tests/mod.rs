@@ -2,10 +2,13 @@
 
 mod bad_input;
 mod failures;
+#[cfg(loom)]
+mod interleavings;
 mod model;
 mod soak;
 mod validate;
 mod vectors;
+mod zeroed;
 mod zones;
 
 use super::descriptor::ALLOCATED;

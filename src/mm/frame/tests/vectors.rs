@@ -2,6 +2,8 @@
 
 use std::vec::Vec;
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// The book's zone: 1,024 frames, all alive, with orders 0 to 9.
@@ -49,16 +51,27 @@ fn vectors_of_the_later_rule() {
     });
 }
 
-#[test]
-fn everything_freed_in_any_order_is_whole_again() {
-    fn check<B: Buddy>(largest: usize, blocks: u64) {
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 1 } else { 16 }))]
+
+    #[test]
+    fn everything_freed_in_any_order_is_whole_again(
+        frames in Just((0..1024).collect::<Vec<u64>>()).prop_shuffle()
+    ) {
+        freed_in_order(&frames);
+    }
+}
+
+fn freed_in_order(frames: &[u64]) {
+    fn check<B: Buddy>(frames: &[u64], largest: usize, blocks: u64) {
         vectors::<B>(|allocator| {
-            let mut frames = take(allocator, &[0; 1024]);
+            let mut taken = take(allocator, &[0; 1024]);
             assert!(allocator.alloc_page(ALL).is_err());
-            frames.sort_by_key(|frame| frame.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            for (count, frame) in frames.into_iter().enumerate() {
+            taken.sort_unstable();
+            assert!(taken.into_iter().eq(0..1024));
+            for (count, &frame) in frames.iter().enumerate() {
                 allocator.free_pages(Pfn(frame), Order::ZERO).unwrap();
-                if !cfg!(miri) || count % 128 == 0 {
+                if count % if cfg!(miri) { 256 } else { 16 } == 0 {
                     allocator.validate().unwrap();
                 }
             }
@@ -67,10 +80,10 @@ fn everything_freed_in_any_order_is_whole_again() {
             assert_eq!(info.blocks.iter().sum::<u64>(), blocks);
         });
     }
-    check::<InDescriptor>(10, 1);
-    check::<InDescriptor<9>>(9, 2);
-    check::<PairBitmap>(9, 2);
-    check::<PairBitmap<10>>(10, 1);
+    check::<InDescriptor>(frames, 10, 1);
+    check::<InDescriptor<9>>(frames, 9, 2);
+    check::<PairBitmap>(frames, 9, 2);
+    check::<PairBitmap<10>>(frames, 10, 1);
 }
 
 #[test]

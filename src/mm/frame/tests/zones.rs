@@ -18,8 +18,13 @@ fn marks_by_the_books_rule() {
         (1, 20),
         (2559, 20),
         (2560, 20),
+        (2687, 20),
         (2688, 21),
+        (4096, 32),
+        (32_639, 254),
         (32_640, 255),
+        (32_767, 255),
+        (32_768, 255),
         (1 << 28, 255),
     ] {
         let marks = Watermarks::for_zone(frames);
@@ -62,6 +67,81 @@ fn each_kind_of_request_stops_at_its_mark() {
         allocator.free_pages(pfn, Order::ZERO).unwrap();
     }
     assert_eq!(balance(&allocator), allocator.free_frames() <= 192);
+}
+
+/// The book's machine with 2,560, 5,120 and 12,800 frames in its zones: min 20, 40 and 100.
+const BOOK: [FrameRange; 3] = [
+    Pfn(0)..Pfn(2560),
+    Pfn(16 << 8)..Pfn((16 << 8) + 5120),
+    Pfn(896 << 8)..Pfn((896 << 8) + 12_800),
+];
+
+#[test]
+#[cfg_attr(miri, ignore = "20,480 frames, one by one")]
+fn each_kind_of_request_falls_back_at_its_levels() {
+    use ZoneKind::{Dma, HighMem, Normal};
+    // Frames taken one by one until there are no more: how many in turn come from which zone.
+    let to_low = [(HighMem, 12_599), (Normal, 4839), (Dma, 2239)];
+    let to_min = [(HighMem, 100), (Normal, 140), (Dma, 160)];
+    let to_quarter = [(HighMem, 175), (Normal, 245), (Dma, 280)];
+    let to_last = [(HighMem, 101), (Normal, 141), (Dma, 161)];
+    for (gfp, expected) in [
+        (Gfp::HIGHUSER, [to_low, to_min].concat()),
+        (
+            Gfp::HIGHUSER | Gfp::MEMALLOC,
+            [to_low, to_min, to_last].concat(),
+        ),
+        (Gfp::ATOMIC | Gfp::HIGHMEM, [to_low, to_quarter].concat()),
+        (
+            Gfp::KERNEL,
+            [(Normal, 5039), (Dma, 2439), (Normal, 40), (Dma, 60)].to_vec(),
+        ),
+        (
+            Gfp::ATOMIC,
+            [(Normal, 5039), (Dma, 2439), (Normal, 70), (Dma, 105)].to_vec(),
+        ),
+        (Gfp::KERNEL | Gfp::DMA, [(Dma, 2539)].to_vec()),
+        (Gfp::HIGHUSER | Gfp::DMA, [(Dma, 2539)].to_vec()),
+        (Gfp::ATOMIC | Gfp::DMA, [(Dma, 2554)].to_vec()),
+        // All of NORMAL lies below 4 GiB on that machine.
+        (
+            Gfp::KERNEL | Gfp::DMA32,
+            [(Normal, 5039), (Dma, 2439), (Normal, 40), (Dma, 60)].to_vec(),
+        ),
+    ] {
+        let mut books = Books::new::<InDescriptor>(&BOOK, &CLASSIC);
+        let mut allocator: FrameAllocator<'_> =
+            FrameAllocator::new(&BOOK, &CLASSIC, books.metadata()).unwrap();
+        let mut runs: Vec<(ZoneKind, u64)> = Vec::new();
+        for pfn in drain(&mut allocator, gfp) {
+            let zone = BOOK.iter().position(|range| range.contains(&pfn));
+            let kind = [Dma, Normal, HighMem][zone.unwrap()];
+            match runs.last_mut() {
+                Some((last, count)) if *last == kind => *count += 1,
+                _ => runs.push((kind, 1)),
+            }
+        }
+        assert_eq!(runs, expected, "{gfp:?}");
+    }
+}
+
+#[test]
+fn a_request_for_a_zone_that_there_is_not() {
+    // No frame below 16 MiB.
+    let mut books = Books::new::<InDescriptor>(&PLAIN, &WIDE);
+    let mut allocator: FrameAllocator<'_> =
+        FrameAllocator::new(&PLAIN, &WIDE, books.metadata()).unwrap();
+    let order = Order::ZERO;
+    let none = Err(AllocError::OutOfFrames { order });
+    assert_eq!(allocator.alloc_page(ALL | Gfp::DMA), none);
+    let mut calls = 0;
+    let gfp = Gfp::KERNEL | Gfp::DMA;
+    let result = allocator.alloc_pages_shrinking(gfp, order, |_, _| {
+        calls += 1;
+        1
+    });
+    assert_eq!((result, calls), (none, SHRINK_ROUNDS));
+    assert_eq!(allocator.free_frames(), 8192);
 }
 
 #[test]
