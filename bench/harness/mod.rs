@@ -1,9 +1,10 @@
 //! How a case is proven, sampled and summed up. Knows no case.
 //!
-//! A run goes through its cases in passes. On a clock that counts instructions one pass takes every round of a case in a row,
-//! as nothing outside a case changes its figures; on every other clock a pass takes one round, so that whatever drifts while
-//! the suite runs (temperature, clock rate, neighbours) strikes all cases alike and none is compared with another's moment.
-//! The cases themselves need the machine for themselves, and so are made anew in each pass.
+//! A run goes through its cases in passes. On hardware's clock each pass takes one round, in random order, so that whatever
+//! drifts while the suite runs (temperature, clock rate, neighbours) strikes all cases alike and none is compared with another's
+//! moment. On a clock that counts instructions nothing outside a case changes its figures, and on an emulator's they mean
+//! nothing: there one pass takes every round of a case in a row. The cases need the machine for themselves, and so are made
+//! anew in each pass.
 
 mod bracket;
 pub mod case;

@@ -70,11 +70,12 @@ impl Run {
             (None, Tier::Quick) => QUICK_ROUNDS,
             (None, Tier::Full) => FULL_ROUNDS,
         };
-        let (passes, rounds) = match clock {
-            // A proof is enough to put to the proof once.
-            _ if options.mutate.is_some() => (1, 0),
-            Clock::Instructions => (1, rounds),
-            Clock::Ticks | Clock::Emulated => (rounds, 1),
+        let passes = match (options.mutate, options.passes, clock) {
+            // It is enough to put a proof to the proof once.
+            (Some(_), ..) => 1,
+            (None, Some(passes), _) => passes.0.min(rounds),
+            (None, None, Clock::Instructions | Clock::Emulated) => 1,
+            (None, None, Clock::Ticks) => rounds,
         };
         Run {
             only: options.only.clone(),
@@ -83,7 +84,7 @@ impl Run {
             tier: Tier::Quick,
             wanted: 0,
             passes,
-            rounds,
+            rounds: rounds.div_ceil(passes),
             pass: 0,
             clock,
             hertz,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::compare::DEFAULT_THRESHOLD;
-use crate::run::{Choice, Request};
+use crate::run::{Choice, MachineType, Request};
 
 /// Boots the pagemark image in QEMU and reads its logs.
 #[derive(Debug, Parser)]
@@ -22,6 +22,8 @@ pub struct Cli {
 pub enum Command {
     /// Boot the image in QEMU, show its results, keep its log
     Run(Run),
+    /// Repeat a run under icount on every machine type, and expect the same figures each time
+    Repeat(Repeat),
     /// Show a log as a table
     Show(Show),
     /// Compare two logs; a regression gives exit status 1
@@ -57,6 +59,9 @@ pub struct Run {
     /// QEMU's CPU model [default: max under TCG, the host's under KVM]
     #[arg(long, value_name = "MODEL")]
     pub cpu: Option<String>,
+    /// What is around the CPU: q35, pc or microvm
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    pub machine: MachineType,
     /// Run only the cases whose names match
     #[arg(long, value_name = "GLOB")]
     pub only: Option<String>,
@@ -99,6 +104,21 @@ pub enum Suite {
     Quick,
     /// Every case, many samples
     Full,
+}
+
+/// `pagemark repeat`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Runs take turns on q35, pc and microvm, with one CPU and four; in the second half every core of the host is busy.
+
+Exit status: 0 every result is that of the first run, 1 some are not, 2 a run did not pass.")]
+pub struct Repeat {
+    /// How often
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..))]
+    pub runs: u32,
+    /// What to run; --machine, --smp and --accel have no effect
+    #[command(flatten)]
+    pub run: Run,
 }
 
 /// `pagemark show`.
@@ -163,6 +183,7 @@ impl Run {
             },
             iso: self.iso,
             uefi: self.uefi,
+            machine: self.machine,
             cpus: self.smp,
             memory: self.mem,
             cpu_model: self.cpu,

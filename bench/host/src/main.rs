@@ -6,13 +6,13 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use pagemark_host::cli::{Cli, Command, Compare, Iso, Run, Show, words};
+use pagemark_host::cli::{Cli, Command, Compare, Iso, Repeat, Run, Show, words};
 use pagemark_host::compare::{Change, compare};
 use pagemark_host::image::{self, Symbols};
 use pagemark_host::log::{self, Log, LogError};
 use pagemark_host::run::{self, INTERRUPTED};
 use pagemark_host::show;
-use pagemark_host::style::{Look, print};
+use pagemark_host::style::{Look, print, thousands};
 
 /// The status for what could not be done as it was asked for.
 const CANNOT: u8 = 2;
@@ -22,6 +22,7 @@ const BROKEN_LOG: u8 = 4;
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(options) => run_image(options),
+        Command::Repeat(options) => repeat_run(options),
         Command::Show(options) => show_log(&options),
         Command::Compare(options) => compare_logs(&options),
         Command::Iso(options) => write_iso(options),
@@ -35,6 +36,28 @@ fn main() -> ExitCode {
 fn run_image(options: Run) -> Result<u8> {
     catch_interrupts()?;
     Ok(run::run(&options.request())?.exit_status())
+}
+
+fn repeat_run(options: Repeat) -> Result<u8> {
+    catch_interrupts()?;
+    let runs = options.runs;
+    let request = options.run.request();
+    let image = request.image.clone().map_or_else(image::build, Ok)?;
+    let repeated = run::repeat(&request.boot(&image), runs, &mut |run, name| {
+        if run.is_multiple_of(50) {
+            eprintln!("pagemark: {name}");
+        }
+    })?;
+    for difference in &repeated.differences {
+        println!("{}\n  {}", difference.run, difference.figures.join("\n  "));
+    }
+    println!(
+        "{} runs of {} cases, {} with figures that are not those of the first",
+        thousands(u64::from(repeated.runs)),
+        repeated.cases,
+        repeated.differences.len()
+    );
+    Ok(u8::from(!repeated.differences.is_empty()))
 }
 
 fn catch_interrupts() -> Result<()> {

@@ -45,6 +45,8 @@ options! {
     only: Option<Filter>,
     /// `rounds=`: instead of the suite's number.
     rounds: Option<Rounds>,
+    /// `passes=`: how often the cases are gone through, the rounds spread over the passes.
+    passes: Option<Rounds>,
     /// `seed=`: of the order in which a round takes the cases.
     seed: Seed,
     /// `layout=`: of the address space.

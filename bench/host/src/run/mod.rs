@@ -5,9 +5,10 @@ mod log_file;
 mod outcome;
 mod progress;
 mod qemu;
+mod repeat;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -20,7 +21,8 @@ pub use accelerator::{Accelerator, Choice, choose};
 pub use log_file::{LogFile, kept_files};
 pub use outcome::{Outcome, judge};
 pub use progress::Progress;
-pub use qemu::{Boot, Door};
+pub use qemu::{Boot, Door, MachineType};
+pub use repeat::{Difference, Repeated, repeat};
 pub use watch::{Ended, Finished, INTERRUPTED, boot};
 
 /// What `pagemark run` was asked for.
@@ -36,6 +38,8 @@ pub struct Request {
     pub iso: bool,
     /// On UEFI firmware rather than BIOS.
     pub uefi: bool,
+    /// What is around the CPU.
+    pub machine: MachineType,
     /// CPUs.
     pub cpus: u32,
     /// RAM, as QEMU writes it.
@@ -50,6 +54,25 @@ pub struct Request {
     pub log: Option<PathBuf>,
 }
 
+impl Request {
+    /// The boot of `image` by PVH that it asks for; which accelerator is still open.
+    pub fn boot(&self, image: &Path) -> Boot {
+        Boot {
+            qemu: self.qemu.clone(),
+            accelerator: Accelerator::Tcg,
+            cpu_model: self.cpu_model.clone(),
+            cpus: self.cpus,
+            memory: self.memory.clone(),
+            machine: self.machine,
+            door: Door::Pvh {
+                image: image.to_owned(),
+                command_line: self.command_line.clone(),
+            },
+            timeout: self.timeout,
+        }
+    }
+}
+
 /// Boots the image once, shows what it found, and returns how it went. Errors are this side's: no image, no emulator.
 pub fn run(request: &Request) -> Result<Outcome> {
     let progress = Progress::new();
@@ -60,18 +83,7 @@ pub fn run(request: &Request) -> Result<Outcome> {
             image::build()?
         }
     };
-    let mut boot = Boot {
-        qemu: request.qemu.clone(),
-        accelerator: Accelerator::Tcg,
-        cpu_model: request.cpu_model.clone(),
-        cpus: request.cpus,
-        memory: request.memory.clone(),
-        door: Door::Pvh {
-            image: image.clone(),
-            command_line: request.command_line.clone(),
-        },
-        timeout: request.timeout,
-    };
+    let mut boot = request.boot(&image);
     progress.stage("choosing the accelerator");
     let (accelerator, reason) = choose(request.accelerator, &boot, &image)?;
     boot.accelerator = accelerator;

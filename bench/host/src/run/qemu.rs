@@ -9,6 +9,30 @@ use anyhow::{Context, Result};
 use super::Accelerator;
 use crate::image::Firmware;
 
+/// The machine that QEMU builds around the CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum MachineType {
+    /// A PC of 2009 with PCI Express.
+    #[default]
+    Q35,
+    /// A PC of 1996 with PCI.
+    Pc,
+    /// No PCI and hardly any device, as Firecracker has it.
+    Microvm,
+}
+
+impl MachineType {
+    /// QEMU's name of it, with the options that make it one that the image boots on: a serial port on the ISA bus, and no words
+    /// of its own on the command line.
+    const fn options(self) -> &'static str {
+        match self {
+            Self::Q35 => "q35",
+            Self::Pc => "pc",
+            Self::Microvm => "microvm,isa-serial=on,auto-kernel-cmdline=off",
+        }
+    }
+}
+
 /// One boot of the image.
 #[derive(Clone, Debug)]
 pub struct Boot {
@@ -22,6 +46,8 @@ pub struct Boot {
     pub cpus: u32,
     /// RAM, as QEMU writes it: `64M`, `1G`.
     pub memory: String,
+    /// What is around the CPU. An exact figure may depend on it, so it never changes by itself.
+    pub machine: MachineType,
     /// How the image is loaded.
     pub door: Door,
     /// How long until the watchdog ends it.
@@ -58,9 +84,9 @@ impl Boot {
             "none",
             "-no-reboot",
         ]);
-        // The chip set is part of what an exact figure depends on, so it never changes by itself. RAM is not reserved on the
-        // host: what the guest never touches costs nothing, and it may have more than the host.
-        command.args(["-M", "q35,memory-backend=ram"]);
+        // RAM is not reserved on the host: what the guest never touches costs nothing, and it may have more than the host.
+        let machine = self.machine.options();
+        command.args(["-M", &format!("{machine},memory-backend=ram")]);
         command.arg("-object").arg(format!(
             "memory-backend-ram,id=ram,reserve=off,size={}",
             self.memory

@@ -2,6 +2,7 @@
 
 mod boots;
 mod failures;
+mod figures;
 mod layouts;
 mod mutation;
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use pagemark_host::image;
 use pagemark_host::log::Log;
-use pagemark_host::run::{Accelerator, Boot, Door, Finished, Outcome, boot, judge};
+use pagemark_host::run::{Accelerator, Boot, Door, Finished, MachineType, Outcome, boot, judge};
 
 /// Words that make a run short: the suite's smallest group.
 const SHORT: [&str; 2] = ["suite=quick", "only=control/*"];
@@ -32,6 +33,7 @@ fn pvh(command_line: &[&str]) -> Boot {
         cpu_model: None,
         cpus: 1,
         memory: "1G".to_owned(),
+        machine: MachineType::Q35,
         door: Door::Pvh {
             image: image(),
             command_line: command_line.iter().map(|&word| word.to_owned()).collect(),

@@ -1,0 +1,46 @@
+//! The figures themselves: the same on every machine, and few enough bytes for a real serial line.
+
+use super::{passed, pvh, run, told};
+use pagemark_host::run::{Accelerator, Boot, repeat};
+
+/// What a line at 115,200 baud, ten bits a byte, takes in ten seconds.
+const TEN_SECONDS: usize = 115_200;
+
+#[test]
+fn every_machine_yields_the_same_figures() {
+    let repeated = repeat(&pvh(&["suite=quick"]), 6, &mut |_, _| ()).unwrap();
+    assert!(repeated.differences.is_empty(), "{repeated:#?}");
+    assert!(repeated.runs == 6 && repeated.cases > 40, "{repeated:?}");
+}
+
+#[test]
+#[ignore = "takes half an hour"]
+fn a_thousand_runs_yield_the_same_figures() {
+    let repeated = repeat(&pvh(&["suite=quick"]), 1000, &mut |_, _| ()).unwrap();
+    assert!(repeated.differences.is_empty(), "{repeated:#?}");
+}
+
+#[test]
+fn the_order_of_the_cases_and_their_rounds_change_no_figure() {
+    let figures = |words: &[&str]| {
+        let log = passed(&pvh(&[&["only=tlb/*,pt/*,vmalloc/*"], words].concat()));
+        let figures = log.results.into_iter();
+        figures.map(|result| (result.case, result.median)).collect()
+    };
+    let usual: Vec<_> = figures(&[]);
+    assert_eq!(figures(&["rounds=5"]), usual);
+    assert_eq!(figures(&["rounds=6", "passes=3"]), usual);
+    assert_eq!(figures(&["rounds=3", "passes=3", "seed=9"]), usual);
+}
+
+/// On a clock that does not count instructions hardly two samples are alike, so that the log is as long as it gets.
+#[test]
+fn the_quick_suite_s_log_takes_ten_seconds_on_a_real_line() {
+    let (outcome, finished) = run(&Boot {
+        accelerator: Accelerator::Tcg,
+        ..pvh(&["suite=quick", "passes=2"])
+    });
+    assert_eq!(outcome.exit_status(), 0, "{}", told(&outcome, &finished));
+    let bytes = finished.raw.len();
+    assert!(bytes <= TEN_SECONDS, "{bytes} bytes");
+}
