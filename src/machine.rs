@@ -24,13 +24,16 @@ use crate::boot::command_line::{Exit, Options, Suite};
 use crate::boot::{self, BootError, BootInfo, Loader, entry};
 use crate::console::log;
 use crate::console::serial::{COM1, SerialPort};
+use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
 use crate::cpu::tsc::{self, Clock, FrequencySource};
 use crate::cpu::{exceptions, segments};
 use crate::firmware::acpi::Firmware;
 use crate::firmware::leave::leave;
 use crate::mm::address::{Pfn, VirtAddr};
+use crate::mm::fixmap::Fixmap;
 use crate::mm::frame::ZoneEnds;
+use crate::mm::kmap::Kmap;
 use crate::mm::layout::{Layout, LayoutError};
 use crate::mm::memory_map::MapError;
 
@@ -60,6 +63,10 @@ pub struct Machine {
     pub ram_bytes: u64,
     /// Frames, page table and TLB.
     pub kernel: Kernel,
+    /// Slots at addresses known at compile time.
+    pub fixmap: Fixmap<DirectMap>,
+    /// The way to frames outside the direct map.
+    pub kmap: Kmap<'static, DirectMap>,
     /// The vmalloc region.
     pub vmalloc: VmallocRegion,
 }
@@ -230,6 +237,8 @@ unsafe fn bring_up(
         zones: memory.zones,
         ram_bytes: memory.ram_bytes,
         kernel: memory.kernel,
+        fixmap: memory.fixmap,
+        kmap: memory.kmap,
         vmalloc: memory.vmalloc,
     })
 }

@@ -5,6 +5,8 @@
 
 mod buddy;
 mod control;
+mod fixmap;
+mod kmap;
 mod page_table;
 #[cfg(feature = "peers")]
 mod peers;
@@ -25,6 +27,8 @@ const GROUPS: &[Group] = &[
     page_table::run,
     buddy::run,
     vmalloc::run,
+    kmap::run,
+    fixmap::run,
     #[cfg(feature = "peers")]
     peers::run,
 ];

@@ -1,7 +1,11 @@
 //! How proofs look at memory: accesses that must succeed, and accesses that must fault in just one way.
 
+use core::sync::atomic::Ordering;
+
 use pagemark::cpu::probe::{self, PageFault, PageFaultError};
-use pagemark::mm::address::VirtAddr;
+use pagemark::machine::Machine;
+use pagemark::mm::address::{Pfn, VirtAddr};
+use pagemark::mm::hardware::PhysicalMemory;
 
 use crate::harness::case::Failure;
 
@@ -12,6 +16,17 @@ use crate::harness::case::Failure;
 /// It faults.
 pub fn read(address: VirtAddr) -> Result<u64, Failure> {
     probe::read(address).map_err(|fault| Failure::new(format_args!("read: {fault}")))
+}
+
+/// The first word of a frame that nobody writes to meanwhile, high memory or not.
+pub fn read_frame(machine: &Machine, frame: Pfn) -> u64 {
+    // SAFETY: the frame is RAM, and is shared as atomics for a moment.
+    unsafe {
+        machine
+            .kernel
+            .memory()
+            .with_words(frame, |words| words[0].load(Ordering::Relaxed))
+    }
 }
 
 /// Writes the word at `address`.

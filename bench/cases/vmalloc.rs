@@ -9,7 +9,7 @@ use super::proof;
 use crate::harness::case::{Case, Failure, expect_eq};
 use crate::harness::run::Run;
 
-/// What is written through an area reads back through the direct map, on every page; the guard page behind it faults.
+/// What is written through an area reads back from its frame, on every page; the guard page behind it faults.
 fn expect_usable(machine: &Machine, area: &Area) -> Result<(), Failure> {
     for offset in (0..area.bytes()).step_by(PAGE_SIZE as usize) {
         let address = VirtAddr(area.start().0 + offset);
@@ -22,8 +22,8 @@ fn expect_usable(machine: &Machine, area: &Area) -> Result<(), Failure> {
             .address
             .frame();
         expect_eq!(
-            "a word through the direct map",
-            proof::read(machine.frame_address(frame))?,
+            "a word of the frame",
+            proof::read_frame(machine, frame),
             mark
         );
     }

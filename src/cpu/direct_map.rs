@@ -1,12 +1,12 @@
 //! The machine's side of the physical-memory seam: a window in which frame `n` lies at `base + n * 4096`.
 //!
-//! During the boot stretch the window is the identity mapping of the first 4 GiB, from then on the direct map of all RAM.
+//! During the boot stretch the window is the identity mapping of the first 4 GiB, from then on the direct map. Frames of high
+//! memory, which are not in it, are reached by [`HighMemory`].
 
-use core::arch::asm;
-use core::sync::atomic::AtomicU64;
-
+use super::high_memory::HighMemory;
 use crate::mm::address::{PAGE_SHIFT, Pfn, VirtAddr, WORDS_PER_PAGE};
-use crate::mm::hardware::PhysicalMemory;
+use crate::mm::hardware::{FrameWords, PhysicalMemory};
+use core::arch::asm;
 
 /// A linear window onto physical memory.
 #[derive(Clone, Copy, Debug)]
@@ -36,26 +36,40 @@ impl DirectMap {
     }
 }
 
-// SAFETY: the window is linear and stays, so each frame has one address in it.
+// SAFETY: the window is linear and stays, so each frame has one address in it; high memory has its own way.
 unsafe impl PhysicalMemory for DirectMap {
     #[inline(always)]
-    unsafe fn words(&self, frame: Pfn) -> &[AtomicU64; WORDS_PER_PAGE] {
+    unsafe fn words(&self, frame: Pfn) -> &FrameWords {
         // SAFETY: the frame is mapped here (the constructor's promise), 4 KiB aligned, and shared as atomics (the caller's).
-        unsafe { &*(self.address(frame).0 as *const [AtomicU64; WORDS_PER_PAGE]) }
+        unsafe { &*(self.address(frame).0 as *const FrameWords) }
+    }
+
+    #[inline]
+    unsafe fn with_words<R>(&self, frame: Pfn, work: impl FnOnce(&FrameWords) -> R) -> R {
+        match HighMemory::of(frame) {
+            // SAFETY: the caller's promise is the same.
+            Some(high) => unsafe { high.with_words(frame, work) },
+            // SAFETY: what is not high memory is covered; the rest is the caller's promise.
+            None => work(unsafe { self.words(frame) }),
+        }
     }
 
     /// REP STOSQ: the fewest instructions, and fast on every CPU that has ERMS.
     #[inline]
     unsafe fn zero(&self, frame: Pfn) {
-        // SAFETY: the caller owns the frame, and the window maps it; the direction flag is clear by the ABI.
-        unsafe {
-            asm!(
-                "rep stosq",
-                inout("rcx") WORDS_PER_PAGE => _,
-                inout("rdi") self.address(frame).0 => _,
-                in("rax") 0,
-                options(nostack, preserves_flags),
-            );
-        }
+        let clear = |words: &FrameWords| {
+            // SAFETY: the caller owns the frame alone; the direction flag is clear by the ABI.
+            unsafe {
+                asm!(
+                    "rep stosq",
+                    inout("rcx") WORDS_PER_PAGE => _,
+                    inout("rdi") words.as_ptr() => _,
+                    in("rax") 0,
+                    options(nostack, preserves_flags),
+                );
+            }
+        };
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.with_words(frame, clear) }
     }
 }

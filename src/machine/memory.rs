@@ -13,14 +13,17 @@ use crate::boot::command_line::{LayoutName, Options};
 use crate::console::log;
 use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
+use crate::cpu::high_memory::HighMemory;
 use crate::cpu::invalidate::LocalTlb;
 use crate::cpu::registers::{CR4_PGE, cr4, write_cr3, write_cr4};
 use crate::mm::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr};
+use crate::mm::fixmap::Fixmap;
 use crate::mm::frame::{self, BootAllocator, FrameAllocator, InDescriptor, Metadata, ZoneEnds};
 use crate::mm::kernel_map::{self, BootTables, KernelMapError, KernelMemory};
-use crate::mm::layout::{Constants, Layout};
+use crate::mm::kmap::{self, Kmap};
+use crate::mm::layout::{Constants, KMAP_SLOTS, Layout};
 use crate::mm::memory_map::{self, MemoryMap, Ranges};
-use crate::mm::page_table::{Levels, PageTable};
+use crate::mm::page_table::{self, Levels, PageTable};
 use crate::mm::tlb::Tlb;
 use crate::mm::vmalloc::{Contents, FirstFit, Slot, Vmalloc};
 
@@ -46,6 +49,8 @@ pub enum SetUpError {
     NoRootTable,
     /// The kernel's map could not be built.
     Map(KernelMapError),
+    /// The fixmap or kmap's window could not be made.
+    Windows(page_table::MapError),
     /// The frame allocator refused the ranges.
     Frames(frame::NewError),
 }
@@ -56,6 +61,7 @@ impl fmt::Display for SetUpError {
             SetUpError::Boot(error) => error.fmt(f),
             SetUpError::NoRootTable => write!(f, "no frame below 4 GiB for the root table"),
             SetUpError::Map(error) => error.fmt(f),
+            SetUpError::Windows(error) => write!(f, "fixmap and kmap: {error}"),
             SetUpError::Frames(error) => error.fmt(f),
         }
     }
@@ -73,6 +79,8 @@ pub struct Memory {
     pub zones: &'static ZoneEnds,
     pub ram_bytes: u64,
     pub kernel: Kernel,
+    pub fixmap: Fixmap<DirectMap>,
+    pub kmap: Kmap<'static, DirectMap>,
     pub vmalloc: VmallocRegion,
 }
 
@@ -117,6 +125,11 @@ pub unsafe fn set_up(
     };
     let descriptors = frames_for(size.descriptors * size_of::<frame::Descriptor>())?;
     let slots = frames_for(AREAS * size_of::<Slot<Contents>>())?;
+    let high_memory = layout.kmap.filter(|_| map.top_of_ram().frame() > covered);
+    let kmap_slots = match high_memory {
+        Some(_) => Some(frames_for(KMAP_SLOTS as usize * size_of::<kmap::Slot>())?),
+        None => None,
+    };
     let largest = if features.gib_pages {
         PageSize::Size1G
     } else {
@@ -147,21 +160,14 @@ pub unsafe fn set_up(
     };
     let frames = FrameAllocator::new(free, zones, metadata).map_err(SetUpError::Frames)?;
     tell_zones(&frames, zones);
-    // SAFETY: the frames were set aside for just this; every slot is written before it is read.
-    let slots = unsafe {
-        let first = direct_map.address(slots.start).0 as *mut MaybeUninit<Slot<Contents>>;
-        let slots = slice::from_raw_parts_mut(first, AREAS);
-        for slot in &mut *slots {
-            slot.write(Slot::UNUSED);
-        }
-        slots.assume_init_mut()
-    };
+    // SAFETY: the frames were set aside for just this, as many bytes as the slots have.
+    let slots = unsafe { set_aside(direct_map, &slots, AREAS, || Slot::UNUSED) };
     let ceiling = options
         .ceiling
         .map_or(Tlb::<LocalTlb>::DEFAULT_CEILING, |ceiling| ceiling.0);
     // SAFETY: the tree was built above and is this value's alone; the direct map covers all zones but HIGHMEM, and the frame
     // allocator has only frames that nobody uses.
-    let kernel = unsafe {
+    let mut kernel = unsafe {
         let table = PageTable::new(direct_map, root, Levels::Four);
         KernelMemory::new(
             direct_map,
@@ -171,7 +177,20 @@ pub unsafe fn set_up(
             Tlb::new(LocalTlb::new(features), ceiling),
         )
     };
+    let (table, mut tables) = kernel.table_and_tables();
+    let fixmap = Fixmap::new(table, &layout, &mut tables).map_err(SetUpError::Windows)?;
+    let mut window = None;
+    if let (Some(region), Some(frames)) = (high_memory, kmap_slots) {
+        let count = KMAP_SLOTS as usize;
+        // SAFETY: the frames were set aside for just this, as many bytes as the slots have.
+        let slots = unsafe { set_aside(direct_map, &frames, count, || kmap::Slot::CLEAR) };
+        let pt = table.fixed(region.start, &mut tables);
+        window = Some((pt.map_err(SetUpError::Windows)?, slots));
+        HighMemory::start(covered, fixmap, Tlb::new(LocalTlb::new(features), ceiling));
+    }
     Ok(Memory {
+        fixmap,
+        kmap: Kmap::new(&layout, window),
         layout,
         zones,
         ram_bytes: map.ram_frames() * PAGE_SIZE,
@@ -206,6 +225,28 @@ fn memory_map(boot: &BootInfo, features: &Features) -> Result<MemoryMap, BringUp
         });
     }
     Ok(map)
+}
+
+/// `count` values in frames that were set aside for them.
+///
+/// # Safety
+///
+/// The frames are contiguous, nobody else's, have room for so many values, and stay in the direct map.
+unsafe fn set_aside<T>(
+    direct_map: DirectMap,
+    frames: &FrameRange,
+    count: usize,
+    value: impl Fn() -> T,
+) -> &'static mut [T] {
+    let first = direct_map.address(frames.start).0 as *mut MaybeUninit<T>;
+    // SAFETY: the caller's promise; every value is written before it is read.
+    unsafe {
+        let values = slice::from_raw_parts_mut(first, count);
+        for place in &mut *values {
+            place.write(value());
+        }
+        values.assume_init_mut()
+    }
 }
 
 /// # Safety

@@ -8,13 +8,17 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::address::{PageSize, Pfn, VirtAddr, WORDS_PER_PAGE};
 
-/// Physical memory, frame by frame, as 512 words that may change under the reader (the CPU sets accessed and dirty bits in
-/// page tables by itself), hence atomics.
+/// The words of one frame. They may change under the reader (the CPU sets accessed and dirty bits in page tables by itself),
+/// hence atomics.
+pub type FrameWords = [AtomicU64; WORDS_PER_PAGE];
+
+/// Physical memory, frame by frame. Most frames, page tables among them, are covered: they have an address that stays. Where
+/// there is high memory, its frames have none, and are reached only for the time of a call.
 ///
 /// # Safety
 ///
 /// For every frame that the implementor covers, `words` gives that frame's own storage, at an address that stays the same
-/// for as long as the implementor lives.
+/// for as long as the implementor lives; `with_words` gives the own storage of any frame of RAM.
 pub unsafe trait PhysicalMemory {
     /// The words of `frame`.
     ///
@@ -22,27 +26,47 @@ pub unsafe trait PhysicalMemory {
     ///
     /// `frame` lies in covered memory, and the caller owns it or shares it under its owner's rules: no one else treats it as
     /// plain (non-atomic) memory while the reference lives.
-    unsafe fn words(&self, frame: Pfn) -> &[AtomicU64; WORDS_PER_PAGE];
+    unsafe fn words(&self, frame: Pfn) -> &FrameWords;
+
+    /// Calls `work` with the words of `frame`, covered or not (2.4's `kmap_atomic`). `work` does not do so again.
+    ///
+    /// # Safety
+    ///
+    /// `frame` is RAM, and the caller owns it or shares it as for [`PhysicalMemory::words`].
+    #[inline(always)]
+    unsafe fn with_words<R>(&self, frame: Pfn, work: impl FnOnce(&FrameWords) -> R) -> R {
+        // SAFETY: where nothing else is implemented, all RAM is covered; the rest is the caller's promise.
+        work(unsafe { self.words(frame) })
+    }
 
     /// Fills `frame` with zeros.
     ///
     /// # Safety
     ///
-    /// As for [`PhysicalMemory::words`]; and the caller alone owns the frame.
+    /// As for [`PhysicalMemory::with_words`]; and the caller alone owns the frame.
     unsafe fn zero(&self, frame: Pfn) {
+        let clear = |words: &FrameWords| {
+            for word in words {
+                word.store(0, Ordering::Relaxed);
+            }
+        };
         // SAFETY: the caller's promise is the same.
-        for word in unsafe { self.words(frame) } {
-            word.store(0, Ordering::Relaxed);
-        }
+        unsafe { self.with_words(frame, clear) }
     }
 }
 
 // SAFETY: a shared reference covers what its target covers, and cannot outlive it.
 unsafe impl<M: PhysicalMemory> PhysicalMemory for &M {
     #[inline(always)]
-    unsafe fn words(&self, frame: Pfn) -> &[AtomicU64; WORDS_PER_PAGE] {
+    unsafe fn words(&self, frame: Pfn) -> &FrameWords {
         // SAFETY: the caller's promise is the same.
         unsafe { M::words(self, frame) }
+    }
+
+    #[inline(always)]
+    unsafe fn with_words<R>(&self, frame: Pfn, work: impl FnOnce(&FrameWords) -> R) -> R {
+        // SAFETY: the caller's promise is the same.
+        unsafe { M::with_words(self, frame, work) }
     }
 
     #[inline(always)]

@@ -246,6 +246,12 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
         Some(overlaps.find(|overlap| !overlap.is_empty())?.start)
     }
 
+    /// The way to the frames as bytes.
+    #[must_use]
+    pub const fn memory(&self) -> &M {
+        &self.memory
+    }
+
     /// Frames that became tables since the frame allocator took over, those in the cache among them.
     #[must_use]
     pub const fn table_frames(&self) -> u64 {

@@ -3,6 +3,8 @@
 //! ```text
 //! 6  vmalloc      areas of the vmalloc region, population, freeing
 //! 5  kernel_map   the kernel's own page table: identity (boot only), direct map, image (W^X), stacks
+//!    kmap         a window onto frames outside the direct map; many share one flush
+//!    fixmap       slots at addresses known at compile time
 //! 4  tlb          what must be flushed, where, and when
 //! 3  page_table   entries, levels, cursor over a range; map, unmap, protect, translate
 //! 2  frame        frame descriptors, buddy, zones and watermarks, boot-time allocator
@@ -15,9 +17,11 @@
 //! All of it compiles on the host, where `model` stands in for the hardware in tests.
 
 pub mod address;
+pub mod fixmap;
 pub mod frame;
 pub mod hardware;
 pub mod kernel_map;
+pub mod kmap;
 pub mod layout;
 pub mod memory_map;
 #[cfg(test)]

@@ -31,6 +31,12 @@ impl Arena {
         Layout::from_size_align((frames * PAGE_SIZE) as usize, PAGE_SIZE as usize).unwrap()
     }
 
+    /// A page table whose root is frame 0.
+    pub fn page_table(&self) -> PageTable<&Arena> {
+        // SAFETY: the arena covers all frames, is zero at the start, and tests share it as atomics only.
+        unsafe { PageTable::new(self, Pfn(0), Levels::Four) }
+    }
+
     /// A kernel whose root table is frame 0, whose other frames are those of `frames`, and whose RAM is `ram`.
     pub fn kernel_memory<'a, 'm>(
         &'a self,
@@ -43,15 +49,7 @@ impl Arena {
             "frame 0 is the root table"
         );
         // SAFETY: the arena covers all frames, and tests share them as atomics only.
-        unsafe {
-            KernelMemory::new(
-                self,
-                ram,
-                frames,
-                PageTable::new(self, Pfn(0), Levels::Four),
-                tlb,
-            )
-        }
+        unsafe { KernelMemory::new(self, ram, frames, self.page_table(), tlb) }
     }
 
     /// Reads the word at a physical address.

@@ -73,6 +73,13 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         self.zones.iter().map(|zone| zone.present).sum()
     }
 
+    /// Whether there are frames outside the direct map.
+    #[must_use]
+    #[inline]
+    pub const fn has_high_memory(&self) -> bool {
+        self.zones[HIGH_ZONE].present > 0
+    }
+
     /// The zone that has this frame; `None` if the allocator does not.
     #[must_use]
     pub fn zone_of(&self, pfn: Pfn) -> Option<ZoneKind> {

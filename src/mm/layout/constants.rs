@@ -7,7 +7,7 @@
 use crate::mm::address::PAGE_SIZE;
 
 /// FIXADDR_TOP: the highest slot of the fixmap. The last page of the address space is left empty.
-const FIXADDR_TOP: u64 = 0xffff_ffff_ffff_e000;
+pub const FIXADDR_TOP: u64 = 0xffff_ffff_ffff_e000;
 /// Slots of the fixmap.
 pub const FIXMAP_SLOTS: u64 = 64;
 /// The fixmap, from its lowest slot to the end of its highest.

@@ -16,7 +16,7 @@ mod constants;
 #[cfg(test)]
 mod tests;
 
-pub use constants::{Constants, FIXMAP_SLOTS, KMAP_SLOTS};
+pub use constants::{Constants, FIXADDR_TOP, FIXMAP_SLOTS, KMAP_SLOTS};
 
 use core::fmt;
 use core::ops::Range;

@@ -71,10 +71,13 @@ fn classic_with_6_gib_has_high_memory() {
     // 5 GiB and more, less what QEMU keeps.
     assert!(high.free_frames > 5 << 18, "{} frames", high.free_frames);
     let checks: Vec<_> = log.checks.iter().map(|check| check.name.as_str()).collect();
-    assert!(
-        checks.contains(&"frames/ordinary_in_direct_map"),
-        "{checks:?}"
-    );
+    for check in ["frames/ordinary_in_direct_map", "kmap/vmalloc_agrees"] {
+        assert!(checks.contains(&check), "{check} in {checks:?}");
+    }
+    for case in ["kmap/map/frame=new", "kmap/map/turn=over", "kmap/unmap"] {
+        let found = log.results.iter().any(|result| result.case == case);
+        assert!(found, "{case}");
+    }
 }
 
 #[test]

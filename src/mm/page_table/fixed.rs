@@ -1,0 +1,107 @@
+//! A PT whose pages are known by number: the windows of kmap and of the fixmap, whose slots are set and cleared without a walk.
+//!
+//! 2.4 keeps pointers to both tables for the same purpose (`pkmap_page_table`, `kmap_pte`).
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use super::cursor::Cursor;
+use super::pt::Live;
+use super::{MapError, PageTable, Protection, TableFrames, entry};
+use crate::mm::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, VirtAddr, WORDS_PER_PAGE};
+use crate::mm::hardware::PhysicalMemory;
+use crate::mm::tlb::PendingFlush;
+
+/// The pages from one address on, as far as one PT maps them, each a slot for a frame.
+#[derive(Clone, Copy, Debug)]
+pub struct FixedPt<M> {
+    memory: M,
+    pt: Pfn,
+    start: VirtAddr,
+}
+
+impl<M: PhysicalMemory + Copy> PageTable<M> {
+    /// The PT for the pages from `start` on, at the first of which nothing is mapped; it is made if need be, and stays. From now
+    /// on those pages are the caller's, who maps and unmaps there by nothing else.
+    ///
+    /// # Errors
+    ///
+    /// As for [`map`](Self::map) of one page.
+    pub fn fixed(
+        &mut self,
+        start: VirtAddr,
+        tables: &mut impl TableFrames,
+    ) -> Result<FixedPt<M>, MapError> {
+        const ONE: FrameRange = Pfn(0)..Pfn(1);
+        let vacant = self.vacate(start, ONE, PageSize::Size4K)?;
+        let mut tables = vacant.allocate_tables(tables)?;
+        let mut cursor = Cursor::new(self, start);
+        let slots = cursor.vacant(start, &ONE, PageSize::Size4K, |parent| {
+            let table = self.next_table(&mut tables)?;
+            parent?.store(entry::table(table), Relaxed);
+            Some(table)
+        })?;
+        let no_table = MapError::OutOfTables {
+            address: start,
+            tables: tables.count(),
+        };
+        // One more than there are: who counts the entries never finds the PT empty, nor full, whatever its slots are.
+        Live(slots.parent.ok_or(no_table)?).add(1);
+        let pt = self.walk_to_pt(start).ok_or(no_table)?.pt;
+        Ok(FixedPt {
+            memory: self.memory,
+            pt,
+            start,
+        })
+    }
+}
+
+impl<M: PhysicalMemory> FixedPt<M> {
+    /// The address of a slot.
+    #[inline]
+    #[must_use]
+    pub const fn address(&self, slot: usize) -> VirtAddr {
+        VirtAddr(self.start.0 + slot as u64 * PAGE_SIZE)
+    }
+
+    /// Slots that there are.
+    #[must_use]
+    pub const fn slots(&self) -> usize {
+        WORDS_PER_PAGE - self.first()
+    }
+
+    const fn first(&self) -> usize {
+        (self.start.0 / PAGE_SIZE) as usize % WORDS_PER_PAGE
+    }
+
+    /// Maps a slot, which is clear, to a frame: no flush is owed. Slots that there are not are left alone.
+    #[inline]
+    pub fn set(&self, slot: usize, frame: Pfn, protection: Protection) {
+        self.store(slot, entry::leaf(frame, PageSize::Size4K, protection));
+    }
+
+    /// Clears a slot.
+    #[inline]
+    pub fn clear(&self, slot: usize) -> PendingFlush {
+        self.store(slot, 0);
+        PendingFlush::new(self.address(slot), 1, PageSize::Size4K)
+    }
+
+    /// Whether a slot is mapped.
+    #[must_use]
+    pub fn is_set(&self, slot: usize) -> bool {
+        // SAFETY: as for `store`.
+        let entries = unsafe { self.memory.words(self.pt) };
+        let entry = entries.get(self.first() + slot);
+        entry.is_some_and(|entry| entry.load(Relaxed) != 0)
+    }
+
+    #[inline]
+    fn store(&self, slot: usize, word: u64) {
+        // SAFETY: the PT belongs to the tree that it came from, which `memory` covers; a PT stays where it is once it is made,
+        // and is only ever accessed as atomics.
+        let entries = unsafe { self.memory.words(self.pt) };
+        if let Some(entry) = entries.get(self.first() + slot) {
+            entry.store(word, Relaxed);
+        }
+    }
+}
