@@ -95,6 +95,8 @@ impl Case for Vfree<'_> {
     }
 
     fn verify(&mut self) -> Result<(), Failure> {
+        // The addresses may wait for their flush.
+        self.machine.vmalloc.purge(&self.machine.kernel);
         for offset in (0..self.bytes).step_by(PAGE_SIZE as usize) {
             proof::expect_fault(VirtAddr(self.start.0 + offset), PageFaultError::empty())?;
         }

@@ -25,12 +25,12 @@ use crate::mm::layout::{Constants, KMAP_SLOTS, Layout};
 use crate::mm::memory_map::{self, MemoryMap, Ranges};
 use crate::mm::page_table::{self, Levels, PageTable};
 use crate::mm::tlb::Tlb;
-use crate::mm::vmalloc::{Contents, FirstFit, Slot, Vmalloc};
+use crate::mm::vmalloc::{Contents, GapTree, Lazy, TreeSlot, Vmalloc};
 
 /// The kernel's memory on this machine.
 pub type Kernel = KernelMemory<'static, DirectMap, LocalTlb>;
 /// The vmalloc region of this machine.
-pub type VmallocRegion = Vmalloc<FirstFit<'static, Contents>>;
+pub type VmallocRegion = Vmalloc<GapTree<'static, Contents>, Lazy>;
 
 /// Free memory below which the image does not start: the largest case takes 16 MiB, and the allocator's watermarks and the
 /// page tables have to fit beside it.
@@ -38,7 +38,9 @@ const NEEDED_BYTES: u64 = 24 << 20;
 /// End of the boot stretch's identity mapping.
 const IDENTITY_END: Pfn = Pfn(1 << 20);
 /// Most vmalloc areas at a time.
-const AREAS: usize = 1024;
+const AREAS: usize = 128 << 10;
+/// Part of the RAM in the direct map that the books of the areas may take: with 1.2 GiB there is room for all.
+const AREA_BOOKS: u64 = 64;
 
 /// Why the memory system could not be set up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,7 +126,10 @@ pub unsafe fn set_up(
             .map_err(SetUpError::Boot)
     };
     let descriptors = frames_for(size.descriptors * size_of::<frame::Descriptor>())?;
-    let slots = frames_for(AREAS * size_of::<Slot<Contents>>())?;
+    let slot_bytes = size_of::<TreeSlot<Contents>>();
+    let reachable = layout.direct_mapped().min(map.ram_frames() * PAGE_SIZE);
+    let areas = ((reachable / AREA_BOOKS) as usize / slot_bytes).min(AREAS);
+    let slots = frames_for(areas * slot_bytes)?;
     let high_memory = layout.kmap.filter(|_| map.top_of_ram().frame() > covered);
     let kmap_slots = match high_memory {
         Some(_) => Some(frames_for(KMAP_SLOTS as usize * size_of::<kmap::Slot>())?),
@@ -160,8 +165,14 @@ pub unsafe fn set_up(
     };
     let frames = FrameAllocator::new(free, zones, metadata).map_err(SetUpError::Frames)?;
     tell_zones(&frames, zones);
-    // SAFETY: the frames were set aside for just this, as many bytes as the slots have.
-    let slots = unsafe { set_aside(direct_map, &slots, AREAS, || Slot::UNUSED) };
+    // SAFETY: the frames were set aside for just this, and the direct map stays.
+    let slots = unsafe {
+        let first = direct_map.address(slots.start).0 as *mut MaybeUninit<TreeSlot<Contents>>;
+        slice::from_raw_parts_mut(first, areas)
+    };
+    let lazy_max_pages = options
+        .lazy_max_pages
+        .map_or(Lazy::default_max_pages(1), |pages| pages.0);
     let ceiling = options
         .ceiling
         .map_or(Tlb::<LocalTlb>::DEFAULT_CEILING, |ceiling| ceiling.0);
@@ -195,7 +206,10 @@ pub unsafe fn set_up(
         zones,
         ram_bytes: map.ram_frames() * PAGE_SIZE,
         kernel,
-        vmalloc: Vmalloc::new(FirstFit::new(layout.vmalloc.range(), slots)),
+        vmalloc: Vmalloc::new(
+            GapTree::new(layout.vmalloc.range(), slots),
+            Lazy::new(lazy_max_pages),
+        ),
     })
 }
 

@@ -7,6 +7,8 @@
 //! What no section names stays unmapped, the guard page below each stack among it. Where the image lies in the direct map
 //! (`classic`), the sections are all that the direct map has of it.
 
+mod contents;
+
 use core::fmt;
 use core::ops::Range;
 

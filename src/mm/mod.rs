@@ -11,6 +11,7 @@
 //! 1  layout       where every virtual region lies; pure arithmetic
 //! 0  memory_map   the loader's map made sane; pure
 //! -  address      physical and virtual addresses, frame numbers, orders: the words all floors share
+//! -  slots        a vector in borrowed memory
 //! -  hardware     the two seams to the machine: physical memory as bytes, and TLB invalidation
 //! ```
 //!
@@ -27,5 +28,6 @@ pub mod memory_map;
 #[cfg(test)]
 mod model;
 pub mod page_table;
+pub mod slots;
 pub mod tlb;
 pub mod vmalloc;

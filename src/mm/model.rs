@@ -5,6 +5,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::vec::Vec;
 
 use super::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr, WORDS_PER_PAGE};
 use super::frame::FrameAllocator;
@@ -107,11 +108,16 @@ impl TableFrames for ArenaTables<'_> {
     }
 }
 
-/// One CPU's TLB.
-#[derive(Default)]
+/// The TLBs of some CPUs. Each keeps every translation that its CPU ever used until a flush drops it, which reaches them all.
 pub struct ModelTlb {
-    /// Page number to frame.
-    cached: RefCell<BTreeMap<u64, Pfn>>,
+    /// For each CPU, page number to frame.
+    cpus: Vec<RefCell<BTreeMap<u64, Pfn>>>,
+}
+
+impl Default for ModelTlb {
+    fn default() -> Self {
+        ModelTlb::new(1)
+    }
 }
 
 /// An access through a translation that the page table does not hold any more.
@@ -119,17 +125,35 @@ pub struct ModelTlb {
 pub struct Stale(pub VirtAddr);
 
 impl ModelTlb {
-    /// The frame that an access to `address` reaches, `None` for a page fault.
+    /// Empty TLBs of so many CPUs.
+    pub fn new(cpus: usize) -> Self {
+        ModelTlb {
+            cpus: (0..cpus).map(|_| RefCell::default()).collect(),
+        }
+    }
+
+    /// The frame that an access to `address` reaches on the first CPU, `None` for a page fault.
     pub fn access<M: PhysicalMemory>(
         &self,
         table: &PageTable<M>,
         address: VirtAddr,
     ) -> Result<Option<Pfn>, Stale> {
+        self.access_on(0, table, address)
+    }
+
+    /// The same on any CPU; beyond the last one it is the first again.
+    pub fn access_on<M: PhysicalMemory>(
+        &self,
+        cpu: usize,
+        table: &PageTable<M>,
+        address: VirtAddr,
+    ) -> Result<Option<Pfn>, Stale> {
+        let mut cached = self.cpus[cpu % self.cpus.len()].borrow_mut();
         let page = address.0 / PAGE_SIZE;
         let walked = table
             .translate(address)
             .map(|translation| translation.address.frame());
-        if let Some(&cached) = self.cached.borrow().get(&page) {
+        if let Some(&cached) = cached.get(&page) {
             return if Some(cached) == walked {
                 Ok(walked)
             } else {
@@ -137,21 +161,35 @@ impl ModelTlb {
             };
         }
         if let Some(frame) = walked {
-            self.cached.borrow_mut().insert(page, frame);
+            cached.insert(page, frame);
         }
         Ok(walked)
+    }
+
+    /// Whether any CPU could still use a translation of a page that `condition` holds for.
+    pub fn holds(&self, condition: impl Fn(VirtAddr, Pfn) -> bool) -> bool {
+        self.cpus.iter().any(|cached| {
+            let cached = cached.borrow();
+            cached
+                .iter()
+                .any(|(&page, &frame)| condition(VirtAddr(page * PAGE_SIZE), frame))
+        })
     }
 }
 
 impl TlbInvalidate for &ModelTlb {
     fn flush_pages(&self, start: VirtAddr, pages: u64, size: PageSize) {
         let first = start.0 / PAGE_SIZE;
-        self.cached
-            .borrow_mut()
-            .retain(|&page, _| page < first || page - first >= pages * size.frames());
+        for cached in &self.cpus {
+            cached
+                .borrow_mut()
+                .retain(|&page, _| page < first || page - first >= pages * size.frames());
+        }
     }
 
     fn flush_all(&self) {
-        self.cached.borrow_mut().clear();
+        for cached in &self.cpus {
+            cached.borrow_mut().clear();
+        }
     }
 }

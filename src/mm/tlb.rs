@@ -44,6 +44,12 @@ impl<I: TlbInvalidate> Tlb<I> {
     }
 }
 
+/// What can take in more while it waits for a flush: a set of addresses, kept in `B`, say.
+pub trait Gather<T, B>: Default {
+    /// Adds `more`.
+    fn gather(&mut self, more: T, books: &mut B);
+}
+
 /// A flush that is still owed, and what may only be used after it.
 ///
 /// The value cannot be had without the flush:
@@ -112,19 +118,84 @@ impl<T> PendingFlush<T> {
     /// One flush for both changes: the range from the lowest page of either to the highest, in pages of the smaller size.
     #[inline]
     pub fn merge(self, other: PendingFlush<()>) -> PendingFlush<T> {
+        self.join(other, |value, ()| value)
+    }
+
+    /// What waits: to look at, not to take.
+    #[must_use]
+    pub const fn waiting(&self) -> &T {
+        &self.value
+    }
+
+    /// Adds what waits here to what waits in `others`, if there are any, under one flush for all.
+    #[inline(always)]
+    pub fn gather_into<G: Gather<T, B>, B>(
+        self,
+        others: Option<PendingFlush<G>>,
+        books: &mut B,
+    ) -> PendingFlush<G> {
+        match others {
+            Some(others) => others.join(self, |mut gathered, more| {
+                gathered.gather(more, books);
+                gathered
+            }),
+            None => {
+                let mut gathered = G::default();
+                gathered.gather(self.value, books);
+                PendingFlush {
+                    start: self.start,
+                    pages: self.pages,
+                    size: self.size,
+                    value: gathered,
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn join<U, V>(self, other: PendingFlush<U>, join: impl FnOnce(T, U) -> V) -> PendingFlush<V> {
         let size = self.size.min(other.size);
         let start = self.start.min(other.start);
         let end = self.end().max(other.end());
         PendingFlush {
             start,
-            pages: (end - start.0) / size.bytes(),
+            pages: (end - start.0) >> size.bytes().trailing_zeros(),
             size,
-            value: self.value,
+            value: join(self.value, other.value),
+        }
+    }
+
+    /// Makes `more` wait for this flush, too.
+    #[inline(always)]
+    pub fn also<U>(self, more: U) -> PendingFlush<(T, U)> {
+        PendingFlush {
+            start: self.start,
+            pages: self.pages,
+            size: self.size,
+            value: (self.value, more),
         }
     }
 
     const fn end(&self) -> u64 {
         self.start.0 + self.pages * self.size.bytes()
+    }
+}
+
+impl<F, A> PendingFlush<(F, A)> {
+    /// Gives out the frames and lets the addresses go on waiting: what Linux does knowingly since 2.6.28, for vmalloc alone.
+    ///
+    /// Until the flush, the frames can still be reached through the old addresses, by whoever uses an area after it was
+    /// freed. Nobody else can, as the addresses are not given out again before it.
+    #[inline(always)]
+    pub(in crate::mm) fn release_frames_before_flush(self) -> (F, PendingFlush<A>) {
+        let (frames, addresses) = self.value;
+        let pending = PendingFlush {
+            start: self.start,
+            pages: self.pages,
+            size: self.size,
+            value: addresses,
+        };
+        (frames, pending)
     }
 }
 

@@ -53,6 +53,8 @@ options! {
     layout: LayoutName,
     /// `ceiling=`: instead of the default flush ceiling.
     ceiling: Option<Ceiling>,
+    /// `lazy_max_pages=`: pages of freed vmalloc areas that may wait for a flush, instead of the default.
+    lazy_max_pages: Option<Pages>,
     /// `provoke=`: fail on purpose.
     provoke: Option<Provoke>,
     /// `mutate=`: measure nothing, and put the proofs to the proof.
@@ -99,7 +101,7 @@ mod tests {
     #[test]
     fn every_option_is_understood() {
         let options = Options::parse(
-            "  suite=full only=tlb/*,pt/map/?  rounds=7 seed=9 layout=classic ceiling=64 provoke=hang exit=reset ",
+            "  suite=full only=tlb/*,pt/map/?  rounds=7 seed=9 layout=classic ceiling=64 lazy_max_pages=100 provoke=hang exit=reset ",
         )
         .unwrap();
         assert_eq!(options.suite, Suite::Full);
@@ -107,6 +109,7 @@ mod tests {
         assert_eq!(options.seed, Seed(9));
         assert_eq!(options.layout, LayoutName::Classic);
         assert_eq!(options.ceiling, Some(Ceiling(64)));
+        assert_eq!(options.lazy_max_pages, Some(Pages(100)));
         assert_eq!(options.provoke, Some(Provoke::Hang));
         assert_eq!(options.exit, Exit::Reset);
         let only = options.only.unwrap();

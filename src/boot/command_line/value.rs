@@ -193,3 +193,15 @@ impl Value for Ceiling {
         u64::from_str(text).ok().map(Ceiling)
     }
 }
+
+/// A number of 4 KiB pages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pages(pub u64);
+
+impl Value for Pages {
+    const ACCEPTED: Accepted = Accepted::Text("a number of pages");
+
+    fn parse(text: &str) -> Option<Self> {
+        u64::from_str(text).ok().map(Pages)
+    }
+}

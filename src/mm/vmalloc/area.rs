@@ -1,65 +1,39 @@
-//! What a search for free addresses has to do, whatever structure it searches.
-
-use core::{error, fmt};
+//! An area as its owner holds it.
 
 use crate::mm::address::VirtAddr;
 
-/// A range of addresses that is taken, but has no owner yet: it has to be committed or cancelled.
-#[must_use = "the addresses leak unless the place is committed or cancelled"]
+/// An area that its holder owns. It goes back by value; dropping it leaks the area.
+#[must_use = "the area leaks unless it is freed"]
 #[derive(PartialEq, Eq, Debug)]
-pub struct Place {
-    /// First address.
+pub struct Area {
     pub(super) start: VirtAddr,
+    pub(super) bytes: u64,
     /// Where the search keeps it.
     pub(super) slot: u32,
 }
 
-/// The areas of the vmalloc region, and the gaps between them. `T` is what an area owns.
-pub trait AreaSearch<T> {
-    /// Takes the lowest free range of `pages` pages, guard page included.
-    ///
-    /// # Errors
-    ///
-    /// There is no such range, or no room to remember it.
-    fn reserve(&mut self, pages: u64) -> Result<Place, SearchError>;
+impl Area {
+    /// First address.
+    #[must_use]
+    pub const fn start(&self) -> VirtAddr {
+        self.start
+    }
 
-    /// Makes a place an area that owns `contents`.
-    fn commit(&mut self, place: Place, contents: T);
+    /// Bytes that may be used: a whole number of pages.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
 
-    /// Takes the contents out of the area that starts at `start`; its addresses stay taken. `None` if no area starts there.
-    fn take(&mut self, start: VirtAddr) -> Option<(Place, T)>;
+    /// The first address behind it: that of the guard page, unless the area was asked for without.
+    #[must_use]
+    pub const fn guard_page(&self) -> VirtAddr {
+        VirtAddr(self.start.0 + self.bytes)
+    }
 
-    /// Gives a place's addresses back.
-    fn cancel(&mut self, place: Place);
-
-    /// Number of areas and places.
-    fn live(&self) -> usize;
-}
-
-/// Why no range was found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SearchError {
-    /// No gap has so many pages.
-    NoGap {
-        /// Pages asked for, guard page included.
-        pages: u64,
-    },
-    /// Every slot for an area is in use.
-    NoSlot {
-        /// How many there are.
-        slots: usize,
-    },
-}
-
-impl fmt::Display for SearchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SearchError::NoGap { pages } => {
-                write!(f, "no free range of {pages} pages in the vmalloc region")
-            }
-            SearchError::NoSlot { slots } => write!(f, "all {slots} areas are in use"),
-        }
+    /// Gives up the value but not the area, which is freed by its address.
+    #[must_use = "the area leaks unless somebody remembers its address"]
+    pub const fn into_raw(self) -> VirtAddr {
+        self.start
     }
 }
-
-impl error::Error for SearchError {}

@@ -2,25 +2,43 @@
 
 use core::fmt;
 
-use crate::mm::frame::BlockList;
+use crate::mm::address::Pfn;
+use crate::mm::frame::{Block, BlockList};
 use crate::mm::page_table::Mapping;
 
-/// The mapping behind an area.
+/// The mapping behind an area, and with it the frames that are freed with the area.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Contents {
-    /// vmalloc: the frames go with the area.
+    /// vmalloc of one page.
+    Frame(Mapping<Block>),
+    /// vmalloc.
     Frames(Mapping<BlockList>),
-    /// ioremap: a device's memory.
-    Device(Mapping<()>),
+    /// vmap: the frames are the caller's.
+    Borrowed(Mapping<()>),
+    /// ioremap: a device's memory, from this frame on.
+    Device(Mapping<Pfn>),
 }
 
 impl Contents {
     /// What the area is for.
     #[must_use]
+    #[inline(always)]
     pub const fn kind(&self) -> Kind {
         match self {
-            Contents::Frames(_) => Kind::Vmalloc,
+            Contents::Frame(_) | Contents::Frames(_) => Kind::Vmalloc,
+            Contents::Borrowed(_) => Kind::Vmap,
             Contents::Device(_) => Kind::Ioremap,
+        }
+    }
+
+    /// Pages that are mapped.
+    #[must_use]
+    pub const fn pages(&self) -> u64 {
+        match self {
+            Contents::Frame(mapping) => mapping.pages(),
+            Contents::Frames(mapping) => mapping.pages(),
+            Contents::Borrowed(mapping) => mapping.pages(),
+            Contents::Device(mapping) => mapping.pages(),
         }
     }
 }
@@ -28,16 +46,31 @@ impl Contents {
 /// What an area is for; named after the call that made it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// vmalloc and its variants.
+    /// vmalloc and its variants; freed by vfree.
     Vmalloc,
-    /// ioremap.
+    /// vmap; freed by vunmap.
+    Vmap,
+    /// ioremap; freed by iounmap.
     Ioremap,
+}
+
+impl Kind {
+    /// The call that frees such an area.
+    #[must_use]
+    pub const fn freed_by(self) -> &'static str {
+        match self {
+            Kind::Vmalloc => "vfree",
+            Kind::Vmap => "vunmap",
+            Kind::Ioremap => "iounmap",
+        }
+    }
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Kind::Vmalloc => "vmalloc",
+            Kind::Vmap => "vmap",
             Kind::Ioremap => "ioremap",
         })
     }

@@ -6,8 +6,9 @@
 use core::{error, fmt};
 
 use super::contents::{Contents, Kind};
-use super::{AreaSearch, SearchError, VfreeError, Vmalloc};
-use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr};
+use super::reserved::Reserved;
+use super::{AreaSearch, Freeing, SearchError, VfreeError, Vmalloc};
+use crate::mm::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr};
 use crate::mm::frame::Buddy;
 use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
 use crate::mm::kernel_map::KernelMemory;
@@ -91,6 +92,12 @@ impl From<SearchError> for IoremapError {
     }
 }
 
+impl From<MapError> for IoremapError {
+    fn from(error: MapError) -> Self {
+        IoremapError::Table(error)
+    }
+}
+
 impl fmt::Display for IoremapError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -110,7 +117,7 @@ impl fmt::Display for IoremapError {
 
 impl error::Error for IoremapError {}
 
-impl<S: AreaSearch<Contents>> Vmalloc<S> {
+impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// Maps the `bytes` bytes of a device from `physical` on.
     ///
     /// # Errors
@@ -137,22 +144,30 @@ impl<S: AreaSearch<Contents>> Vmalloc<S> {
         if let Some(frame) = kernel.first_ram(&frames) {
             return Err(IoremapError::Ram { frame });
         }
-        let pages = frames.end.0 - frames.start.0;
-        let place = self.areas.reserve(pages + 1)?;
-        let start = place.start;
-        let (table, mut tables) = kernel.table_and_tables();
-        let (protection, largest) = (caching.protection(), PageSize::Size4K);
-        match table.map_owned(start, (), frames, protection, largest, &mut tables) {
-            Ok(mapping) => {
-                self.areas.commit(place, Contents::Device(mapping));
-                let address = VirtAddr(start.0 + physical.0 % PAGE_SIZE);
-                Ok(IoArea { address, bytes })
-            }
-            Err((error, ())) => {
-                self.areas.cancel(place);
-                Err(IoremapError::Table(error))
-            }
+        let mut mapped = self.map_device(&frames, caching, kernel);
+        if mapped.is_err() && self.purge(kernel).areas > 0 {
+            mapped = self.map_device(&frames, caching, kernel);
         }
+        let address = VirtAddr(mapped?.0 + physical.0 % PAGE_SIZE);
+        Ok(IoArea { address, bytes })
+    }
+
+    fn map_device<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        frames: &FrameRange,
+        caching: Caching,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<VirtAddr, IoremapError> {
+        let first = frames.start;
+        let pages = frames.end.0 - first.0;
+        let reserved = Reserved::new(&mut self.areas, pages + 1, PAGE_SIZE)?;
+        let (protection, largest) = (caching.protection(), PageSize::Size4K);
+        let (table, mut tables) = kernel.table_and_tables();
+        let (start, frames) = (reserved.start(), frames.clone());
+        let mapping = table
+            .map_owned(start, first, frames, protection, largest, &mut tables)
+            .map_err(|(error, _)| error)?;
+        Ok(reserved.commit(Contents::Device(mapping)).into_raw())
     }
 
     /// Unmaps a device.
@@ -179,6 +194,6 @@ impl<S: AreaSearch<Contents>> Vmalloc<S> {
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<(), VfreeError> {
         let start = VirtAddr(address.0 - address.0 % PAGE_SIZE);
-        self.release(start, Kind::Ioremap, kernel)
+        self.release(start, None, Kind::Ioremap, kernel)
     }
 }

@@ -1,87 +1,80 @@
-//! Floor 6: vmalloc, memory that is contiguous in virtual addresses only.
+//! Floor 6: vmalloc, memory that is contiguous in virtual addresses only (the book's chapter 7).
 //!
-//! An area is a range of the vmalloc region with a guard page behind it that is never mapped (the book's chapter 7). It is
-//! populated in two phases: first all frames, in blocks as large as they can be had, then all entries in one walk. So a
-//! failure half-way has nothing but frames to give back.
+//! ```text
+//! Vmalloc          the region: vmalloc and its variants, vfree      (this file)
+//!   request        what can be asked for: alignment, zones, protection, zeros, huge pages
+//!   map            vmap and vunmap: the frames stay their owner's
+//!   io             ioremap and iounmap: memory of devices
+//!   access         vread, vwrite, vmalloc_to_page, vmallocinfo
+//!   search         which addresses are taken, and where the next area goes
+//!   freeing        when the flush of a freed area is done, and what waits for it
+//!   contents       what an area owns
+//! ```
 //!
-//! Freeing is strict: clear the entries, flush, and only then give back the frames and the addresses. (2.4 freed the frames
-//! before it flushed.) The types keep that order: frames come out of the flush alone.
+//! An area is a range of the region with a guard page behind it that is never mapped. It is populated in two phases: first
+//! the addresses, all frames and the tables, any of which may be wanting, and then all entries in one walk, which cannot fail.
+//! So what fails half-way has no entry to undo.
 //!
-//! How a free range is found is the type parameter `S`; [`FirstFit`] is the book's list.
+//! Two type parameters: how the lowest range is found (`S`: [`GapTree`], or the book's [`FirstFit`]), and when the flush is
+//! done that freeing owes (`P`: [`Lazy`], or [`Eager`]). Addresses are never given out again before their flush.
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod area;
 mod contents;
 mod error;
-mod first_fit;
+mod freeing;
 mod io;
+mod map;
+mod request;
+mod reserved;
+mod search;
 
 #[cfg(test)]
 mod tests;
 
-pub use area::{AreaSearch, SearchError};
+pub use access::AreaInfo;
+pub use area::Area;
 pub use contents::{Contents, Kind};
-pub use error::{VfreeError, VmallocError};
-pub use first_fit::{FirstFit, Slot};
+pub use error::{ProtectError, VfreeError, VmallocError, VmapError};
+pub use freeing::{Eager, Freeing, Lazy, Waiting};
 pub use io::{Caching, IoArea, IoremapError};
+pub use request::Request;
+pub use search::{AreaSearch, FirstFit, GapTree, ListSlot, Place, Places, SearchError, TreeSlot};
+
+use core::ops::Range;
 
 use super::address::{Order, PAGE_SIZE, PageSize, VirtAddr};
-use super::frame::{BlockList, Buddy, BulkError, FrameAllocator, Gfp};
+use super::frame::{Block, BlockList, Buddy, Gfp};
 use super::hardware::{PhysicalMemory, TlbInvalidate};
 use super::kernel_map::KernelMemory;
 use super::page_table::{Mapping, Protection};
-
-/// An area that its holder owns. It goes back by value; dropping it leaks the area.
-#[must_use = "the area leaks unless it is freed"]
-#[derive(PartialEq, Eq, Debug)]
-pub struct Area {
-    start: VirtAddr,
-    bytes: u64,
-}
-
-impl Area {
-    /// First address.
-    #[must_use]
-    pub const fn start(&self) -> VirtAddr {
-        self.start
-    }
-
-    /// Bytes that may be used: a whole number of pages.
-    #[must_use]
-    pub const fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// The guard page: the first address that faults.
-    #[must_use]
-    pub const fn guard_page(&self) -> VirtAddr {
-        VirtAddr(self.start.0 + self.bytes)
-    }
-
-    /// Gives up the value but not the area, which [`Vmalloc::vfree_at`] frees by its address.
-    #[must_use = "the area leaks unless somebody remembers its address"]
-    pub const fn into_raw(self) -> VirtAddr {
-        self.start
-    }
-}
+use reserved::Reserved;
 
 /// The vmalloc region.
 #[derive(Debug)]
-pub struct Vmalloc<S> {
+pub struct Vmalloc<S, P> {
     areas: S,
+    freeing: P,
 }
 
-impl<S: AreaSearch<Contents>> Vmalloc<S> {
-    /// The region that `areas` searches.
-    pub const fn new(areas: S) -> Self {
-        Vmalloc { areas }
+impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
+    /// The region that `areas` searches, freed as `freeing` says.
+    pub const fn new(areas: S, freeing: P) -> Self {
+        Vmalloc { areas, freeing }
     }
 
     /// Areas that are in use.
     #[must_use]
     pub fn live(&self) -> usize {
-        self.areas.live()
+        self.areas.taken() - self.freeing.waiting().areas
+    }
+
+    /// Areas that were freed, but whose addresses wait for a flush.
+    #[must_use]
+    pub fn waiting(&self) -> Waiting {
+        self.freeing.waiting()
     }
 
     /// Allocates an area of `bytes` bytes, rounded up to pages, readable and writable; its content is what the frames held.
@@ -90,11 +83,83 @@ impl<S: AreaSearch<Contents>> Vmalloc<S> {
     ///
     /// A size that cannot be served, or want of addresses, of frames or of tables. Frames and areas are as before; tables that
     /// were made stay.
+    #[inline]
     pub fn vmalloc<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
         bytes: u64,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<Area, VmallocError> {
+        self.vmalloc_with(Request::new(bytes), kernel)
+    }
+
+    /// [`vmalloc`](Self::vmalloc), full of zeros.
+    ///
+    /// # Errors
+    ///
+    /// As for `vmalloc`.
+    pub fn vzalloc<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        bytes: u64,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<Area, VmallocError> {
+        self.vmalloc_with(Request::new(bytes).zeroed(), kernel)
+    }
+
+    /// [`vmalloc`](Self::vmalloc), from frames below 16 MiB.
+    ///
+    /// # Errors
+    ///
+    /// As for `vmalloc`.
+    pub fn vmalloc_dma<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        bytes: u64,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<Area, VmallocError> {
+        self.vmalloc_with(Request::new(bytes).gfp(Gfp::KERNEL | Gfp::DMA), kernel)
+    }
+
+    /// [`vmalloc`](Self::vmalloc), from frames below 4 GiB.
+    ///
+    /// # Errors
+    ///
+    /// As for `vmalloc`.
+    pub fn vmalloc_32<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        bytes: u64,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<Area, VmallocError> {
+        self.vmalloc_with(Request::new(bytes).gfp(Gfp::KERNEL | Gfp::DMA32), kernel)
+    }
+
+    /// [`vmalloc`](Self::vmalloc), with 2 MiB leaves as far as the size and the frames allow.
+    ///
+    /// # Errors
+    ///
+    /// As for `vmalloc`.
+    pub fn vmalloc_huge<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        bytes: u64,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<Area, VmallocError> {
+        self.vmalloc_with(Request::new(bytes).huge(), kernel)
+    }
+
+    /// Allocates an area as `request` says: 2.4's `__vmalloc`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`vmalloc`](Self::vmalloc).
+    #[inline]
+    pub fn vmalloc_with<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        mut request: Request,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<Area, VmallocError> {
+        // Frames outside the direct map first, as in 2.4: nothing else makes such good use of them.
+        if !kernel.frames.has_high_memory() {
+            request.gfp -= Gfp::HIGHMEM;
+        }
+        let bytes = request.bytes;
         if bytes == 0 {
             return Err(VmallocError::NoBytes);
         }
@@ -106,123 +171,244 @@ impl<S: AreaSearch<Contents>> Vmalloc<S> {
                 present: present * PAGE_SIZE,
             });
         }
-        let place = self.areas.reserve(pages + 1)?;
-        match populate(place.start, pages, kernel) {
-            Ok(mapping) => {
-                let start = place.start;
-                self.areas.commit(place, Contents::Frames(mapping));
-                Ok(Area {
-                    start,
-                    bytes: pages * PAGE_SIZE,
-                })
+        if !request.align.is_power_of_two() {
+            let align = request.align;
+            return Err(VmallocError::Alignment { align });
+        }
+        match self.populate(&request, pages, kernel) {
+            Err(error) if error.is_of_addresses() => {
+                self.populate_after_purge(error, &request, pages, kernel)
             }
-            Err(error) => {
-                self.areas.cancel(place);
-                Err(error)
-            }
+            outcome => outcome,
         }
     }
 
-    /// Frees an area.
+    /// Both phases.
+    #[inline(always)]
+    fn populate<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        request: &Request,
+        pages: u64,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<Area, VmallocError> {
+        let with_guard = pages + u64::from(request.guard);
+        let align = match request.huge && pages >= PageSize::Size2M.frames() {
+            true => request.align.max(PageSize::Size2M.bytes()),
+            false => request.align,
+        };
+        let reserved = Reserved::new(&mut self.areas, with_guard, align)?;
+        let contents = match pages {
+            1 => Contents::Frame(map_frame(reserved.start(), request, kernel)?),
+            _ => Contents::Frames(map_frames(reserved.start(), pages, request, kernel)?),
+        };
+        Ok(reserved.commit(contents))
+    }
+
+    /// Tries again with the addresses that were waiting for a flush, if there are any.
+    #[cold]
+    #[inline(never)]
+    fn populate_after_purge<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        error: VmallocError,
+        request: &Request,
+        pages: u64,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<Area, VmallocError> {
+        if self.purge(kernel).areas == 0 {
+            return Err(error);
+        }
+        self.populate(request, pages, kernel)
+    }
+
+    /// Flushes for all areas that wait, so that their addresses can be given out again.
+    pub fn purge<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        kernel: &KernelMemory<'_, M, I, B>,
+    ) -> Waiting {
+        self.freeing.purge(&mut self.areas, &kernel.tlb)
+    }
+
+    /// Frees an area, and its frames.
     ///
     /// # Errors
     ///
-    /// Only if the area was freed by its address before, or its pages were unmapped behind vmalloc's back.
+    /// As for [`vfree_at`](Self::vfree_at): a vmap area, or one that was freed by its address before.
+    #[inline]
     pub fn vfree<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
         area: Area,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<(), VfreeError> {
-        self.vfree_at(area.start, kernel)
+        self.release(area.start, Some(area.slot), Kind::Vmalloc, kernel)
     }
 
-    /// Frees the area that starts at `address`.
+    /// Frees the area that starts at `address`, and its frames.
     ///
     /// # Errors
     ///
-    /// No area starts there, or its pages were unmapped behind vmalloc's back. Nothing has changed.
+    /// No area of vmalloc starts there, or its pages were unmapped behind vmalloc's back. Nothing has changed.
     pub fn vfree_at<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
         address: VirtAddr,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<(), VfreeError> {
-        if !address.is_aligned(PAGE_SIZE) {
-            return Err(VfreeError::Misaligned { address });
-        }
-        self.release(address, Kind::Vmalloc, kernel)
+        self.release(address, None, Kind::Vmalloc, kernel)
     }
 
-    /// Frees the area of the given kind that starts at `address`.
+    /// Frees the area of the given kind that starts at `address`; its owner may know the slot.
+    #[inline(always)]
     fn release<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
         address: VirtAddr,
+        slot: Option<u32>,
         kind: Kind,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<(), VfreeError> {
-        let (place, contents) = self
-            .areas
-            .take(address)
-            .ok_or(VfreeError::NoArea { address })?;
+        let taken = match slot {
+            Some(slot) => self.areas.take_slot(address, slot),
+            None => self.areas.take(address),
+        };
+        let Some((place, contents)) = taken else {
+            return Err(self.no_area(address));
+        };
         if contents.kind() != kind {
             let found = contents.kind();
             self.areas.commit(place, contents);
-            return Err(VfreeError::WrongKind { address, found });
+            return Err(VfreeError::WrongKind {
+                address,
+                wanted: kind,
+                found,
+            });
         }
-        let unmapped = match contents {
-            Contents::Frames(mapping) => kernel
-                .table
-                .unmap_owned(mapping)
-                .map_err(|(error, mapping)| (error, Contents::Frames(mapping))),
-            Contents::Device(mapping) => kernel
-                .table
-                .unmap_owned(mapping)
-                .map(|pending| pending.guard(BlockList::EMPTY))
-                .map_err(|(error, mapping)| (error, Contents::Device(mapping))),
+        let pages = contents.pages();
+        let (areas, tlb) = (&mut self.areas, &kernel.tlb);
+        let (error, contents) = match contents {
+            Contents::Frame(mapping) => match kernel.table.unmap_owned(mapping) {
+                Ok(unmapped) => {
+                    let block = self.freeing.retire(unmapped.also(place), pages, areas, tlb);
+                    return kernel.frames.free(block).map_err(VfreeError::Frames);
+                }
+                Err((error, mapping)) => (error, Contents::Frame(mapping)),
+            },
+            Contents::Frames(mapping) => match kernel.table.unmap_owned(mapping) {
+                Ok(unmapped) => {
+                    let list = self.freeing.retire(unmapped.also(place), pages, areas, tlb);
+                    return kernel.frames.free_list(list).map_err(VfreeError::Frames);
+                }
+                Err((error, mapping)) => (error, Contents::Frames(mapping)),
+            },
+            Contents::Borrowed(mapping) => match kernel.table.unmap_owned(mapping) {
+                Ok(unmapped) => {
+                    self.freeing.retire(unmapped.also(place), pages, areas, tlb);
+                    return Ok(());
+                }
+                Err((error, mapping)) => (error, Contents::Borrowed(mapping)),
+            },
+            Contents::Device(mapping) => match kernel.table.unmap_owned(mapping) {
+                Ok(unmapped) => {
+                    self.freeing.retire(unmapped.also(place), pages, areas, tlb);
+                    return Ok(());
+                }
+                Err((error, mapping)) => (error, Contents::Device(mapping)),
+            },
         };
-        match unmapped {
-            Ok(pending) => {
-                let frames = pending.flush(&kernel.tlb);
-                self.areas.cancel(place);
-                kernel.frames.free_list(frames).map_err(VfreeError::Frames)
-            }
-            Err((error, contents)) => {
-                self.areas.commit(place, contents);
-                Err(VfreeError::Pages(error))
-            }
+        self.areas.commit(place, contents);
+        Err(VfreeError::Pages(error))
+    }
+
+    /// Why there is nothing to free at an address.
+    #[cold]
+    #[inline(never)]
+    fn no_area(&self, address: VirtAddr) -> VfreeError {
+        if address.0 == 0 {
+            return VfreeError::Null;
         }
+        if !address.is_aligned(PAGE_SIZE) {
+            return VfreeError::Misaligned { address };
+        }
+        if !self.areas.region().contains(&address) {
+            return VfreeError::OutsideRegion { address };
+        }
+        if self.areas.is_taken(address) {
+            return VfreeError::AlreadyFreed { address };
+        }
+        let around = |(range, _): &(Range<VirtAddr>, _)| range.contains(&address);
+        match self.areas.areas().find(around) {
+            Some((range, _)) => VfreeError::InsideArea {
+                address,
+                start: range.start,
+            },
+            None => VfreeError::NoArea { address },
+        }
+    }
+
+    /// Gives all pages of the area that starts at `address` another protection, on every CPU (`set_memory_ro`, `_rw`, `_x`).
+    ///
+    /// # Errors
+    ///
+    /// No area of vmalloc starts there, or its pages were unmapped behind vmalloc's back. Nothing has changed.
+    pub fn protect<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        address: VirtAddr,
+        protection: Protection,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<(), ProtectError> {
+        let contents = self.areas.get(address);
+        let Some(contents) = contents.filter(|contents| contents.kind() == Kind::Vmalloc) else {
+            return Err(ProtectError::NoArea { address });
+        };
+        let changed = kernel.table.protect(address, contents.pages(), protection);
+        changed.map_err(ProtectError::Pages)?.flush(&kernel.tlb);
+        Ok(())
     }
 }
 
-/// All frames, then their tables, either of which may be wanting, and then the entries.
-#[inline]
-fn populate<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+/// A frame, its tables, and its entry.
+#[inline(always)]
+fn map_frame<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
     start: VirtAddr,
-    pages: u64,
+    request: &Request,
     kernel: &mut KernelMemory<'_, M, I, B>,
-) -> Result<Mapping<BlockList>, VmallocError> {
-    let allocator = &mut kernel.frames;
-    let frames = if allocator.has_high_memory() {
-        high_frames(allocator, pages)?
-    } else {
-        allocator.alloc_bulk(Gfp::KERNEL, pages, Order::MAX)?
+) -> Result<Mapping<Block>, VmallocError> {
+    let block = match request.zeroed {
+        false => kernel.frames.alloc_page(request.gfp)?,
+        true => kernel.alloc_zeroed_page(request.gfp)?,
     };
-    let protection = Protection::READ_WRITE;
-    match kernel.map_blocks(start, frames, protection, PageSize::Size4K) {
+    let (frame, protection) = (block.pfn(), request.protection);
+    let (table, mut tables) = kernel.table_and_tables();
+    let (frames, largest) = (frame..frame.add(1), PageSize::Size4K);
+    match table.map_owned(start, block, frames, protection, largest, &mut tables) {
         Ok(mapping) => Ok(mapping),
-        Err((error, frames)) => {
-            // Just allocated, so that they can only go back.
-            let _ = kernel.frames.free_list(frames);
+        Err((error, block)) => {
+            // Just allocated, so that it can only go back.
+            let _ = kernel.frames.free(block);
             Err(error.into())
         }
     }
 }
 
-/// Frames outside the direct map first, as in 2.4: nothing else makes such good use of them.
-#[cold]
-#[inline(never)]
-fn high_frames<B: Buddy>(
-    allocator: &mut FrameAllocator<'_, B>,
+/// All frames, then their tables, and then the entries.
+#[inline(always)]
+fn map_frames<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    start: VirtAddr,
     pages: u64,
-) -> Result<BlockList, BulkError> {
-    allocator.alloc_bulk(Gfp::KERNEL | Gfp::HIGHMEM, pages, Order::MAX)
+    request: &Request,
+    kernel: &mut KernelMemory<'_, M, I, B>,
+) -> Result<Mapping<BlockList>, VmallocError> {
+    let list = match request.zeroed {
+        false => kernel.frames.alloc_bulk(request.gfp, pages, Order::MAX)?,
+        true => kernel.alloc_zeroed_bulk(request.gfp, pages)?,
+    };
+    let largest = match request.huge {
+        false => PageSize::Size4K,
+        true => PageSize::Size2M,
+    };
+    match kernel.map_blocks(start, list, request.protection, largest) {
+        Ok(mapping) => Ok(mapping),
+        Err((error, list)) => {
+            // Just allocated, so that they can only go back.
+            let _ = kernel.frames.free_list(list);
+            Err(error.into())
+        }
+    }
 }

@@ -1,0 +1,167 @@
+//! Area search: which addresses of the vmalloc region are taken, and where the next area goes.
+//!
+//! Every search gives a request the lowest range that it fits into, so the same requests get the same addresses from all of
+//! them. They differ in what that costs: [`FirstFit`] is the book's list, [`GapTree`] finds gaps by a tree and areas by a
+//! hash table.
+//!
+//! Both keep their books in [`Slots`](crate::mm::slots::Slots) that the caller hands in, one for each area.
+
+mod first_fit;
+mod gap_tree;
+
+#[cfg(test)]
+mod tests;
+
+use core::ops::Range;
+use core::{error, fmt};
+
+pub use first_fit::{FirstFit, ListSlot};
+pub use gap_tree::{GapTree, TreeSlot};
+
+use crate::mm::address::{PAGE_SIZE, VirtAddr};
+use crate::mm::tlb::Gather;
+
+/// A range of addresses that is taken, but has no owner: it has to be committed or cancelled.
+#[must_use = "the addresses leak unless the place is committed or cancelled"]
+#[derive(PartialEq, Eq, Debug)]
+pub struct Place {
+    start: VirtAddr,
+    /// Where the search keeps it.
+    slot: u32,
+}
+
+impl Place {
+    /// First address.
+    #[must_use]
+    #[inline(always)]
+    pub const fn start(&self) -> VirtAddr {
+        self.start
+    }
+
+    /// The number by which the search finds it at once.
+    #[must_use]
+    #[inline(always)]
+    pub const fn slot(&self) -> u32 {
+        self.slot
+    }
+}
+
+/// Places that are chained through the search's own books, so that a list of any length is these two words.
+#[must_use = "the addresses leak unless the places are cancelled"]
+#[derive(PartialEq, Eq, Default, Debug)]
+pub struct Places {
+    /// Slot of the last one added; means nothing while `count` is 0.
+    last: u32,
+    count: u32,
+}
+
+impl Places {
+    /// Number of places.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.count as usize
+    }
+}
+
+/// Adds a place to those that wait for the same flush.
+impl<S: AreaSearch> Gather<Place, S> for Places {
+    #[inline(always)]
+    fn gather(&mut self, more: Place, books: &mut S) {
+        books.push(self, more);
+    }
+}
+
+/// The areas of the vmalloc region, and the gaps between them.
+pub trait AreaSearch {
+    /// What an area owns.
+    type Contents;
+
+    /// Takes the lowest free range of `pages` pages, guard page included, that starts at a multiple of `align`, which is a
+    /// power of two. (Anything below a page counts as a page.)
+    ///
+    /// # Errors
+    ///
+    /// There is no such range, or no room to remember it.
+    fn reserve(&mut self, pages: u64, align: u64) -> Result<Place, SearchError>;
+
+    /// Makes a place an area that owns `contents`.
+    fn commit(&mut self, place: Place, contents: Self::Contents);
+
+    /// Takes the contents out of the area that starts at `start`; its addresses stay taken. `None` if no area starts there.
+    fn take(&mut self, start: VirtAddr) -> Option<(Place, Self::Contents)>;
+
+    /// The same for an owner who also remembers the slot, and so needs no search.
+    fn take_slot(&mut self, start: VirtAddr, slot: u32) -> Option<(Place, Self::Contents)>;
+
+    /// Gives a place's addresses back.
+    fn cancel(&mut self, place: Place);
+
+    /// Adds a place to a list.
+    fn push(&mut self, places: &mut Places, place: Place);
+
+    /// Gives the addresses of all places of a list back.
+    fn cancel_all(&mut self, places: Places);
+
+    /// Whether an area or a place starts at `start`.
+    fn is_taken(&self, start: VirtAddr) -> bool;
+
+    /// The contents of the area that starts at `start`.
+    fn get(&self, start: VirtAddr) -> Option<&Self::Contents>;
+
+    /// Every area with its addresses, guard page included, lowest first; places, which have no contents, are left out.
+    fn areas(&self) -> impl Iterator<Item = (Range<VirtAddr>, &Self::Contents)>;
+
+    /// The whole region.
+    fn region(&self) -> Range<VirtAddr>;
+
+    /// Number of areas and places.
+    fn taken(&self) -> usize;
+}
+
+/// Why no range was found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SearchError {
+    /// No gap has so many pages.
+    NoGap {
+        /// Pages asked for, guard page included.
+        pages: u64,
+        /// Alignment asked for, in bytes.
+        align: u64,
+    },
+    /// Every slot for an area is in use.
+    NoSlot {
+        /// How many there are.
+        slots: usize,
+    },
+}
+
+impl fmt::Display for SearchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SearchError::NoGap { pages, align } => write!(
+                f,
+                "no free range of {pages} pages at a multiple of {align:#x} in the vmalloc region"
+            ),
+            SearchError::NoSlot { slots } => write!(f, "all {slots} areas are in use"),
+        }
+    }
+}
+
+impl error::Error for SearchError {}
+
+/// The lowest range of `bytes` bytes at a multiple of `align` in a gap.
+#[inline(always)]
+fn fit(gap: Range<u64>, bytes: u64, align: u64) -> Option<u64> {
+    let start = gap.start.checked_next_multiple_of(align)?;
+    (start.checked_add(bytes)? <= gap.end).then_some(start)
+}
+
+/// The bytes and the alignment of a request.
+#[inline(always)]
+fn size_and_align(pages: u64, align: u64) -> Result<(u64, u64), SearchError> {
+    let align = align.max(PAGE_SIZE);
+    match pages.checked_mul(PAGE_SIZE) {
+        Some(bytes) if pages > 0 => Ok((bytes, align)),
+        _ => Err(SearchError::NoGap { pages, align }),
+    }
+}

@@ -1,0 +1,201 @@
+//! Both searches side by side, and the tree against a recount of all it keeps.
+
+use std::mem::MaybeUninit;
+use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const REGION: u64 = 0xffff_8980_0000_0000;
+
+fn region(pages: u64) -> Range<VirtAddr> {
+    VirtAddr(REGION)..VirtAddr(REGION + pages * PAGE_SIZE)
+}
+
+fn memory<S>(slots: usize) -> Vec<MaybeUninit<S>> {
+    (0..slots).map(|_| MaybeUninit::uninit()).collect()
+}
+
+fn page(place: &Place) -> u64 {
+    (place.start().0 - REGION) / PAGE_SIZE
+}
+
+/// A request and what it becomes: an area at once, or one that is freed by address, by slot, or later with others.
+#[derive(Clone, Debug)]
+enum Operation {
+    Reserve { pages: u64, align: u64 },
+    Cancel(usize),
+    Free(usize),
+    FreeBySlot(usize),
+    Defer(usize),
+    CancelDeferred,
+}
+
+fn operations() -> impl Strategy<Value = Operation> {
+    let shift = prop_oneof![4 => Just(12u32), 2 => 0u32..20, 1 => 0u32..64];
+    prop_oneof![
+        6 => (1u64..9, shift).prop_map(|(pages, shift)| Operation::Reserve { pages, align: 1 << shift }),
+        1 => (0usize..64).prop_map(Operation::Cancel),
+        2 => (0usize..64).prop_map(Operation::Free),
+        2 => (0usize..64).prop_map(Operation::FreeBySlot),
+        2 => (0usize..64).prop_map(Operation::Defer),
+        1 => Just(Operation::CancelDeferred),
+    ]
+}
+
+/// One search under test, with its areas in the order in which they came.
+struct Side<S> {
+    search: S,
+    areas: Vec<(VirtAddr, u32)>,
+    deferred: Places,
+}
+
+impl<S: AreaSearch<Contents = u64>> Side<S> {
+    fn new(search: S) -> Self {
+        let (areas, deferred) = (Vec::new(), Places::default());
+        Side {
+            search,
+            areas,
+            deferred,
+        }
+    }
+
+    fn apply(&mut self, operation: &Operation) -> Result<Option<VirtAddr>, SearchError> {
+        match *operation {
+            Operation::Reserve { pages, align } => {
+                let place = self.search.reserve(pages, align)?;
+                let (start, slot) = (place.start(), place.slot());
+                self.search.commit(place, start.0);
+                self.areas.push((start, slot));
+                return Ok(Some(start));
+            }
+            Operation::CancelDeferred => {
+                self.search.cancel_all(core::mem::take(&mut self.deferred));
+            }
+            Operation::Cancel(index) if index < self.areas.len() => {
+                let (pages, align) = (1, 1);
+                if let Ok(place) = self.search.reserve(pages, align) {
+                    self.search.cancel(place);
+                }
+            }
+            Operation::Free(index) | Operation::FreeBySlot(index) | Operation::Defer(index)
+                if index < self.areas.len() =>
+            {
+                let (start, slot) = self.areas.swap_remove(index);
+                let taken = match operation {
+                    Operation::Free(_) => self.search.take(start),
+                    _ => self.search.take_slot(start, slot),
+                };
+                let (place, contents) = taken.unwrap();
+                assert_eq!(contents, start.0);
+                assert!(self.search.take(start).is_none());
+                match operation {
+                    Operation::Defer(_) => self.search.push(&mut self.deferred, place),
+                    _ => self.search.cancel(place),
+                }
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn listed(&self) -> Vec<(Range<VirtAddr>, u64)> {
+        self.search
+            .areas()
+            .map(|(range, &contents)| (range, contents))
+            .collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 512 }))]
+
+    /// The same requests get the same addresses from both, whatever was freed before and in whatever way; and the same
+    /// errors.
+    #[test]
+    fn both_searches_agree(pages in 1u64..200, operations in prop::collection::vec(operations(), 1..160)) {
+        let (mut list, mut tree) = (memory(40), memory(41));
+        let mut list = Side::new(FirstFit::new(region(pages), &mut list));
+        let mut tree = Side::new(GapTree::new(region(pages), &mut tree));
+        for operation in &operations {
+            prop_assert_eq!(list.apply(operation), tree.apply(operation), "{:?}", operation);
+            tree.search.validate();
+            prop_assert_eq!(list.listed(), tree.listed());
+            prop_assert_eq!(list.search.taken(), tree.search.taken());
+        }
+    }
+}
+
+/// `get_vm_area` of 2.4, step by step.
+fn steps_of_2_4(mut search: impl AreaSearch<Contents = ()>) {
+    let mut reserve = |pages: u64| {
+        let place = search.reserve(pages + 1, 1).unwrap();
+        let at = page(&place);
+        (at, place)
+    };
+    let places = [1, 2, 3, 1].map(&mut reserve);
+    assert_eq!(places.each_ref().map(|(at, _)| *at), [0, 2, 5, 9]);
+    let [_, (_, second), ..] = places;
+    search.cancel(second);
+    let mut reserve = |pages: u64| page(&search.reserve(pages + 1, 1).unwrap());
+    assert_eq!([reserve(1), reserve(2)], [2, 11]);
+}
+
+#[test]
+fn the_steps_of_2_4() {
+    steps_of_2_4(FirstFit::new(region(64), &mut memory(8)));
+    steps_of_2_4(GapTree::new(region(64), &mut memory(8)));
+}
+
+fn refusals(mut search: impl AreaSearch<Contents = ()>, slots: usize) {
+    let no_gap = |pages, align| Err(SearchError::NoGap { pages, align });
+    let refused = |search: &mut dyn FnMut(u64, u64) -> Result<Place, SearchError>| {
+        assert_eq!(search(0, 1), no_gap(0, 4096));
+        assert_eq!(search(u64::MAX, 4096), no_gap(u64::MAX, 4096));
+        assert_eq!(search(1 << 52, 4096), no_gap(1 << 52, 4096));
+        // The first request of all, larger than the region: 2.4 lets it pass.
+        assert_eq!(search(17, 4096), no_gap(17, 4096));
+        assert_eq!(search(1, 1 << 63), no_gap(1, 1 << 63));
+    };
+    refused(&mut |pages, align| search.reserve(pages, align));
+    let whole = search.reserve(16, 1).unwrap();
+    assert_eq!(search.reserve(1, 1), no_gap(1, 4096));
+    search.cancel(whole);
+    let places: Vec<_> = (0..slots).map(|_| search.reserve(1, 1).unwrap()).collect();
+    assert_eq!(search.reserve(1, 1), Err(SearchError::NoSlot { slots }));
+    for place in places {
+        search.cancel(place);
+    }
+    assert_eq!(search.taken(), 0);
+    let whole = search.reserve(16, 1).unwrap();
+    search.cancel(whole);
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    refusals(FirstFit::new(region(16), &mut memory(3)), 3);
+    refusals(GapTree::new(region(16), &mut memory(4)), 3);
+}
+
+/// Freeing every other of many areas, from either end or at random, leaves a shallow tree: 2 ln n is 18 here.
+#[test]
+fn the_tree_stays_shallow() {
+    let count = if cfg!(miri) { 200 } else { 20_000 };
+    for step in [1, count - 1, 7919] {
+        let mut memory = memory(count + 1);
+        let mut tree = GapTree::<()>::new(region(2 * count as u64), &mut memory);
+        let mut places: Vec<_> = (0..count)
+            .map(|_| Some(tree.reserve(2, 1).unwrap()))
+            .collect();
+        let mut at = 0;
+        for _ in 0..count {
+            at = (at + step) % count;
+            if at % 2 == 0 {
+                tree.cancel(places[at].take().unwrap());
+            }
+        }
+        assert!(tree.depth() < 50, "step {step}: depth {}", tree.depth());
+        tree.validate();
+    }
+}

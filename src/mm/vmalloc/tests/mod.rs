@@ -1,0 +1,96 @@
+//! vmalloc on an arena, with TLBs that keep whatever they may keep.
+
+mod access;
+mod addresses;
+mod bad_input;
+mod devices;
+mod failures;
+mod model;
+
+use std::mem::MaybeUninit;
+use std::vec::Vec;
+
+use super::*;
+use crate::mm::address::{FrameRange, Pfn};
+use crate::mm::frame::{Descriptor, FrameAllocator, InDescriptor, Metadata, WIDE};
+use crate::mm::model::{Arena, ModelTlb};
+use crate::mm::tlb::Tlb;
+
+const REGION: u64 = 0xffff_8980_0000_0000;
+/// Frames of the arena: 6 MiB. Frame 0 is the root table, and the allocator has all others.
+const FRAMES: u64 = 1536;
+const USABLE: [FrameRange; 1] = [Pfn(1)..Pfn(FRAMES)];
+const RAM: [FrameRange; 1] = [Pfn(0)..Pfn(FRAMES)];
+/// Pages up to which a range is flushed page by page.
+const CEILING: u64 = 8;
+
+type Kernel<'a> = KernelMemory<'a, &'a Arena, &'a ModelTlb>;
+
+/// What a kernel is made of.
+struct Parts {
+    arena: Arena,
+    tlb: ModelTlb,
+    descriptors: Vec<Descriptor>,
+}
+
+impl Parts {
+    fn new(cpus: usize) -> Self {
+        Parts {
+            arena: Arena::new(FRAMES),
+            tlb: ModelTlb::new(cpus),
+            descriptors: (0..2048).map(|_| Descriptor::default()).collect(),
+        }
+    }
+
+    fn kernel(&mut self) -> (Kernel<'_>, &Arena, &ModelTlb) {
+        let metadata = Metadata {
+            descriptors: &mut self.descriptors,
+            words: &mut [],
+        };
+        let frames = FrameAllocator::<InDescriptor>::new(&USABLE, &WIDE, metadata).unwrap();
+        let kernel = self
+            .arena
+            .kernel_memory(&RAM, frames, Tlb::new(&self.tlb, CEILING));
+        (kernel, &self.arena, &self.tlb)
+    }
+}
+
+fn region(pages: u64) -> Range<VirtAddr> {
+    VirtAddr(REGION)..page(pages)
+}
+
+/// The address of a page of the region.
+fn page(number: u64) -> VirtAddr {
+    VirtAddr(REGION + number * PAGE_SIZE)
+}
+
+fn slots<S>(count: usize) -> Vec<MaybeUninit<S>> {
+    (0..count).map(|_| MaybeUninit::uninit()).collect()
+}
+
+/// Runs the same test with both searches and both policies: `each!(pages, areas, |kernel, vmalloc| { .. })`.
+macro_rules! each {
+    ($pages:expr, $areas:expr, |$kernel:ident, $vmalloc:ident $(, $arena:ident $(, $tlb:ident)?)?| $test:block) => {{
+        // Never purges by itself.
+        const LAZY: Lazy = Lazy::new(u64::MAX);
+        each!(@ FirstFit, $pages, $areas, Eager, $kernel, $vmalloc, $test $(, $arena $(, $tlb)?)?);
+        each!(@ FirstFit, $pages, $areas, LAZY, $kernel, $vmalloc, $test $(, $arena $(, $tlb)?)?);
+        each!(@ GapTree, $pages, $areas + 1, Eager, $kernel, $vmalloc, $test $(, $arena $(, $tlb)?)?);
+        each!(@ GapTree, $pages, $areas + 1, LAZY, $kernel, $vmalloc, $test $(, $arena $(, $tlb)?)?);
+    }};
+    (@ $search:ident, $pages:expr, $slots:expr, $freeing:expr, $kernel:ident, $vmalloc:ident, $test:block $(, $arena:ident $(, $tlb:ident)?)?) => {{
+        let mut parts = Parts::new(2);
+        let (mut kernel, _arena, _tlb) = parts.kernel();
+        let mut slots = slots($slots);
+        let mut vmalloc = Vmalloc::new($search::new(region($pages), &mut slots), $freeing);
+        let ($kernel, $vmalloc) = (&mut kernel, &mut vmalloc);
+        $(let $arena = _arena; $(let $tlb = _tlb;)?)?
+        $test
+    }};
+}
+use each;
+
+/// Frames that are free or have become tables: the same number whenever no area is live.
+fn accounted(kernel: &Kernel<'_>) -> u64 {
+    kernel.frames.free_frames() + kernel.table_frames()
+}
