@@ -27,7 +27,7 @@ use crate::console::serial::{COM1, SerialPort};
 use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
 use crate::cpu::tsc::{self, Clock, FrequencySource};
-use crate::cpu::{exceptions, segments};
+use crate::cpu::{exceptions, pat, segments};
 use crate::firmware::acpi::Firmware;
 use crate::firmware::leave::leave;
 use crate::mm::address::{Pfn, VirtAddr};
@@ -221,6 +221,11 @@ unsafe fn bring_up(
     if !features.no_execute {
         return Err(BringUpError::NoFeature("NX (execute-disable)"));
     }
+    if !features.page_attributes {
+        return Err(BringUpError::NoFeature("PAT (page attribute table)"));
+    }
+    // SAFETY: just looked; the boot tables use index 0 alone.
+    unsafe { pat::load() };
     let clock = Clock::detect(&features, ticks_per_1000_nops);
     let frequency = tsc::frequency(clock, firmware.pm_timer);
     // SAFETY: the caller's promise.

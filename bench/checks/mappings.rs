@@ -1,10 +1,11 @@
 //! What must hold of the machine's mappings before anything is measured on them.
 
 use pagemark::cpu::probe::PageFaultError;
-use pagemark::cpu::stacks;
+use pagemark::cpu::{pat, stacks};
 use pagemark::machine::{Machine, image};
 use pagemark::mm::address::VirtAddr;
 use pagemark::mm::kernel_map::Audit;
+use pagemark::mm::page_table::MemoryType;
 
 use crate::cases::proof;
 use crate::harness::case::{Failure, expect_eq};
@@ -44,6 +45,15 @@ pub fn run(machine: &Machine, run: &mut Run) {
         proof::expect_write_fault(ret)
     });
     run.check("map/audit", audit(machine));
+    run.check("map/memory_types", memory_types());
+}
+
+/// The CPU reads the memory types of leaves as they were meant.
+fn memory_types() -> Result<(), Failure> {
+    // SAFETY: a CPU without PAT does not come this far.
+    let table = unsafe { pat::read() };
+    expect_eq!("IA32_PAT", table, MemoryType::PAT);
+    Ok(())
 }
 
 /// Every leaf of the live table: nothing writable and executable, nothing in the lower half, and text that maps to itself in

@@ -27,6 +27,8 @@ pub struct Features {
     pub virtual_bits: u8,
     /// NX: pages can be made not executable.
     pub no_execute: bool,
+    /// PAT: leaves select one of eight memory types.
+    pub page_attributes: bool,
     /// PGE: translations can be global.
     pub global_pages: bool,
     /// 1 GiB leaves.
@@ -81,6 +83,7 @@ impl Features {
             no_execute: processor
                 .as_ref()
                 .is_some_and(|info| info.has_execute_disable()),
+            page_attributes: basic.as_ref().is_some_and(|info| info.has_pat()),
             global_pages: basic.as_ref().is_some_and(|info| info.has_pge()),
             gib_pages: processor.as_ref().is_some_and(|info| info.has_1gib_pages()),
             pcid: basic.as_ref().is_some_and(|info| info.has_pcid()),

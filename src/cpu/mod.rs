@@ -8,6 +8,7 @@ pub mod exceptions;
 pub mod features;
 pub mod high_memory;
 pub mod invalidate;
+pub mod pat;
 pub mod probe;
 pub mod registers;
 pub mod segments;

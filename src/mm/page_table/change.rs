@@ -1,11 +1,11 @@
 //! Changes of mappings that are there: all of them are looked at first, and a range that cannot be changed as a whole is not
 //! changed at all.
 
-use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::cursor::{Cursor, Slots, not_mapped};
+use super::cursor::{Cursor, Slots, large_leaves, not_mapped};
 use super::pt::Live;
-use super::{ChangeError, PageTable, Protection, entries, entry};
+use super::{ChangeError, Frames, PageTable, Protection, entries, entry};
 use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::tlb::PendingFlush;
@@ -39,8 +39,73 @@ impl<M: PhysicalMemory> PageTable<M> {
         protection: Protection,
     ) -> Result<PendingFlush, ChangeError> {
         self.change(start, pages, |entries, size, _| {
-            entries::set_flags(entries, entry::leaf(Pfn(0), size, protection));
+            let flags = entry::leaf(Pfn(0), size, protection);
+            entries::set_flags(entries, entry::address_mask(size), flags);
         })
+    }
+
+    /// Puts other frames behind the pages from `start` on, which keep their protection.
+    ///
+    /// # Errors
+    ///
+    /// As for [`unmap`](Self::unmap), or a large leaf would not get a block of frames that is aligned and contiguous.
+    #[inline]
+    pub fn remap(
+        &mut self,
+        start: VirtAddr,
+        mut frames: impl Frames,
+    ) -> Result<PendingFlush, ChangeError> {
+        let pages = frames.count();
+        if self.find_pt(start)
+            && let Some(pt) = self.entries_in_last_pt(start, pages)
+        {
+            if !pt.all_present() {
+                return Err(not_mapped(pt.entries, start));
+            }
+            refill(pt.entries, &mut frames);
+            return Ok(PendingFlush::new(start, pages, PageSize::Size4K));
+        }
+        self.remap_by_tables(start, frames)
+    }
+
+    /// [`remap`](Self::remap) of any range.
+    #[inline(never)]
+    fn remap_by_tables(
+        &mut self,
+        start: VirtAddr,
+        mut frames: impl Frames,
+    ) -> Result<PendingFlush, ChangeError> {
+        let pages = frames.count();
+        self.levels.check_range(start, pages)?;
+        let mut smallest = PageSize::Size1G;
+        let mut left = frames.clone();
+        self.for_each_slots(start, pages, |address, slots| {
+            let size = slots.size;
+            smallest = smallest.min(size);
+            if size != PageSize::Size4K && large_leaves(address, &left, size) == 0 {
+                return Err(ChangeError::NoBlock { address, size });
+            }
+            left.skip(slots.pages());
+            Ok(())
+        })?;
+        self.for_each_slots(start, pages, |_, slots| {
+            match slots.entries {
+                Some(entries) if slots.size == PageSize::Size4K => refill(entries, &mut frames),
+                Some([entry]) => {
+                    let protection = entry::protection(entry.load(Relaxed), slots.size);
+                    let (first, _) = frames.run(1);
+                    entry.store(entry::leaf(first, slots.size, protection), Relaxed);
+                    frames.skip(slots.pages());
+                }
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(PendingFlush::new(
+            start,
+            pages / smallest.frames(),
+            smallest,
+        ))
     }
 
     /// Applies `edit` to all leaves of a range, table by table, once all of them are known to be there.
@@ -73,30 +138,55 @@ impl<M: PhysicalMemory> PageTable<M> {
     ) -> Result<PendingFlush, ChangeError> {
         self.levels.check_range(start, pages)?;
         let mut smallest = PageSize::Size1G;
-        self.for_each_slots(start, pages, |slots| smallest = smallest.min(slots.size))?;
-        self.for_each_slots(start, pages, |slots| {
+        self.for_each_slots(start, pages, |_, slots| {
+            smallest = smallest.min(slots.size);
+            Ok(())
+        })?;
+        self.for_each_slots(start, pages, |_, slots| {
             if let Some(entries) = slots.entries {
                 edit(entries, slots.size, slots.parent.map(Live));
             }
+            Ok(())
         })?;
-        let pages = pages / smallest.frames();
-        Ok(PendingFlush::new(start, pages, smallest))
+        Ok(PendingFlush::new(
+            start,
+            pages / smallest.frames(),
+            smallest,
+        ))
     }
 
-    fn for_each_slots(
+    /// Goes through the leaves of a range, those of one table and size at a time, until something is wrong with one.
+    pub(super) fn for_each_slots(
         &self,
         start: VirtAddr,
         pages: u64,
-        mut visit: impl FnMut(Slots<'_>),
+        mut visit: impl FnMut(VirtAddr, Slots<'_>) -> Result<(), ChangeError>,
     ) -> Result<(), ChangeError> {
         let mut cursor = Cursor::new(self, start);
         let (mut address, mut left) = (start, pages);
         while left > 0 {
             let slots = cursor.present(address, left)?;
-            visit(slots);
+            visit(address, slots)?;
             left -= slots.pages();
             address.0 = address.0.wrapping_add(slots.pages() * PAGE_SIZE);
         }
         Ok(())
+    }
+}
+
+/// Puts the next frames into 4 KiB leaves, which keep their flags and get A and D: what the old frames were used for says
+/// nothing of the new ones, so what the CPU sets meanwhile may be lost.
+#[inline(always)]
+fn refill(entries: &[AtomicU64], frames: &mut impl Frames) {
+    const SIZE: PageSize = PageSize::Size4K;
+    let flags = |entry: &AtomicU64| entry::protection(entry.load(Relaxed), SIZE);
+    if let [entry] = entries {
+        frames.fill(entries, flags(entry));
+    } else if let Some(common) = entries::common_flags(entries, entry::address_mask(SIZE)) {
+        frames.fill(entries, entry::protection(common, SIZE));
+    } else {
+        for same in entries.chunk_by(|one, next| flags(one) == flags(next)) {
+            frames.fill(same, flags(&same[0]));
+        }
     }
 }

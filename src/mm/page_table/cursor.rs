@@ -74,10 +74,15 @@ impl<'t, M: PhysicalMemory> Cursor<'t, M> {
         Some(&self.table(self.level)?[index(self.address, self.level)])
     }
 
+    /// The size of the leaves in the lowest table, if they may be some.
+    pub(super) const fn leaf_size(&self) -> Option<PageSize> {
+        leaf_size(self.level)
+    }
+
     /// What that entry says; a table that is not there has only absent ones.
-    fn read(&self) -> Entry {
+    pub(super) fn read(&self) -> Entry {
         let word = self.entry().map_or(0, |entry| entry.load(Relaxed));
-        Entry::of(word, leaf_size(self.level))
+        Entry::of(word, self.leaf_size())
     }
 
     pub(super) fn descend(&mut self, table: Option<Pfn>) {
@@ -183,16 +188,13 @@ impl<'t, M: PhysicalMemory> Cursor<'t, M> {
 }
 
 /// How many leaves of a large size can map the first frames from `address` on.
-fn large_leaves(address: VirtAddr, frames: &impl Frames, size: PageSize) -> u64 {
-    if !address.is_aligned(size.bytes()) || frames.count() < size.frames() {
+pub(super) fn large_leaves(address: VirtAddr, frames: &impl Frames, size: PageSize) -> u64 {
+    let (first, _) = frames.run(1);
+    if (address.0 | first.address().0) & (size.bytes() - 1) != 0 {
         return 0;
     }
-    let (first, run) = frames.run(size.frames());
-    if first.address().is_aligned(size.bytes()) {
-        run / size.frames()
-    } else {
-        0
-    }
+    let (_, run) = frames.run(size.frames());
+    run / size.frames()
 }
 
 #[cold]

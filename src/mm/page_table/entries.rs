@@ -3,7 +3,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::entry::{ADDRESS, Flags};
+use super::entry::{Flags, USED};
 use crate::mm::address::Pfn;
 
 /// Entries to a step of the unrolled loops.
@@ -22,10 +22,11 @@ pub(super) fn all_present(entries: &[AtomicU64]) -> bool {
 }
 
 #[inline(always)]
-fn fold(entries: &[AtomicU64], start: u64, join: impl Fn(u64, u64) -> u64) -> u64 {
+fn fold<T>(entries: &[AtomicU64], start: T, join: impl Fn(T, u64) -> T) -> T {
     // A plain load, as it can be the operand of the instruction that joins it: half the instructions of an atomic one.
     //
-    // SAFETY: whoever edits a table has it alone (`&mut PageTable`), and the CPU only reads entries, which have A set.
+    // SAFETY: whoever edits a table has it alone (`&mut PageTable`), and the CPU only reads entries that have A and D set. Of
+    // those that a harvest took them from it may set them meanwhile: such an entry is read as it was or as it is.
     let load = |entry: &AtomicU64| unsafe { entry.as_ptr().read() };
     if let [entry] = entries {
         return join(start, load(entry));
@@ -78,14 +79,33 @@ pub(super) fn clear(entries: &[AtomicU64]) {
     each(entries, |entry| entry.store(0, Relaxed));
 }
 
-/// Gives every leaf these flags in place of its own.
+/// Gives every leaf these flags in place of its own; `frame` are the bits that stay.
 ///
-/// Leaves carry A and D from the start, so the CPU writes none of them by itself and no exchange is needed.
+/// As a rule all have the same flags, and then one exclusive or per entry does it. They include A and D, so the CPU writes
+/// none of the entries by itself and no exchange is needed; nor is it for leaves that a harvest took A or D from, as they get
+/// both.
 #[inline(always)]
-pub(super) fn set_flags(entries: &[AtomicU64], flags: u64) {
+pub(super) fn set_flags(entries: &[AtomicU64], frame: u64, flags: u64) {
+    if entries.len() > 1
+        && let Some(common) = common_flags(entries, frame)
+        && common & USED == USED
+    {
+        let difference = common ^ flags;
+        return each(entries, |entry| {
+            entry.store(entry.load(Relaxed) ^ difference, Relaxed);
+        });
+    }
     each(entries, |entry| {
-        entry.store(entry.load(Relaxed) & ADDRESS | flags, Relaxed)
+        entry.store(entry.load(Relaxed) & frame | flags, Relaxed);
     });
+}
+
+/// The flags of all leaves, if they are the same; `frame` are the bits that may differ.
+#[inline(always)]
+pub(super) fn common_flags(entries: &[AtomicU64], frame: u64) -> Option<u64> {
+    let start = (u64::MAX, 0);
+    let (all, any) = fold(entries, start, |(all, any), word| (all & word, any | word));
+    ((all ^ any) & !frame == 0).then_some(all & !frame)
 }
 
 #[inline(always)]

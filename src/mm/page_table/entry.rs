@@ -6,6 +6,7 @@ use core::fmt;
 
 use bitflags::bitflags;
 
+use super::MemoryType;
 use crate::mm::address::{PAGE_SHIFT, PageSize, Pfn, PhysAddr};
 
 bitflags! {
@@ -35,14 +36,31 @@ bitflags! {
     }
 }
 
-/// Bits 51 to 12: the frame. (Bit 12 of a large leaf is PAT, which stays clear here.)
-pub(super) const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+/// Bits 51 to 12: the frame.
+const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+/// PAT of a 4 KiB leaf: where the other sizes have PS.
+const PAT: u64 = 1 << 7;
+/// PAT of a large leaf: the lowest bit of the address that such a frame does not need.
+const PAT_LARGE: u64 = 1 << 12;
+/// The bits that the CPU sets by itself.
+pub(super) const USED: u64 = Flags::ACCESSED.union(Flags::DIRTY).bits();
 
-/// What a mapping allows. Every value is one of the constants: nothing is both writable and executable (W^X).
+/// The bits of a leaf that are its frame.
+pub(super) const fn address_mask(size: PageSize) -> u64 {
+    match size {
+        PageSize::Size4K => ADDRESS,
+        PageSize::Size2M | PageSize::Size1G => ADDRESS & !PAT_LARGE,
+    }
+}
+
+/// What a mapping allows, and how it is cached. Nothing is both writable and executable (W^X).
 ///
 /// Leaves get A and D at once, so that the CPU never writes to a kernel table by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Protection(u64);
+pub struct Protection(
+    /// The flags of a 4 KiB leaf.
+    u64,
+);
 
 impl Protection {
     const KERNEL: Flags = Flags::PRESENT
@@ -61,14 +79,28 @@ impl Protection {
     pub const READ: Protection = Protection(Self::KERNEL.union(Flags::NO_EXECUTE).bits());
     /// Code.
     pub const READ_EXECUTE: Protection = Protection(Self::KERNEL.bits());
-    /// Device registers: not cached (PCD and PWT select UC in the PAT's reset state).
-    pub const DEVICE: Protection =
-        Protection(Self::READ_WRITE.0 | Flags::CACHE_DISABLE.bits() | Flags::WRITE_THROUGH.bits());
+    /// Device registers: data that is not cached.
+    pub const DEVICE: Protection = Self::READ_WRITE.with_memory_type(MemoryType::Uncacheable);
+
+    const MEMORY_TYPE: u64 = Flags::WRITE_THROUGH.union(Flags::CACHE_DISABLE).bits() | PAT;
 
     /// The same, but dropped by a CR3 reload.
     #[must_use]
     pub const fn not_global(self) -> Protection {
         Protection(self.0 & !Flags::GLOBAL.bits())
+    }
+
+    /// The same with another memory type.
+    #[must_use]
+    pub const fn with_memory_type(self, memory_type: MemoryType) -> Protection {
+        let index = memory_type.index();
+        Protection(self.0 & !Self::MEMORY_TYPE | (index & 3) << 3 | ((index >> 2) * PAT))
+    }
+
+    /// How it is cached.
+    #[must_use]
+    pub const fn memory_type(self) -> MemoryType {
+        MemoryType::at(self.0 >> 3 & 3 | ((self.0 & PAT) / PAT) << 2)
     }
 
     /// Whether writes are allowed.
@@ -82,21 +114,43 @@ impl Protection {
     pub const fn is_executable(self) -> bool {
         self.0 & Flags::NO_EXECUTE.bits() == 0
     }
+
+    /// Whether a CR3 reload leaves it.
+    #[must_use]
+    pub const fn is_global(self) -> bool {
+        self.0 & Flags::GLOBAL.bits() != 0
+    }
 }
 
 impl fmt::Debug for Protection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", Flags::from_bits_retain(self.0))
+        let flags = Flags::from_bits_retain(self.0 & !Self::MEMORY_TYPE);
+        write!(f, "{flags:?} {:?}", self.memory_type())
     }
 }
 
-/// The word of a leaf entry that maps `frame` with pages of `size`.
+/// The word of a leaf that maps `frame` with pages of `size`.
 pub(super) const fn leaf(frame: Pfn, size: PageSize, protection: Protection) -> u64 {
-    let large = match size {
-        PageSize::Size4K => 0,
-        PageSize::Size2M | PageSize::Size1G => Flags::LARGE.bits(),
+    let flags = match size {
+        PageSize::Size4K => protection.0,
+        PageSize::Size2M | PageSize::Size1G => {
+            let pat = (protection.0 & PAT) / PAT * PAT_LARGE;
+            protection.0 & !PAT | Flags::LARGE.bits() | pat
+        }
     };
-    frame.0 << PAGE_SHIFT | protection.0 | large
+    frame.0 << PAGE_SHIFT | flags
+}
+
+/// The protection in the word of a leaf. What the leaf was used for, A and D, is no part of it: both are set, as in new leaves.
+pub(super) const fn protection(word: u64, size: PageSize) -> Protection {
+    let flags = word & !ADDRESS | USED;
+    match size {
+        PageSize::Size4K => Protection(flags),
+        PageSize::Size2M | PageSize::Size1G => {
+            let pat = (word & PAT_LARGE) / PAT_LARGE * PAT;
+            Protection(flags & !Flags::LARGE.bits() | pat)
+        }
+    }
 }
 
 /// The word of an entry that leads to the table at `frame`: all is allowed here, the leaf decides.
@@ -105,7 +159,7 @@ pub(super) const fn table(frame: Pfn) -> u64 {
     frame.0 << PAGE_SHIFT | flags.bits()
 }
 
-/// What an entry's word says, in a table of leaves of `size` (`None` in a PML4, which has no leaves).
+/// What an entry's word says, in a table of leaves of `size` (`None` in the upper tables, which have no leaves).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Entry {
     /// Nothing is mapped.
@@ -117,19 +171,16 @@ pub(super) enum Entry {
 }
 
 impl Entry {
+    #[inline(always)]
     pub(super) const fn of(word: u64, size: Option<PageSize>) -> Entry {
         if word & Flags::PRESENT.bits() == 0 {
             return Entry::Absent;
         }
-        let large = word & Flags::LARGE.bits() != 0;
         match size {
-            Some(PageSize::Size4K) => {
-                Entry::Leaf(PhysAddr(word & ADDRESS), Protection(word & !ADDRESS))
+            Some(size) if matches!(size, PageSize::Size4K) || word & Flags::LARGE.bits() != 0 => {
+                let frame = PhysAddr(word & address_mask(size));
+                Entry::Leaf(frame, protection(word, size))
             }
-            Some(_) if large => Entry::Leaf(
-                PhysAddr(word & ADDRESS),
-                Protection(word & !ADDRESS & !Flags::LARGE.bits()),
-            ),
             _ => Entry::Table(Pfn((word & ADDRESS) >> PAGE_SHIFT)),
         }
     }

@@ -90,6 +90,22 @@ pub enum ChangeError {
         /// The leaf's size.
         size: PageSize,
     },
+    /// The frames for a large leaf are not contiguous or not aligned to its size.
+    NoBlock {
+        /// The leaf.
+        address: VirtAddr,
+        /// Its size.
+        size: PageSize,
+    },
+    /// A mapping would get more or fewer frames than it has pages.
+    FrameCount {
+        /// Where the mapping starts.
+        address: VirtAddr,
+        /// Its pages.
+        pages: u64,
+        /// The frames for it.
+        frames: u64,
+    },
 }
 
 impl From<RangeError> for ChangeError {
@@ -106,8 +122,85 @@ impl fmt::Display for ChangeError {
             ChangeError::CutsLeaf { address, size } => {
                 write!(f, "the range cuts the {size:?} leaf at {address}")
             }
+            ChangeError::NoBlock { address, size } => {
+                write!(
+                    f,
+                    "the frames for the {size:?} leaf at {address} are no aligned block"
+                )
+            }
+            ChangeError::FrameCount {
+                address,
+                pages,
+                frames,
+            } => write!(f, "{frames} frames for the {pages} pages from {address}"),
         }
     }
 }
 
 impl error::Error for ChangeError {}
+
+/// Why a leaf was not split, or leaves were not collapsed into one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ResizeError {
+    /// The address is none that the tables can map.
+    NotCanonical {
+        /// The address.
+        address: VirtAddr,
+    },
+    /// Nothing is mapped there.
+    NotMapped {
+        /// The first address without a mapping.
+        address: VirtAddr,
+    },
+    /// It is a 4 KiB leaf, or one of 4 KiB was asked for.
+    Smallest {
+        /// The address.
+        address: VirtAddr,
+    },
+    /// The address is not a multiple of the size that was asked for.
+    Misaligned {
+        /// The address.
+        address: VirtAddr,
+        /// The size.
+        size: PageSize,
+    },
+    /// The leaf there has that size already, or a larger one.
+    AlreadyLarge {
+        /// The address.
+        address: VirtAddr,
+    },
+    /// The leaf there is not of the next smaller size, does not continue the frames before it, or allows something else.
+    NoContinuation {
+        /// The first such leaf.
+        address: VirtAddr,
+    },
+    /// There is no frame for the table that a split needs.
+    OutOfTables {
+        /// The address.
+        address: VirtAddr,
+    },
+}
+
+impl fmt::Display for ResizeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ResizeError::NotCanonical { address } => write!(f, "{address} is not canonical"),
+            ResizeError::NotMapped { address } => write!(f, "{address} is not mapped"),
+            ResizeError::Smallest { address } => {
+                write!(f, "{address}: there is no smaller leaf than 4 KiB")
+            }
+            ResizeError::Misaligned { address, size } => {
+                write!(f, "no {size:?} leaf can start at {address}")
+            }
+            ResizeError::AlreadyLarge { address } => write!(f, "the leaf at {address} is large"),
+            ResizeError::NoContinuation { address } => {
+                write!(f, "the leaf at {address} does not continue those before it")
+            }
+            ResizeError::OutOfTables { address } => {
+                write!(f, "no frame for a table to split {address}")
+            }
+        }
+    }
+}
+
+impl error::Error for ResizeError {}

@@ -1,8 +1,8 @@
 //! A mapping that owns what it maps.
 
-use core::ops::Range;
+use core::{mem, ops::Range};
 
-use super::{ChangeError, PageTable};
+use super::{ChangeError, Frames, PageTable};
 use crate::mm::address::{PAGE_SIZE, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::tlb::PendingFlush;
@@ -75,6 +75,47 @@ impl<M: PhysicalMemory> PageTable<M> {
         match self.unmap(mapping.start, mapping.pages) {
             Ok(pending) => Ok(pending.guard(mapping.backing)),
             Err(error) => Err((error, mapping)),
+        }
+    }
+
+    /// Puts other frames behind a mapping: `backing` owns them from now on, and the frames from before wait for the flush.
+    ///
+    /// ```compile_fail,E0308
+    /// # use pagemark::mm::{address::Pfn, frame::{Block, FrameAllocator}, hardware::PhysicalMemory};
+    /// # use pagemark::mm::page_table::{Mapping, PageTable};
+    /// fn free_first<M: PhysicalMemory>(
+    ///     table: &mut PageTable<M>,
+    ///     frames: &mut FrameAllocator,
+    ///     mapping: &mut Mapping<Block>,
+    ///     new: Block,
+    /// ) {
+    ///     let frame = new.pfn()..new.pfn().add(1);
+    ///     let pending = table.remap_owned(mapping, new, frame).ok().unwrap();
+    ///     frames.free(pending).unwrap(); // a block is wanted, and it is not out yet
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`remap`](Self::remap), or the frames are not as many as the pages; the frames come back.
+    #[inline]
+    pub fn remap_owned<B>(
+        &mut self,
+        mapping: &mut Mapping<B>,
+        backing: B,
+        frames: impl Frames,
+    ) -> Result<PendingFlush<B>, (ChangeError, B)> {
+        if frames.count() != mapping.pages {
+            let error = ChangeError::FrameCount {
+                address: mapping.start,
+                pages: mapping.pages,
+                frames: frames.count(),
+            };
+            return Err((error, backing));
+        }
+        match self.remap(mapping.start, frames) {
+            Ok(pending) => Ok(pending.guard(mem::replace(&mut mapping.backing, backing))),
+            Err(error) => Err((error, backing)),
         }
     }
 }

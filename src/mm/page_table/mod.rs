@@ -6,7 +6,7 @@
 //!
 //! Making a present entry out of an absent one needs no flush, as x86 does not cache absent entries. Every other change yields
 //! a [`PendingFlush`](super::tlb::PendingFlush). Tables stay when their last entry goes, as in Linux: the next mapping there
-//! finds them.
+//! finds them. [`PageTable::release_tables`] takes them out.
 
 mod cache;
 mod change;
@@ -16,9 +16,13 @@ mod entry;
 mod error;
 mod fixed;
 mod frames;
+mod harvest;
 mod levels;
 mod mapping;
+mod memory_type;
 mod pt;
+mod release;
+mod resize;
 mod tables;
 mod vacant;
 
@@ -29,11 +33,14 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub use cache::TableCache;
 pub use entry::{Flags, Protection};
-pub use error::{ChangeError, MapError, RangeError};
+pub use error::{ChangeError, MapError, RangeError, ResizeError};
 pub use fixed::FixedPt;
 pub use frames::{Frames, Runs};
+pub use harvest::Usage;
 pub use levels::Levels;
 pub use mapping::Mapping;
+pub use memory_type::MemoryType;
+pub use resize::OldTable;
 pub use tables::{NoTables, TableFrames, Tables};
 pub use vacant::Vacant;
 

@@ -17,6 +17,11 @@ enum Operation {
     Map(u64, Vec<Pfn>, Shape, Protection, PageSize),
     Unmap(u64, u64),
     Protect(u64, u64, Protection),
+    Remap(u64, Vec<Pfn>, Shape),
+    Harvest(u64, u64),
+    Split(u64),
+    Collapse(u64, PageSize),
+    Release(u64, u64),
 }
 
 /// How the frames are handed over.
@@ -54,6 +59,7 @@ fn protection() -> impl Strategy<Value = Protection> {
         Just(Protection::READ),
         Just(Protection::READ_EXECUTE),
         Just(Protection::DEVICE.not_global()),
+        Just(Protection::READ_WRITE.with_memory_type(MemoryType::WriteThrough)),
     ]
 }
 
@@ -93,6 +99,13 @@ fn operations() -> impl Strategy<Value = Operation> {
         2 => pages().prop_map(|(start, pages)| Operation::Unmap(start, pages)),
         1 => (pages(), protection())
             .prop_map(|((start, pages), protection)| Operation::Protect(start, pages, protection)),
+        1 => pages()
+            .prop_flat_map(move |(start, pages)| (Just(start), frames(pages), shape()))
+            .prop_map(|(start, frames, shape)| Operation::Remap(start, frames, shape)),
+        1 => pages().prop_map(|(start, pages)| Operation::Harvest(start, pages)),
+        1 => pages().prop_map(|(start, _)| Operation::Split(start)),
+        1 => (pages(), size()).prop_map(|((start, _), size)| Operation::Collapse(start, size)),
+        1 => pages().prop_map(|(start, pages)| Operation::Release(start, pages)),
     ]
 }
 
@@ -147,6 +160,21 @@ impl Pair<'_> {
         }
     }
 
+    /// Takes tables that the tree has no use for any more. Returns how many.
+    fn give_back(&self, mut tables: Tables) -> u64 {
+        let count = tables.count();
+        // SAFETY: the frames are the arena's.
+        while let Some(frame) = unsafe { tables.pop(self.tables.arena) } {
+            let words = (0..PAGE_SIZE).step_by(8);
+            assert!(
+                words
+                    .map(|at| self.tables.arena.read(PhysAddr(frame.address().0 + at)))
+                    .all(|word| word == 0)
+            );
+        }
+        count
+    }
+
     /// Runs one operation on both.
     fn step(&mut self, operation: &Operation) -> Result<(), TestCaseError> {
         match *operation {
@@ -168,8 +196,53 @@ impl Pair<'_> {
                 let result = result.map(|pending| pending.flush(&self.tlb));
                 let expected = self.model.change(start, pages, |_, leaf| {
                     leaf.protection = protection;
+                    leaf.used = true;
                 });
                 prop_assert_eq!(result, expected);
+            }
+            Operation::Remap(start, ref frames, shape) => {
+                let runs = runs(frames);
+                let iter = Runs::new(runs.iter().copied(), frames.len() as u64);
+                let result = match (shape, &*runs) {
+                    (Shape::Range, &[(first, count)]) => {
+                        self.table.remap(page(start), first..first.add(count))
+                    }
+                    (Shape::Runs | Shape::Vacated, _) => self.table.remap(page(start), iter),
+                    _ => self.table.remap(page(start), &**frames),
+                };
+                let result = result.map(|pending| pending.flush(&self.tlb));
+                prop_assert_eq!(result, self.model.remap(start, frames));
+            }
+            Operation::Harvest(start, pages) => {
+                let mut found = Vec::new();
+                let result = self.table.harvest(page(start), pages, |address, usage| {
+                    assert_eq!(usage.accessed, usage.dirty);
+                    found.push((address, usage.size, usage.dirty));
+                });
+                let result = result.map(|pending| pending.flush(&self.tlb));
+                let mut expected = Vec::new();
+                let model = self.model.change(start, pages, |first, leaf| {
+                    expected.push((page(first), leaf.size, leaf.used));
+                    leaf.used = false;
+                });
+                prop_assert_eq!(result, model);
+                prop_assert_eq!(found, expected);
+            }
+            Operation::Split(number) => {
+                let result = self.table.split(page(number), &mut self.tables);
+                let result = result.map(|pending| pending.flush(&self.tlb));
+                prop_assert_eq!(result, self.model.split(number));
+            }
+            Operation::Collapse(number, size) => {
+                let result = self.table.collapse(page(number), size);
+                let result = result.map(|pending| pending.flush(&self.tlb));
+                let result = result.map(|old| self.give_back(self.table.clear(old)));
+                prop_assert_eq!(result, self.model.collapse(number, size).map(|()| 1));
+            }
+            Operation::Release(start, pages) => {
+                let pending = self.table.release_tables(page(start), pages);
+                let tables = pending.unwrap().flush(&self.tlb);
+                prop_assert_eq!(self.give_back(tables), self.model.release(start, pages));
             }
         }
         Ok(())

@@ -4,6 +4,7 @@ mod against_a_model;
 mod failures;
 mod limits;
 mod model;
+mod resize;
 mod table_cache;
 
 use std::vec::Vec;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::vec::Vec;
 
 use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
-use crate::mm::page_table::{ChangeError, MapError, Protection};
+use crate::mm::page_table::{ChangeError, MapError, Protection, ResizeError};
 
 /// What a leaf holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,6 +12,8 @@ pub struct Leaf {
     pub frame: Pfn,
     pub size: PageSize,
     pub protection: Protection,
+    /// Whether A and D are set.
+    pub used: bool,
 }
 
 /// Pages are numbered from address 0 of the half that the test maps in.
@@ -72,6 +74,7 @@ impl Model {
                 frame: rest[0],
                 size,
                 protection,
+                used: true,
             };
             self.leaves.insert(number, leaf);
             number += size.frames();
@@ -132,5 +135,122 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// Puts other frames behind a range.
+    pub fn remap(&mut self, start: u64, frames: &[Pfn]) -> Result<(), ChangeError> {
+        let firsts = self.whole_leaves(start, frames.len() as u64);
+        // The leaf that is wrong is told in the order of the addresses.
+        let mut number = start;
+        while let Some((first, leaf)) = self.leaf(number).filter(|(first, _)| *first == number) {
+            let (at, pages) = ((first - start) as usize, leaf.size.frames());
+            let Some(block) = frames.get(at..at + pages as usize) else {
+                break;
+            };
+            let contiguous = (0..pages).all(|at| block[at as usize] == block[0].add(at));
+            if !contiguous || !block[0].0.is_multiple_of(pages) {
+                return Err(ChangeError::NoBlock {
+                    address: page(first),
+                    size: leaf.size,
+                });
+            }
+            number += pages;
+        }
+        for first in firsts? {
+            if let Some(leaf) = self.leaves.get_mut(&first) {
+                leaf.frame = frames[(first - start) as usize];
+                leaf.used = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Splits the leaf that maps a page.
+    pub fn split(&mut self, number: u64) -> Result<(), ResizeError> {
+        let address = page(number);
+        let (first, leaf) = self
+            .leaf(number)
+            .ok_or(ResizeError::NotMapped { address })?;
+        let (size, covers) = match leaf.size {
+            PageSize::Size4K => return Err(ResizeError::Smallest { address }),
+            PageSize::Size2M => (PageSize::Size4K, 9),
+            PageSize::Size1G => (PageSize::Size2M, 18),
+        };
+        for at in (0..leaf.size.frames()).step_by(size.frames() as usize) {
+            let frame = leaf.frame.add(at);
+            self.leaves.insert(
+                first + at,
+                Leaf {
+                    frame,
+                    size,
+                    ..leaf
+                },
+            );
+        }
+        self.tables.insert((covers, first >> covers));
+        Ok(())
+    }
+
+    /// Collapses the leaves from a page on into one.
+    pub fn collapse(&mut self, number: u64, size: PageSize) -> Result<(), ResizeError> {
+        let address = page(number);
+        let (smaller, covers) = match size {
+            PageSize::Size4K => return Err(ResizeError::Smallest { address }),
+            PageSize::Size2M => (PageSize::Size4K, 9),
+            PageSize::Size1G => (PageSize::Size2M, 18),
+        };
+        if !number.is_multiple_of(size.frames()) {
+            return Err(ResizeError::Misaligned { address, size });
+        }
+        if !self.tables.contains(&(covers, number >> covers)) {
+            return Err(match self.leaf(number) {
+                Some(_) => ResizeError::AlreadyLarge { address },
+                None => ResizeError::NotMapped { address },
+            });
+        }
+        let numbers = (number..number + size.frames()).step_by(smaller.frames() as usize);
+        let first = self.leaf(number);
+        for at in numbers.clone() {
+            let address = page(at);
+            if smaller == PageSize::Size2M && self.tables.contains(&(9, at >> 9)) {
+                return Err(ResizeError::NoContinuation { address });
+            }
+            let (Some((_, first)), Some((_, leaf))) = (first, self.leaf(at)) else {
+                return Err(ResizeError::NotMapped { address });
+            };
+            if leaf.frame != first.frame.add(at - number) || leaf.protection != first.protection {
+                return Err(ResizeError::NoContinuation { address });
+            }
+        }
+        let Some((_, first)) = first else {
+            return Err(ResizeError::NotMapped { address });
+        };
+        if !first.frame.0.is_multiple_of(size.frames()) {
+            return Err(ResizeError::NoContinuation { address });
+        }
+        for at in numbers {
+            self.leaves.remove(&at);
+        }
+        let leaf = Leaf {
+            size,
+            used: true,
+            ..first
+        };
+        self.leaves.insert(number, leaf);
+        self.tables.remove(&(covers, number >> covers));
+        Ok(())
+    }
+
+    /// Takes out the tables that map nothing and lie in the range. Returns how many.
+    pub fn release(&mut self, start: u64, pages: u64) -> u64 {
+        let before = self.tables.len();
+        let leaves = &self.leaves;
+        self.tables.retain(|&(covers, number)| {
+            let covered = number << covers..(number + 1) << covers;
+            covered.start < start
+                || covered.end > start + pages
+                || leaves.range(covered).next().is_some()
+        });
+        (before - self.tables.len()) as u64
     }
 }

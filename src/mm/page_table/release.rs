@@ -1,0 +1,90 @@
+//! Taking tables out of the tree that map nothing any more.
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use super::entry::Entry;
+use super::levels::{leaf_size, shift};
+use super::pt::Live;
+use super::{LastPt, PageTable, RangeError, Tables};
+use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
+use crate::mm::hardware::PhysicalMemory;
+use crate::mm::tlb::PendingFlush;
+
+/// What has been found so far.
+struct Found {
+    tables: Tables,
+    /// The first byte that a table of them covered, and the last.
+    covered: Option<(u64, u64)>,
+}
+
+impl<M: PhysicalMemory> PageTable<M> {
+    /// Takes the tables out that map nothing and cover addresses of the `pages` pages from `start` alone. They wait for the
+    /// flush, as the CPU may walk through them until then.
+    ///
+    /// A range with a whole entry of the root loses the table below it too: not where other roots share that.
+    ///
+    /// # Errors
+    ///
+    /// The range is no range of pages.
+    pub fn release_tables(
+        &mut self,
+        start: VirtAddr,
+        pages: u64,
+    ) -> Result<PendingFlush<Tables>, RangeError> {
+        self.levels.check_range(start, pages)?;
+        let last = start.0 + (pages * PAGE_SIZE - 1);
+        let mut found = Found {
+            tables: Tables::NONE,
+            covered: None,
+        };
+        self.release_below(self.root, self.levels as u32, start.0, last, &mut found);
+        self.last = LastPt::NONE;
+        let size = PageSize::Size2M;
+        let pending = match found.covered {
+            Some((first, last)) => {
+                let pages = (last - first) / size.bytes() + 1;
+                PendingFlush::new(VirtAddr(first), pages, size)
+            }
+            None => PendingFlush::new(start, 0, size),
+        };
+        Ok(pending.guard(found.tables))
+    }
+
+    /// Takes out what lies below the table at `frame`, which covers both addresses. Returns whether that is empty then.
+    fn release_below(
+        &self,
+        frame: Pfn,
+        level: u32,
+        first: u64,
+        last: u64,
+        found: &mut Found,
+    ) -> bool {
+        let bytes = 1 << shift(level);
+        let table = self.table(frame);
+        // From the start of the entry for `first` on; the last entry's end may be that of the address space.
+        let mut start = first & !(bytes - 1);
+        loop {
+            let end = start + (bytes - 1);
+            let entry = &table[super::index(VirtAddr(start), level)];
+            if let Entry::Table(below) = Entry::of(entry.load(Relaxed), leaf_size(level)) {
+                let empty = if level == 2 {
+                    Live(entry).get() == 0
+                } else {
+                    self.release_below(below, level - 1, first.max(start), last.min(end), found)
+                };
+                if empty && start >= first && end <= last {
+                    entry.store(0, Relaxed);
+                    // SAFETY: the table has left the tree, which it belonged to (promised to `new`), and it is full of zeros.
+                    unsafe { found.tables.push(below, &self.memory) };
+                    let covered = found.covered.map_or(start, |(first, _)| first);
+                    found.covered = Some((covered, end));
+                }
+            }
+            if end >= last {
+                break;
+            }
+            start = end + 1;
+        }
+        table.iter().all(|entry| entry.load(Relaxed) == 0)
+    }
+}

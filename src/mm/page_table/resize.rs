@@ -1,0 +1,157 @@
+//! Split and collapse: a large leaf becomes a table of 512 smaller ones, and back. What is mapped stays the same.
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use super::cursor::Cursor;
+use super::entry::{self, Entry, USED};
+use super::pt::Live;
+use super::{LastPt, PageTable, ResizeError, Table, TableFrames, Tables, entries};
+use crate::mm::address::{PageSize, Pfn, PhysAddr, VirtAddr, WORDS_PER_PAGE};
+use crate::mm::hardware::PhysicalMemory;
+use crate::mm::tlb::PendingFlush;
+
+/// A table that a collapse put out of work. It still holds what it held, as CPUs may walk through it until the flush.
+#[must_use = "the frame leaks unless it is cleared and given back"]
+#[derive(PartialEq, Eq, Debug)]
+pub struct OldTable(Pfn);
+
+impl<M: PhysicalMemory> PageTable<M> {
+    /// Splits the large leaf that maps `address` into 512 leaves of the next smaller size, in a new table.
+    ///
+    /// # Errors
+    ///
+    /// There is no large leaf, or no frame for the table. Nothing has changed.
+    pub fn split(
+        &mut self,
+        address: VirtAddr,
+        tables: &mut impl TableFrames,
+    ) -> Result<PendingFlush, ResizeError> {
+        let mut cursor = self.cursor(address)?;
+        let (entry, size) = loop {
+            match (cursor.read(), cursor.entry(), cursor.leaf_size()) {
+                (Entry::Table(frame), ..) => cursor.descend(Some(frame)),
+                (Entry::Leaf(..), _, Some(PageSize::Size4K)) => {
+                    return Err(ResizeError::Smallest { address });
+                }
+                (Entry::Leaf(..), Some(entry), Some(size)) => break (entry, size),
+                _ => return Err(ResizeError::NotMapped { address }),
+            }
+        };
+        let word = entry.load(Relaxed);
+        let frame = tables
+            .allocate_tables(1)
+            .and_then(|mut tables| self.next_table(&mut tables))
+            .ok_or(ResizeError::OutOfTables { address })?;
+        let smaller = smaller(size);
+        let table = self.table(frame);
+        entries::fill(table, smaller_leaf(word, size), smaller.bytes());
+        let new = entry::table(frame);
+        // What the CPU set in the leaf since it was read is taken over: hence the exchange.
+        let set = entry.swap(new, Relaxed) & !word & USED;
+        if set != 0 {
+            for entry in table {
+                entry.fetch_or(set, Relaxed);
+            }
+        }
+        if smaller == PageSize::Size4K {
+            Live(entry).add(WORDS_PER_PAGE as u64);
+        }
+        let start = VirtAddr(address.0 & !(size.bytes() - 1));
+        Ok(PendingFlush::new(start, 1, size))
+    }
+
+    /// Makes one leaf of `size` out of the 512 of the next smaller size from `address` on. They have to map contiguous, aligned
+    /// frames with one protection. Their table waits for the flush.
+    ///
+    /// # Errors
+    ///
+    /// They do not. Nothing has changed.
+    pub fn collapse(
+        &mut self,
+        address: VirtAddr,
+        size: PageSize,
+    ) -> Result<PendingFlush<OldTable>, ResizeError> {
+        if size == PageSize::Size4K {
+            return Err(ResizeError::Smallest { address });
+        }
+        if !address.is_aligned(size.bytes()) {
+            return Err(ResizeError::Misaligned { address, size });
+        }
+        let mut cursor = self.cursor(address)?;
+        let (entry, frame) = loop {
+            match (cursor.read(), cursor.entry()) {
+                (Entry::Table(frame), Some(entry)) if cursor.leaf_size() == Some(size) => {
+                    break (entry, frame);
+                }
+                (Entry::Table(frame), _) => cursor.descend(Some(frame)),
+                (Entry::Absent, _) => return Err(ResizeError::NotMapped { address }),
+                (Entry::Leaf(..), _) => return Err(ResizeError::AlreadyLarge { address }),
+            }
+        };
+        let leaf = larger_leaf(self.table(frame), address, size)?;
+        entry.store(leaf, Relaxed);
+        self.last = LastPt::NONE;
+        let pages = WORDS_PER_PAGE as u64;
+        Ok(PendingFlush::new(address, pages, smaller(size)).guard(OldTable(frame)))
+    }
+
+    /// Clears a table that a collapse put out of work, so that it can be one again.
+    pub fn clear(&self, table: OldTable) -> Tables {
+        let mut tables = Tables::NONE;
+        // SAFETY: the table came out of the flush, so no CPU walks through it any more; the tree owned it, and `memory` covers
+        // it (promised to `new`).
+        unsafe {
+            self.memory.zero(table.0);
+            tables.push(table.0, &self.memory);
+        }
+        tables
+    }
+
+    fn cursor(&self, address: VirtAddr) -> Result<Cursor<'_, M>, ResizeError> {
+        if !address.is_canonical(self.levels.virtual_bits()) {
+            return Err(ResizeError::NotCanonical { address });
+        }
+        Ok(Cursor::new(self, address))
+    }
+}
+
+const fn smaller(size: PageSize) -> PageSize {
+    match size {
+        PageSize::Size4K | PageSize::Size2M => PageSize::Size4K,
+        PageSize::Size1G => PageSize::Size2M,
+    }
+}
+
+/// The first of the leaves that a large one is split into.
+const fn smaller_leaf(word: u64, size: PageSize) -> u64 {
+    let frame = PhysAddr(word & entry::address_mask(size)).frame();
+    let leaf = entry::leaf(frame, smaller(size), entry::protection(word, size));
+    leaf & !USED | word & USED
+}
+
+/// The leaf that says the same as all of a table. It has A and D, whatever they had: what the CPU sets in them from here on is
+/// not seen any more.
+fn larger_leaf(table: &Table, start: VirtAddr, size: PageSize) -> Result<u64, ResizeError> {
+    let small = smaller(size);
+    let first = table[0].load(Relaxed);
+    let address_of = |at: usize| VirtAddr(start.0.wrapping_add(at as u64 * small.bytes()));
+    for (at, entry) in table.iter().enumerate() {
+        let word = entry.load(Relaxed);
+        let address = address_of(at);
+        match Entry::of(word, Some(small)) {
+            Entry::Absent => return Err(ResizeError::NotMapped { address }),
+            Entry::Table(_) => return Err(ResizeError::NoContinuation { address }),
+            Entry::Leaf(..) => {}
+        }
+        let expected = (first | USED) + at as u64 * small.bytes();
+        if word | USED != expected {
+            return Err(ResizeError::NoContinuation { address });
+        }
+    }
+    let frame = PhysAddr(first & entry::address_mask(small));
+    if !frame.is_aligned(size.bytes()) {
+        return Err(ResizeError::NoContinuation { address: start });
+    }
+    let protection = entry::protection(first, small);
+    Ok(entry::leaf(frame.frame(), size, protection))
+}
