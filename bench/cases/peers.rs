@@ -8,7 +8,9 @@ use core::{ptr, slice};
 
 use pagemark::machine::Machine;
 use pagemark::mm::address::PAGE_SIZE;
-use pagemark_peers::{ALIGN, BitAlloc1M, Bitmap, BuddySlab, BuddySystemHeap, FRAMES, Frames, Talc};
+use pagemark_peers::{
+    ALIGN, BitAlloc, Bitmap, Bits, BuddySlab, BuddySystemHeap, FRAMES, Frames, Talc,
+};
 use spin::Mutex;
 
 use crate::harness::case::{Case, Failure, expect_eq};
@@ -23,7 +25,7 @@ const AGE_STEPS: u32 = 20_000;
 const LARGEST_REGION: usize = Talc::REGION_BYTES;
 
 /// Too large for the stack.
-static BITS: Mutex<BitAlloc1M> = Mutex::new(<BitAlloc1M as pagemark_peers::BitAlloc>::DEFAULT);
+static BITS: Mutex<Bits> = Mutex::new(Bits::DEFAULT);
 
 /// One of the crates links `alloc`, though nothing here allocates: a heap that has no memory.
 struct NoHeap;

@@ -23,7 +23,7 @@ use pagemark::mm::frame::{
     ZoneKind,
 };
 use pagemark_peers::{
-    ALIGN, BitAlloc1M, Bitmap, BuddySlab, BuddySystemFrames, BuddySystemHeap, FRAMES, Frames,
+    ALIGN, Bitmap, Bits, BuddySlab, BuddySystemFrames, BuddySystemHeap, FRAMES, Frames,
     REGION_BYTES, Talc,
 };
 
@@ -111,7 +111,7 @@ fn region(bytes: usize) -> *mut u8 {
     region
 }
 
-fn bits() -> &'static mut BitAlloc1M {
+fn bits() -> &'static mut Bits {
     Box::leak(Box::default())
 }
 
@@ -255,7 +255,7 @@ macro_rules! everybody {
         with!("bitmap-allocator", Bitmap::new(bits()));
         // SAFETY: nobody else has the region.
         with!("buddy-slab-allocator", unsafe {
-            BuddySlab::new(region(REGION_BYTES))
+            BuddySlab::new(region(BuddySlab::REGION_BYTES))
         });
         with!("buddy_system_allocator frames", BuddySystemFrames::new());
         // SAFETY: nobody else has the region.

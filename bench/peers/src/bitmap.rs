@@ -1,15 +1,18 @@
 //! `bitmap-allocator`: a tree of bitmaps, 16 bits a node. No lock; a double free would be noticed, a wrong order not.
 
-use bitmap_allocator::{BitAlloc, BitAlloc1M};
+use bitmap_allocator::{BitAlloc, BitAlloc64K};
 
 use crate::{FRAMES, Frames};
 
-/// A bitmap of a million bits, of which [`FRAMES`] are frames. Blocks are numbers of frames, plus 1.
-pub struct Bitmap<'m>(&'m mut BitAlloc1M);
+/// The smallest bitmap that holds [`FRAMES`]. Blocks are numbers of frames, plus 1.
+pub struct Bitmap<'m>(&'m mut Bits);
+
+/// Its bits.
+pub type Bits = BitAlloc64K;
 
 impl<'m> Bitmap<'m> {
     /// All frames free.
-    pub fn new(bits: &'m mut BitAlloc1M) -> Self {
+    pub fn new(bits: &'m mut Bits) -> Self {
         bits.insert(0..FRAMES);
         Bitmap(bits)
     }

@@ -5,10 +5,10 @@ use core::ptr::NonNull;
 
 use buddy_system_allocator::Heap;
 
-use crate::{FRAME_BYTES, FRAMES, Frames, layout};
+use crate::{ALIGN, FRAME_BYTES, FRAMES, Frames, layout};
 
-/// Orders of a heap, whose smallest block has one byte.
-const HEAP_ORDERS: usize = 30;
+/// Orders of a heap, whose smallest block has one byte and whose largest has the 4 MiB of the others'.
+const HEAP_ORDERS: usize = ALIGN.ilog2() as usize + 1;
 
 /// The heap, without its lock. Blocks are addresses.
 pub struct BuddySystemHeap(Heap<HEAP_ORDERS>);

@@ -11,14 +11,14 @@ mod buddy_slab;
 mod buddy_system;
 mod talc;
 
-pub use bitmap::Bitmap;
+pub use bitmap::{Bitmap, Bits};
 pub use buddy_slab::BuddySlab;
 #[cfg(feature = "alloc")]
 pub use buddy_system::BuddySystemFrames;
 pub use buddy_system::BuddySystemHeap;
 pub use talc::Talc;
 
-pub use bitmap_allocator::{BitAlloc, BitAlloc1M};
+pub use bitmap_allocator::BitAlloc;
 
 use core::alloc::Layout;
 
