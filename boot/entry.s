@@ -25,6 +25,8 @@
 .set CPUID_TSC, 1 << 4
 .set CPUID_LONG_MODE, 1 << 29
 .set CPUID_NX, 1 << 20
+.set BOOT_CODE, 0x08
+.set BOOT_DATA, 0x10
 
 .section .boot.text, "ax"
 .code32
@@ -122,7 +124,7 @@ enter:
     movl %eax, %cr0
 
     lgdtl boot_gdt_pointer
-    ljmpl $0x08, $long_mode
+    ljmpl $BOOT_CODE, $long_mode
 
 no_long_mode_here:
     movl $no_long_mode, %esi
@@ -190,11 +192,13 @@ high_entry:
 .balign 8
 boot_gdt:
     .quad 0
+    # Code of 64-bit mode, data, and code of compatibility mode (five_levels.s).
     .quad 0x00af9a000000ffff
     .quad 0x00cf92000000ffff
+    .quad 0x00cf9a000000ffff
 boot_gdt_pointer:
     .short . - boot_gdt - 1
-    .long boot_gdt
+    .quad boot_gdt
 no_magic:
     .asciz "pagemark: error: not started by a multiboot2 or PVH loader (wrong magic value)\r\n"
 no_long_mode:

@@ -1,7 +1,7 @@
 //! What must hold of the machine's mappings before anything is measured on them.
 
 use pagemark::cpu::probe::PageFaultError;
-use pagemark::cpu::{pat, stacks};
+use pagemark::cpu::{five_levels, pat, stacks};
 use pagemark::machine::{Machine, image};
 use pagemark::mm::address::VirtAddr;
 use pagemark::mm::kernel_map::Audit;
@@ -46,6 +46,7 @@ pub fn run(machine: &Machine, run: &mut Run) {
     });
     run.check("map/audit", audit(machine));
     run.check("map/memory_types", memory_types());
+    run.check("map/levels", levels(machine));
 }
 
 /// The CPU reads the memory types of leaves as they were meant.
@@ -53,6 +54,14 @@ fn memory_types() -> Result<(), Failure> {
     // SAFETY: a CPU without PAT does not come this far.
     let table = unsafe { pat::read() };
     expect_eq!("IA32_PAT", table, MemoryType::PAT);
+    Ok(())
+}
+
+/// The CPU walks as many levels as the layout has: the direct map, which lies out of reach of fewer, can be read.
+fn levels(machine: &Machine) -> Result<(), Failure> {
+    let five = machine.layout.virtual_bits == 57;
+    expect_eq!("five levels of tables", five_levels::active(), five);
+    proof::read(machine.layout.direct_map.start)?;
     Ok(())
 }
 

@@ -2,8 +2,13 @@
 
 use core::arch::global_asm;
 
-global_asm!(include_str!("../../boot/headers.s"), options(att_syntax));
-global_asm!(include_str!("../../boot/entry.s"), options(att_syntax));
+// One unit, as the parts share names.
+global_asm!(
+    include_str!("../../boot/headers.s"),
+    include_str!("../../boot/entry.s"),
+    include_str!("../../boot/five_levels.s"),
+    options(att_syntax)
+);
 
 unsafe extern "C" {
     static entry_ticks: u64;

@@ -6,6 +6,7 @@ pub mod backtrace;
 pub mod direct_map;
 pub mod exceptions;
 pub mod features;
+pub mod five_levels;
 pub mod high_memory;
 pub mod invalidate;
 pub mod pat;

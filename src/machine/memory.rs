@@ -13,6 +13,7 @@ use crate::boot::command_line::{LayoutName, Options};
 use crate::console::log;
 use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
+use crate::cpu::five_levels;
 use crate::cpu::high_memory::HighMemory;
 use crate::cpu::invalidate::LocalTlb;
 use crate::cpu::registers::{CR4_PGE, cr4, write_cr3, write_cr4};
@@ -100,10 +101,20 @@ pub unsafe fn set_up(
     options: &Options,
 ) -> Result<Memory, BringUpError> {
     let map = memory_map(boot, features)?;
-    let (constants, zones): (_, &ZoneEnds) = match options.layout {
-        LayoutName::Wide => (&Constants::WIDE, &frame::WIDE),
-        LayoutName::Classic => (&Constants::CLASSIC, &frame::CLASSIC),
+    let (constants, zones, levels): (_, &ZoneEnds, _) = match options.layout {
+        LayoutName::Wide => (&Constants::WIDE, &frame::WIDE, Levels::Four),
+        LayoutName::Classic => (&Constants::CLASSIC, &frame::CLASSIC, Levels::Four),
+        LayoutName::Wide5 => (&Constants::WIDE5, &frame::WIDE, Levels::Five),
     };
+    if levels == Levels::Five {
+        if !features.la57 {
+            return Err(BringUpError::NoFeature(
+                "LA57 (five levels of page tables), which layout=wide5 is made of",
+            ));
+        }
+        // SAFETY: CPUID reports LA57; this is the boot stretch, which has neither global translations nor PCIDs.
+        unsafe { five_levels::enter() };
+    }
     let layout = Layout::new(constants, map.top_of_ram()).map_err(BringUpError::Layout)?;
     for region in layout.regions() {
         log::record(&Record::Region(Region {
@@ -141,7 +152,7 @@ pub unsafe fn set_up(
         PageSize::Size2M
     };
     // SAFETY: the identity mapping covers the first 4 GiB, and frames of the boot-time allocator are nobody else's.
-    let root = unsafe { build_tables(&mut early, &layout, map.ram(), largest)? };
+    let root = unsafe { build_tables(&mut early, &layout, map.ram(), largest, levels)? };
 
     // SAFETY: the new tables map this code, the stack and all data at the same addresses as the boot tables do; what the loader
     // left has been copied. CR4.PGE is set after, so that no global translation of the boot tables can stay.
@@ -179,7 +190,7 @@ pub unsafe fn set_up(
     // SAFETY: the tree was built above and is this value's alone; the direct map covers all zones but HIGHMEM, and the frame
     // allocator has only frames that nobody uses.
     let mut kernel = unsafe {
-        let table = PageTable::new(direct_map, root, Levels::Four);
+        let table = PageTable::new(direct_map, root, levels);
         KernelMemory::new(
             direct_map,
             RAM.call_once(|| map.ram().iter().cloned().collect()),
@@ -271,13 +282,14 @@ unsafe fn build_tables(
     layout: &Layout,
     ram: &[FrameRange],
     largest: PageSize,
+    levels: Levels,
 ) -> Result<Pfn, SetUpError> {
     let below = PhysAddr(layout.direct_mapped()).frame().min(IDENTITY_END);
     // SAFETY: the caller's promise.
     let mut tables = unsafe { BootTables::new(DirectMap::IDENTITY, early, below) };
     let root = tables.allocate_table().ok_or(SetUpError::NoRootTable)?;
     // SAFETY: the root is all zeros and ours, and every table comes from `tables`.
-    let mut table = unsafe { PageTable::new(DirectMap::IDENTITY, root, Levels::Four) };
+    let mut table = unsafe { PageTable::new(DirectMap::IDENTITY, root, levels) };
     kernel_map::build(
         &mut table,
         layout,

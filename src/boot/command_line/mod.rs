@@ -156,7 +156,7 @@ mod tests {
             ),
             (
                 "layout=narrow",
-                "command line: `layout` cannot be `narrow`; it takes wide or classic",
+                "command line: `layout` cannot be `narrow`; it takes wide, classic or wide5",
             ),
             (
                 "exit=off",

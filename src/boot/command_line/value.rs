@@ -111,6 +111,8 @@ words! {
         Wide = "wide",
         /// The book's machine, in the top 1 GiB.
         Classic = "classic",
+        /// All RAM in the direct map, with five levels of page tables.
+        Wide5 = "wide5",
     }
 }
 

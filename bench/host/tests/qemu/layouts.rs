@@ -1,6 +1,6 @@
 //! Where the regions lie, and that the whole suite passes there: the book's machine with little RAM and with much.
 
-use super::{passed, pvh};
+use super::{passed, pvh, run, told};
 use pagemark_host::log::Log;
 use pagemark_host::run::Boot;
 
@@ -98,4 +98,39 @@ fn wide_has_every_region() {
     );
     assert!(found.is_sorted_by(|below, above| below.2 <= above.1));
     assert_eq!(zones(&log), ["DMA", "DMA32"]);
+}
+
+#[test]
+fn wide5_has_the_same_regions_in_57_bits() {
+    let log = passed(&pvh(&["suite=quick", "layout=wide5"]));
+    assert_eq!(log.machine.as_ref().unwrap().layout, "wide5");
+    let found = regions(&log);
+    let high_memory = found[0].2;
+    let slot = 1 << 48;
+    assert_eq!(
+        found,
+        [
+            ("direct_map", 0xff11_0000_0000_0000, high_memory),
+            ("hole", high_memory, 0xff11_0000_0000_0000 + 2 * slot),
+            (
+                "vmalloc",
+                0xff11_0000_0000_0000 + 2 * slot,
+                0xffd1_ffff_ffff_e000
+            ),
+            ("scratch", 0xffd4_0000_0000_0000, 0xffd5_0000_0000_0000),
+            ("image", 0xffff_ffff_c000_0000, 0xffff_ffff_fffb_f000),
+            ("fixmap", 0xffff_ffff_fffb_f000, 0xffff_ffff_ffff_f000),
+        ]
+    );
+}
+
+#[test]
+fn wide5_is_refused_on_a_cpu_without_la57() {
+    let (outcome, finished) = run(&Boot {
+        cpu_model: Some("qemu64".to_owned()),
+        ..pvh(&["suite=quick", "layout=wide5"])
+    });
+    assert_eq!(outcome.exit_status(), 2, "{}", told(&outcome, &finished));
+    let errors = &outcome.log().unwrap().errors;
+    assert!(errors[0].contains("LA57"), "{errors:?}");
 }
