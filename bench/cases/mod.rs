@@ -11,7 +11,9 @@ mod page_table;
 #[cfg(feature = "peers")]
 mod peers;
 pub mod proof;
+mod test_vmalloc;
 mod tlb;
+mod uses;
 mod vmalloc;
 
 use pagemark::machine::Machine;
@@ -27,6 +29,8 @@ const GROUPS: &[Group] = &[
     page_table::run,
     buddy::run,
     vmalloc::run,
+    uses::run,
+    test_vmalloc::run,
     kmap::run,
     fixmap::run,
     #[cfg(feature = "peers")]

@@ -1,0 +1,120 @@
+//! Searches for free address ranges beside one another on this host: `cargo bench -p pagemark-peers --bench ranges`.
+//!
+//! Every search goes through the same shapes with 100, 1,000 and 10,000 live ranges. Figures are times, so they are of this
+//! host, and only those of one run belong together.
+//!
+//! | shape | one iteration |
+//! | --- | --- |
+//! | `packed` | a page taken and given back, behind ranges that lie side by side |
+//! | `holes` | the same for two pages, where every hole between the ranges has one |
+//! | `churn` | one range of 1 to 16 pages at random is given back and replaced by one of another size |
+
+mod peers;
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
+
+use peers::{Areas, HermitFreeList, OffsetAllocator, RangeAlloc, Ranges, VmAllocator};
+
+/// Xorshift (Marsaglia, 2003): the same numbers for everybody.
+struct Random(u64);
+
+impl Random {
+    const fn new() -> Self {
+        Random(0x9e37_79b9_7f4a_7c15)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 32) as usize % end
+    }
+
+    /// 1 to 16 pages.
+    fn pages(&mut self) -> u64 {
+        self.below(16) as u64 + 1
+    }
+}
+
+type Group<'c> = BenchmarkGroup<'c, WallTime>;
+
+fn pair<R: Ranges>(group: &mut Group<'_>, name: &str, mut ranges: R, pages: u64) {
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            let held = ranges.take(black_box(pages));
+            ranges.give(black_box(held));
+        });
+    });
+}
+
+fn packed<R: Ranges>(group: &mut Group<'_>, name: &str, mut ranges: R, live: usize) {
+    let mut random = Random::new();
+    for _ in 0..live {
+        let _ = ranges.take(random.pages());
+    }
+    pair(group, name, ranges, 1);
+}
+
+fn holes<R: Ranges>(group: &mut Group<'_>, name: &str, mut ranges: R, live: usize) {
+    let held: Vec<_> = (0..2 * live).map(|_| ranges.take(1)).collect();
+    for hole in held.into_iter().step_by(2) {
+        ranges.give(hole);
+    }
+    pair(group, name, ranges, 2);
+}
+
+fn churn<R: Ranges>(group: &mut Group<'_>, name: &str, mut ranges: R, live: usize) {
+    let mut random = Random::new();
+    let mut held: Vec<_> = (0..live).map(|_| ranges.take(random.pages())).collect();
+    let mut step = move || {
+        let place = random.below(live);
+        ranges.give(held[place].clone());
+        held[place] = ranges.take(random.pages());
+    };
+    // So that holes of all sizes are there from the first sample on.
+    for _ in 0..4 * live {
+        step();
+    }
+    group.bench_function(name, |bencher| bencher.iter(&mut step));
+}
+
+/// Calls `$shape` for every search, with the label of its row.
+macro_rules! everybody {
+    ($criterion:expr, $shape:ident) => {
+        for live in [100, 1_000, 10_000] {
+            let mut group =
+                $criterion.benchmark_group(format!(concat!(stringify!($shape), "/live={}"), live));
+            $shape(&mut group, "pagemark", Areas::tree(), live);
+            $shape(&mut group, "pagemark, the book's list", Areas::list(), live);
+            $shape(&mut group, "range-alloc", RangeAlloc::new(), live);
+            $shape(&mut group, "vm-allocator", VmAllocator::new(), live);
+            $shape(&mut group, "offset-allocator", OffsetAllocator::new(), live);
+            $shape(&mut group, "free-list", HermitFreeList::new(), live);
+            group.finish();
+        }
+    };
+}
+
+fn all(criterion: &mut Criterion) {
+    everybody!(criterion, packed);
+    everybody!(criterion, holes);
+    everybody!(criterion, churn);
+}
+
+/// Short, as there are many.
+fn short() -> Criterion {
+    Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+}
+
+criterion_group! {
+    name = benches;
+    config = short();
+    targets = all
+}
+criterion_main!(benches);
