@@ -3,6 +3,7 @@
 //! Names: the hot path, the operation, then parameters as `key=value`. They are part of the log's format: a renamed case is
 //! a new case to every reader.
 
+mod address_space;
 mod buddy;
 mod control;
 mod fixmap;
@@ -33,6 +34,7 @@ const GROUPS: &[Group] = &[
     test_vmalloc::run,
     kmap::run,
     fixmap::run,
+    address_space::run,
     #[cfg(feature = "peers")]
     peers::run,
 ];

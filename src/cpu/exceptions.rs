@@ -1,6 +1,7 @@
 //! The 32 exceptions of the architecture (Intel SDM volume 3, chapter 7).
 //!
-//! A fault that [`probe`](super::probe) provokes on purpose is recorded, and execution goes on at the probe's fixup. Every
+//! A page fault for want of a root entry that the reference table has is mended ([`address_space`]). A fault that
+//! [`probe`](super::probe) provokes on purpose is recorded, and execution goes on at the probe's fixup. Every
 //! other exception is a bug or broken hardware, and panics with what the CPU said. Interrupt vectors have no gate: nothing
 //! that could raise one is ever switched on.
 
@@ -14,9 +15,9 @@ use x86::irq::{
 };
 use x86::segmentation::{BuildDescriptor, DescriptorBuilder, GateDescriptorBuilder};
 
-use super::probe;
 use super::segments::{CODE, InterruptStack};
 use super::stacks;
+use super::{address_space, probe};
 use crate::mm::address::VirtAddr;
 
 /// Exceptions that the architecture defines.
@@ -141,6 +142,9 @@ extern "C" fn handle(frame: &mut ExceptionFrame) {
     let vector = frame.vector as u8;
     // SAFETY: reading CR2 at CPL 0 has no effect.
     let cr2 = unsafe { x86::controlregs::cr2() } as u64;
+    if vector == PAGE_FAULT_VECTOR && address_space::propagate(VirtAddr(cr2), frame.error_code) {
+        return;
+    }
     if vector == PAGE_FAULT_VECTOR
         && let Some(fixup) = probe::expected(frame.rip, cr2, frame.error_code)
     {

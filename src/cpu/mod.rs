@@ -2,6 +2,7 @@
 //!
 //! Everything here exists on the bare machine only; the rules come from the Intel SDM, volume 3, and the AMD APM, volume 2.
 
+pub mod address_space;
 pub mod backtrace;
 pub mod direct_map;
 pub mod exceptions;

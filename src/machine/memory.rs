@@ -9,8 +9,9 @@ use spin::Once;
 
 use super::{BringUpError, image};
 use crate::boot::BootInfo;
-use crate::boot::command_line::{LayoutName, Options};
+use crate::boot::command_line::{LayoutName, Options, Propagation};
 use crate::console::log;
+use crate::cpu::address_space;
 use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
 use crate::cpu::five_levels;
@@ -52,8 +53,8 @@ pub enum SetUpError {
     NoRootTable,
     /// The kernel's map could not be built.
     Map(KernelMapError),
-    /// The fixmap or kmap's window could not be made.
-    Windows(page_table::MapError),
+    /// A table that is there from the start could not be made.
+    Tables(page_table::MapError),
     /// The frame allocator refused the ranges.
     Frames(frame::NewError),
 }
@@ -64,7 +65,7 @@ impl fmt::Display for SetUpError {
             SetUpError::Boot(error) => error.fmt(f),
             SetUpError::NoRootTable => write!(f, "no frame below 4 GiB for the root table"),
             SetUpError::Map(error) => error.fmt(f),
-            SetUpError::Windows(error) => write!(f, "fixmap and kmap: {error}"),
+            SetUpError::Tables(error) => write!(f, "tables of the start: {error}"),
             SetUpError::Frames(error) => error.fmt(f),
         }
     }
@@ -200,16 +201,31 @@ pub unsafe fn set_up(
         )
     };
     let (table, mut tables) = kernel.table_and_tables();
-    let fixmap = Fixmap::new(table, &layout, &mut tables).map_err(SetUpError::Windows)?;
+    let fixmap = Fixmap::new(table, &layout, &mut tables).map_err(SetUpError::Tables)?;
     let mut window = None;
     if let (Some(region), Some(frames)) = (high_memory, kmap_slots) {
         let count = KMAP_SLOTS as usize;
         // SAFETY: the frames were set aside for just this, as many bytes as the slots have.
         let slots = unsafe { set_aside(direct_map, &frames, count, || kmap::Slot::CLEAR) };
         let pt = table.fixed(region.start, &mut tables);
-        window = Some((pt.map_err(SetUpError::Windows)?, slots));
+        window = Some((pt.map_err(SetUpError::Tables)?, slots));
         HighMemory::start(covered, fixmap, Tlb::new(LocalTlb::new(features), ceiling));
     }
+    if options.propagation == Propagation::Preallocated {
+        let pages = (layout.vmalloc.end.0 - layout.vmalloc.start.0) / PAGE_SIZE;
+        let made = table
+            .preallocate(layout.vmalloc.start, pages, &mut tables)
+            .map_err(SetUpError::Tables)?;
+        log::record(&Record::Notice(Notice {
+            text: format_args!(
+                "{made} tables of {} KiB preallocated for the vmalloc region",
+                (made * PAGE_SIZE) >> 10
+            )
+            .into(),
+        }));
+    }
+    // SAFETY: whoever takes tables out of the tree waits until no other root is in use.
+    address_space::start(unsafe { table.reference() });
     Ok(Memory {
         fixmap,
         kmap: Kmap::new(&layout, window),

@@ -5,6 +5,7 @@
 //! 5  kernel_map   the kernel's own page table: identity (boot only), direct map, image (W^X), stacks
 //!    kmap         a window onto frames outside the direct map; many share one flush
 //!    fixmap       slots at addresses known at compile time
+//!    address_space  roots of their own, whose kernel half follows the kernel's page table
 //! 4  tlb          what must be flushed, where, and when
 //! 3  page_table   entries, levels, cursor over a range; map, unmap, protect, translate
 //! 2  frame        frame descriptors, buddy, zones and watermarks, boot-time allocator
@@ -18,6 +19,7 @@
 //! All of it compiles on the host, where `model` stands in for the hardware in tests.
 
 pub mod address;
+pub mod address_space;
 pub mod fixmap;
 pub mod frame;
 pub mod hardware;

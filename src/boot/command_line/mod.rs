@@ -51,6 +51,8 @@ options! {
     seed: Seed,
     /// `layout=`: of the address space.
     layout: LayoutName,
+    /// `propagation=`: of entries of the reference table.
+    propagation: Propagation,
     /// `ceiling=`: instead of the default flush ceiling.
     ceiling: Option<Ceiling>,
     /// `lazy_max_pages=`: pages of freed vmalloc areas that may wait for a flush, instead of the default.

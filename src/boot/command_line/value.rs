@@ -117,6 +117,18 @@ words! {
 }
 
 words! {
+    /// How address spaces come to entries of the reference table that are made after them.
+    #[derive(Default)]
+    Propagation {
+        /// By a page fault, the first time that they miss one.
+        #[default]
+        Lazy = "lazy",
+        /// Never: every entry of the vmalloc region is there from the start.
+        Preallocated = "preallocated",
+    }
+}
+
+words! {
     /// A failure on purpose, for tests of how failures are told.
     Provoke {
         /// A panic.

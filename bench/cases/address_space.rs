@@ -1,0 +1,277 @@
+//! Address spaces: what a new root costs, and what the first touch of an area in it costs whose entry came later than the root.
+
+use core::sync::atomic::Ordering;
+
+use pagemark::boot::command_line::Propagation;
+use pagemark::cpu::address_space::{propagated, switch_to};
+use pagemark::cpu::direct_map::DirectMap;
+use pagemark::cpu::invalidate::invlpg;
+use pagemark::cpu::probe::PageFaultError;
+use pagemark::machine::{Kernel, Machine};
+use pagemark::mm::address::{PAGE_SIZE, VirtAddr};
+use pagemark::mm::address_space::AddressSpace;
+use pagemark::mm::hardware::PhysicalMemory;
+use pagemark::mm::page_table::Reference;
+use pagemark::mm::vmalloc::{Area, Request};
+
+use super::proof;
+use crate::harness::case::{Case, Failure, expect_eq};
+use crate::harness::run::Run;
+
+type Space = AddressSpace<DirectMap>;
+
+/// What the first two pages of an area hold.
+const MARKS: [u64; 2] = [0x7370_6163_6500_0000, 0x7370_6163_6500_0001];
+
+fn reference(kernel: &Kernel) -> Reference<DirectMap> {
+    // SAFETY: tables are taken out of the tree here, when no other root is left, and by nobody while a case runs.
+    unsafe { kernel.table.reference() }
+}
+
+fn new_space(kernel: &mut Kernel) -> Result<Space, Failure> {
+    let (reference, memory) = (reference(kernel), *kernel.memory());
+    let (_, mut tables) = kernel.table_and_tables();
+    // SAFETY: the direct map covers all tables.
+    let space = unsafe { AddressSpace::new(reference, memory, &mut tables) };
+    space.ok_or(Failure::new(format_args!("no frame for a root")))
+}
+
+fn end_space(kernel: &mut Kernel, space: Space) -> Result<(), Failure> {
+    // SAFETY: it is not in CR3.
+    let tables = unsafe { space.into_tables() };
+    kernel.free_tables(tables)?;
+    Ok(())
+}
+
+/// Does `work` with the root of `space` in CR3.
+fn within<R>(kernel: &Kernel, space: &Space, work: impl FnOnce() -> R) -> R {
+    // SAFETY: the space lives until after the second switch, which is back to the reference table.
+    unsafe {
+        switch_to(space.root());
+        let result = work();
+        switch_to(kernel.table.root());
+        result
+    }
+}
+
+/// An area of two pages at the start of an entry of the root. Its marks are written to the frames, so that no TLB has it yet.
+fn new_area(machine: &mut Machine) -> Result<Area, Failure> {
+    let bytes = reference(&machine.kernel).entry_bytes();
+    let request = Request::new(2 * PAGE_SIZE).align(bytes);
+    let area = machine.vmalloc.vmalloc_with(request, &mut machine.kernel)?;
+    for (page, mark) in (0..).zip(MARKS) {
+        let address = VirtAddr(area.start().0 + page * PAGE_SIZE);
+        let frame = machine.vmalloc.vmalloc_to_page(address, &machine.kernel);
+        let frame = frame.ok_or(Failure::new(format_args!("{address} has no frame")))?;
+        // SAFETY: the frame is the area's, which is ours.
+        unsafe {
+            machine
+                .kernel
+                .memory()
+                .with_words(frame, |words| words[0].store(mark, Ordering::Relaxed));
+        }
+    }
+    Ok(area)
+}
+
+/// What the accesses of a space came to.
+struct Seen {
+    /// The two pages of the area, and a page that was mapped before the space was made.
+    words: [Result<u64, Failure>; 3],
+    /// Entries that were copied by then, each time.
+    propagated: [u64; 3],
+    /// The guard page behind the area.
+    guard: Result<(), Failure>,
+}
+
+/// An area that is mapped after a space was made, in an entry of the root that was not there, is seen in the space through one
+/// page fault; with the entry made before the space, through none.
+fn propagation(machine: &mut Machine, preallocated: bool) -> Result<(), Failure> {
+    let bytes = reference(&machine.kernel).entry_bytes();
+    let before = new_area(machine)?;
+    let next = VirtAddr(before.start().0 + bytes);
+    if preallocated {
+        let (table, mut tables) = machine.kernel.table_and_tables();
+        table.preallocate(next, 1, &mut tables)?;
+    }
+    let all_there = machine.options.propagation == Propagation::Preallocated;
+    expect_eq!(
+        "the root's entry is there",
+        reference(&machine.kernel).has_entry(next),
+        preallocated || all_there
+    );
+    let space = new_space(&mut machine.kernel)?;
+    let area = new_area(machine)?;
+    let start = area.start();
+    let seen = within(&machine.kernel, &space, || {
+        let from = propagated();
+        let mut counts = [0; 3];
+        let mut read = |number: usize, address: VirtAddr| {
+            let word = proof::read(address);
+            counts[number] = propagated() - from;
+            word
+        };
+        let words = [
+            read(0, start),
+            read(1, VirtAddr(start.0 + PAGE_SIZE)),
+            read(2, before.start()),
+        ];
+        Seen {
+            words,
+            propagated: counts,
+            guard: proof::expect_fault(area.guard_page(), PageFaultError::empty()),
+        }
+    });
+    let end = propagated();
+    end_space(&mut machine.kernel, space)?;
+    for area in [before, area] {
+        machine.vmalloc.vfree(area, &mut machine.kernel)?;
+    }
+    machine.vmalloc.purge(&machine.kernel);
+    if !all_there {
+        let kernel = &mut machine.kernel;
+        let released = kernel.table.release_tables(next, bytes / PAGE_SIZE)?;
+        let tables = released.flush(&kernel.tlb);
+        kernel.free_tables(tables)?;
+    }
+
+    let [first, second, old] = seen.words;
+    expect_eq!("the new area lies in the next entry", start, next);
+    expect_eq!("the first page", first?, MARKS[0]);
+    expect_eq!("the second page", second?, MARKS[1]);
+    expect_eq!("the page that was there before", old?, MARKS[0]);
+    let faults = u64::from(!preallocated && !all_there);
+    expect_eq!("entries copied", seen.propagated, [faults; 3]);
+    seen.guard?;
+    expect_eq!("entries copied afterwards", propagated(), end);
+    Ok(())
+}
+
+/// Making a root.
+struct Create<'m> {
+    machine: &'m mut Machine,
+    space: Option<Result<Space, Failure>>,
+}
+
+impl Case for Create<'_> {
+    fn operation(&mut self) {
+        self.space = Some(new_space(&mut self.machine.kernel));
+    }
+
+    fn verify(&mut self) -> Result<(), Failure> {
+        let Some(Ok(space)) = &self.space else {
+            return Err(Failure::new(format_args!("no root was made")));
+        };
+        let direct_map = self.machine.layout.direct_map.start;
+        let here = proof::read(direct_map)?;
+        let there = within(&self.machine.kernel, space, || {
+            // By a walk from the new root, not out of the TLB.
+            invlpg(direct_map);
+            proof::read(direct_map)
+        });
+        expect_eq!("the direct map's first word in the space", there?, here);
+        Ok(())
+    }
+
+    fn restore(&mut self) -> Result<(), Failure> {
+        match self.space.take() {
+            Some(space) => end_space(&mut self.machine.kernel, space?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The first touch of an area in a space.
+struct FirstTouch<'m> {
+    machine: &'m mut Machine,
+    space: Space,
+    address: VirtAddr,
+    /// The root misses the entry, and has to be given it.
+    missing: bool,
+    propagated: u64,
+    word: u64,
+}
+
+impl Case for FirstTouch<'_> {
+    fn prepare(&mut self) -> Result<(), Failure> {
+        if self.missing {
+            self.space.forget(self.address);
+        }
+        invlpg(self.address);
+        self.word = 0;
+        self.propagated = propagated();
+        // SAFETY: `restore` switches back.
+        unsafe { switch_to(self.space.root()) };
+        Ok(())
+    }
+
+    fn operation(&mut self) {
+        // SAFETY: the area is mapped in the reference table, which the page fault copies from.
+        self.word = unsafe { (self.address.0 as *const u64).read_volatile() };
+    }
+
+    fn verify(&mut self) -> Result<(), Failure> {
+        expect_eq!("the area's first word", self.word, MARKS[0]);
+        let copied = propagated() - self.propagated;
+        expect_eq!("entries copied", copied, u64::from(self.missing));
+        Ok(())
+    }
+
+    fn restore(&mut self) -> Result<(), Failure> {
+        // SAFETY: that is the reference table.
+        unsafe { switch_to(self.machine.kernel.table.root()) };
+        Ok(())
+    }
+}
+
+fn first_touch(machine: &mut Machine, run: &mut Run) -> Result<(), Failure> {
+    let area = new_area(machine)?;
+    let space = new_space(&mut machine.kernel)?;
+    let mut case = FirstTouch {
+        machine,
+        space,
+        address: area.start(),
+        missing: true,
+        propagated: 0,
+        word: 0,
+    };
+    run.measure(LAZY, &mut case);
+    // The entry is there again.
+    case.missing = false;
+    let address = case.address;
+    within(&case.machine.kernel, &case.space, || proof::read(address))?;
+    run.measure(PREALLOCATED, &mut case);
+    end_space(&mut case.machine.kernel, case.space)?;
+    case.machine.vmalloc.vfree(area, &mut case.machine.kernel)?;
+    Ok(())
+}
+
+const CREATE: &str = "space/create";
+const LAZY: &str = "space/first_touch/propagation=lazy";
+const PREALLOCATED: &str = "space/first_touch/propagation=preallocated";
+
+pub(super) fn run(machine: &mut Machine, run: &mut Run) {
+    if run.would(CREATE) {
+        run.measure(
+            CREATE,
+            &mut Create {
+                machine,
+                space: None,
+            },
+        );
+    }
+    let region = machine.layout.vmalloc;
+    if region.end.0 - region.start.0 < 4 * reference(&machine.kernel).entry_bytes() {
+        for name in [LAZY, PREALLOCATED] {
+            run.skip(name, "the vmalloc region lies in one entry of the root");
+        }
+        return;
+    }
+    run.check("space/lazy", propagation(machine, false));
+    run.check("space/preallocated", propagation(machine, true));
+    if (run.would(LAZY) || run.would(PREALLOCATED))
+        && let Err(failure) = first_touch(machine, run)
+    {
+        run.check(LAZY, Err(failure));
+    }
+}

@@ -1,0 +1,56 @@
+//! Address spaces on the machine: CR3, and the page fault of a root that misses an entry of the reference table.
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use spin::Once;
+
+use super::direct_map::DirectMap;
+use super::probe::PageFaultError;
+use super::registers::{cr3, write_cr3};
+use crate::mm::address::{Pfn, PhysAddr, VirtAddr};
+use crate::mm::page_table::Reference;
+
+/// Bits 51 to 12 of CR3: the root. Those below are the PCID, or how the root is cached.
+const ROOT: u64 = 0x000f_ffff_ffff_f000;
+
+static REFERENCE: Once<Reference<DirectMap>> = Once::new();
+/// Entries that page faults have copied.
+static PROPAGATED: AtomicU64 = AtomicU64::new(0);
+
+/// Makes `reference` what page faults copy from. The first call counts.
+pub fn start(reference: Reference<DirectMap>) {
+    REFERENCE.call_once(|| reference);
+}
+
+/// Entries that page faults have copied so far.
+#[must_use]
+pub fn propagated() -> u64 {
+    PROPAGATED.load(Relaxed)
+}
+
+/// Puts a root into CR3. Translations that are not global are dropped.
+///
+/// # Safety
+///
+/// It is the root of the reference table, or of an address space that stays until another one is in use.
+pub unsafe fn switch_to(root: Pfn) {
+    // SAFETY: every root has the kernel half of the reference table, so what runs now stays mapped as it is.
+    unsafe { write_cr3(root.address().0) };
+}
+
+/// For the page fault: whether the root in CR3 missed an entry for `address` and has got it now, so that the access can be done
+/// again. Takes no lock: it may strike anywhere.
+pub(super) fn propagate(address: VirtAddr, error: u64) -> bool {
+    let error = PageFaultError::from_bits_retain(error);
+    if error.intersects(PageFaultError::PRESENT | PageFaultError::USER) {
+        return false;
+    }
+    let root = PhysAddr(cr3() & ROOT).frame();
+    let Some(reference) = REFERENCE.get() else {
+        return false;
+    };
+    // SAFETY: what is in CR3 is the reference table or the root of an address space.
+    let propagated = root != reference.root() && unsafe { reference.propagate(root, address) };
+    PROPAGATED.fetch_add(u64::from(propagated), Relaxed);
+    propagated
+}
