@@ -16,6 +16,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     /// # Errors
     ///
     /// If there are not so many; then nothing has changed.
+    #[doc(alias = "alloc_pages_bulk")]
     #[inline(always)]
     pub fn alloc_bulk(
         &mut self,

@@ -2,14 +2,20 @@
 //!
 //! ```text
 //! boot           early, permanent allocations out of the memory map's ranges; hands the rest over
-//! FrameAllocator zonelists, watermarks, requests          (this file)
-//!   zone         one zone: its lists, counters, marks; memory comes to life chunk by chunk
-//!     buddy      split and merge: state in the descriptor (today's), or a bit for each pair (the book's)
-//!       descriptor  one word for each frame
-//! cache          single frames for one CPU, in front of the lock
+//! FrameAllocator the zones of a machine, made from its ranges (this file), and what it does:
+//!   gfp          flags of a request
+//!   request      zonelists, watermarks, the shrinker: allocating
+//!   zeroed       allocating a block of zeros
+//!   release      freeing, and telling bad frees apart
+//!   list         many blocks at once, and lists of blocks
+//!   statistics   free blocks by order, fragmentation
+//!   validate     the walk over descriptors and lists that must agree with every counter
+//! zone           one zone: its lists, counters, marks; memory comes to life chunk by chunk
+//!   buddy        split and merge: state in the descriptor (today's), or a bit for each pair (the book's)
+//!   descriptor   one word for each frame
 //! block          what callers own: a block, a list of blocks
-//! statistics     free blocks by order, fragmentation
-//! validate       the walk over descriptors and lists that must agree with every counter
+//! shared         the allocator behind the lock of all CPUs
+//! cache          single frames for one CPU, in front of that lock
 //! ```
 //!
 //! The rules are those of Linux 2.4 as Gorman's "Understanding the Linux Virtual Memory Manager" tells them (chapters 2

@@ -13,6 +13,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     /// # Errors
     ///
     /// Only if its frames were freed by number before, or another allocator made it; then nothing changes.
+    #[doc(alias = "__free_pages")]
     #[inline(always)]
     pub fn free(&mut self, block: Block) -> Result<(), FreeError> {
         // A larger block's order is in the upper bits, beyond any frame number: only single frames get through here.

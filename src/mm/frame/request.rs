@@ -19,6 +19,10 @@ pub const COSTLY_ORDER: u8 = 3;
 
 impl<'m, B: Buddy> FrameAllocator<'m, B> {
     /// Allocates a block of 2^order frames, aligned to its size.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such order, or no zone that `gfp` allows may give such a block.
     #[inline(always)]
     pub fn alloc_pages(&mut self, gfp: Gfp, order: Order) -> Result<Block, AllocError> {
         match self.try_alloc_pages(gfp, order) {
@@ -43,6 +47,10 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     }
 
     /// Allocates one frame.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc_pages`](Self::alloc_pages).
     #[inline(always)]
     pub fn alloc_page(&mut self, gfp: Gfp) -> Result<Block, AllocError> {
         self.alloc_pages(gfp, Order::ZERO)
@@ -53,6 +61,10 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     /// `shrink` gets the allocator and the number of frames wanted, frees what it can, and returns how many frames it freed.
     /// It is called until the request is served, it frees nothing, or [`SHRINK_ROUNDS`] calls were made (one call for orders
     /// above [`COSTLY_ORDER`]).
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc_pages`](Self::alloc_pages), after all calls.
     pub fn alloc_pages_shrinking(
         &mut self,
         gfp: Gfp,
@@ -91,6 +103,10 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
 
     /// [`alloc_pages`](Self::alloc_pages) without the fast path: all rounds of a request, bringing memory to life where the
     /// lists are dry.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc_pages`](Self::alloc_pages).
     #[cold]
     #[inline(never)]
     pub fn alloc_pages_slowly(&mut self, gfp: Gfp, order: Order) -> Result<Block, AllocError> {

@@ -62,6 +62,7 @@ impl BuddyInfo {
 
 impl<'m, B: Buddy> FrameAllocator<'m, B> {
     /// Free frames of all zones.
+    #[doc(alias = "nr_free_pages")]
     #[must_use]
     pub fn free_frames(&self) -> u64 {
         self.zones.iter().map(|zone| zone.free()).sum()
@@ -95,6 +96,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     }
 
     /// Counts of each zone, lowest first. Walks the free lists.
+    #[doc(alias = "show_free_areas")]
     pub fn buddy_info(&self) -> impl Iterator<Item = BuddyInfo> {
         let (direct, high) = self.zones.split_at(HIGH_ZONE);
         let zones = direct.iter().rev().chain(high);

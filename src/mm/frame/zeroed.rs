@@ -6,11 +6,16 @@ use crate::mm::address::Order;
 use crate::mm::hardware::PhysicalMemory;
 
 impl<'m, B: Buddy> FrameAllocator<'m, B> {
-    /// Allocates a block and fills it with zeros.
+    /// Allocates a block and fills it with zeros (for a single frame the book's `get_zeroed_page`).
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc_pages`](Self::alloc_pages).
     ///
     /// # Safety
     ///
     /// The frames that this allocator was given are covered by `memory`, and are nobody else's.
+    #[doc(alias = "get_zeroed_page")]
     pub unsafe fn alloc_zeroed(
         &mut self,
         gfp: Gfp,

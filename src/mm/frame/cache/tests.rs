@@ -1,7 +1,7 @@
 //! Tests of the caches: exact points of refill and return, and frames that are never lost.
 
-use super::super::tests::Books;
-use super::super::{InDescriptor, WIDE, ZoneKind};
+use super::super::tests::{Books, ONE_ZONE};
+use super::super::{InDescriptor, WIDE};
 use super::list::ROOM;
 use super::*;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -10,8 +10,6 @@ use std::collections::BTreeSet;
 use std::vec::Vec;
 
 const MIB: u64 = 256;
-/// One zone.
-const ONE_ZONE: [(ZoneKind, Pfn); 1] = [(ZoneKind::Normal, Pfn(u64::MAX))];
 
 #[test]
 fn the_figures_of_both_generations() {

@@ -6,7 +6,7 @@ use super::*;
 
 const FRAMES: u64 = if cfg!(miri) { 64 } else { 2048 };
 /// More than are ever free.
-const ENOUGH: u64 = if cfg!(miri) { 8 } else { 40 };
+const ENOUGH: u64 = if cfg!(miri) { 4 } else { 40 };
 
 /// Runs `work` on a zone with `free` single frames free, no two of them buddies, and checks that it left them so.
 fn with_free<B: Buddy>(free: usize, work: impl Fn(&SharedFrames<'_, B>)) {

@@ -11,6 +11,10 @@ const OPERATIONS: u64 = 100_000_000;
 const VALIDATE_EVERY: u64 = 1 << 20;
 /// Operations between changes of mind about how full the machine should be.
 const MOOD_EVERY: u64 = 1 << 15;
+/// Steps between requests for up to 1,023 frames, on average.
+const BULK_EVERY: u64 = 1 << 12;
+/// Lists of such that are held at a time.
+const LISTS: usize = 8;
 
 const FRAMES: usize = 1 << 16;
 /// DMA and DMA32, odd ends, and a hole.
@@ -23,6 +27,7 @@ const RANGES: [FrameRange; 3] = [
 struct Life {
     taken: Vec<bool>,
     live: Vec<(Pfn, Order)>,
+    lists: Vec<BlockList>,
     random: u64,
     operations: u64,
 }
@@ -75,6 +80,29 @@ impl Life {
             }
         }
     }
+
+    /// Takes many frames at once, or gives the oldest of such lists back.
+    fn bulk<B: Buddy>(&mut self, allocator: &mut FrameAllocator<'_, B>) {
+        let random = self.random();
+        if self.lists.len() < LISTS {
+            let largest = order((random >> 8) as u8 % 11);
+            let Ok(list) = allocator.alloc_bulk(Gfp::KERNEL, random >> 54, largest) else {
+                return;
+            };
+            for (pfn, order) in allocator.blocks(&list).collect::<Vec<_>>() {
+                self.mark(pfn, order, true);
+            }
+            self.operations += list.blocks();
+            self.lists.push(list);
+        } else {
+            let list = self.lists.remove(0);
+            for (pfn, order) in allocator.blocks(&list).collect::<Vec<_>>() {
+                self.mark(pfn, order, false);
+            }
+            self.operations += list.blocks();
+            allocator.free_list(list).unwrap();
+        }
+    }
 }
 
 fn live_long<B: Buddy>() {
@@ -84,6 +112,7 @@ fn live_long<B: Buddy>() {
     let mut life = Life {
         taken: vec![true; FRAMES],
         live: Vec::new(),
+        lists: Vec::new(),
         random: 0x9e37_79b9_7f4a_7c15,
         operations: 0,
     };
@@ -101,6 +130,12 @@ fn live_long<B: Buddy>() {
             next_look += VALIDATE_EVERY;
         }
         life.step(&mut allocator, fullness);
+        if life.random().is_multiple_of(BULK_EVERY) {
+            life.bulk(&mut allocator);
+        }
+    }
+    for list in life.lists {
+        allocator.free_list(list).unwrap();
     }
     for (pfn, order) in life.live {
         allocator.free_pages(pfn, order).unwrap();
