@@ -33,7 +33,7 @@ fn slots<T>() -> &'static mut [MaybeUninit<T>] {
     Vec::leak((0..SLOTS).map(|_| MaybeUninit::uninit()).collect())
 }
 
-/// Ours, with either search: an area is found again by its address, as vfree finds it.
+/// Ours, with either search, as the holder of an `Area` uses it.
 pub struct Areas<S>(S);
 
 impl Areas<FirstFit<'static, u64>> {
@@ -51,19 +51,20 @@ impl Areas<GapTree<'static, u64>> {
 }
 
 impl<S: AreaSearch<Contents = u64>> Ranges for Areas<S> {
-    type Held = VirtAddr;
+    type Held = (VirtAddr, u32);
 
     #[inline]
-    fn take(&mut self, pages: u64) -> VirtAddr {
+    fn take(&mut self, pages: u64) -> (VirtAddr, u32) {
         let place = self.0.reserve(pages, PAGE_SIZE).expect("a gap");
-        let start = place.start();
+        let held = (place.start(), place.slot());
         self.0.commit(place, pages);
-        start
+        held
     }
 
     #[inline]
-    fn give(&mut self, held: VirtAddr) {
-        let (place, _) = self.0.take(held).expect("an area that was taken");
+    fn give(&mut self, (start, slot): (VirtAddr, u32)) {
+        let taken = self.0.take_slot(start, slot);
+        let (place, _) = taken.expect("an area that was taken");
         self.0.cancel(place);
     }
 }
