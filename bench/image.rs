@@ -43,6 +43,7 @@ fn application(machine: &mut Machine) -> Verdict {
     while run.next_pass() {
         cases::run(machine, &mut run);
     }
+    checks::direct_map::run(machine, &mut run);
     checks::frames::run(machine, &mut run);
     let at_end = frames(machine);
     tell_free_blocks(machine, Moment::End);

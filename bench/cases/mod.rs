@@ -6,6 +6,7 @@
 mod address_space;
 mod buddy;
 mod control;
+mod direct_map;
 mod fixmap;
 mod kmap;
 mod page_table;
@@ -34,6 +35,7 @@ const GROUPS: &[Group] = &[
     test_vmalloc::run,
     kmap::run,
     fixmap::run,
+    direct_map::run,
     address_space::run,
     #[cfg(feature = "peers")]
     peers::run,

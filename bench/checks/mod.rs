@@ -1,4 +1,5 @@
 //! What must hold of the machine itself, whatever is measured: its mappings before the first case, its frames after the last.
 
+pub mod direct_map;
 pub mod frames;
 pub mod mappings;

@@ -1,0 +1,114 @@
+//! Building the direct map of 1 GiB, with leaves of each size, in a tree that no CPU walks.
+
+use pagemark::cpu::direct_map::DirectMap;
+use pagemark::machine::Machine;
+use pagemark::mm::address::{FrameRange, PageSize, Pfn, PhysAddr};
+use pagemark::mm::kernel_map::{self, KernelMapError};
+use pagemark::mm::layout::{Constants, Layout};
+use pagemark::mm::page_table::{Levels, PageTable, TableFrames, Tables};
+
+use crate::harness::case::{Case, Failure, expect_eq};
+use crate::harness::run::{Run, Tier};
+
+/// The RAM: 1 GiB from address 0.
+static RAM: [FrameRange; 1] = [Pfn(0)..Pfn(1 << 18)];
+
+struct Build<'m> {
+    machine: &'m mut Machine,
+    layout: Layout,
+    table: PageTable<DirectMap>,
+    largest: PageSize,
+    outcome: Result<(), KernelMapError>,
+}
+
+impl Case for Build<'_> {
+    fn operation(&mut self) {
+        let (_, mut tables) = self.machine.kernel.table_and_tables();
+        let (layout, largest) = (&self.layout, self.largest);
+        self.outcome = kernel_map::build(&mut self.table, layout, &RAM, &[], largest, &mut tables);
+    }
+
+    fn verify(&mut self) -> Result<(), Failure> {
+        self.outcome?;
+        let start = self.layout.direct_map.start;
+        let (mut leaves, mut misplaced) = (0, 0);
+        let largest = self.largest;
+        self.table.for_each_leaf(|address, leaf| {
+            leaves += 1;
+            let right = leaf.address.0 == address.0 - start.0 && leaf.size == largest;
+            misplaced += u64::from(!right);
+        });
+        expect_eq!("leaves", leaves, (1 << 18) / largest.frames());
+        expect_eq!("leaves in the wrong place", misplaced, 0);
+        Ok(())
+    }
+
+    fn restore(&mut self) -> Result<(), Failure> {
+        self.outcome?;
+        let (start, pages) = (self.layout.direct_map.start, 1 << 18);
+        let kernel = &mut self.machine.kernel;
+        self.table.unmap(start, pages)?.flush(&kernel.tlb);
+        let tables = self.table.release_tables(start, pages)?.flush(&kernel.tlb);
+        kernel.free_tables(tables)?;
+        Ok(())
+    }
+}
+
+fn build(
+    machine: &mut Machine,
+    run: &mut Run,
+    name: &str,
+    largest: PageSize,
+) -> Result<(), Failure> {
+    let layout = Layout::new(&Constants::WIDE, PhysAddr(1 << 30))?;
+    let memory = *machine.kernel.memory();
+    let (_, mut tables) = machine.kernel.table_and_tables();
+    let mut root = tables
+        .allocate_tables(1)
+        .ok_or(Failure::new(format_args!("no frame for a root")))?;
+    // SAFETY: the direct map covers all tables.
+    let root = unsafe { root.pop(&memory) };
+    let root = root.ok_or(Failure::new(format_args!("no frame for a root")))?;
+    let mut case = Build {
+        machine,
+        layout,
+        // SAFETY: the root is full of zeros and ours, and all other tables come from the kernel's.
+        table: unsafe { PageTable::new(memory, root, Levels::Four) },
+        largest,
+        outcome: Ok(()),
+    };
+    run.measure(name, &mut case);
+    let mut tables = Tables::NONE;
+    // SAFETY: the last restore has taken the last table out of the root, which is full of zeros again.
+    unsafe { tables.push(root, &memory) };
+    case.machine.kernel.free_tables(tables)?;
+    Ok(())
+}
+
+pub(super) fn run(machine: &mut Machine, run: &mut Run) {
+    for (name, largest, tier) in [
+        (
+            "direct_map/build/ram=1GiB/leaf=1GiB",
+            PageSize::Size1G,
+            Tier::Quick,
+        ),
+        (
+            "direct_map/build/ram=1GiB/leaf=2MiB",
+            PageSize::Size2M,
+            Tier::Quick,
+        ),
+        (
+            "direct_map/build/ram=1GiB/leaf=4KiB",
+            PageSize::Size4K,
+            Tier::Full,
+        ),
+    ] {
+        run.in_tier(tier, |run| {
+            if run.would(name)
+                && let Err(failure) = build(machine, run, name, largest)
+            {
+                run.check(name, Err(failure));
+            }
+        });
+    }
+}
