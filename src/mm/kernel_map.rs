@@ -213,7 +213,7 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
     ///
     /// # Safety
     ///
-    /// `memory` covers every frame that `frames` hands out by [`Gfp::KERNEL`], and nobody else uses those.
+    /// `memory` covers every frame that `frames` hands out by [`Gfp::KERNEL`]; all that it has is RAM, and nobody else uses it.
     pub unsafe fn new(
         memory: M,
         ram: &'m [FrameRange],

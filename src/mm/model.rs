@@ -2,22 +2,25 @@
 //! is allowed to keep until it is told to drop it. Tests only.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::vec::Vec;
 
-use super::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr, WORDS_PER_PAGE};
+use super::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr};
 use super::frame::FrameAllocator;
-use super::hardware::{PhysicalMemory, TlbInvalidate};
+use super::hardware::{FrameWords, PhysicalMemory, TlbInvalidate};
 use super::kernel_map::KernelMemory;
 use super::page_table::{Levels, PageTable, TableFrames, Tables};
 use super::tlb::Tlb;
 
-/// Frames 0 to `frames` as host memory.
+/// Frames 0 to `frames` as host memory; those from `high` on are high memory, which has no address that stays.
 pub struct Arena {
-    words: *mut [AtomicU64; WORDS_PER_PAGE],
+    words: *mut FrameWords,
     frames: u64,
+    high: u64,
+    /// A frame of high memory is being looked at.
+    busy: Cell<bool>,
 }
 
 impl Arena {
@@ -25,7 +28,19 @@ impl Arena {
     pub fn new(frames: u64) -> Self {
         // SAFETY: the layout is not empty.
         let words = unsafe { alloc_zeroed(Self::layout(frames)) }.cast();
-        Arena { words, frames }
+        Arena {
+            words,
+            frames,
+            high: frames,
+            busy: Cell::new(false),
+        }
+    }
+
+    /// The same, with high memory from frame `high` on.
+    pub fn with_high_memory(frames: u64, high: u64) -> Self {
+        let mut arena = Self::new(frames);
+        arena.high = high;
+        arena
     }
 
     fn layout(frames: u64) -> Layout {
@@ -64,8 +79,9 @@ impl Arena {
     }
 
     fn word(&self, address: PhysAddr) -> &AtomicU64 {
-        // SAFETY: tests share the arena as atomics only.
-        let words = unsafe { self.words(address.frame()) };
+        assert!(address.frame().0 < self.frames, "{address} is not there");
+        // SAFETY: within the allocation, as just checked, and tests share the arena as atomics only.
+        let words = unsafe { &*self.words.add(address.frame().0 as usize) };
         &words[(address.0 % PAGE_SIZE / 8) as usize]
     }
 }
@@ -79,10 +95,22 @@ impl Drop for Arena {
 
 // SAFETY: the allocation has room for `frames` frames, checked at each access, and stays until the arena is dropped.
 unsafe impl PhysicalMemory for Arena {
-    unsafe fn words(&self, frame: Pfn) -> &[AtomicU64; WORDS_PER_PAGE] {
-        assert!(frame.0 < self.frames, "{frame:?} is no frame of the arena");
+    unsafe fn words(&self, frame: Pfn) -> &FrameWords {
+        assert!(frame.0 < self.high, "{frame:?} is not covered");
         // SAFETY: within the allocation, as just checked.
         unsafe { &*self.words.add(frame.0 as usize) }
+    }
+
+    unsafe fn with_words<R>(&self, frame: Pfn, work: impl FnOnce(&FrameWords) -> R) -> R {
+        assert!(frame.0 < self.frames, "{frame:?} is no frame of the arena");
+        let high = frame.0 >= self.high;
+        assert!(!(high && self.busy.replace(true)), "two at a time");
+        // SAFETY: within the allocation, as just checked.
+        let result = work(unsafe { &*self.words.add(frame.0 as usize) });
+        if high {
+            self.busy.set(false);
+        }
+        result
     }
 }
 

@@ -4,28 +4,26 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::KernelMemory;
 use crate::mm::address::{Order, PAGE_SIZE, PhysAddr};
-use crate::mm::frame::{AllocError, Block, BlockList, Buddy, BulkError, Gfp, ZoneKind};
-use crate::mm::hardware::PhysicalMemory;
+use crate::mm::frame::{AllocError, Block, BlockList, Buddy, BulkError, Gfp};
+use crate::mm::hardware::{FrameWords, PhysicalMemory};
 
 impl<M: PhysicalMemory + Copy, I, B: Buddy> KernelMemory<'_, M, I, B> {
-    /// Allocates a frame full of zeros; not out of high memory, which cannot be reached here.
+    /// Allocates a frame full of zeros.
     ///
     /// # Errors
     ///
     /// As for [`FrameAllocator::alloc_page`](crate::mm::frame::FrameAllocator::alloc_page).
     pub fn alloc_zeroed_page(&mut self, gfp: Gfp) -> Result<Block, AllocError> {
-        let gfp = gfp - Gfp::HIGHMEM;
-        // SAFETY: what the allocator has outside high memory is covered (promised to `new`).
+        // SAFETY: what the allocator has is RAM and nobody else's (promised to `new`).
         unsafe { self.frames.alloc_zeroed(gfp, Order::ZERO, &self.memory) }
     }
 
-    /// Allocates frames full of zeros, in blocks as large as they can be had; not out of high memory.
+    /// Allocates frames full of zeros, in blocks as large as they can be had.
     ///
     /// # Errors
     ///
     /// As for [`FrameAllocator::alloc_bulk`](crate::mm::frame::FrameAllocator::alloc_bulk).
     pub fn alloc_zeroed_bulk(&mut self, gfp: Gfp, frames: u64) -> Result<BlockList, BulkError> {
-        let gfp = gfp - Gfp::HIGHMEM;
         let list = self.frames.alloc_bulk(gfp, frames, Order::MAX)?;
         for (first, order) in self.frames.blocks(&list) {
             for frame in 0..order.frames() {
@@ -36,48 +34,53 @@ impl<M: PhysicalMemory + Copy, I, B: Buddy> KernelMemory<'_, M, I, B> {
         Ok(list)
     }
 
-    /// The words that hold `bytes` bytes from `address` on, which lie in one frame, and the offset of the first byte in them;
-    /// `None` if the frame is none of the allocator's, or of high memory.
-    fn words(&self, address: PhysAddr, bytes: usize) -> Option<(&[AtomicU64], usize)> {
-        if self.frames.zone_of(address.frame())? == ZoneKind::HighMem {
-            return None;
-        }
-        // SAFETY: the allocator has the frame, and it is covered (promised to `new`). Whoever else owns it keeps away while
-        // its addresses are read or written by call.
-        let words = unsafe { self.memory.words(address.frame()) };
+    /// Calls `work` with the words that hold `bytes` bytes from `address` on, which lie in one frame, and the offset of the first
+    /// byte in them. `false` if the frame is none of the allocator's.
+    fn with_words(
+        &self,
+        address: PhysAddr,
+        bytes: usize,
+        work: impl FnOnce(&[AtomicU64], usize),
+    ) -> bool {
         let first = (address.0 % PAGE_SIZE) as usize;
         let end = (first + bytes).div_ceil(8);
-        Some((words.get(first / 8..end)?, first % 8))
+        let work = |words: &FrameWords| match words.get(first / 8..end) {
+            Some(words) => {
+                work(words, first % 8);
+                true
+            }
+            None => false,
+        };
+        let ours = self.frames.zone_of(address.frame()).is_some();
+        // SAFETY: the allocator has the frame, so that it is RAM. Whoever else owns it keeps away while its addresses are read
+        // or written by call.
+        ours && unsafe { self.memory.with_words(address.frame(), work) }
     }
 
-    /// Copies memory out of one frame of the allocator. `false` if the frame is not the allocator's or cannot be reached.
+    /// Copies memory out of one frame of the allocator. `false` if the frame is not the allocator's.
     pub(in crate::mm) fn read(&self, address: PhysAddr, buffer: &mut [u8]) -> bool {
-        let Some((words, offset)) = self.words(address, buffer.len()) else {
-            return false;
-        };
-        let bytes = words
-            .iter()
-            .flat_map(|word| word.load(Relaxed).to_le_bytes());
-        for (to, from) in buffer.iter_mut().zip(bytes.skip(offset)) {
-            *to = from;
-        }
-        true
+        self.with_words(address, buffer.len(), |words, offset| {
+            let bytes = words
+                .iter()
+                .flat_map(|word| word.load(Relaxed).to_le_bytes());
+            for (to, from) in buffer.iter_mut().zip(bytes.skip(offset)) {
+                *to = from;
+            }
+        })
     }
 
     /// Copies memory into one frame, as [`read`](Self::read) does out of it.
     pub(in crate::mm) fn write(&self, address: PhysAddr, data: &[u8]) -> bool {
-        let Some((words, mut offset)) = self.words(address, data.len()) else {
-            return false;
-        };
-        let mut data = data.iter();
-        for word in words {
-            let mut bytes = word.load(Relaxed).to_le_bytes();
-            for (to, from) in bytes[offset..].iter_mut().zip(&mut data) {
-                *to = *from;
+        self.with_words(address, data.len(), |words, mut offset| {
+            let mut data = data.iter();
+            for word in words {
+                let mut bytes = word.load(Relaxed).to_le_bytes();
+                for (to, from) in bytes[offset..].iter_mut().zip(&mut data) {
+                    *to = *from;
+                }
+                word.store(u64::from_le_bytes(bytes), Relaxed);
+                offset = 0;
             }
-            word.store(u64::from_le_bytes(bytes), Relaxed);
-            offset = 0;
-        }
-        true
+        })
     }
 }

@@ -5,6 +5,7 @@ mod addresses;
 mod bad_input;
 mod devices;
 mod failures;
+mod high_memory;
 mod model;
 
 use std::mem::MaybeUninit;
