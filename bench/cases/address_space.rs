@@ -1,10 +1,11 @@
 //! Address spaces: what a new root costs, and what the first touch of an area in it costs whose entry came later than the root.
 
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use pagemark::boot::command_line::Propagation;
 use pagemark::cpu::address_space::{propagated, switch_to};
 use pagemark::cpu::direct_map::DirectMap;
+use pagemark::cpu::exceptions;
 use pagemark::cpu::invalidate::invlpg;
 use pagemark::cpu::probe::PageFaultError;
 use pagemark::machine::{Kernel, Machine};
@@ -74,6 +75,32 @@ fn new_area(machine: &mut Machine) -> Result<Area, Failure> {
     Ok(area)
 }
 
+/// How a space comes to an entry, and from where it is touched.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By the page fault.
+    Lazy,
+    /// By the page fault of a touch in an exception's handler.
+    LazyInHandler,
+    /// The entry is there before the space.
+    Preallocated,
+}
+
+/// The address that a handler is to read.
+static TOUCHED: AtomicU64 = AtomicU64::new(0);
+/// What it read; 0 for a fault.
+static READ: AtomicU64 = AtomicU64::new(0);
+
+/// Reads a word from inside an exception's handler.
+fn read_in_handler(address: VirtAddr) -> Result<u64, Failure> {
+    TOUCHED.store(address.0, Ordering::Relaxed);
+    exceptions::inside(|| {
+        let address = VirtAddr(TOUCHED.load(Ordering::Relaxed));
+        READ.store(proof::read(address).unwrap_or(0), Ordering::Relaxed);
+    });
+    Ok(READ.swap(0, Ordering::Relaxed))
+}
+
 /// What the accesses of a space came to.
 struct Seen {
     /// The two pages of the area, and a page that was mapped before the space was made.
@@ -86,7 +113,8 @@ struct Seen {
 
 /// An area that is mapped after a space was made, in an entry of the root that was not there, is seen in the space through one
 /// page fault; with the entry made before the space, through none.
-fn propagation(machine: &mut Machine, preallocated: bool) -> Result<(), Failure> {
+fn propagation(machine: &mut Machine, way: Way) -> Result<(), Failure> {
+    let preallocated = way == Way::Preallocated;
     let bytes = reference(&machine.kernel).entry_bytes();
     let before = new_area(machine)?;
     let next = VirtAddr(before.start().0 + bytes);
@@ -107,7 +135,10 @@ fn propagation(machine: &mut Machine, preallocated: bool) -> Result<(), Failure>
         let from = propagated();
         let mut counts = [0; 3];
         let mut read = |number: usize, address: VirtAddr| {
-            let word = proof::read(address);
+            let word = match (number, way) {
+                (0, Way::LazyInHandler) => read_in_handler(address),
+                _ => proof::read(address),
+            };
             counts[number] = propagated() - from;
             word
         };
@@ -267,8 +298,13 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
         }
         return;
     }
-    run.check("space/lazy", propagation(machine, false));
-    run.check("space/preallocated", propagation(machine, true));
+    for (name, way) in [
+        ("space/lazy", Way::Lazy),
+        ("space/lazy_in_handler", Way::LazyInHandler),
+        ("space/preallocated", Way::Preallocated),
+    ] {
+        run.check(name, propagation(machine, way));
+    }
     if (run.would(LAZY) || run.would(PREALLOCATED))
         && let Err(failure) = first_touch(machine, run)
     {

@@ -6,7 +6,7 @@ use super::{passed, pvh};
 fn lazy_propagation_takes_one_page_fault_and_preallocation_none() {
     let log = passed(&pvh(&["suite=quick", "only=space/*"]));
     let checks: Vec<_> = log.checks.iter().map(|check| &check.name[..]).collect();
-    for check in ["space/lazy", "space/preallocated"] {
+    for check in ["space/lazy", "space/lazy_in_handler", "space/preallocated"] {
         assert!(checks.contains(&check), "{checks:?}");
     }
     assert_eq!(log.results.len(), 3);
