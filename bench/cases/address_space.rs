@@ -291,8 +291,7 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
             },
         );
     }
-    let region = machine.layout.vmalloc;
-    if region.end.0 - region.start.0 < 4 * reference(&machine.kernel).entry_bytes() {
+    if machine.layout.vmalloc.bytes() < 4 * reference(&machine.kernel).entry_bytes() {
         for name in [LAZY, PREALLOCATED] {
             run.skip(name, "the vmalloc region lies in one entry of the root");
         }

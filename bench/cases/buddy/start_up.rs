@@ -89,8 +89,7 @@ pub(super) fn run<B: Buddy>(machine: &mut Machine, run: &mut Run, names: [&'stat
             run.skip(name, "too little memory for the descriptors");
             continue;
         }
-        let room = machine.layout.vmalloc.end.0 - machine.layout.vmalloc.start.0;
-        if room <= bytes(size) {
+        if machine.layout.vmalloc.bytes() <= bytes(size) {
             run.skip(name, "too few addresses for the descriptors");
             continue;
         }

@@ -19,6 +19,11 @@ impl Live {
         3 * count
     }
 
+    /// Pages of addresses that so many take at the most, guard pages and holes among them, and what is measured beside them.
+    pub(super) const fn pages(count: u64) -> u64 {
+        4 * count + 1024
+    }
+
     /// So many areas side by side.
     pub(super) fn side_by_side(machine: &mut Machine, count: u64) -> Result<Live, Failure> {
         let mut live = Live::none(machine, count)?;

@@ -151,6 +151,9 @@ fn with_live(
     if machine.kernel.frames.free_frames() < Live::frames(count) {
         return run.skip(&name, "too little memory for the areas beside it");
     }
+    if machine.layout.vmalloc.bytes() / PAGE_SIZE < Live::pages(count) {
+        return run.skip(&name, "too few addresses for the areas beside it");
+    }
     let outcome = make(machine, count).and_then(|live| {
         run.measure(&name, &mut Loop::new(machine, false, once));
         live.free(machine)

@@ -63,6 +63,12 @@ impl Region {
     pub const fn range(self) -> Range<VirtAddr> {
         self.start..self.end
     }
+
+    /// Its size in bytes.
+    #[must_use]
+    pub const fn bytes(self) -> u64 {
+        self.end.0 - self.start.0
+    }
 }
 
 impl fmt::Display for Region {
@@ -166,6 +172,6 @@ impl Layout {
     /// Bytes of RAM that the direct map covers, from physical address 0.
     #[must_use]
     pub const fn direct_mapped(&self) -> u64 {
-        self.direct_map.end.0 - self.direct_map.start.0
+        self.direct_map.bytes()
     }
 }
