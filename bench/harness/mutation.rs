@@ -8,7 +8,7 @@ use pagemark::boot::command_line::Mutate;
 use pagemark::cpu::invalidate;
 
 use super::case::{Case, Failure};
-use super::sample;
+use super::sample::AnyCase;
 
 /// The proof that runs is one without its operation.
 static OPERATION_LEFT_OUT: AtomicBool = AtomicBool::new(false);
@@ -16,7 +16,7 @@ static OPERATION_LEFT_OUT: AtomicBool = AtomicBool::new(false);
 /// One operation within a proof, for cases whose proof sets the scene itself. Left out where that is put to the proof.
 pub fn perform<C: Case>(case: &mut C) {
     if !OPERATION_LEFT_OUT.load(Ordering::Relaxed) {
-        sample::perform(case);
+        AnyCase::new(case).perform();
     }
 }
 
@@ -31,32 +31,32 @@ pub enum Outcome {
 }
 
 /// One proof with something left out of the operation. What was left out is made up for afterwards.
-pub fn mutate<C: Case>(case: &mut C, mutate: Mutate) -> Result<Outcome, Failure> {
-    if let Some(reason) = case.without_effect() {
+pub fn mutate(any: &mut AnyCase<'_>, mutate: Mutate) -> Result<Outcome, Failure> {
+    if let Some(reason) = any.case().without_effect() {
         return Ok(Outcome::Nothing(reason));
     }
-    case.prepare()?;
+    any.case().prepare()?;
     let proof = match mutate {
         Mutate::Operation => {
             OPERATION_LEFT_OUT.store(true, Ordering::Relaxed);
-            let proof = case.verify();
+            let proof = any.case().verify();
             OPERATION_LEFT_OUT.store(false, Ordering::Relaxed);
-            sample::perform(case);
+            any.perform();
             proof
         }
         Mutate::Flush => {
-            let left_out = invalidate::leave_out(|| sample::perform(case));
+            let left_out = invalidate::leave_out(|| any.perform());
             if left_out == 0 {
-                case.restore()?;
+                any.case().restore()?;
                 return Ok(Outcome::Nothing("the operation owes no flush"));
             }
-            let proof = case.verify();
+            let proof = any.case().verify();
             invalidate::flush_everything();
             proof
         }
     };
     // The proof may have changed what the operation met then: its errors tell nothing.
-    let _ = case.restore();
+    let _ = any.case().restore();
     Ok(match proof {
         Err(failure) => Outcome::Killed(failure),
         Ok(()) => Outcome::Survived,

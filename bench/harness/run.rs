@@ -15,7 +15,7 @@ use super::case::{Case, Failure};
 use super::ledger::{Entry, Ledger, MAX_CASES, MAX_NAME, Refused};
 use super::mutation::{Outcome, mutate};
 use super::random::Random;
-use super::sample::{Temperature, prove, sample, warm_up};
+use super::sample::{AnyCase, Temperature, prove, sample, warm_up};
 
 /// Rounds of the quick suite: enough for a 99 % interval of the median that leaves out the seven at each end.
 const QUICK_ROUNDS: u32 = 31;
@@ -163,7 +163,7 @@ impl Run {
 
     /// Measures a case, if the run wants it: proof, warm-up, samples, and the proof again.
     pub fn measure<C: Case>(&mut self, name: &str, case: &mut C) {
-        self.measure_at(name, case, Temperature::Hot);
+        self.measure_at(name, &mut AnyCase::new(case), Temperature::Hot);
     }
 
     /// Measures a case as [`measure`](Self::measure) does and, in the full suite, once more with nothing in the caches and
@@ -176,12 +176,12 @@ impl Run {
             // A name that is too long is told by the hot case.
             let _ = write!(cold, "{name}/cold");
             self.in_tier(Tier::Full, |run| {
-                run.measure_at(&cold, case, Temperature::Cold);
+                run.measure_at(&cold, &mut AnyCase::new(case), Temperature::Cold);
             });
         }
     }
 
-    fn measure_at<C: Case>(&mut self, name: &str, case: &mut C, temperature: Temperature) {
+    fn measure_at(&mut self, name: &str, case: &mut AnyCase<'_>, temperature: Temperature) {
         if !self.wants(name) {
             return;
         }
@@ -229,10 +229,10 @@ impl Run {
     }
 
     /// This pass's rounds of a case.
-    fn prove_and_sample<C: Case>(
+    fn prove_and_sample(
         &mut self,
         name: &str,
-        case: &mut C,
+        case: &mut AnyCase<'_>,
         temperature: Temperature,
     ) -> Result<(), Failure> {
         let entry = self.ledger.entry(name).map_err(|refused| match refused {
@@ -248,7 +248,7 @@ impl Run {
     }
 
     /// Leaves something out of a case's operation, and expects the proof to notice.
-    fn put_to_the_proof<C: Case>(&mut self, name: &str, case: &mut C, mutation: Mutate) {
+    fn put_to_the_proof(&mut self, name: &str, case: &mut AnyCase<'_>, mutation: Mutate) {
         match mutate(case, mutation) {
             Ok(Outcome::Killed(failure)) => self.tell_check(name.into(), true, failure.text()),
             Ok(Outcome::Survived) => {

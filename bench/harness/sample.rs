@@ -7,7 +7,7 @@
 use pagemark::cpu::invalidate::evict;
 use pagemark_record::Figure;
 
-use super::bracket;
+use super::bracket::{self, Operation};
 use super::case::{Case, Failure};
 
 /// Calls before the first sample: caches, TLBs and tables are then as they stay.
@@ -44,23 +44,47 @@ unsafe extern "C" fn operation<C: Case>(state: *mut ()) {
     unsafe { &mut *state.cast::<C>() }.operation();
 }
 
-/// One operation, outside any bracket.
-pub fn perform<C: Case>(case: &mut C) {
-    // SAFETY: `operation` gets the case that it is made for, and we hold it exclusively.
-    unsafe { operation::<C>((&raw mut *case).cast()) };
+/// A case of any type. Of all that the harness does, the operation alone is compiled for each case, as it alone is timed.
+pub struct AnyCase<'c> {
+    case: &'c mut dyn Case,
+    operation: Operation,
 }
 
-/// Ticks of a bracket around `count` operations.
-fn ticks<C: Case>(case: &mut C, count: u32, temperature: Temperature) -> Result<u64, Failure> {
-    case.prepare()?;
-    if temperature == Temperature::Cold {
-        evict();
+impl<'c> AnyCase<'c> {
+    /// The case, and its operation as the bracket calls it.
+    pub fn new<C: Case>(case: &'c mut C) -> Self {
+        AnyCase {
+            case,
+            operation: operation::<C>,
+        }
     }
-    // SAFETY: as in `perform`; a case says how often its operation can follow on itself.
-    let ticks =
-        unsafe { bracket::ticks(operation::<C>, (&raw mut *case).cast(), u64::from(count)) };
-    case.restore()?;
-    Ok(ticks)
+
+    /// The case, for everything but its operation.
+    pub fn case(&mut self) -> &mut dyn Case {
+        self.case
+    }
+
+    fn state(&mut self) -> *mut () {
+        (&raw mut *self.case).cast()
+    }
+
+    /// One operation, outside any bracket.
+    pub fn perform(&mut self) {
+        // SAFETY: `operation` gets the case that it is made for, and we hold it exclusively.
+        unsafe { (self.operation)(self.state()) };
+    }
+
+    /// Ticks of a bracket around `count` operations.
+    fn ticks(&mut self, count: u32, temperature: Temperature) -> Result<u64, Failure> {
+        self.case.prepare()?;
+        if temperature == Temperature::Cold {
+            evict();
+        }
+        // SAFETY: as in `perform`; a case says how often its operation can follow on itself.
+        let ticks = unsafe { bracket::ticks(self.operation, self.state(), u64::from(count)) };
+        self.case.restore()?;
+        Ok(ticks)
+    }
 }
 
 fn empty_ticks(count: u32, temperature: Temperature) -> u64 {
@@ -71,23 +95,23 @@ fn empty_ticks(count: u32, temperature: Temperature) -> u64 {
 }
 
 /// Takes one sample.
-pub fn sample<C: Case>(case: &mut C, temperature: Temperature) -> Result<Sample, Failure> {
+pub fn sample(case: &mut AnyCase<'_>, temperature: Temperature) -> Result<Sample, Failure> {
     let batch = match temperature {
-        Temperature::Hot => case.batch().max(1),
+        Temperature::Hot => case.case().batch().max(1),
         // Only the first operation of a batch would be cold.
         Temperature::Cold => 1,
     };
     if batch == 1 {
         return Ok(Sample {
             batch,
-            with_operation: ticks(case, 1, temperature)?.into(),
+            with_operation: case.ticks(1, temperature)?.into(),
             empty: empty_ticks(1, temperature).into(),
         });
     }
     let slope = |once: u64, twice: u64| Figure::share(twice.saturating_sub(once), batch);
     let [once, twice] = [
-        ticks(case, batch, temperature)?,
-        ticks(case, 2 * batch, temperature)?,
+        case.ticks(batch, temperature)?,
+        case.ticks(2 * batch, temperature)?,
     ];
     let empties = [batch, 2 * batch].map(|count| empty_ticks(count, temperature));
     Ok(Sample {
@@ -98,18 +122,18 @@ pub fn sample<C: Case>(case: &mut C, temperature: Temperature) -> Result<Sample,
 }
 
 /// Calls the operation until all is as it stays.
-pub fn warm_up<C: Case>(case: &mut C) -> Result<(), Failure> {
+pub fn warm_up(case: &mut AnyCase<'_>) -> Result<(), Failure> {
     for _ in 0..WARM_UP {
-        ticks(case, 1, Temperature::Hot)?;
+        case.ticks(1, Temperature::Hot)?;
     }
     Ok(())
 }
 
 /// One operation with its proof.
-pub fn prove<C: Case>(case: &mut C) -> Result<(), Failure> {
-    case.prepare()?;
-    perform(case);
-    let proof = case.verify();
-    let restored = case.restore();
+pub fn prove(case: &mut AnyCase<'_>) -> Result<(), Failure> {
+    case.case().prepare()?;
+    case.perform();
+    let proof = case.case().verify();
+    let restored = case.case().restore();
     proof.and(restored)
 }
