@@ -7,6 +7,7 @@
 //!    fixmap       slots at addresses known at compile time
 //!    address_space  roots of their own, whose kernel half follows the kernel's page table
 //! 4  tlb          what must be flushed, where, and when
+//!    shootdown    a flush on every CPU: two protocols
 //! 3  page_table   entries, levels, cursor over a range; map, unmap, protect, translate
 //! 2  frame        frame descriptors, buddy, zones and watermarks, boot-time allocator
 //! 1  layout       where every virtual region lies; pure arithmetic
@@ -30,6 +31,7 @@ pub mod memory_map;
 #[cfg(test)]
 mod model;
 pub mod page_table;
+pub mod shootdown;
 pub mod slots;
 pub mod tlb;
 pub mod vmalloc;

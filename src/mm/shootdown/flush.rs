@@ -1,0 +1,102 @@
+//! What a responder is asked to drop.
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use super::sync::{AtomicU64, const_unless_loom};
+use crate::mm::address::{PageSize, VirtAddr};
+use crate::mm::hardware::TlbInvalidate;
+
+/// What is to be dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flush {
+    /// A range, page by page.
+    Pages {
+        /// The first page.
+        start: VirtAddr,
+        /// How many.
+        pages: u64,
+        /// Of which size.
+        size: PageSize,
+    },
+    /// Everything, global translations included.
+    All,
+}
+
+impl Flush {
+    /// Drops it from the TLB of this CPU.
+    #[inline(always)]
+    pub fn perform(self, local: &impl TlbInvalidate) {
+        match self {
+            Flush::Pages { start, pages, size } => local.flush_pages(start, pages, size),
+            Flush::All => local.flush_all(),
+        }
+    }
+}
+
+/// Where a [`Flush`] is left for others to read. Writing and reading it is no synchronisation: whoever tells others to read has
+/// to release what was written here, and they to acquire it.
+pub(super) struct Place {
+    start: AtomicU64,
+    /// Pages, and in the two lowest bits their size; [`Place::ALL`] for everything.
+    pages: AtomicU64,
+}
+
+impl Place {
+    const ALL: u64 = u64::MAX;
+    const SIZE_BITS: u32 = 2;
+    const SIZES: [PageSize; 3] = [PageSize::Size4K, PageSize::Size2M, PageSize::Size1G];
+
+    const_unless_loom! {
+        pub(super) fn new() -> Self {
+            Place {
+                start: AtomicU64::new(0),
+                pages: AtomicU64::new(Self::ALL),
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn write(&self, flush: Flush) {
+        let pages = match flush {
+            Flush::Pages { start, pages, size } => {
+                self.start.store(start.0, Relaxed);
+                pages << Self::SIZE_BITS | size as u64
+            }
+            Flush::All => Self::ALL,
+        };
+        self.pages.store(pages, Relaxed);
+    }
+
+    #[inline(always)]
+    pub(super) fn read(&self) -> Flush {
+        let word = self.pages.load(Relaxed);
+        match Self::SIZES.get((word & ((1 << Self::SIZE_BITS) - 1)) as usize) {
+            Some(&size) => Flush::Pages {
+                start: VirtAddr(self.start.load(Relaxed)),
+                pages: word >> Self::SIZE_BITS,
+                size,
+            },
+            // The bits of `ALL` are no size.
+            None => Flush::All,
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_gives_back_what_was_left_in_it() {
+        let place = Place::new();
+        assert_eq!(place.read(), Flush::All);
+        for size in Place::SIZES {
+            let (start, pages) = (VirtAddr(0xffff_c900_0000_0000), 1 << 40);
+            let flush = Flush::Pages { start, pages, size };
+            place.write(flush);
+            assert_eq!(place.read(), flush);
+        }
+        place.write(Flush::All);
+        assert_eq!(place.read(), Flush::All);
+    }
+}

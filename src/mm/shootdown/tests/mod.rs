@@ -1,0 +1,65 @@
+//! Both protocols between CPUs that are threads: each has a TLB that keeps what it is not told to drop, and takes its interrupts
+//! between any two reads and wherever it waits.
+//!
+//! A plain `cargo test` lets the threads run many times as they happen to. Every interleaving, and every value that a load may
+//! see on a CPU with a weaker memory model than x86, is what `loom` goes through:
+//! `RUSTFLAGS="--cfg loom" cargo test --release --lib shootdown --target-dir target/loom`.
+//! That it finds what is wrong is shown by protocols with the bugs that the field knows (`planted`).
+
+mod model;
+#[cfg(loom)]
+mod planted;
+mod scenarios;
+
+use super::{GlobalSlot, Mailboxes, Protocol};
+use model::explore;
+
+#[test]
+fn global_slot_two_initiators_that_respond_to_each_other() {
+    explore::<2>(|| scenarios::initiators::<_, 2>(GlobalSlot::new(), 2));
+}
+
+#[test]
+fn mailboxes_two_initiators_that_respond_to_each_other() {
+    explore::<2>(|| scenarios::initiators::<_, 2>(Mailboxes::<2>::new(), 2));
+}
+
+#[test]
+fn global_slot_two_initiators_and_a_reader() {
+    explore::<3>(|| scenarios::initiators::<_, 3>(GlobalSlot::new(), 2));
+}
+
+#[test]
+fn mailboxes_two_initiators_and_a_reader() {
+    explore::<3>(|| scenarios::initiators::<_, 3>(Mailboxes::<3>::new(), 2));
+}
+
+#[test]
+fn global_slot_one_after_the_other() {
+    explore::<2>(|| scenarios::rounds(GlobalSlot::new()));
+}
+
+#[test]
+fn mailboxes_one_after_the_other() {
+    explore::<2>(|| scenarios::rounds(Mailboxes::<2>::new()));
+}
+
+#[test]
+fn mailboxes_a_cpu_that_falls_idle_and_comes_back() {
+    explore::<2>(|| scenarios::idle(Mailboxes::<2>::new()));
+}
+
+#[test]
+fn an_idle_cpu_is_left_alone_until_it_is_woken() {
+    explore::<2>(scenarios::idle_is_left_alone);
+}
+
+#[test]
+fn requests_that_wait_at_once_are_one_flush() {
+    explore::<3>(scenarios::merged);
+}
+
+#[test]
+fn the_protocols_have_names() {
+    assert_ne!(GlobalSlot::NAME, <Mailboxes as Protocol>::NAME);
+}

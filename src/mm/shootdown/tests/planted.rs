@@ -1,0 +1,194 @@
+//! Protocols with a bug each, as found in the field, which the scenarios have to find. A bug that is not found here would say
+//! that the tests of the right protocols prove nothing.
+
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+use super::model::explore;
+use super::scenarios;
+use crate::mm::shootdown::sync::{AtomicU64, load_after_locked_instruction};
+use crate::mm::shootdown::{CpuMask, Cpus, Flush, Protocol};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bug {
+    /// None: the scenarios pass, so that it is the bug that they find.
+    None,
+    /// The answer is sent, and then the flush is done.
+    AnswerBeforeFlush,
+    /// The initiator waits with `if`.
+    WaitOnce,
+    /// The last CPU is missing in the mask.
+    WrongMask,
+    /// The responder is told of the request before that is written.
+    BellBeforeRequest,
+    /// A request for which there is no room is dropped.
+    DroppedWhenFull,
+    /// A CPU that falls idle takes itself for current.
+    CurrentWhenIdle,
+    /// A CPU that is woken first looks whether it is behind, and then says that it is not idle.
+    LookBeforeAwake,
+}
+
+/// A mailbox with room for one request for each of three CPUs: wholly flushes, and otherwise as simple as can be.
+struct Broken {
+    bug: Bug,
+    generation: AtomicU64,
+    idle: AtomicU64,
+    from: [AtomicU64; 3],
+    current: [AtomicU64; 3],
+    unanswered: [AtomicU64; 3],
+}
+
+impl Broken {
+    fn new(bug: Bug) -> Self {
+        let words = || [(); 3].map(|()| AtomicU64::new(0));
+        Broken {
+            bug,
+            generation: AtomicU64::new(0),
+            idle: AtomicU64::new(0),
+            from: words(),
+            current: words(),
+            unanswered: words(),
+        }
+    }
+}
+
+impl Protocol for Broken {
+    const NAME: &'static str = "broken";
+
+    fn shoot<C: Cpus>(&self, cpus: &C, others: CpuMask, flush: Flush) {
+        let this = cpus.current();
+        self.generation.fetch_add(1, AcqRel);
+        load_after_locked_instruction();
+        let idle = CpuMask::from_bits(self.idle.load(Relaxed));
+        let mut responders = others.without(idle);
+        if self.bug == Bug::WrongMask {
+            responders = CpuMask::from_bits(responders.bits() & 1);
+        }
+        let unanswered = &self.unanswered[this.number()];
+        unanswered.store(responders.bits(), Relaxed);
+        for responder in responders {
+            let from = &self.from[responder.number()];
+            if self.bug == Bug::BellBeforeRequest {
+                cpus.interrupt(CpuMask::of(responder));
+                from.fetch_or(CpuMask::of(this).bits(), AcqRel);
+                continue;
+            }
+            let before = match self.bug {
+                Bug::DroppedWhenFull => from
+                    .compare_exchange(0, CpuMask::of(this).bits(), AcqRel, Acquire)
+                    .unwrap_or_else(|full| full),
+                _ => from.fetch_or(CpuMask::of(this).bits(), AcqRel) & 0,
+            };
+            if before != 0 {
+                unanswered.fetch_and(!CpuMask::of(responder).bits(), Relaxed);
+            }
+            cpus.interrupt(CpuMask::of(responder));
+        }
+        flush.perform(cpus.local());
+        if self.bug == Bug::WaitOnce {
+            if unanswered.load(Acquire) != 0 {
+                cpus.pause();
+            }
+            return;
+        }
+        while unanswered.load(Acquire) != 0 {
+            cpus.pause();
+        }
+    }
+
+    fn respond<C: Cpus>(&self, cpus: &C) {
+        let this = cpus.current();
+        let initiators = CpuMask::from_bits(self.from[this.number()].swap(0, AcqRel));
+        if self.bug != Bug::AnswerBeforeFlush && !initiators.is_empty() {
+            Flush::All.perform(cpus.local());
+        }
+        for initiator in initiators {
+            self.unanswered[initiator.number()].fetch_and(!CpuMask::of(this).bits(), Release);
+        }
+        if self.bug == Bug::AnswerBeforeFlush && !initiators.is_empty() {
+            Flush::All.perform(cpus.local());
+        }
+    }
+
+    fn enter_idle<C: Cpus>(&self, cpus: &C) {
+        let this = cpus.current();
+        let generation = self.generation.load(Acquire);
+        self.idle.fetch_or(CpuMask::of(this).bits(), AcqRel);
+        if self.bug == Bug::CurrentWhenIdle {
+            self.current[this.number()].store(generation, Relaxed);
+        }
+    }
+
+    fn leave_idle<C: Cpus>(&self, cpus: &C) {
+        let this = cpus.current();
+        let awake = || {
+            self.idle.fetch_and(!CpuMask::of(this).bits(), AcqRel);
+            load_after_locked_instruction();
+        };
+        if self.bug != Bug::LookBeforeAwake {
+            awake();
+        }
+        let generation = self.generation.load(Acquire);
+        if self.current[this.number()].load(Relaxed) < generation {
+            Flush::All.perform(cpus.local());
+        }
+        if self.bug == Bug::LookBeforeAwake {
+            awake();
+        }
+    }
+}
+
+/// All scenarios with this bug.
+fn play(bug: Bug) {
+    explore::<2>(move || scenarios::initiators::<_, 2>(Broken::new(bug), 2));
+    explore::<2>(move || scenarios::rounds(Broken::new(bug)));
+    explore::<2>(move || scenarios::idle(Broken::new(bug)));
+    explore::<3>(move || scenarios::initiators::<_, 3>(Broken::new(bug), 2));
+}
+
+#[test]
+fn without_a_bug_all_is_well() {
+    play(Bug::None);
+}
+
+#[test]
+#[should_panic(expected = "after the shootdown")]
+fn an_answer_before_the_flush_is_found() {
+    play(Bug::AnswerBeforeFlush);
+}
+
+#[test]
+#[should_panic(expected = "after the shootdown")]
+fn an_initiator_that_does_not_wait_is_found() {
+    play(Bug::WaitOnce);
+}
+
+#[test]
+#[should_panic(expected = "after the shootdown")]
+fn a_wrong_mask_is_found() {
+    play(Bug::WrongMask);
+}
+
+#[test]
+#[should_panic(expected = "exceeded maximum number of branches")]
+fn a_request_behind_its_bell_hangs_and_is_found() {
+    play(Bug::BellBeforeRequest);
+}
+
+#[test]
+#[should_panic(expected = "after the shootdown")]
+fn a_request_dropped_when_the_mailbox_is_full_is_found() {
+    play(Bug::DroppedWhenFull);
+}
+
+#[test]
+#[should_panic(expected = "after the shootdown")]
+fn a_generation_that_is_claimed_without_a_flush_is_found() {
+    play(Bug::CurrentWhenIdle);
+}
+
+#[test]
+#[should_panic(expected = "after the shootdown")]
+fn a_look_at_the_generation_while_still_idle_is_found() {
+    play(Bug::LookBeforeAwake);
+}
