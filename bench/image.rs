@@ -4,6 +4,7 @@ use pagemark::boot::command_line::{Mutate, Provoke};
 use pagemark::console::log;
 use pagemark::machine::{self, Machine};
 use pagemark::mm::address::Order;
+use pagemark::mm::shootdown::CpuId;
 use pagemark_record::{Boot, Buddyinfo, Clock, Frames, Moment, Record, Verdict};
 
 use crate::harness::case::{Failure, expect_eq};
@@ -24,7 +25,7 @@ unsafe extern "C" fn image_entry(magic: u32, info: u32) -> ! {
 fn application(machine: &mut Machine) -> Verdict {
     tell_machine(machine);
     if let Some(provoke) = machine.options.provoke {
-        fail_on_purpose(provoke);
+        fail_on_purpose(machine, provoke);
     }
     // SAFETY: the application runs once.
     let mut run = unsafe { Run::new(&machine.options, machine.clock, hertz(machine)) };
@@ -36,6 +37,7 @@ fn application(machine: &mut Machine) -> Verdict {
     }));
 
     let at_start = frames(machine);
+    let areas = machine.vmalloc.live();
     tell_free_blocks(machine, Moment::Start);
     if machine.options.mutate == Some(Mutate::Flush) && !cfg!(feature = "mutation") {
         run.refuse("command line: `mutate=flush` needs an image built with the feature `mutation`");
@@ -50,7 +52,7 @@ fn application(machine: &mut Machine) -> Verdict {
     log::record(&Record::Frames(Frames { at_start, at_end }));
     run.check(
         "frames/all_returned",
-        all_returned(machine, at_start, at_end),
+        all_returned(machine, [at_start, at_end], areas),
     );
     run.end();
     run.verdict()
@@ -68,9 +70,14 @@ fn frames(machine: &Machine) -> u64 {
     machine.kernel.frames.free_frames() + machine.kernel.table_frames()
 }
 
-fn all_returned(machine: &Machine, at_start: u64, at_end: u64) -> Result<(), Failure> {
+/// `frames` at the start and the end, and the vmalloc areas that were there at the start: the stacks of other CPUs.
+fn all_returned(
+    machine: &Machine,
+    [at_start, at_end]: [u64; 2],
+    areas: usize,
+) -> Result<(), Failure> {
     expect_eq!("frames after the last case", at_end, at_start);
-    expect_eq!("live areas", machine.vmalloc.live(), 0);
+    expect_eq!("live areas", machine.vmalloc.live(), areas);
     machine.kernel.frames.validate()?;
     Ok(())
 }
@@ -118,7 +125,7 @@ fn tell_machine(machine: &Machine) {
 }
 
 /// Fails as the command line asks. Comes back only if the failure does not come about.
-fn fail_on_purpose(provoke: Provoke) {
+fn fail_on_purpose(machine: &mut Machine, provoke: Provoke) {
     match provoke {
         Provoke::Panic => panic!("provoked by the command line"),
         Provoke::GuardPage => {
@@ -131,7 +138,32 @@ fn fail_on_purpose(provoke: Provoke) {
         Provoke::Hang => loop {
             core::hint::spin_loop();
         },
+        Provoke::OtherCpuPanic => on_another_cpu(machine, &|cpu| {
+            panic!("provoked on CPU {cpu} by the command line")
+        }),
+        Provoke::OtherCpuGuardPage => on_another_cpu(machine, &|_| {
+            overflow(0);
+        }),
     }
+}
+
+/// Has the last CPU fail, while this one waits for it and the others write to the log. Without another CPU nothing happens.
+fn on_another_cpu(machine: &mut Machine, fail: &(impl Fn(CpuId) + Sync)) {
+    let all = machine.processors.others();
+    let Some(last) = all.into_iter().last() else {
+        return;
+    };
+    machine.processors.online(all, |online| {
+        let job = |cpu| {
+            if cpu == last {
+                fail(cpu);
+            }
+            loop {
+                log::line(format_args!("CPU {cpu} is at work"));
+            }
+        };
+        online.run(all, &job, || ());
+    });
 }
 
 /// Fills the stack, frame by frame.

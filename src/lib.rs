@@ -2,7 +2,7 @@
 //! machine to the application in `bench/`.
 //!
 //! The folders are the house: [`mm`] is the memory system, floor upon floor; `boot` is what the loader told us; `cpu`,
-//! `firmware` and `console` are the hardware. `mm` is plain generic code that also runs on the host, where it is tested;
+//! `firmware` and `console` are the hardware, and `smp` the other CPUs. `mm` is plain generic code that also runs on the host, where it is tested;
 //! the rest exists on the bare machine only.
 #![cfg_attr(not(test), no_std)]
 
@@ -18,3 +18,4 @@ pub mod machine;
 pub mod mm;
 #[cfg(target_os = "none")]
 mod panic;
+pub mod smp;

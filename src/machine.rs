@@ -8,6 +8,7 @@
 //!   memory map -> layout -> boot-time allocator -> kernel map
 //! CR3                             the identity mapping is gone
 //!   frame allocator, vmalloc
+//!   the other CPUs
 //! ```
 //!
 //! What goes wrong on the way is one [`BringUpError`], told as an `error` record.
@@ -27,7 +28,7 @@ use crate::console::serial::{COM1, SerialPort};
 use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
 use crate::cpu::tsc::{self, Clock, FrequencySource};
-use crate::cpu::{exceptions, pat, segments};
+use crate::cpu::{exceptions, pat, per_cpu};
 use crate::firmware::acpi::Firmware;
 use crate::firmware::leave::leave;
 use crate::mm::address::{Pfn, VirtAddr};
@@ -36,6 +37,10 @@ use crate::mm::frame::ZoneEnds;
 use crate::mm::kmap::Kmap;
 use crate::mm::layout::{Layout, LayoutError};
 use crate::mm::memory_map::MapError;
+
+use crate::mm::shootdown::CpuId;
+use crate::smp::bring_up::{self, BringUp};
+use crate::smp::work::Processors;
 
 pub use memory::{Kernel, SetUpError, VmallocRegion};
 
@@ -69,6 +74,8 @@ pub struct Machine {
     pub kmap: Kmap<'static, DirectMap>,
     /// The vmalloc region.
     pub vmalloc: VmallocRegion,
+    /// The CPUs.
+    pub processors: Processors,
 }
 
 impl Machine {
@@ -137,7 +144,8 @@ impl core::error::Error for BringUpError {}
 pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verdict) -> ! {
     // SAFETY: this is the boot CPU, at the link address, with interrupts off, for the first time.
     unsafe {
-        segments::load();
+        per_cpu::load(CpuId::BOOT);
+        exceptions::fill();
         exceptions::load();
     }
     // SAFETY: the boot stretch has not ended, and the loader's structures are untouched.
@@ -229,7 +237,20 @@ unsafe fn bring_up(
     let clock = Clock::detect(&features, ticks_per_1000_nops);
     let frequency = tsc::frequency(clock, firmware.pm_timer);
     // SAFETY: the caller's promise.
-    let memory = unsafe { memory::set_up(boot, &features, &options)? };
+    let mut memory = unsafe { memory::set_up(boot, &firmware, &features, &options)? };
+    // SAFETY: the memory system is up; all of this is done once.
+    let processors = unsafe {
+        bring_up::start(BringUp {
+            options: &options,
+            firmware: &firmware,
+            low_frame: memory.low_frame,
+            hertz: frequency.0,
+            direct_map: memory.direct_map,
+            fixmap: &memory.fixmap,
+            kernel: &mut memory.kernel,
+            vmalloc: &mut memory.vmalloc,
+        })
+    };
     Ok(Machine {
         features,
         clock,
@@ -245,5 +266,6 @@ unsafe fn bring_up(
         fixmap: memory.fixmap,
         kmap: memory.kmap,
         vmalloc: memory.vmalloc,
+        processors,
     })
 }

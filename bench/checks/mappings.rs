@@ -26,7 +26,7 @@ pub fn run(machine: &Machine, run: &mut Run) {
         "map/hole_behind_the_direct_map",
         proof::expect_fault(machine.layout.high_memory(), absent),
     );
-    for stack in stacks::all() {
+    for stack in stacks::of_boot_cpu() {
         let guard = proof::expect_fault(VirtAddr(stack.range.start.0 - 8), absent);
         run.check(format_args!("map/guard_page/stack={}", stack.name), guard);
     }

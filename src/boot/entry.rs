@@ -7,6 +7,7 @@ global_asm!(
     include_str!("../../boot/headers.s"),
     include_str!("../../boot/entry.s"),
     include_str!("../../boot/five_levels.s"),
+    include_str!("../../boot/trampoline.s"),
     options(att_syntax)
 );
 

@@ -6,7 +6,7 @@
 
 use arrayvec::ArrayVec;
 
-use super::{exceptions, stacks};
+use super::{exceptions, per_cpu};
 use crate::mm::address::VirtAddr;
 
 /// Most return addresses that are kept.
@@ -36,7 +36,8 @@ pub fn return_addresses() -> ArrayVec<u64, DEPTH> {
     let here = 0u64;
     let mut word = VirtAddr(&raw const here as u64 & !7);
     let mut addresses = ArrayVec::new();
-    let Some(stack) = stacks::all()
+    let Some(stack) = per_cpu::this()
+        .stacks()
         .into_iter()
         .find(|stack| stack.range.contains(&word))
     else {

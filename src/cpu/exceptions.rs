@@ -21,6 +21,7 @@ use super::segments::{CODE, InterruptStack};
 use super::stacks;
 use super::{address_space, probe};
 use crate::mm::address::VirtAddr;
+use crate::smp::doorbell;
 
 /// Exceptions that the architecture defines.
 const EXCEPTIONS: usize = 32;
@@ -100,12 +101,12 @@ unsafe extern "C" {
 
 static mut IDT: [Descriptor64; EXCEPTIONS] = [Descriptor64::NULL; EXCEPTIONS];
 
-/// Loads the IDT of this CPU: from here on every exception is told.
+/// Fills the IDT, which all CPUs share.
 ///
 /// # Safety
 ///
-/// Called once, on the boot CPU, after [`segments::load`](super::segments::load).
-pub unsafe fn load() {
+/// Called once, on the boot CPU, before any CPU has loaded the IDT.
+pub unsafe fn fill() {
     let mut idt = [Descriptor64::NULL; EXCEPTIONS];
     for (vector, gate) in idt.iter_mut().enumerate() {
         // SAFETY: the assembly above defines the table and never writes it.
@@ -121,9 +122,18 @@ pub unsafe fn load() {
         };
         *gate = builder.finish();
     }
-    // SAFETY: one CPU runs, and only here is the static written; each gate leads to a stub that keeps the ABI.
+    // SAFETY: one CPU runs, and only here is the static written.
+    unsafe { IDT = idt };
+}
+
+/// Loads the IDT of this CPU: from here on every exception is told.
+///
+/// # Safety
+///
+/// Called on each CPU after [`fill`] and [`segments::load`](super::segments::load).
+pub unsafe fn load() {
+    // SAFETY: each gate leads to a stub that keeps the ABI, through the code segment that this CPU has loaded.
     unsafe {
-        IDT = idt;
         lidt(&DescriptorTablePointer {
             limit: size_of::<[Descriptor64; EXCEPTIONS]>() as u16 - 1,
             base: &raw const IDT,
@@ -153,6 +163,9 @@ pub fn inside(work: fn()) {
 
 extern "C" fn handle(frame: &mut ExceptionFrame) {
     let vector = frame.vector as u8;
+    if vector == NONMASKABLE_INTERRUPT_VECTOR && doorbell::rung(frame) {
+        return;
+    }
     if vector == BREAKPOINT_VECTOR {
         // The lock is free again before the call.
         let work = WORK.lock().take();

@@ -3,6 +3,7 @@
 //! Everything here exists on the bare machine only; the rules come from the Intel SDM, volume 3, and the AMD APM, volume 2.
 
 pub mod address_space;
+pub mod apic;
 pub mod backtrace;
 pub mod direct_map;
 pub mod exceptions;
@@ -11,6 +12,7 @@ pub mod five_levels;
 pub mod high_memory;
 pub mod invalidate;
 pub mod pat;
+pub mod per_cpu;
 pub mod probe;
 pub mod registers;
 pub mod segments;

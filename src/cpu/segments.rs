@@ -1,6 +1,7 @@
 //! The GDT and the TSS: one code and one data segment, and stacks of their own for the three exceptions that may strike
 //! when the running stack cannot be trusted (Intel SDM volume 3, 7.14.5, "Interrupt Stack Table").
 
+use super::stacks::Stack;
 use x86::Ring;
 use x86::bits64::segmentation::{Descriptor64, load_cs};
 use x86::bits64::task::TaskStateSegment;
@@ -28,12 +29,6 @@ pub enum InterruptStack {
     MachineCheck = 3,
 }
 
-unsafe extern "C" {
-    static nmi_stack_top: u8;
-    static double_fault_stack_top: u8;
-    static machine_check_stack_top: u8;
-}
-
 #[repr(C)]
 struct Gdt {
     null: Descriptor,
@@ -42,49 +37,59 @@ struct Gdt {
     task: Descriptor64,
 }
 
-static mut GDT: Gdt = Gdt {
-    null: Descriptor::NULL,
-    code: Descriptor::NULL,
-    data: Descriptor::NULL,
-    task: Descriptor64::NULL,
-};
-static mut TSS: TaskStateSegment = TaskStateSegment::new();
+/// The tables of one CPU.
+pub struct Segments {
+    gdt: Gdt,
+    tss: TaskStateSegment,
+}
 
-/// Loads the GDT, the segment registers and the task register of this CPU.
+impl Segments {
+    /// Tables with nothing in them.
+    pub const EMPTY: Segments = Segments {
+        gdt: Gdt {
+            null: Descriptor::NULL,
+            code: Descriptor::NULL,
+            data: Descriptor::NULL,
+            task: Descriptor64::NULL,
+        },
+        tss: TaskStateSegment::new(),
+    };
+}
+
+/// Fills the GDT and the TSS of this CPU and loads them, the segment registers and the task register. Its exceptions get these
+/// stacks. GS is left alone.
 ///
 /// # Safety
 ///
-/// Called once, on the boot CPU, at the image's link address, with interrupts off.
-pub unsafe fn load() {
+/// Called once on each CPU, at the image's link address, with interrupts off; `segments` are this CPU's, and stay.
+pub unsafe fn load(segments: *mut Segments, stacks: &[Stack; 4]) {
     let mut tss = TaskStateSegment::new();
-    for (slot, top) in [
-        (InterruptStack::Nmi, &raw const nmi_stack_top),
-        (
-            InterruptStack::DoubleFault,
-            &raw const double_fault_stack_top,
-        ),
-        (
-            InterruptStack::MachineCheck,
-            &raw const machine_check_stack_top,
-        ),
-    ] {
+    let [_, exceptions @ ..] = stacks;
+    let slots = [
+        InterruptStack::Nmi,
+        InterruptStack::DoubleFault,
+        InterruptStack::MachineCheck,
+    ];
+    for (slot, stack) in slots.into_iter().zip(exceptions) {
         // The crate numbers the slots from 0, the gates from 1.
-        tss.set_ist(slot as usize - 1, top as u64);
+        tss.set_ist(slot as usize - 1, stack.range.end.0);
     }
     let code: DescriptorBuilder =
         DescriptorBuilder::code_descriptor(0, 0xf_ffff, CodeSegmentType::ExecuteRead);
     let data: DescriptorBuilder =
         DescriptorBuilder::data_descriptor(0, 0xf_ffff, DataSegmentType::ReadWrite);
+    // SAFETY: only the address is taken, of tables that are there (the caller's promise).
+    let tss_address = unsafe { &raw const (*segments).tss as u64 };
     let task = <DescriptorBuilder as GateDescriptorBuilder<u64>>::tss_descriptor(
-        &raw const TSS as u64,
+        tss_address,
         size_of::<TaskStateSegment>() as u64 - 1,
         true,
     );
-    // SAFETY: one CPU runs, and only here are the two statics touched by software; from LGDT and LTR on they are the CPU's,
+    // SAFETY: the tables are this CPU's, and only here are they touched by software; from LGDT and LTR on they are the CPU's,
     // which marks the TSS busy. The descriptors are the flat ones that 64-bit mode expects.
     unsafe {
-        TSS = tss;
-        GDT = Gdt {
+        (*segments).tss = tss;
+        (*segments).gdt = Gdt {
             null: Descriptor::NULL,
             code: code
                 .present()
@@ -102,7 +107,7 @@ pub unsafe fn load() {
         };
         lgdt(&DescriptorTablePointer {
             limit: size_of::<Gdt>() as u16 - 1,
-            base: &raw const GDT,
+            base: &raw const (*segments).gdt,
         });
         load_cs(CODE);
         load_ds(DATA);

@@ -1,8 +1,9 @@
-//! The stacks of the boot CPU, by the symbols of `linker.ld`. Below each lies a guard page that is never mapped: a stack that
+//! The stacks: those of the boot CPU by the symbols of `linker.ld`, those of the others in the vmalloc region. Below each lies a guard page that is never mapped: a stack that
 //! grows too far faults instead of writing over what lies there.
 
 use core::ops::Range;
 
+use super::per_cpu;
 use crate::mm::address::{PAGE_SIZE, VirtAddr};
 
 unsafe extern "C" {
@@ -33,9 +34,10 @@ impl Stack {
     }
 }
 
-/// Every stack.
+/// The stacks of the boot CPU: the main one, and those of the exceptions that have their own, as the interrupt stack table
+/// numbers them.
 #[must_use]
-pub fn all() -> [Stack; 4] {
+pub fn of_boot_cpu() -> [Stack; 4] {
     let stack = |name, bottom: *const u8, top: *const u8| Stack {
         name,
         range: VirtAddr(bottom as u64)..VirtAddr(top as u64),
@@ -56,10 +58,21 @@ pub fn all() -> [Stack; 4] {
     ]
 }
 
-/// The stack whose guard page holds `address`.
+/// The stacks of another CPU, with these addresses.
+#[must_use]
+pub fn of_started_cpu(ranges: [Range<VirtAddr>; 4]) -> [Stack; 4] {
+    let mut stacks = of_boot_cpu();
+    for (stack, range) in stacks.iter_mut().zip(ranges) {
+        stack.range = range;
+    }
+    stacks
+}
+
+/// The stack of this CPU whose guard page holds `address`.
 #[must_use]
 pub fn guarded_by(address: VirtAddr) -> Option<Stack> {
-    all()
+    per_cpu::this()
+        .stacks()
         .into_iter()
         .find(|stack| stack.guard_page().contains(&address))
 }

@@ -10,17 +10,22 @@ use acpi::fadt::Fadt;
 use acpi::madt::{Madt, MadtEntry};
 use acpi::spcr::{Spcr, SpcrInterfaceType};
 use acpi::{AcpiHandler, AcpiTables, PhysicalMapping};
+use arrayvec::ArrayVec;
 
 use crate::mm::address::PhysAddr;
+use crate::mm::shootdown::MAX_CPUS;
+use crate::smp::start_up::ApicId;
 
 /// End of the identity mapping of the boot stretch, in bytes.
 const IDENTITY_END: usize = 1 << 32;
 
 /// What the tables say.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Firmware {
     /// CPUs that the MADT lists as usable; 0 if there is no MADT.
     pub cpus: u32,
+    /// Those CPUs by their local APICs, in the table's order, as many as can be used.
+    pub processors: ArrayVec<ApicId, MAX_CPUS>,
     /// I/O port of the power-management timer (FADT).
     pub pm_timer: Option<u16>,
     /// I/O port and value that reset the machine (FADT).
@@ -75,7 +80,11 @@ impl Firmware {
         let tables = unsafe { AcpiTables::from_rsdp(Identity, rsdp.0 as usize)? };
         let mut firmware = Firmware::default();
         if let Ok(madt) = tables.find_table::<Madt>() {
-            firmware.cpus = madt.get().entries().filter(is_usable_cpu).count() as u32;
+            for cpu in madt.get().entries().filter_map(|entry| usable_cpu(&entry)) {
+                firmware.cpus += 1;
+                // Those beyond are counted, and not used.
+                let _ = firmware.processors.try_push(cpu);
+            }
         }
         if let Ok(fadt) = tables.find_table::<Fadt>() {
             firmware.pm_timer = fadt
@@ -110,17 +119,14 @@ impl Firmware {
     }
 }
 
-/// Flag bit 0 of the MADT's local APIC entries: enabled (ACPI specification 5.2.12.2).
-fn is_usable_cpu(entry: &MadtEntry<'_>) -> bool {
-    match entry {
-        MadtEntry::LocalApic(cpu) => {
-            let flags = cpu.flags;
-            flags & 1 != 0
-        }
-        MadtEntry::LocalX2Apic(cpu) => {
-            let flags = cpu.flags;
-            flags & 1 != 0
-        }
-        _ => false,
-    }
+/// The CPU that an entry of the MADT is about, if it is enabled: flag bit 0 (ACPI specification 5.2.12.2 and 5.2.12.12). An xAPIC
+/// id of 255 means that there is another entry for the CPU.
+fn usable_cpu(entry: &MadtEntry<'_>) -> Option<ApicId> {
+    let (flags, id) = match entry {
+        MadtEntry::LocalApic(cpu) => (cpu.flags, u32::from(cpu.apic_id)),
+        MadtEntry::LocalX2Apic(cpu) => (cpu.flags, cpu.x2apic_id),
+        _ => return None,
+    };
+    let broadcast = matches!(entry, MadtEntry::LocalApic(_)) && id == 0xff;
+    (flags & 1 != 0 && !broadcast).then_some(ApicId(id))
 }

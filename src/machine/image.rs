@@ -45,7 +45,8 @@ pub fn sections() -> ArrayVec<Section, 7> {
     sections.push(section(text, Protection::READ_EXECUTE));
     sections.push(section(rodata, Protection::READ));
     sections.push(section(data, Protection::READ_WRITE));
-    sections.extend(stacks::all().map(|stack| section(stack.range, Protection::READ_WRITE)));
+    sections
+        .extend(stacks::of_boot_cpu().map(|stack| section(stack.range, Protection::READ_WRITE)));
     sections
 }
 

@@ -18,6 +18,7 @@ use crate::cpu::five_levels;
 use crate::cpu::high_memory::HighMemory;
 use crate::cpu::invalidate::LocalTlb;
 use crate::cpu::registers::{CR4_PGE, cr4, write_cr3, write_cr4};
+use crate::firmware::acpi::Firmware;
 use crate::mm::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr};
 use crate::mm::fixmap::Fixmap;
 use crate::mm::frame::{self, BootAllocator, FrameAllocator, InDescriptor, Metadata, ZoneEnds};
@@ -28,9 +29,11 @@ use crate::mm::memory_map::{self, MemoryMap, Ranges};
 use crate::mm::page_table::{self, Levels, PageTable};
 use crate::mm::tlb::Tlb;
 use crate::mm::vmalloc::{Contents, GapTree, Lazy, TreeSlot, Vmalloc};
+use crate::smp::bring_up::{self, LOW_FRAMES_END};
+use crate::smp::tlbs::{AllCpus, MAILBOXES, MachineTlb};
 
 /// The kernel's memory on this machine.
-pub type Kernel = KernelMemory<'static, DirectMap, LocalTlb>;
+pub type Kernel = KernelMemory<'static, DirectMap, MachineTlb>;
 /// The vmalloc region of this machine.
 pub type VmallocRegion = Vmalloc<GapTree<'static, Contents>, Lazy>;
 
@@ -79,6 +82,9 @@ impl From<SetUpError> for BringUpError {
 
 /// What stands when all is set up.
 pub struct Memory {
+    /// Where other CPUs start, if there are to be any.
+    pub low_frame: Option<Pfn>,
+    pub direct_map: DirectMap,
     pub layout: Layout,
     pub zones: &'static ZoneEnds,
     pub ram_bytes: u64,
@@ -98,6 +104,7 @@ static RAM: Once<Ranges> = Once::new();
 /// Called once, in the boot stretch: CR3 holds the boot tables.
 pub unsafe fn set_up(
     boot: &BootInfo,
+    firmware: &Firmware,
     features: &Features,
     options: &Options,
 ) -> Result<Memory, BringUpError> {
@@ -132,6 +139,10 @@ pub unsafe fn set_up(
     let covered = PhysAddr(layout.direct_mapped()).frame();
     memory_map::split(&mut free, covered).map_err(BringUpError::Map)?;
     let mut early = BootAllocator::new(&mut free);
+    let low_frame = match bring_up::wanted(options, firmware) {
+        1 => None,
+        _ => early.alloc(1, LOW_FRAMES_END).ok(),
+    };
     let mut frames_for = |bytes: usize| {
         early
             .alloc((bytes as u64).div_ceil(PAGE_SIZE), covered)
@@ -185,6 +196,7 @@ pub unsafe fn set_up(
     let lazy_max_pages = options
         .lazy_max_pages
         .map_or(Lazy::default_max_pages(1), |pages| pages.0);
+    let tlbs = MachineTlb::new(AllCpus::new(LocalTlb::new(features)), &MAILBOXES);
     let ceiling = options
         .ceiling
         .map_or(Tlb::<LocalTlb>::DEFAULT_CEILING, |ceiling| ceiling.0);
@@ -197,7 +209,7 @@ pub unsafe fn set_up(
             RAM.call_once(|| map.ram().iter().cloned().collect()),
             frames,
             table,
-            Tlb::new(LocalTlb::new(features), ceiling),
+            Tlb::new(tlbs, ceiling),
         )
     };
     let (table, mut tables) = kernel.table_and_tables();
@@ -227,6 +239,8 @@ pub unsafe fn set_up(
     // SAFETY: whoever takes tables out of the tree waits until no other root is in use.
     address_space::start(unsafe { table.reference() });
     Ok(Memory {
+        low_frame: low_frame.map(|frames| frames.start),
+        direct_map,
         fixmap,
         kmap: Kmap::new(&layout, window),
         layout,

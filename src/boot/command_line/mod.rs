@@ -49,6 +49,8 @@ options! {
     passes: Option<Rounds>,
     /// `seed=`: of the order in which a round takes the cases.
     seed: Seed,
+    /// `smp=`: how many CPUs to use, instead of all in the full suite and one in any other.
+    smp: Option<CpuCount>,
     /// `layout=`: of the address space.
     layout: LayoutName,
     /// `propagation=`: of entries of the reference table.
@@ -103,12 +105,13 @@ mod tests {
     #[test]
     fn every_option_is_understood() {
         let options = Options::parse(
-            "  suite=full only=tlb/*,pt/map/?  rounds=7 seed=9 layout=classic ceiling=64 lazy_max_pages=100 provoke=hang exit=reset ",
+            "  suite=full only=tlb/*,pt/map/?  rounds=7 seed=9 smp=4 layout=classic ceiling=64 lazy_max_pages=100 provoke=hang exit=reset ",
         )
         .unwrap();
         assert_eq!(options.suite, Suite::Full);
         assert_eq!(options.rounds, Some(Rounds(7)));
         assert_eq!(options.seed, Seed(9));
+        assert_eq!(options.smp, Some(CpuCount(4)));
         assert_eq!(options.layout, LayoutName::Classic);
         assert_eq!(options.ceiling, Some(Ceiling(64)));
         assert_eq!(options.lazy_max_pages, Some(Pages(100)));
@@ -166,7 +169,7 @@ mod tests {
             ),
             (
                 "provoke=joy",
-                "command line: `provoke` cannot be `joy`; it takes panic, guard-page, null or hang",
+                "command line: `provoke` cannot be `joy`; it takes panic, guard-page, null, hang, other-cpu-panic or other-cpu-guard-page",
             ),
         ] {
             let told = Options::parse(line).unwrap_err().to_string();

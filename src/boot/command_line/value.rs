@@ -3,6 +3,8 @@
 use core::fmt;
 use core::str::FromStr;
 
+use crate::mm::shootdown::MAX_CPUS;
+
 /// A typed value of an option.
 pub(super) trait Value: Sized {
     /// What is accepted, for the error message.
@@ -139,6 +141,10 @@ words! {
         Null = "null",
         /// A loop without end or output.
         Hang = "hang",
+        /// A panic on another CPU, while the others are busy.
+        OtherCpuPanic = "other-cpu-panic",
+        /// A stack of another CPU that runs into its guard page.
+        OtherCpuGuardPage = "other-cpu-guard-page",
     }
 }
 
@@ -181,6 +187,19 @@ impl Value for Rounds {
     fn parse(text: &str) -> Option<Self> {
         let rounds = u32::from_str(text).ok()?;
         (1..=Self::MAX).contains(&rounds).then_some(Rounds(rounds))
+    }
+}
+
+/// A number of CPUs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CpuCount(pub usize);
+
+impl Value for CpuCount {
+    const ACCEPTED: Accepted = Accepted::Text("a number from 1 to 64");
+
+    fn parse(text: &str) -> Option<Self> {
+        let count = usize::from_str(text).ok()?;
+        (1..=MAX_CPUS).contains(&count).then_some(CpuCount(count))
     }
 }
 

@@ -6,6 +6,7 @@ mod failures;
 mod figures;
 mod layouts;
 mod mutation;
+mod smp;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;

@@ -1,0 +1,181 @@
+//! The local APIC, for what one CPU sends to another: INIT, the start-up interrupt, NMIs (Intel SDM volume 3, chapter 12).
+//!
+//! In x2APIC mode where CPUID reports it, through MSRs; else through its page of registers, which the fixmap maps uncached, at
+//! the same address on every CPU. Nothing else of it is used: no interrupt but the NMI is ever let in.
+
+use core::arch::asm;
+use core::hint::spin_loop;
+
+use raw_cpuid::CpuId;
+use x86::msr::{IA32_APIC_BASE, IA32_X2APIC_APICID, IA32_X2APIC_ICR, rdmsr, wrmsr};
+
+use crate::mm::address::{PAGE_SIZE, PhysAddr, VirtAddr};
+use crate::smp::start_up::ApicId;
+
+const BASE_X2APIC: u64 = 1 << 10;
+const BASE_ENABLED: u64 = 1 << 11;
+/// Bits of IA32_APIC_BASE that are the address.
+const BASE_ADDRESS: u64 = ((1 << 52) - 1) & !(PAGE_SIZE - 1);
+
+/// Registers by their offset in the page.
+const ID: u64 = 0x20;
+const ICR_LOW: u64 = 0x300;
+const ICR_HIGH: u64 = 0x310;
+
+/// Interrupt command: delivery modes, level "assert", and the status bit of xAPIC.
+const NMI: u32 = 0b100 << 8 | ASSERT;
+const INIT: u32 = 0b101 << 8 | ASSERT;
+const START_UP: u32 = 0b110 << 8 | ASSERT;
+const ASSERT: u32 = 1 << 14;
+const SEND_PENDING: u32 = 1 << 12;
+
+/// Looks at the status after which a command is sent all the same: the last one is stuck, and waiting longer helps nobody.
+const PATIENCE: u32 = 1_000_000;
+
+/// How the CPUs' local APICs are spoken to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LocalApic {
+    /// By MSRs.
+    X2,
+    /// By the registers at this address.
+    X(VirtAddr),
+}
+
+/// What the machine's local APICs can do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// They have MSRs.
+    X2,
+    /// Registers in this frame.
+    X(PhysAddr),
+}
+
+/// What this CPU has; `None` for no local APIC, or one that the firmware has switched off.
+#[must_use]
+pub fn find() -> Option<Found> {
+    let features = CpuId::new().get_feature_info()?;
+    if !features.has_apic() {
+        return None;
+    }
+    // SAFETY: every CPU with a local APIC and long mode has the register.
+    let base = unsafe { rdmsr(IA32_APIC_BASE) };
+    if base & BASE_ENABLED == 0 {
+        None
+    } else if features.has_x2apic() {
+        Some(Found::X2)
+    } else {
+        Some(Found::X(PhysAddr(base & BASE_ADDRESS)))
+    }
+}
+
+impl LocalApic {
+    /// The APICs whose registers, if they have any, are mapped at `registers`.
+    ///
+    /// # Safety
+    ///
+    /// The registers stay mapped there, uncached, and nobody else uses them.
+    #[must_use]
+    pub const unsafe fn new(found: Found, registers: VirtAddr) -> Self {
+        match found {
+            Found::X2 => LocalApic::X2,
+            Found::X(_) => LocalApic::X(registers),
+        }
+    }
+
+    /// The name that the log gives it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            LocalApic::X2 => "x2APIC",
+            LocalApic::X(_) => "xAPIC",
+        }
+    }
+
+    /// The highest number that a command can be sent to. The one above it means "all".
+    #[must_use]
+    pub const fn highest_id(self) -> ApicId {
+        match self {
+            LocalApic::X2 => ApicId(u32::MAX - 1),
+            LocalApic::X(_) => ApicId(0xfe),
+        }
+    }
+
+    /// Brings this CPU's APIC into the mode that all use.
+    pub fn enable(self) {
+        if self == LocalApic::X2 {
+            // SAFETY: CPUID reports the mode; from xAPIC mode it is one step, and in x2APIC mode nothing changes.
+            unsafe {
+                let base = rdmsr(IA32_APIC_BASE);
+                wrmsr(IA32_APIC_BASE, base | BASE_X2APIC | BASE_ENABLED);
+            }
+        }
+    }
+
+    /// The number that this CPU's APIC answers to.
+    #[must_use]
+    pub fn id(self) -> ApicId {
+        match self {
+            // SAFETY: the mode is on.
+            LocalApic::X2 => ApicId(unsafe { rdmsr(IA32_X2APIC_APICID) } as u32),
+            LocalApic::X(registers) => ApicId(read(registers, ID) >> 24),
+        }
+    }
+
+    /// Resets a CPU: it then waits for a start-up interrupt.
+    ///
+    /// # Safety
+    ///
+    /// Nobody depends on what the CPU does.
+    pub unsafe fn send_init(self, cpu: ApicId) {
+        self.send(cpu, INIT);
+    }
+
+    /// Starts a CPU that waits for it, at the first byte of frame number `frame`, in real mode.
+    ///
+    /// # Safety
+    ///
+    /// Code that may run there lies there.
+    pub unsafe fn send_start_up(self, cpu: ApicId, frame: u8) {
+        self.send(cpu, START_UP | u32::from(frame));
+    }
+
+    /// Sends an NMI. What was written before is visible to the CPU that takes it.
+    #[inline]
+    pub fn send_nmi(self, cpu: ApicId) {
+        self.send(cpu, NMI);
+    }
+
+    #[inline]
+    fn send(self, cpu: ApicId, command: u32) {
+        match self {
+            LocalApic::X2 => {
+                // SAFETY: the mode is on. Unlike a store, the WRMSR waits for no earlier store by itself (SDM 12.12.3).
+                unsafe {
+                    asm!("mfence", "lfence", options(nostack, preserves_flags));
+                    wrmsr(IA32_X2APIC_ICR, u64::from(cpu.0) << 32 | u64::from(command));
+                }
+            }
+            LocalApic::X(registers) => {
+                for _ in 0..PATIENCE {
+                    if read(registers, ICR_LOW) & SEND_PENDING == 0 {
+                        break;
+                    }
+                    spin_loop();
+                }
+                // The second store sends. An NMI between the two does no harm, as its handler sends nothing.
+                write(registers, ICR_HIGH, cpu.0 << 24);
+                write(registers, ICR_LOW, command);
+            }
+        }
+    }
+}
+
+fn read(registers: VirtAddr, offset: u64) -> u32 {
+    // SAFETY: promised to `LocalApic::new`; each register is 32 bits wide and 16-byte aligned.
+    unsafe { ((registers.0 + offset) as *const u32).read_volatile() }
+}
+
+fn write(registers: VirtAddr, offset: u64, value: u32) {
+    // SAFETY: as for `read`.
+    unsafe { ((registers.0 + offset) as *mut u32).write_volatile(value) };
+}

@@ -1,0 +1,168 @@
+//! What started CPUs do: each waits in HLT until it is given something to do, does it, and waits again.
+//!
+//! Waiting in HLT with interrupts off ends by an NMI alone, and one that comes between the last look at what there is to do and
+//! the HLT must not be slept through. So the look and the HLT are one short piece of code, and an NMI that strikes within it goes
+//! on at its start.
+
+use core::arch::global_asm;
+use core::hint::spin_loop;
+use core::ptr;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+
+use super::tlbs::{self, AllCpus, MAILBOXES};
+use crate::cpu::exceptions::ExceptionFrame;
+use crate::cpu::invalidate::flush_everything;
+use crate::cpu::per_cpu::PerCpu;
+use crate::mm::shootdown::{CpuId, CpuMask, Protocol};
+
+// Waits until the word at RDI is not 0.
+global_asm!(
+    ".pushsection .text.wait_in_hlt, \"ax\"",
+    "wait_in_hlt:",
+    "cmp qword ptr [rdi], 0",
+    "jne wait_in_hlt_end",
+    "hlt",
+    "jmp wait_in_hlt",
+    "wait_in_hlt_end:",
+    "ret",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    fn wait_in_hlt(word: *const u64);
+    static wait_in_hlt_end: u8;
+}
+
+/// For the handler of the NMI: one that struck while its CPU waited goes on at the look.
+pub(super) fn restart_wait(frame: &mut ExceptionFrame) {
+    let start = wait_in_hlt as *const () as u64;
+    if (start..&raw const wait_in_hlt_end as u64).contains(&frame.rip) {
+        frame.rip = start;
+    }
+}
+
+/// Something that CPUs are given to do: a function, and what it works on.
+pub struct Job {
+    call: unsafe fn(*const (), CpuId),
+    state: *const (),
+}
+
+/// Does what it is given, for ever.
+pub(super) fn serve(cpus: &AllCpus, this: CpuId) -> ! {
+    let per_cpu = PerCpu::of(this);
+    loop {
+        MAILBOXES.enter_idle(cpus);
+        // SAFETY: the word is there to stay, and a null pointer is 0.
+        unsafe { wait_in_hlt(per_cpu.job.as_ptr().cast_const().cast()) };
+        MAILBOXES.leave_idle(cpus);
+        let job = per_cpu.job.load(Acquire);
+        // SAFETY: whoever gave the job keeps it, and what it works on, until the pointer is null again.
+        unsafe { ((*job).call)((*job).state, this) };
+        per_cpu.job.store(ptr::null_mut(), Release);
+    }
+}
+
+/// The CPUs that were started, beside the boot CPU.
+#[derive(Debug)]
+pub struct Processors {
+    others: CpuMask,
+}
+
+impl Processors {
+    /// The boot CPU alone.
+    pub const ALONE: Processors = Processors {
+        others: CpuMask::EMPTY,
+    };
+
+    /// CPUs that wait in [`serve`].
+    pub(super) const fn new(others: CpuMask) -> Self {
+        Processors { others }
+    }
+
+    /// How many there are, the boot CPU included.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.others.count() as usize + 1
+    }
+
+    /// All but the boot CPU.
+    #[must_use]
+    pub const fn others(&self) -> CpuMask {
+        self.others
+    }
+
+    /// The first `count` of them, the boot CPU left out.
+    #[must_use]
+    pub fn first(&self, count: usize) -> CpuMask {
+        let first = self.others.into_iter().take(count);
+        first.fold(CpuMask::EMPTY, CpuMask::with)
+    }
+
+    /// Brings these CPUs online while `work` runs: they take part in shootdowns and can be given something to do. Called on the
+    /// boot CPU, while no other is online.
+    pub fn online<R>(&mut self, cpus: CpuMask, work: impl FnOnce(&Online) -> R) -> R {
+        let cpus = CpuMask::from_bits(cpus.bits() & self.others.bits());
+        let online = Online { cpus };
+        tlbs::set_online(cpus);
+        // What they hold is from before; from here on they are told of every change.
+        online.run(cpus, &|_| flush_everything(), || ());
+        let result = work(&online);
+        tlbs::set_online(CpuMask::EMPTY);
+        result
+    }
+}
+
+/// CPUs that are online.
+#[derive(Debug)]
+pub struct Online {
+    cpus: CpuMask,
+}
+
+impl Online {
+    /// Those that are, the boot CPU left out.
+    #[must_use]
+    pub const fn cpus(&self) -> CpuMask {
+        self.cpus
+    }
+
+    /// Has each of `on` call `job`, does `meanwhile` on this CPU, and returns when all are through and wait in HLT again. Called
+    /// on the boot CPU; not within itself.
+    pub fn run<J: Fn(CpuId) + Sync, R>(
+        &self,
+        on: CpuMask,
+        job: &J,
+        meanwhile: impl FnOnce() -> R,
+    ) -> R {
+        /// # Safety
+        ///
+        /// `state` is a `&J`.
+        unsafe fn call<J: Fn(CpuId)>(state: *const (), cpu: CpuId) {
+            // SAFETY: the caller's promise.
+            let job = unsafe { &*state.cast::<J>() };
+            job(cpu);
+        }
+        let on = CpuMask::from_bits(on.bits() & self.cpus.bits());
+        let mut job = Job {
+            call: call::<J>,
+            state: (&raw const *job).cast(),
+        };
+        for cpu in on {
+            let before = PerCpu::of(cpu).job.swap(&raw mut job, AcqRel);
+            debug_assert!(before.is_null(), "CPU {cpu} is at work");
+        }
+        tlbs::interrupt(on);
+        let result = meanwhile();
+        for cpu in on {
+            while !PerCpu::of(cpu).job.load(Acquire).is_null() || !MAILBOXES.is_idle(cpu) {
+                spin_loop();
+            }
+        }
+        result
+    }
+}
+
+/// How many NMIs a CPU has answered so far.
+#[must_use]
+pub fn answered(cpu: CpuId) -> u64 {
+    PerCpu::of(cpu).answered.load(Acquire)
+}
