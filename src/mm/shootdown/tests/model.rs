@@ -111,7 +111,7 @@ impl<P: Protocol + Send + Sync + 'static, const CPUS: usize> Machine<P, CPUS> {
     }
 
     /// Runs each CPU's part, the first on this thread, and lets each respond until all are through.
-    pub fn run(self: &Arc<Self>, parts: [Box<dyn FnOnce(&OnCpu<P, CPUS>) + Send>; CPUS]) {
+    pub fn run(self: &Arc<Self>, parts: [Part<P, CPUS>; CPUS]) {
         let mut threads = Vec::new();
         let mut first = None;
         for (number, part) in parts.into_iter().enumerate() {
@@ -135,6 +135,9 @@ impl<P: Protocol + Send + Sync + 'static, const CPUS: usize> Machine<P, CPUS> {
         }
     }
 }
+
+/// What one CPU does.
+pub type Part<P, const CPUS: usize> = Box<dyn FnOnce(&OnCpu<P, CPUS>) + Send>;
 
 /// The TLB of one CPU.
 pub struct Local<P, const CPUS: usize> {

@@ -3,11 +3,9 @@
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::Arc;
 
-use super::model::{Machine, OnCpu};
+use super::model::{Machine, Part};
 use crate::mm::shootdown::sync::AtomicU64;
 use crate::mm::shootdown::{Cpus, Mailboxes, Protocol};
-
-type Part<P, const CPUS: usize> = Box<dyn FnOnce(&OnCpu<P, CPUS>) + Send>;
 
 /// The first `initiators` CPUs have read all and change a page each, at once; the others read.
 pub fn initiators<P: Protocol + Send + Sync + 'static, const CPUS: usize>(
