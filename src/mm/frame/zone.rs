@@ -7,9 +7,9 @@
 
 #![forbid(unsafe_code)]
 
-use core::fmt;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
+use core::{fmt, mem};
 
 use super::Block;
 use super::buddy::{Bits, Buddy, Lists};
@@ -270,9 +270,42 @@ impl<'m, B: Buddy> Zone<'m, B> {
         B::give(&mut self.lists, self.bits, index, order, held)
     }
 
-    /// Puts back the frame at `index`, which was in a cache.
-    pub(super) fn give_cached(&mut self, index: usize) -> bool {
-        B::give(&mut self.lists, self.bits, index, 0, CACHED)
+    /// Puts back frames that were in a cache.
+    pub(super) fn give_cached(&mut self, frames: &[u32]) {
+        let table = self.lists.table;
+        let mut run = 0..0;
+        for &index in frames {
+            let index = index as usize;
+            if let Some(frame) = table.get(index)
+                && frame.word() == CACHED
+            {
+                frame.set(NOT_A_HEAD);
+                self.give_later(&mut run, index..index + 1);
+            }
+        }
+        self.give_run(run);
+    }
+
+    /// Puts back frames that lie side by side and are in no block, as the largest blocks that fit.
+    fn give_run(&mut self, run: Range<usize>) {
+        match run.len() {
+            1 => {
+                B::give(&mut self.lists, self.bits, run.start, 0, NOT_A_HEAD);
+            }
+            _ => self.lists.add::<B>(self.bits, run.start, run.end),
+        }
+    }
+
+    /// [`give_run`](Self::give_run) for the next of many: `run` is what has been put off, in the hope of more frames beside it.
+    #[inline(always)]
+    fn give_later(&mut self, run: &mut Range<usize>, next: Range<usize>) {
+        if next.start == run.end {
+            run.end = next.end;
+        } else if next.end == run.start {
+            run.start = next.start;
+        } else {
+            self.give_run(mem::replace(run, next));
+        }
     }
 
     /// [`give`](Self::give) for what can be done in a few steps. `false`, and nothing changed, of anything else.
@@ -292,23 +325,18 @@ impl<'m, B: Buddy> Zone<'m, B> {
     /// Puts back blocks that are chained from `first` on, as far as they are this zone's and on a list: where the chain goes
     /// on, and how many are left of it.
     pub(super) fn give_chain(&mut self, mut first: Pfn, mut blocks: u64) -> (Pfn, u64) {
-        // Blocks that lie one behind the other go back as one: `start` and `end` of those since the last gap.
-        let (mut start, mut end) = (0, 0);
+        let mut run = 0..0;
         let (table, zone_start) = (self.lists.table, self.span.start);
         while blocks > 0
             && let index = first.0.wrapping_sub(zone_start.0) as usize
             && let Some(block) = table.get(index)
             && let Some((order, next)) = owned(block.word())
         {
-            if index != end {
-                self.lists.add::<B>(self.bits, start, end);
-                start = index;
-            }
-            end = index + (1 << order);
             block.set(NOT_A_HEAD);
+            self.give_later(&mut run, index..index + (1 << order));
             (first, blocks) = (next, blocks - 1);
         }
-        self.lists.add::<B>(self.bits, start, end);
+        self.give_run(run);
         (first, blocks)
     }
 
@@ -350,7 +378,7 @@ impl<'m, B: Buddy> Zone<'m, B> {
         let limits = start..start.add(CHUNK_FRAMES as u64).min(self.span.end);
         for part in parts(self.ranges, limits) {
             let (index, end) = (self.index(part.start), self.index(part.end));
-            self.lists.add::<B>(self.bits, index, end);
+            self.give_run(index..end);
             // They were counted as free all along.
             self.lists.above_low -= (end - index) as i64;
         }

@@ -146,7 +146,7 @@ fn a_tebibyte_frame_by_frame() {
     let log = passed(&Boot {
         memory: "1T".to_owned(),
         cpu_model: many_address_bits(),
-        timeout: Duration::from_secs(1800),
+        timeout: Duration::from_secs(3600),
         ..pvh(&["suite=full", "only=control/*"])
     });
     assert!(checked(&log).contains(&"frames/all_at_order_0"));

@@ -20,7 +20,7 @@ pub use pair_bitmap::PairBitmap;
 use core::hint;
 
 pub use super::descriptor::Bits;
-use super::descriptor::{ALLOCATED, Descriptor, Table, free_word};
+use super::descriptor::{Descriptor, NOT_A_HEAD, Table, free_word};
 
 /// How buddies are told apart; a type parameter of the allocator.
 pub trait Buddy: sealed::Rule {}
@@ -259,17 +259,15 @@ impl<'m> Lists<'m> {
         nonempty == (blocks > 0) && (blocks == 1 || !is_lone)
     }
 
-    /// Frees the frames from `index` to `end`, which are in no block, as the largest blocks that fit, in address order.
+    /// Frees the frames from `index` to `end`, which lie side by side and are in no block, as the largest blocks that fit, in
+    /// address order.
     pub(super) fn add<R: sealed::Rule>(&mut self, bits: Bits<'_>, mut index: usize, end: usize) {
         while index < end {
             let order = index
                 .trailing_zeros()
                 .min((end - index).ilog2())
                 .min(R::LARGEST);
-            if let Some(block) = self.table.get(index) {
-                block.set(ALLOCATED | u64::from(order));
-                R::give(self, bits, index, order, ALLOCATED | u64::from(order));
-            }
+            R::give(self, bits, index, order, NOT_A_HEAD);
             index += 1 << order;
         }
     }

@@ -125,8 +125,8 @@ impl List {
         self.set_high(end + missing);
     }
 
-    /// Takes a batch of the oldest frames off, and gives each to `back`.
-    pub(super) fn spill(&mut self, back: impl FnMut(u32)) {
+    /// Takes a batch of the oldest frames off, and gives them to `back`.
+    pub(super) fn spill(&mut self, back: impl FnOnce(&[u32])) {
         let Rule {
             batch: first,
             doublings,
@@ -138,17 +138,17 @@ impl List {
         self.give_back(batch, back);
     }
 
-    /// Takes the oldest `count` frames off, and gives each to `back`.
-    fn give_back(&mut self, count: usize, back: impl FnMut(u32)) {
+    /// Takes the oldest `count` frames off, and gives them to `back`.
+    fn give_back(&mut self, count: usize, back: impl FnOnce(&[u32])) {
         let count = count.min(self.len());
         let kept = self.high - count;
-        self.frames[kept..self.high].iter().copied().for_each(back);
+        back(&self.frames[kept..self.high]);
         self.frames.copy_within(self.room..kept, self.room + count);
         self.room += count;
     }
 
     /// Takes all frames off, and brings the high mark back to where it started.
-    pub(super) fn empty(&mut self, back: impl FnMut(u32)) {
+    pub(super) fn empty(&mut self, back: impl FnOnce(&[u32])) {
         self.give_back(self.len(), back);
         self.reset();
     }

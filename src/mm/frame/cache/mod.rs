@@ -23,7 +23,7 @@ pub use rule::{Batched, CachePolicy, HotCold, Rule};
 
 use super::buddy::Buddy;
 use super::descriptor::{ALLOCATED, CACHED, Table};
-use super::{AllocError, Block, FrameAllocator, FreeError, Gfp, SharedFrames};
+use super::{AllocError, Block, FreeError, Gfp, SharedFrames};
 use crate::mm::address::{Order, Pfn};
 
 /// The cache of one CPU, over an allocator that all share.
@@ -141,7 +141,7 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     pub fn drain<B: Buddy>(&mut self, allocator: &SharedFrames<'m, B>) {
         let mut allocator = allocator.lock();
         for list in self.policy.lists() {
-            list.empty(|index| give_back(&mut allocator, index));
+            list.empty(|frames| allocator.zones[0].give_cached(frames));
         }
     }
 
@@ -195,18 +195,13 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
         let short = zone.free() <= zone.marks.low;
         let list = self.policy.list(Gfp::empty());
         if short {
-            list.empty(|index| give_back(&mut allocator, index));
+            list.empty(|frames| allocator.zones[0].give_cached(frames));
         } else if list.is_full() {
-            list.spill(|index| give_back(&mut allocator, index));
+            list.spill(|frames| allocator.zones[0].give_cached(frames));
         }
         match self.put(pfn) {
             true => Ok(()),
             false => allocator.free_pages(pfn, order),
         }
     }
-}
-
-/// Gives a frame that was on a list back.
-fn give_back<B: Buddy>(allocator: &mut FrameAllocator<'_, B>, index: u32) {
-    allocator.zones[0].give_cached(index as usize);
 }

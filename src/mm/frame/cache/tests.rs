@@ -1,7 +1,7 @@
 //! Tests of the caches: exact points of refill and return, and frames that are never lost.
 
 use super::super::tests::{Books, ONE_ZONE};
-use super::super::{InDescriptor, WIDE};
+use super::super::{FrameAllocator, InDescriptor, WIDE};
 use super::list::ROOM;
 use super::*;
 use core::sync::atomic::{AtomicU64, Ordering};
