@@ -4,7 +4,7 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::cursor::{Cursor, Slots, large_leaves, not_mapped};
-use super::pt::Live;
+use super::pt::{Live, Pt};
 use super::{ChangeError, Frames, PageTable, Protection, entries, entry};
 use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
@@ -55,17 +55,10 @@ impl<M: PhysicalMemory> PageTable<M> {
         start: VirtAddr,
         mut frames: impl Frames,
     ) -> Result<PendingFlush, ChangeError> {
-        let pages = frames.count();
-        if self.find_pt(start)
-            && let Some(pt) = self.entries_in_last_pt(start, pages)
-        {
-            if !pt.all_present() {
-                return Err(not_mapped(pt.entries, start));
-            }
-            refill(pt.entries, &mut frames);
-            return Ok(PendingFlush::new(start, pages, PageSize::Size4K));
+        match self.entries_in_last_pt(start, frames.count()) {
+            Some(pt) => change_in_pt(start, pt, |pt| refill(pt.entries, &mut frames)),
+            None => self.remap_by_tables(start, frames),
         }
-        self.remap_by_tables(start, frames)
     }
 
     /// [`remap`](Self::remap) of any range.
@@ -76,6 +69,11 @@ impl<M: PhysicalMemory> PageTable<M> {
         mut frames: impl Frames,
     ) -> Result<PendingFlush, ChangeError> {
         let pages = frames.count();
+        if self.remember(start)
+            && let Some(pt) = self.entries_in_last_pt(start, pages)
+        {
+            return change_in_pt(start, pt, |pt| refill(pt.entries, &mut frames));
+        }
         self.levels.check_range(start, pages)?;
         let mut smallest = PageSize::Size1G;
         let mut left = frames.clone();
@@ -116,16 +114,11 @@ impl<M: PhysicalMemory> PageTable<M> {
         pages: u64,
         edit: impl Fn(&[AtomicU64], PageSize, Option<Live<'_>>),
     ) -> Result<PendingFlush, ChangeError> {
-        if self.find_pt(start)
-            && let Some(pt) = self.entries_in_last_pt(start, pages)
-        {
-            if !pt.all_present() {
-                return Err(not_mapped(pt.entries, start));
-            }
-            edit(pt.entries, PageSize::Size4K, Some(pt.live));
-            return Ok(PendingFlush::new(start, pages, PageSize::Size4K));
+        let edit_pt = |pt: Pt<'_>| edit(pt.entries, PageSize::Size4K, Some(pt.live));
+        match self.entries_in_last_pt(start, pages) {
+            Some(pt) => change_in_pt(start, pt, edit_pt),
+            None => self.change_by_tables(start, pages, edit),
         }
-        self.change_by_tables(start, pages, edit)
     }
 
     /// [`change`](Self::change) of any range.
@@ -136,6 +129,12 @@ impl<M: PhysicalMemory> PageTable<M> {
         pages: u64,
         edit: impl Fn(&[AtomicU64], PageSize, Option<Live<'_>>),
     ) -> Result<PendingFlush, ChangeError> {
+        if self.remember(start)
+            && let Some(pt) = self.entries_in_last_pt(start, pages)
+        {
+            let edit_pt = |pt: Pt<'_>| edit(pt.entries, PageSize::Size4K, Some(pt.live));
+            return change_in_pt(start, pt, edit_pt);
+        }
         self.levels.check_range(start, pages)?;
         let mut smallest = PageSize::Size1G;
         self.for_each_slots(start, pages, |_, slots| {
@@ -172,6 +171,21 @@ impl<M: PhysicalMemory> PageTable<M> {
         }
         Ok(())
     }
+}
+
+/// Applies `edit` to entries from `start` on, if all of them are present.
+#[inline(always)]
+fn change_in_pt(
+    start: VirtAddr,
+    pt: Pt<'_>,
+    edit: impl FnOnce(Pt<'_>),
+) -> Result<PendingFlush, ChangeError> {
+    if !pt.all_present() {
+        return Err(not_mapped(pt.entries, start));
+    }
+    edit(pt);
+    let pages = pt.entries.len() as u64;
+    Ok(PendingFlush::new(start, pages, PageSize::Size4K))
 }
 
 /// Puts the next frames into 4 KiB leaves, which keep their flags and get A and D: what the old frames were used for says

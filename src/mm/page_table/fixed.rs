@@ -5,6 +5,7 @@
 use core::sync::atomic::Ordering::Relaxed;
 
 use super::cursor::Cursor;
+use super::entry::Entry;
 use super::pt::Live;
 use super::{MapError, PageTable, Protection, TableFrames, entry};
 use crate::mm::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, VirtAddr, WORDS_PER_PAGE};
@@ -44,9 +45,12 @@ impl<M: PhysicalMemory + Copy> PageTable<M> {
             address: start,
             tables: tables.count(),
         };
+        let parent = slots.parent.ok_or(no_table)?;
+        let Entry::Table(pt) = Entry::of(parent.load(Relaxed), None) else {
+            return Err(no_table);
+        };
         // One more than there are: who counts the entries never finds the PT empty, nor full, whatever its slots are.
-        Live(slots.parent.ok_or(no_table)?).add(1);
-        let pt = self.walk_to_pt(start).ok_or(no_table)?.pt;
+        Live(parent).add(1);
         Ok(FixedPt {
             memory: self.memory,
             pt,

@@ -24,6 +24,12 @@ impl Levels {
         shift(self as u32 + 1)
     }
 
+    /// The canonical address whose lower bits are those of `offset`.
+    pub(super) const fn sign_extend(self, offset: u64) -> VirtAddr {
+        let unused = 64 - self.virtual_bits();
+        VirtAddr((((offset << unused) as i64) >> unused) as u64)
+    }
+
     /// Whether these are pages: aligned, at least one, and all in the half of the address space that they start in.
     pub(super) const fn check_range(self, start: VirtAddr, pages: u64) -> Result<(), RangeError> {
         if !start.is_aligned(PAGE_SIZE) {
@@ -52,9 +58,14 @@ pub(super) const fn leaf_size(level: u32) -> Option<PageSize> {
     }
 }
 
-/// Bits of an address below those that a table of this level is indexed by: log2 of what one entry covers.
+/// Bits of an address below those that a table of this level is indexed by.
 pub(super) const fn shift(level: u32) -> u32 {
     12 + 9 * (level - 1)
+}
+
+/// Bytes that one entry of a table of this level covers.
+pub(super) const fn covered(level: u32) -> u64 {
+    1 << shift(level)
 }
 
 /// The index into a table of this level.

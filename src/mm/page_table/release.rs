@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering::Relaxed;
 
 use super::entry::Entry;
-use super::levels::{leaf_size, shift};
+use super::levels::{covered, index, leaf_size};
 use super::pt::Live;
 use super::{LastPt, PageTable, RangeError, Tables};
 use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
@@ -59,13 +59,13 @@ impl<M: PhysicalMemory> PageTable<M> {
         last: u64,
         found: &mut Found,
     ) -> bool {
-        let bytes = 1 << shift(level);
+        let bytes = covered(level);
         let table = self.table(frame);
         // From the start of the entry for `first` on; the last entry's end may be that of the address space.
         let mut start = first & !(bytes - 1);
         loop {
             let end = start + (bytes - 1);
-            let entry = &table[super::index(VirtAddr(start), level)];
+            let entry = &table[index(VirtAddr(start), level)];
             if let Entry::Table(below) = Entry::of(entry.load(Relaxed), leaf_size(level)) {
                 let empty = if level == 2 {
                     Live(entry).get() == 0

@@ -1,23 +1,24 @@
 //! Making mappings, in three steps: look at every entry that is going to change, get all tables that are missing, and only then
 //! write. After the first two nothing can fail, so nothing has to be undone.
 
-use super::cursor::Cursor;
-use super::pt::Live;
+use super::cursor::{Cursor, already_mapped};
+use super::pt::{Live, Pt};
 use super::tables::{TableFrames, Tables};
 use super::{Frames, MapError, Mapping, PageTable, Protection, entries, entry};
 use crate::mm::address::{PAGE_SIZE, PageSize, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
 use core::sync::atomic::Ordering::Relaxed;
 
-/// A range in which nothing is mapped. It holds the page table, so that it stays so.
+/// A range in which nothing is mapped. It holds the page table, so that this stays so.
 #[derive(Debug)]
 pub struct Vacant<'t, M> {
-    tree: &'t mut PageTable<M>,
+    tree: &'t PageTable<M>,
     start: VirtAddr,
     pages: u64,
     largest: PageSize,
-    /// All of it lies in the PT that was edited last.
-    in_last_pt: bool,
+    /// The entries, if they lie in one PT that is there.
+    pt: Option<Pt<'t>>,
+    /// Tables that are not there.
     missing: u64,
 }
 
@@ -37,18 +38,15 @@ impl<M: PhysicalMemory> PageTable<M> {
         largest: PageSize,
         tables: &mut impl TableFrames,
     ) -> Result<(), MapError> {
-        let pages = frames.count();
-        if self.find_pt(start)
-            && let Some(pt) = self.entries_in_last_pt(start, pages)
-        {
-            if pt.any_present() {
-                return Err(super::cursor::already_mapped(pt.entries, start));
+        match self.entries_in_last_pt(start, frames.count()) {
+            Some(pt) if pt.any_present() => Err(already_mapped(pt.entries, start)),
+            Some(pt) => {
+                frames.fill(pt.entries, protection);
+                pt.live.add(pt.entries.len() as u64);
+                Ok(())
             }
-            frames.fill(pt.entries, protection);
-            pt.live.add(pages);
-            return Ok(());
+            None => self.map_by_tables(start, frames, protection, largest, tables),
         }
-        self.map_by_tables(start, frames, protection, largest, tables)
     }
 
     /// [`map`](Self::map) of any range.
@@ -103,28 +101,28 @@ impl<M: PhysicalMemory> PageTable<M> {
         largest: PageSize,
     ) -> Result<Vacant<'_, M>, MapError> {
         let pages = frames.count();
-        if self.find_pt(start)
-            && let Some(pt) = self.entries_in_last_pt(start, pages)
-        {
-            if pt.any_present() {
-                return Err(super::cursor::already_mapped(pt.entries, start));
-            }
-            return Ok(Vacant {
-                tree: self,
+        if self.entries_in_last_pt(start, pages).is_none() {
+            self.remember(start);
+        }
+        let tree = &*self;
+        match tree.entries_in_last_pt(start, pages) {
+            Some(pt) if pt.any_present() => Err(already_mapped(pt.entries, start)),
+            Some(pt) => Ok(Vacant {
+                tree,
                 start,
                 pages,
                 largest,
-                in_last_pt: true,
+                pt: Some(pt),
                 missing: 0,
-            });
+            }),
+            None => tree.vacate_by_tables(start, frames, largest),
         }
-        self.vacate_by_tables(start, frames, largest)
     }
 
     /// [`vacate`](Self::vacate) of any range.
     #[inline(never)]
     fn vacate_by_tables(
-        &mut self,
+        &self,
         start: VirtAddr,
         mut frames: impl Frames,
         largest: PageSize,
@@ -147,7 +145,7 @@ impl<M: PhysicalMemory> PageTable<M> {
             start,
             pages,
             largest,
-            in_last_pt: false,
+            pt: None,
             missing,
         })
     }
@@ -181,20 +179,19 @@ impl<M: PhysicalMemory> Vacant<'_, M> {
     /// missing.
     #[inline]
     pub fn map(self, mut frames: impl Frames, protection: Protection, tables: Tables) {
-        if self.in_last_pt
-            && let Some(pt) = self.tree.entries_in_last_pt(self.start, self.pages)
-        {
-            frames.fill(pt.entries, protection);
-            pt.live.add(self.pages);
-        } else {
-            self.map_by_tables(frames, protection, tables);
+        match self.pt {
+            Some(pt) => {
+                frames.fill(pt.entries, protection);
+                pt.live.add(pt.entries.len() as u64);
+            }
+            None => self.map_by_tables(frames, protection, tables),
         }
     }
 
     /// [`map`](Self::map) of any range.
     #[inline(never)]
     fn map_by_tables(self, mut frames: impl Frames, protection: Protection, mut tables: Tables) {
-        let tree = &*self.tree;
+        let tree = self.tree;
         let mut cursor = Cursor::new(tree, self.start);
         let mut address = self.start;
         while frames.count() > 0 {
@@ -220,7 +217,6 @@ impl<M: PhysicalMemory> Vacant<'_, M> {
             }
             address.0 = address.0.wrapping_add(pages * PAGE_SIZE);
         }
-        self.tree.remember(self.start);
     }
 
     /// [`map`](Self::map), and makes the range a mapping that owns `backing`, the frames.

@@ -9,7 +9,13 @@ mod table_cache;
 
 use std::vec::Vec;
 
+use core::sync::atomic::Ordering::Relaxed;
+
+use super::entry::Entry;
+use super::levels::leaf_size;
+use super::pt::Live;
 use super::*;
+use crate::mm::address::{PAGE_SIZE, PageSize, PhysAddr, VirtAddr};
 use crate::mm::model::{Arena, ArenaTables};
 
 /// Frames of the arena: the root is the first, and tables are the others.
