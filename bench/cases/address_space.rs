@@ -114,22 +114,49 @@ struct Seen {
 /// An area that is mapped after a space was made, in an entry of the root that was not there, is seen in the space through one
 /// page fault; with the entry made before the space, through none.
 fn propagation(machine: &mut Machine, way: Way) -> Result<(), Failure> {
-    let preallocated = way == Way::Preallocated;
-    let bytes = reference(&machine.kernel).entry_bytes();
+    // What waits for a flush would come free in between.
+    machine.vmalloc.purge(&machine.kernel);
     let before = new_area(machine)?;
-    let next = VirtAddr(before.start().0 + bytes);
-    if preallocated {
+    let next = VirtAddr(before.start().0 + reference(&machine.kernel).entry_bytes());
+    let outcome = release(machine, next)
+        .and_then(|()| touch(machine, way, &before, next))
+        .and_then(|()| release(machine, next));
+    machine.vmalloc.vfree(before, &mut machine.kernel)?;
+    outcome
+}
+
+/// Takes the tables below the root's entry for `address` out, and the entry with them, unless all are to be there always.
+fn release(machine: &mut Machine, address: VirtAddr) -> Result<(), Failure> {
+    if machine.options.propagation == Propagation::Preallocated {
+        return Ok(());
+    }
+    machine.vmalloc.purge(&machine.kernel);
+    let pages = reference(&machine.kernel).entry_bytes() / PAGE_SIZE;
+    let kernel = &mut machine.kernel;
+    let released = kernel.table.release_tables(address, pages)?;
+    let tables = released.flush(&kernel.tlb);
+    kernel.free_tables(tables)?;
+    Ok(())
+}
+
+/// Maps an area at `next` after a space was made, and touches it in the space.
+fn touch(machine: &mut Machine, way: Way, before: &Area, next: VirtAddr) -> Result<(), Failure> {
+    if way == Way::Preallocated {
         let (table, mut tables) = machine.kernel.table_and_tables();
         table.preallocate(next, 1, &mut tables)?;
     }
-    let all_there = machine.options.propagation == Propagation::Preallocated;
-    expect_eq!(
-        "the root's entry is there",
-        reference(&machine.kernel).has_entry(next),
-        preallocated || all_there
-    );
+    let is_there =
+        way == Way::Preallocated || machine.options.propagation == Propagation::Preallocated;
+    let found = reference(&machine.kernel).has_entry(next);
+    expect_eq!("the root's entry is there", found, is_there);
     let space = new_space(&mut machine.kernel)?;
-    let area = new_area(machine)?;
+    let area = match new_area(machine) {
+        Ok(area) => area,
+        Err(failure) => {
+            end_space(&mut machine.kernel, space)?;
+            return Err(failure);
+        }
+    };
     let start = area.start();
     let seen = within(&machine.kernel, &space, || {
         let from = propagated();
@@ -155,23 +182,14 @@ fn propagation(machine: &mut Machine, way: Way) -> Result<(), Failure> {
     });
     let end = propagated();
     end_space(&mut machine.kernel, space)?;
-    for area in [before, area] {
-        machine.vmalloc.vfree(area, &mut machine.kernel)?;
-    }
-    machine.vmalloc.purge(&machine.kernel);
-    if !all_there {
-        let kernel = &mut machine.kernel;
-        let released = kernel.table.release_tables(next, bytes / PAGE_SIZE)?;
-        let tables = released.flush(&kernel.tlb);
-        kernel.free_tables(tables)?;
-    }
+    machine.vmalloc.vfree(area, &mut machine.kernel)?;
 
     let [first, second, old] = seen.words;
     expect_eq!("the new area lies in the next entry", start, next);
     expect_eq!("the first page", first?, MARKS[0]);
     expect_eq!("the second page", second?, MARKS[1]);
     expect_eq!("the page that was there before", old?, MARKS[0]);
-    let faults = u64::from(!preallocated && !all_there);
+    let faults = u64::from(!is_there);
     expect_eq!("entries copied", seen.propagated, [faults; 3]);
     seen.guard?;
     expect_eq!("entries copied afterwards", propagated(), end);
