@@ -2,6 +2,7 @@
 
 use core::{error, fmt};
 
+use pagemark::cpu::probe::PageFaultError;
 use pagemark::machine::Machine;
 use pagemark::mm::address::{Pfn, VirtAddr};
 use pagemark::mm::page_table::Protection;
@@ -64,8 +65,8 @@ impl Trace {
     }
 }
 
-/// Takes an area and writes to it.
-#[inline(always)]
+/// Takes an area and writes to it. A call, as vmalloc and vfree are to the module.
+#[inline(never)]
 pub(super) fn take(
     machine: &mut Machine,
     request: Request,
@@ -76,6 +77,12 @@ pub(super) fn take(
     Ok(area)
 }
 
+/// Frees an area.
+#[inline(never)]
+pub(super) fn free(machine: &mut Machine, area: Area) -> Result<(), Refused> {
+    Ok(machine.vmalloc.vfree(area, &mut machine.kernel)?)
+}
+
 /// Takes an area, writes to it and frees it.
 #[inline(always)]
 pub(super) fn take_and_free(
@@ -84,7 +91,7 @@ pub(super) fn take_and_free(
     trace: &mut Trace,
 ) -> Result<(), Refused> {
     let area = take(machine, request, trace)?;
-    Ok(machine.vmalloc.vfree(area, &mut machine.kernel)?)
+    free(machine, area)
 }
 
 /// Maps frames and writes to the first.
@@ -152,9 +159,12 @@ impl<F: FnMut(&mut Machine, &mut Trace) -> Result<(), Refused>> Case for Loop<'_
             expect_eq!("the byte written", proof::read(area)? as u8, 1);
             return Ok(());
         }
-        // Its addresses may be lazily freed: what a TLB still has of them means nothing.
         let translation = self.machine.kernel.table.translate(area);
         expect_eq!("the freed area in the page table", translation, None);
+        // While its addresses wait for a flush, what a TLB has of them means nothing.
+        if self.machine.vmalloc.waiting().areas == 0 {
+            proof::expect_fault(area, PageFaultError::empty())?;
+        }
         expect_eq!(
             "free frames, live areas",
             self.frames_and_areas(),
