@@ -135,7 +135,7 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
         if machine.features.invpcid {
             // SAFETY: CPUID reports the instruction.
             measure(machine, run, name, protection, |page| unsafe {
-                invpcid(kind, page)
+                invpcid(kind, 0, page)
             });
         } else {
             run.skip(name, "the CPU has no INVPCID");

@@ -5,10 +5,13 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use spin::Once;
 
 use super::direct_map::DirectMap;
+use super::pcid;
 use super::probe::PageFaultError;
-use super::registers::{cr3, write_cr3};
+use super::registers::cr3;
 use crate::mm::address::{Pfn, PhysAddr, VirtAddr};
+use crate::mm::address_space::AddressSpace;
 use crate::mm::page_table::Reference;
+use crate::mm::tlb::{Contexts, Pcid, Switch};
 
 /// Bits 51 to 12 of CR3: the root. Those below are the PCID, or how the root is cached.
 const ROOT: u64 = 0x000f_ffff_ffff_f000;
@@ -28,14 +31,43 @@ pub fn propagated() -> u64 {
     PROPAGATED.load(Relaxed)
 }
 
-/// Puts a root into CR3. Translations that are not global are dropped.
+/// Puts a root into CR3, as PCID 0. Translations of the PCID that are not global are dropped.
 ///
 /// # Safety
 ///
 /// It is the root of the reference table, or of an address space that stays until another one is in use.
 pub unsafe fn switch_to(root: Pfn) {
     // SAFETY: every root has the kernel half of the reference table, so what runs now stays mapped as it is.
-    unsafe { write_cr3(root.address().0) };
+    unsafe { pcid::load(root, Pcid(0), false) };
+}
+
+/// Loads an address space on this CPU, whose contexts these are: what the TLB holds of it stays if it is still true, and is
+/// dropped if not.
+///
+/// # Safety
+///
+/// The space stays until another root is in use. The contexts are of this CPU, and keep translations apart only if PCIDs are
+/// [`enabled`](pcid::enabled); between them and CR3 comes nothing else but [`leave`].
+#[inline(always)]
+pub unsafe fn enter(space: &AddressSpace<DirectMap>, contexts: &mut Contexts) {
+    let (pcid, keep) = match contexts.switch_to(space.context()) {
+        Switch::Nothing => return,
+        Switch::Keep(pcid) => (pcid, true),
+        Switch::Flush(pcid) => (pcid, false),
+    };
+    // SAFETY: as for `switch_to`; PCIDs are enabled where the contexts say so, and they keep only what is true.
+    unsafe { pcid::load(space.root(), pcid, keep) };
+}
+
+/// Loads the reference table, at `root`, again.
+///
+/// # Safety
+///
+/// As for [`enter`].
+pub unsafe fn leave(root: Pfn, contexts: &mut Contexts) {
+    contexts.leave();
+    // SAFETY: the reference table maps everything.
+    unsafe { switch_to(root) };
 }
 
 /// For the page fault: whether the root in CR3 missed an entry for `address` and has got it now, so that the access can be done

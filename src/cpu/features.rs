@@ -39,6 +39,8 @@ pub struct Features {
     pub invpcid: bool,
     /// The INVLPGB and TLBSYNC instructions.
     pub invlpgb: bool,
+    /// Pages that one INVLPGB takes; 0 without the instruction.
+    pub invlpgb_pages: u16,
     /// Five levels of page tables.
     pub la57: bool,
     /// RDTSCP. Some hypervisors end the machine on it where CPUID does not report it.
@@ -89,6 +91,10 @@ impl Features {
             pcid: basic.as_ref().is_some_and(|info| info.has_pcid()),
             invpcid: extended.as_ref().is_some_and(|info| info.has_invpcid()),
             invlpgb: capacity.as_ref().is_some_and(|info| info.has_invlpgb()),
+            invlpgb_pages: capacity
+                .as_ref()
+                .filter(|info| info.has_invlpgb())
+                .map_or(0, |info| info.invlpgb_max_pages().saturating_add(1)),
             la57: extended.as_ref().is_some_and(|info| info.has_la57()),
             rdtscp: processor.as_ref().is_some_and(|info| info.has_rdtscp()),
             invariant_tsc: cpuid

@@ -12,6 +12,7 @@ pub mod five_levels;
 pub mod high_memory;
 pub mod invalidate;
 pub mod pat;
+pub mod pcid;
 pub mod per_cpu;
 pub mod probe;
 pub mod registers;

@@ -17,6 +17,7 @@ use crate::cpu::features::Features;
 use crate::cpu::five_levels;
 use crate::cpu::high_memory::HighMemory;
 use crate::cpu::invalidate::LocalTlb;
+use crate::cpu::pcid;
 use crate::cpu::registers::{CR4_PGE, cr4, write_cr3, write_cr4};
 use crate::firmware::acpi::Firmware;
 use crate::mm::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr};
@@ -173,6 +174,7 @@ pub unsafe fn set_up(
         if features.global_pages {
             write_cr4(cr4() | CR4_PGE);
         }
+        pcid::enable(features);
     }
     // SAFETY: from here on all RAM that the layout puts there is mapped there.
     let direct_map = unsafe { DirectMap::new(layout.direct_map.start) };

@@ -4,10 +4,18 @@
 //! in 512 GiB, with four levels) is missing there until somebody touches it: the page fault copies it, and never again (the
 //! book's section 4.6.2 and 7.3.2). With every entry of the vmalloc region preallocated there is nothing to miss, as in Linux
 //! on x86-64 today. Nothing is ever taken back, so a table below a root entry has to stay for as long as a root has it.
+//!
+//! The user half is the space's own, and none of its translations is global. Its changes owe a [`ContextFlush`]: a TLB may hold
+//! them under the space's PCID while other spaces are in use.
 
-use super::address::{Pfn, VirtAddr};
+use core::fmt;
+
+use super::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use super::hardware::PhysicalMemory;
-use super::page_table::{Reference, TableFrames, Tables};
+use super::page_table::{
+    ChangeError, Frames, MapError, PageTable, Protection, Reference, TableFrames, Tables,
+};
+use super::tlb::{Context, ContextFlush};
 
 /// A root. Dropping it leaks its frame.
 #[must_use = "the frame of the root leaks unless it is given back"]
@@ -15,8 +23,41 @@ use super::page_table::{Reference, TableFrames, Tables};
 pub struct AddressSpace<M> {
     reference: Reference<M>,
     memory: M,
-    root: Pfn,
+    /// Edited in the user half alone.
+    table: PageTable<M>,
+    context: Context,
 }
+
+/// Why the user half was not changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UserError {
+    /// The address is the kernel's, in every space.
+    KernelHalf {
+        /// The address.
+        address: VirtAddr,
+    },
+    /// Nothing was mapped.
+    Map(MapError),
+    /// No mapping was changed.
+    Change(ChangeError),
+}
+
+impl fmt::Display for UserError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UserError::KernelHalf { address } => {
+                write!(
+                    f,
+                    "{address} lies in the kernel half, which all spaces share"
+                )
+            }
+            UserError::Map(error) => error.fmt(f),
+            UserError::Change(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for UserError {}
 
 impl<M: PhysicalMemory + Copy> AddressSpace<M> {
     /// A root with the kernel half of `reference` and an empty user half; `None` if there is no frame for it.
@@ -39,51 +80,121 @@ impl<M: PhysicalMemory + Copy> AddressSpace<M> {
         Some(AddressSpace {
             reference,
             memory,
-            root,
+            // SAFETY: the root is this value's, with the shape of the reference table; below its user half are only tables that
+            // `map` takes, and those of the kernel half are not edited.
+            table: unsafe { PageTable::new(memory, root, reference.levels()) },
+            context: Context::new(),
         })
     }
 
     /// The frame of the root: what CR3 holds while the space is in use.
     #[must_use]
     pub const fn root(&self) -> Pfn {
-        self.root
+        self.table.root()
+    }
+
+    /// The space as TLBs know it.
+    #[must_use]
+    pub const fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Maps pages of the user half to frames, with 4 KiB leaves. They are not global, whatever `protection` says.
+    ///
+    /// # Errors
+    ///
+    /// The start lies in the kernel half, or as for [`PageTable::map`]. No mapping has changed.
+    pub fn map(
+        &mut self,
+        start: VirtAddr,
+        frames: impl Frames,
+        protection: Protection,
+        tables: &mut impl TableFrames,
+    ) -> Result<(), UserError> {
+        in_user_half(start)?;
+        let protection = protection.not_global();
+        self.table
+            .map(start, frames, protection, PageSize::Size4K, tables)
+            .map_err(UserError::Map)
+    }
+
+    /// Puts other frames behind pages of the user half.
+    ///
+    /// # Errors
+    ///
+    /// The start lies in the kernel half, or as for [`PageTable::remap`]. No mapping has changed.
+    pub fn remap(
+        &mut self,
+        start: VirtAddr,
+        frames: impl Frames,
+    ) -> Result<ContextFlush, UserError> {
+        in_user_half(start)?;
+        let pending = self.table.remap(start, frames).map_err(UserError::Change)?;
+        Ok(self.context.changed(pending))
+    }
+
+    /// Takes the mapping of pages of the user half away.
+    ///
+    /// # Errors
+    ///
+    /// The start lies in the kernel half, or as for [`PageTable::unmap`]. No mapping has changed.
+    pub fn unmap(&mut self, start: VirtAddr, pages: u64) -> Result<ContextFlush, UserError> {
+        in_user_half(start)?;
+        let pending = self.table.unmap(start, pages).map_err(UserError::Change)?;
+        Ok(self.context.changed(pending))
     }
 
     /// What the page fault does: gives this root the entry for `address` that it misses. `false` if that is not what it misses.
     pub fn propagate(&self, address: VirtAddr) -> bool {
         // SAFETY: the root was made by `copy_kernel_half`.
-        unsafe { self.reference.propagate(self.root, address) }
+        unsafe { self.reference.propagate(self.root(), address) }
     }
 
     /// Takes the root's entry for `address` out again, as if the reference table had got it after the root was made. The flush of
     /// what the entry led to is the caller's.
     pub fn forget(&mut self, address: VirtAddr) {
         // SAFETY: the root is this value's, and is shared as atomics.
-        unsafe { self.reference.clear_entry(self.root, address) };
+        unsafe { self.reference.clear_entry(self.root(), address) };
     }
 
-    /// Gives the root's frame back, full of zeros.
+    /// Gives the root's frame back, full of zeros, and the tables of the user half. What is still mapped there is lost sight of,
+    /// and so are the tables that it is mapped by.
     ///
     /// # Safety
     ///
-    /// No CPU has the root in CR3.
-    pub unsafe fn into_tables(self) -> Tables {
+    /// No CPU has the root in CR3. Nobody loads the context's PCID again without dropping its translations first: switches
+    /// through [`Contexts`](super::tlb::Contexts) see to that, as no other context has this one's id.
+    pub unsafe fn into_tables(mut self) -> Tables {
+        let half = 1 << (self.reference.levels().virtual_bits() - 1);
         let mut tables = Tables::NONE;
+        if let Ok(pending) = self.table.release_tables(VirtAddr(0), half / PAGE_SIZE) {
+            // No CPU walks through them any more (the caller's promise).
+            tables = self.context.changed(pending).into_unreachable();
+        }
+        let root = self.root();
         // SAFETY: the frame is this value's, covered by `memory`, and no CPU walks from it any more.
         unsafe {
-            self.memory.zero(self.root);
-            tables.push(self.root, &self.memory);
+            self.memory.zero(root);
+            tables.push(root, &self.memory);
         }
         tables
+    }
+}
+
+fn in_user_half(address: VirtAddr) -> Result<(), UserError> {
+    if address.0 >> 63 == 0 {
+        Ok(())
+    } else {
+        Err(UserError::KernelHalf { address })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mm::address::{PAGE_SIZE, PageSize};
-    use crate::mm::model::{Arena, ArenaTables};
-    use crate::mm::page_table::{Levels, PageTable, Protection};
+    use crate::mm::model::{Arena, ArenaTables, ModelTlb};
+    use crate::mm::page_table::Levels;
+    use crate::mm::tlb::{Contexts, Tlb};
 
     const SLOT: u64 = 512 << 30;
     const REGION: u64 = 0xffff_c900_0000_0000;
@@ -228,5 +339,42 @@ mod tests {
             let address = crate::mm::address::PhysAddr(root.address().0 + word);
             assert_eq!(arena.read(address), 0);
         }
+    }
+
+    #[test]
+    fn the_user_half_is_the_spaces_own() {
+        let arena = Arena::new(64);
+        let mut world = World::new(&arena);
+        world.map(REGION, 40);
+        let [mut one, two] = [world.space(), world.space()];
+        let start = VirtAddr(0x40_0000);
+        let frames = Pfn(50)..Pfn(52);
+        let map = |space: &mut AddressSpace<_>, start, tables: &mut _| {
+            space.map(start, frames.clone(), Protection::READ_WRITE, tables)
+        };
+        map(&mut one, start, &mut world.tables).unwrap();
+        assert_eq!(world.seen(&one, start.0 + PAGE_SIZE), Some(Pfn(51)));
+        assert_eq!(world.seen(&two, start.0), None);
+        // SAFETY: the value only reads.
+        let seen = unsafe { PageTable::new(&arena, one.root(), Levels::Four) };
+        assert!(!seen.translate(start).unwrap().protection.is_global());
+
+        let kernel = VirtAddr(REGION);
+        let error = UserError::KernelHalf { address: kernel };
+        assert_eq!(map(&mut one, kernel, &mut world.tables), Err(error));
+        assert_eq!(one.unmap(kernel, 1), Err(error));
+        assert_eq!(one.remap(kernel, frames.clone()), Err(error));
+        assert_eq!(world.seen(&one, REGION), Some(Pfn(40)));
+
+        let tlb = ModelTlb::default();
+        let tlb = Tlb::new(&tlb, 33);
+        let mut contexts = Contexts::new(true);
+        let waiting = one.remap(start, Pfn(52)..Pfn(54)).unwrap().guard('x');
+        assert_eq!(waiting.flush(&mut contexts, &tlb), 'x');
+        assert_eq!(world.seen(&one, start.0), Some(Pfn(52)));
+        one.unmap(start, 2).unwrap().flush(&mut contexts, &tlb);
+        // SAFETY: no CPU has it.
+        let tables = unsafe { one.into_tables() };
+        assert_eq!(tables.count(), 4, "the root and three tables below it");
     }
 }

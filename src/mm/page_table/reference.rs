@@ -76,6 +76,12 @@ impl<M: PhysicalMemory> Reference<M> {
         self.root
     }
 
+    /// How many levels there are.
+    #[must_use]
+    pub const fn levels(&self) -> Levels {
+        self.levels
+    }
+
     /// Bytes that one entry of the root covers.
     #[must_use]
     pub const fn entry_bytes(&self) -> u64 {

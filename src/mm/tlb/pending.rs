@@ -1,48 +1,8 @@
-//! Floor 4: what must be flushed, and when.
-//!
-//! A change of a page table that a TLB may still contradict yields a [`PendingFlush`]. It is a value that has to be used, and
-//! what the change set free (frames, an address range) rides in it and comes out of [`PendingFlush::flush`] alone: giving a
-//! frame back before the flush, as 2.4's vfree does, does not compile. Nothing is flushed in `Drop`.
-//!
-//! How much to flush at once is the policy of [`Tlb`]: page by page up to a ceiling, everything above it. Linux's
-//! `tlb_single_page_flush_ceiling` is 33 pages (arch/x86/mm/tlb.c).
+//! A flush that is owed: a value that has to be used, and that what must wait for the flush rides in.
 
-#![forbid(unsafe_code)]
-
-use super::address::{PageSize, VirtAddr};
-use super::hardware::TlbInvalidate;
-
-/// The TLBs of the machine under a policy.
-#[derive(Clone, Copy, Debug)]
-pub struct Tlb<I> {
-    invalidate: I,
-    ceiling: u64,
-}
-
-impl<I: TlbInvalidate> Tlb<I> {
-    /// Linux's ceiling, in pages.
-    pub const DEFAULT_CEILING: u64 = 33;
-
-    /// The TLBs behind `invalidate`; a range of more than `ceiling` pages is flushed by flushing everything.
-    pub const fn new(invalidate: I, ceiling: u64) -> Self {
-        Tlb {
-            invalidate,
-            ceiling,
-        }
-    }
-
-    /// The ceiling, in pages.
-    #[must_use]
-    pub const fn ceiling(&self) -> u64 {
-        self.ceiling
-    }
-
-    /// The hardware, or what stands in for it.
-    #[must_use]
-    pub const fn invalidate(&self) -> &I {
-        &self.invalidate
-    }
-}
+use super::Tlb;
+use crate::mm::address::{PageSize, VirtAddr};
+use crate::mm::hardware::TlbInvalidate;
 
 /// What can take in more while it waits for a flush: a set of addresses, kept in `B`, say.
 pub trait Gather<T, B>: Default {
@@ -112,6 +72,27 @@ impl<T> PendingFlush<T> {
         } else {
             tlb.invalidate.flush_all();
         }
+        self.value
+    }
+
+    /// As [`flush`](Self::flush), of translations of the context in CR3 alone, none of them global. Page by page is only enough if
+    /// nothing else is owed.
+    pub(in crate::mm) fn flush_context<I: TlbInvalidate>(
+        self,
+        tlb: &Tlb<I>,
+        page_by_page: bool,
+    ) -> T {
+        if page_by_page && self.pages <= tlb.ceiling {
+            tlb.invalidate
+                .flush_pages(self.start, self.pages, self.size);
+        } else {
+            tlb.invalidate.flush_context();
+        }
+        self.value
+    }
+
+    /// What waits, for a context that no TLB of this CPU is used for: it flushes when it comes back.
+    pub(in crate::mm) fn leave_to_the_next_switch(self) -> T {
         self.value
     }
 
@@ -196,63 +177,5 @@ impl<F, A> PendingFlush<(F, A)> {
             value: addresses,
         };
         (frames, pending)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::cell::RefCell;
-    use std::vec::Vec;
-
-    /// Writes down what it is asked; `None` is a flush of everything.
-    #[derive(Default)]
-    struct Recorder(RefCell<Vec<Option<(u64, u64, PageSize)>>>);
-
-    impl TlbInvalidate for Recorder {
-        fn flush_pages(&self, start: VirtAddr, pages: u64, size: PageSize) {
-            self.0.borrow_mut().push(Some((start.0, pages, size)));
-        }
-
-        fn flush_all(&self) {
-            self.0.borrow_mut().push(None);
-        }
-    }
-
-    #[test]
-    fn the_ceiling_is_the_last_page_by_page_flush() {
-        let tlb = Tlb::new(Recorder::default(), 33);
-        assert_eq!(
-            PendingFlush::new(VirtAddr(0x1000), 33, PageSize::Size4K)
-                .guard(7)
-                .flush(&tlb),
-            7
-        );
-        PendingFlush::new(VirtAddr(0x1000), 34, PageSize::Size4K).flush(&tlb);
-        PendingFlush::new(VirtAddr(0x4000_0000), 2, PageSize::Size2M).flush(&tlb);
-        assert_eq!(
-            *tlb.invalidate().0.borrow(),
-            [
-                Some((0x1000, 33, PageSize::Size4K)),
-                None,
-                Some((0x4000_0000, 2, PageSize::Size2M))
-            ]
-        );
-    }
-
-    #[test]
-    fn a_merged_flush_covers_both() {
-        let tlb = Tlb::new(Recorder::default(), 1 << 20);
-        let large = PendingFlush::new(VirtAddr(0x20_0000), 1, PageSize::Size2M).guard('x');
-        assert_eq!(
-            large
-                .merge(PendingFlush::new(VirtAddr(0x1000), 2, PageSize::Size4K))
-                .flush(&tlb),
-            'x'
-        );
-        assert_eq!(
-            *tlb.invalidate().0.borrow(),
-            [Some((0x1000, 0x3ff, PageSize::Size4K))]
-        );
     }
 }
