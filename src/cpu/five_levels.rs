@@ -1,5 +1,7 @@
 //! Five levels of page tables: 57 bits of virtual address instead of 48 (Intel SDM volume 3, 5.1.2, LA57).
 
+use x86::msr::{IA32_GS_BASE, rdmsr, wrmsr};
+
 use super::registers::cr4;
 
 /// CR4.LA57, bit 12: the root is a PML5.
@@ -23,6 +25,11 @@ pub fn active() -> bool {
 /// The CPU has LA57, and this is the boot stretch of the boot CPU: CR3 holds the boot tables, interrupts are off, and neither
 /// global translations nor PCIDs are in use.
 pub unsafe fn enter() {
-    // SAFETY: the caller's promise; the code keeps all registers that a C function has to keep.
-    unsafe { enter_five_levels() };
+    // SAFETY: the caller's promise; the code keeps all registers that a C function has to keep. GS may lose the upper half of
+    // its base outside 64-bit mode, so it is put back.
+    unsafe {
+        let gs = rdmsr(IA32_GS_BASE);
+        enter_five_levels();
+        wrmsr(IA32_GS_BASE, gs);
+    }
 }

@@ -6,14 +6,13 @@ use spin::Once;
 
 use super::direct_map::DirectMap;
 use super::invalidate::LocalTlb;
+use super::per_cpu;
 use crate::mm::address::Pfn;
 use crate::mm::fixmap::{Fixmap, FixmapSlot};
 use crate::mm::hardware::FrameWords;
 use crate::mm::page_table::Protection;
+use crate::mm::shootdown::MAX_CPUS;
 use crate::mm::tlb::Tlb;
-
-/// The number of the boot CPU, the only one that touches high memory.
-const BOOT_CPU: u8 = 0;
 
 /// High memory, and the way to it.
 #[derive(Debug)]
@@ -21,15 +20,19 @@ pub struct HighMemory {
     first: Pfn,
     fixmap: Fixmap<DirectMap>,
     local: Tlb<LocalTlb>,
-    busy: AtomicBool,
+    /// For each CPU, whether it is at work on a frame.
+    busy: [AtomicBool; MAX_CPUS],
 }
+
+// Each CPU has a slot.
+const _: () = assert!(FixmapSlot::CPUS as usize >= MAX_CPUS);
 
 static HIGH_MEMORY: Once<HighMemory> = Once::new();
 
 impl HighMemory {
     /// Makes the frames from `first` on reachable. The first call counts.
     pub fn start(first: Pfn, fixmap: Fixmap<DirectMap>, local: Tlb<LocalTlb>) {
-        let busy = AtomicBool::new(false);
+        let busy = [const { AtomicBool::new(false) }; MAX_CPUS];
         HIGH_MEMORY.call_once(|| HighMemory {
             first,
             fixmap,
@@ -48,27 +51,28 @@ impl HighMemory {
     ///
     /// # Panics
     ///
-    /// If `work` does so again: there is one slot.
+    /// If `work` does so again: a CPU has one slot.
     ///
     /// # Safety
     ///
     /// As for [`crate::mm::hardware::PhysicalMemory::with_words`].
     pub unsafe fn with_words<R>(&self, frame: Pfn, work: impl FnOnce(&FrameWords) -> R) -> R {
+        let cpu = per_cpu::current().number();
         assert!(
-            !self.busy.swap(true, Relaxed),
+            !self.busy[cpu].swap(true, Relaxed),
             "{frame:?} of high memory was asked for while another one is in use"
         );
-        let Some(slot) = FixmapSlot::of_cpu(BOOT_CPU) else {
+        let Some(slot) = FixmapSlot::of_cpu(cpu as u8) else {
             unreachable!("the fixmap has a slot for each CPU")
         };
         let address = self
             .fixmap
             .set(slot, frame, Protection::READ_WRITE, &self.local);
-        // SAFETY: the slot shows the frame until it is cleared below, and nobody else sets it; the frame is shared as atomics
+        // SAFETY: the slot shows the frame until it is cleared below, and no other CPU sets it; the frame is shared as atomics
         // (the caller's promise).
         let result = work(unsafe { &*(address.0 as *const FrameWords) });
         self.fixmap.clear(slot, &self.local);
-        self.busy.store(false, Relaxed);
+        self.busy[cpu].store(false, Relaxed);
         result
     }
 }

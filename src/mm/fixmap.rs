@@ -112,7 +112,7 @@ mod tests {
         for (slot, address) in [
             (FixmapSlot::LOCAL_APIC, 0xffff_ffff_ffff_e000),
             (FixmapSlot::of_cpu(0).unwrap(), 0xffff_ffff_ffff_d000),
-            (last, 0xffff_ffff_fffb_f000),
+            (last, 0xffff_ffff_fffb_e000),
         ] {
             assert_eq!(slot.address().0, address);
         }

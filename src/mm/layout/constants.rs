@@ -8,8 +8,8 @@ use crate::mm::address::PAGE_SIZE;
 
 /// FIXADDR_TOP: the highest slot of the fixmap. The last page of the address space is left empty.
 pub const FIXADDR_TOP: u64 = 0xffff_ffff_ffff_e000;
-/// Slots of the fixmap.
-pub const FIXMAP_SLOTS: u64 = 64;
+/// Slots of the fixmap: one for the local APIC, and one for each of 64 CPUs.
+pub const FIXMAP_SLOTS: u64 = 1 + 64;
 /// The fixmap, from its lowest slot to the end of its highest.
 const FIXMAP: (u64, u64) = (
     FIXADDR_TOP - (FIXMAP_SLOTS - 1) * PAGE_SIZE,

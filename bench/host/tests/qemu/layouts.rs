@@ -34,7 +34,7 @@ fn classic(memory: &str, vmalloc_start: u64, expected_zones: &[&str]) -> Log {
             ("vmalloc", high(vmalloc_start), high(0xfdff_e000)),
             ("kmap", high(0xfe00_0000), high(0xfe20_0000)),
             ("scratch", high(0xfe40_0000), high(0xff80_0000)),
-            ("fixmap", high(0xfffb_f000), high(0xffff_f000)),
+            ("fixmap", high(0xfffb_e000), high(0xffff_f000)),
         ]
     );
     assert_eq!(zones(&log), expected_zones);
@@ -118,8 +118,8 @@ fn wide5_has_the_same_regions_in_57_bits() {
                 0xffd1_ffff_ffff_e000
             ),
             ("scratch", 0xffd4_0000_0000_0000, 0xffd5_0000_0000_0000),
-            ("image", 0xffff_ffff_c000_0000, 0xffff_ffff_fffb_f000),
-            ("fixmap", 0xffff_ffff_fffb_f000, 0xffff_ffff_ffff_f000),
+            ("image", 0xffff_ffff_c000_0000, 0xffff_ffff_fffb_e000),
+            ("fixmap", 0xffff_ffff_fffb_e000, 0xffff_ffff_ffff_f000),
         ]
     );
 }
@@ -133,4 +133,22 @@ fn wide5_is_refused_on_a_cpu_without_la57() {
     assert_eq!(outcome.exit_status(), 2, "{}", told(&outcome, &finished));
     let errors = &outcome.log().unwrap().errors;
     assert!(errors[0].contains("LA57"), "{errors:?}");
+}
+
+#[test]
+fn other_cpus_walk_the_same_tables_in_every_layout() {
+    for (layout, memory) in [("wide5", "1G"), ("classic", "32M"), ("classic", "6G")] {
+        let log = passed(&Boot {
+            cpus: 3,
+            memory: memory.to_owned(),
+            ..pvh(&[
+                "suite=quick",
+                "smp=3",
+                "only=control/*",
+                &format!("layout={layout}"),
+            ])
+        });
+        let running = |notice: &String| notice.starts_with("smp: 3 CPUs run of 3");
+        assert!(log.notices.iter().any(running), "{:?}", log.notices);
+    }
 }
