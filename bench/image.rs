@@ -67,7 +67,7 @@ fn hertz(machine: &Machine) -> Option<u64> {
 
 /// Free frames, and those that became page tables, which stay.
 fn frames(machine: &Machine) -> u64 {
-    machine.kernel.frames.free_frames() + machine.kernel.table_frames()
+    machine.kernel.free_frames() + machine.kernel.table_frames()
 }
 
 /// `frames` at the start and the end, and the vmalloc areas that were there at the start: the stacks of other CPUs.

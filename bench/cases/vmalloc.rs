@@ -76,7 +76,7 @@ struct Vfree<'m> {
 impl Case for Vfree<'_> {
     fn prepare(&mut self) -> Result<(), Failure> {
         let kernel = &self.machine.kernel;
-        self.free_before = kernel.frames.free_frames() + kernel.table_frames();
+        self.free_before = kernel.free_frames() + kernel.table_frames();
         let area = self
             .machine
             .vmalloc
@@ -103,7 +103,7 @@ impl Case for Vfree<'_> {
         let kernel = &self.machine.kernel;
         expect_eq!(
             "frames after vfree",
-            kernel.frames.free_frames() + kernel.table_frames(),
+            kernel.free_frames() + kernel.table_frames(),
             self.free_before
         );
         let (address, kernel) = (self.start, &mut self.machine.kernel);

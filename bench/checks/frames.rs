@@ -23,6 +23,7 @@ type Frames = FrameAllocator<'static>;
 pub fn run(machine: &mut Machine, run: &mut Run) {
     let suite = machine.options.suite;
     let zones = machine.zones;
+    machine.kernel.drain_frame_cache();
     let frames = &mut machine.kernel.frames;
     // Requests that say nothing of zones must not get high memory.
     let ordinary = match *zones {

@@ -13,7 +13,10 @@ use core::fmt;
 use core::ops::Range;
 
 use super::address::{FrameRange, Order, PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr};
-use super::frame::{BlockList, BootAllocator, Buddy, FrameAllocator, FreeError, Gfp, InDescriptor};
+use super::frame::{
+    Batched, BlockList, BootAllocator, Buddy, FrameAllocator, FrameCache, FreeError, Gfp,
+    InDescriptor,
+};
 use super::hardware::{PhysicalMemory, TlbInvalidate};
 use super::layout::Layout;
 use super::page_table::{
@@ -203,6 +206,7 @@ pub struct KernelMemory<'m, M, I, B = InDescriptor> {
     pub tlb: Tlb<I>,
     memory: M,
     ram: &'m [FrameRange],
+    frame_cache: FrameCache<'m, Batched>,
     present_frames: u64,
     table_frames: u64,
     table_cache: TableCache<M>,
@@ -223,6 +227,7 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
     ) -> Self {
         KernelMemory {
             present_frames: frames.present_frames(),
+            frame_cache: FrameCache::over(&frames, 1),
             frames,
             table,
             tlb,

@@ -1,13 +1,53 @@
-//! The contents of frames: frames that come zeroed, and copies into and out of frames that somebody has mapped.
+//! Single frames by way of a cache; and the contents of frames: zeros, and copies into and out of what somebody has mapped.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::KernelMemory;
 use crate::mm::address::{Order, PAGE_SIZE, PhysAddr};
-use crate::mm::frame::{AllocError, Block, BlockList, Buddy, BulkError, Gfp};
+use crate::mm::frame::{AllocError, Block, BlockList, Buddy, BulkError, FreeError, Gfp};
 use crate::mm::hardware::{FrameWords, PhysicalMemory};
 
 impl<M: PhysicalMemory + Copy, I, B: Buddy> KernelMemory<'_, M, I, B> {
+    /// Allocates one frame, out of the cache if it can be.
+    ///
+    /// # Errors
+    ///
+    /// As for [`FrameAllocator::alloc_page`](crate::mm::frame::FrameAllocator::alloc_page).
+    #[inline(always)]
+    pub fn alloc_page(&mut self, gfp: Gfp) -> Result<Block, AllocError> {
+        match self.frame_cache.take(gfp) {
+            Some(block) => Ok(block),
+            None => self.frame_cache.alloc_from(&mut self.frames, gfp),
+        }
+    }
+
+    /// Frees one frame, into the cache if it can be.
+    ///
+    /// # Errors
+    ///
+    /// As for [`FrameAllocator::free`](crate::mm::frame::FrameAllocator::free).
+    #[inline(always)]
+    pub fn free_page(&mut self, block: Block) -> Result<(), FreeError> {
+        let (pfn, order) = block.into_raw();
+        if order == Order::ZERO && self.frame_cache.put(pfn) {
+            return Ok(());
+        }
+        self.frame_cache.free_to(&mut self.frames, pfn, order)
+    }
+
+    /// Gives the frames of the cache back to the allocator, where they merge. Tells how many there were.
+    pub fn drain_frame_cache(&mut self) -> usize {
+        let frames = self.frame_cache.frames();
+        self.frame_cache.drain_to(&mut self.frames);
+        frames
+    }
+
+    /// Frames that are free, in the allocator or in the cache.
+    #[must_use]
+    pub fn free_frames(&self) -> u64 {
+        self.frames.free_frames() + self.frame_cache.frames() as u64
+    }
+
     /// Allocates a frame full of zeros.
     ///
     /// # Errors

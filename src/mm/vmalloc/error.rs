@@ -35,13 +35,6 @@ pub enum VmallocError {
     Table(MapError),
 }
 
-impl VmallocError {
-    /// Whether other addresses might have helped.
-    pub(super) const fn is_of_addresses(&self) -> bool {
-        matches!(self, VmallocError::Search(_) | VmallocError::Table(_))
-    }
-}
-
 impl From<SearchError> for VmallocError {
     fn from(error: SearchError) -> Self {
         VmallocError::Search(error)

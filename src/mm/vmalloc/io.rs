@@ -145,7 +145,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
             return Err(IoremapError::Ram { frame });
         }
         let mut mapped = self.map_device(&frames, caching, kernel);
-        if mapped.is_err() && self.purge(kernel).areas > 0 {
+        if mapped.is_err() && self.reclaim(kernel) {
             mapped = self.map_device(&frames, caching, kernel);
         }
         let address = VirtAddr(mapped?.0 + physical.0 % PAGE_SIZE);

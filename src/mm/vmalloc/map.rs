@@ -31,7 +31,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
             return Err(VmapError::MoreThanRam { count, present });
         }
         match self.map(frames, protection, kernel) {
-            Err(error) => self.map_after_purge(error, frames, protection, kernel),
+            Err(error) => self.map_after_reclaim(error, frames, protection, kernel),
             mapped => mapped,
         }
     }
@@ -55,14 +55,14 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
 
     #[cold]
     #[inline(never)]
-    fn map_after_purge<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn map_after_reclaim<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
         error: VmapError,
         frames: &[Pfn],
         protection: Protection,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<Area, VmapError> {
-        if self.purge(kernel).areas == 0 {
+        if !self.reclaim(kernel) {
             return Err(error);
         }
         self.map(frames, protection, kernel)

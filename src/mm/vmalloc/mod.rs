@@ -176,10 +176,8 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
             return Err(VmallocError::Alignment { align });
         }
         match self.populate(&request, pages, kernel) {
-            Err(error) if error.is_of_addresses() => {
-                self.populate_after_purge(error, &request, pages, kernel)
-            }
-            outcome => outcome,
+            Err(error) => self.populate_after_reclaim(error, &request, pages, kernel),
+            populated => populated,
         }
     }
 
@@ -204,20 +202,31 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         Ok(reserved.commit(contents))
     }
 
-    /// Tries again with the addresses that were waiting for a flush, if there are any.
+    /// Tries again with the addresses that were waiting for a flush and the frames that were waiting in the cache, if there
+    /// are any.
     #[cold]
     #[inline(never)]
-    fn populate_after_purge<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn populate_after_reclaim<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
         error: VmallocError,
         request: &Request,
         pages: u64,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<Area, VmallocError> {
-        if self.purge(kernel).areas == 0 {
+        if !self.reclaim(kernel) {
             return Err(error);
         }
         self.populate(request, pages, kernel)
+    }
+
+    /// Frees what waits to be free. Whether anything did.
+    fn reclaim<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> bool {
+        let purged = self.purge(kernel).areas > 0;
+        let drained = kernel.drain_frame_cache() > 0;
+        purged || drained
     }
 
     /// Flushes for all areas that wait, so that their addresses can be given out again.
@@ -286,7 +295,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
             Contents::Frame(mapping) => match kernel.table.unmap_owned(mapping) {
                 Ok(unmapped) => {
                     let block = self.freeing.retire(unmapped.also(place), pages, areas, tlb);
-                    return kernel.frames.free(block).map_err(VfreeError::Frames);
+                    return kernel.free_page(block).map_err(VfreeError::Frames);
                 }
                 Err((error, mapping)) => (error, Contents::Frame(mapping)),
             },
@@ -371,7 +380,7 @@ fn map_frame<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
     kernel: &mut KernelMemory<'_, M, I, B>,
 ) -> Result<Mapping<Block>, VmallocError> {
     let block = match request.zeroed {
-        false => kernel.frames.alloc_page(request.gfp)?,
+        false => kernel.alloc_page(request.gfp)?,
         true => kernel.alloc_zeroed_page(request.gfp)?,
     };
     let (frame, protection) = (block.pfn(), request.protection);
@@ -381,7 +390,7 @@ fn map_frame<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         Ok(mapping) => Ok(mapping),
         Err((error, block)) => {
             // Just allocated, so that it can only go back.
-            let _ = kernel.frames.free(block);
+            let _ = kernel.free_page(block);
             Err(error.into())
         }
     }

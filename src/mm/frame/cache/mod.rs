@@ -39,7 +39,13 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     /// An empty cache for the zone that ordinary requests start at, on a machine of `cpus` CPUs.
     #[must_use]
     pub fn new<B: Buddy>(allocator: &SharedFrames<'m, B>, cpus: u64) -> Self {
-        let zone = &allocator.lock().zones[0];
+        Self::over(&allocator.lock(), cpus)
+    }
+
+    /// The same for an owner of the allocator, or one who holds its lock.
+    #[must_use]
+    pub fn over<B: Buddy>(allocator: &FrameAllocator<'m, B>, cpus: u64) -> Self {
+        let zone = &allocator.zones[0];
         FrameCache {
             policy: P::new(zone.present, cpus),
             start: zone.pfn(0),
@@ -48,8 +54,8 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     }
 
     /// Frames on the lists.
-    pub fn frames(&mut self) -> usize {
-        self.policy.lists().map(|list| list.len()).sum()
+    pub fn frames(&self) -> usize {
+        self.policy.frames()
     }
 
     /// Takes a frame from the list alone; `None` if it is down to its low mark. The part of
@@ -139,13 +145,16 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
 
     /// Gives every frame back to the free lists, where it merges.
     pub fn drain<B: Buddy>(&mut self, allocator: &SharedFrames<'m, B>) {
-        let mut allocator = allocator.lock();
+        self.drain_to(&mut allocator.lock());
+    }
+
+    /// [`drain`](Self::drain) for an owner of the allocator, or one who holds its lock.
+    pub fn drain_to<B: Buddy>(&mut self, allocator: &mut FrameAllocator<'m, B>) {
         for list in self.policy.lists() {
             list.empty(|frames| allocator.zones[0].give_cached(frames));
         }
     }
 
-    /// Takes a batch first. Serves the request past the list if the free lists have nothing to spare for it.
     #[cold]
     #[inline(never)]
     fn alloc_slowly<B: Buddy>(
@@ -153,7 +162,22 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
         allocator: &SharedFrames<'m, B>,
         gfp: Gfp,
     ) -> Result<Block, AllocError> {
-        let mut allocator = allocator.lock();
+        self.alloc_from(&mut allocator.lock(), gfp)
+    }
+
+    /// What [`take`](Self::take) is the fast path of, for an owner of the allocator, or one who holds its lock: takes a batch
+    /// first. Serves the request past the list if the free lists have nothing to spare for it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`FrameAllocator::alloc_page`].
+    #[cold]
+    #[inline(never)]
+    pub fn alloc_from<B: Buddy>(
+        &mut self,
+        allocator: &mut FrameAllocator<'m, B>,
+        gfp: Gfp,
+    ) -> Result<Block, AllocError> {
         if gfp.intersects(Gfp::ZONE_MODIFIERS) {
             return allocator.alloc_page(gfp);
         }
@@ -175,7 +199,6 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
         }
     }
 
-    /// Gives a batch back first: all of the list, if the zone is short of frames. What is not for the list goes past it.
     #[cold]
     #[inline(never)]
     fn free_slowly<B: Buddy>(
@@ -184,7 +207,23 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
         pfn: Pfn,
         order: Order,
     ) -> Result<(), FreeError> {
-        let mut allocator = allocator.lock();
+        self.free_to(&mut allocator.lock(), pfn, order)
+    }
+
+    /// What [`put`](Self::put) is the fast path of, for an owner of the allocator, or one who holds its lock: gives a batch
+    /// back first, or all of the list, if the zone is short of frames. What is not for the list goes past it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`FrameAllocator::free_pages`].
+    #[cold]
+    #[inline(never)]
+    pub fn free_to<B: Buddy>(
+        &mut self,
+        allocator: &mut FrameAllocator<'m, B>,
+        pfn: Pfn,
+        order: Order,
+    ) -> Result<(), FreeError> {
         let zone = &allocator.zones[0];
         self.alive = zone.lists.table;
         let descriptor = self.alive.get(zone.index(pfn));

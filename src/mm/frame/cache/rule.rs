@@ -74,6 +74,9 @@ pub trait CachePolicy {
 
     /// All lists.
     fn lists(&mut self) -> impl Iterator<Item = &mut List>;
+
+    /// Frames on all lists.
+    fn frames(&self) -> usize;
 }
 
 /// 2.6.0: hot and cold.
@@ -93,6 +96,10 @@ impl CachePolicy for HotCold {
     fn lists(&mut self) -> impl Iterator<Item = &mut List> {
         self.0.iter_mut()
     }
+
+    fn frames(&self) -> usize {
+        self.0.iter().map(List::len).sum()
+    }
 }
 
 /// 6.x: one list.
@@ -111,5 +118,9 @@ impl CachePolicy for Batched {
 
     fn lists(&mut self) -> impl Iterator<Item = &mut List> {
         core::iter::once(&mut self.0)
+    }
+
+    fn frames(&self) -> usize {
+        self.0.len()
     }
 }

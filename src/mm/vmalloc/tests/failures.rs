@@ -6,6 +6,7 @@ use crate::mm::frame::Block;
 
 /// Takes frames until only `left` can still be had.
 fn starve(kernel: &mut Kernel<'_>, left: usize) -> Vec<Block> {
+    kernel.drain_frame_cache();
     let mut kept = Vec::new();
     while let Ok(block) = kernel.frames.alloc_page(Gfp::KERNEL) {
         kept.push(block);

@@ -93,5 +93,5 @@ use each;
 
 /// Frames that are free or have become tables: the same number whenever no area is live.
 fn accounted(kernel: &Kernel<'_>) -> u64 {
-    kernel.frames.free_frames() + kernel.table_frames()
+    kernel.free_frames() + kernel.table_frames()
 }
