@@ -23,7 +23,7 @@ pub use rule::{Batched, CachePolicy, HotCold, Rule};
 
 use super::buddy::Buddy;
 use super::descriptor::{ALLOCATED, CACHED, Table};
-use super::{AllocError, Block, FreeError, Gfp, SharedFrames};
+use super::{AllocError, Block, FrameAllocator, FreeError, Gfp, SharedFrames};
 use crate::mm::address::{Order, Pfn};
 
 /// The cache of one CPU, over an allocator that all share.

@@ -40,7 +40,7 @@ fn the_frame_and_the_kth_table_after_it() {
             assert_eq!(kernel.table.translate(page(0)), None);
             // Tables that were to be had are in the cache.
             let cached = kernel.cached_tables();
-            assert_eq!(kernel.frames.free_frames() + cached, free);
+            assert_eq!(kernel.free_frames() + cached, free);
             feed(kernel, kept);
             assert_eq!(accounted(kernel), before);
             kernel.frames.validate().unwrap();
