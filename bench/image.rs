@@ -9,7 +9,7 @@ use pagemark_record::{Boot, Buddyinfo, Clock, Frames, Moment, Record, Verdict};
 
 use crate::harness::case::{Failure, expect_eq};
 use crate::harness::run::{Run, unit};
-use crate::{cases, checks};
+use crate::{cases, checks, environment};
 
 /// The entry code's call into Rust.
 ///
@@ -31,6 +31,7 @@ fn application(machine: &mut Machine) -> Verdict {
     let mut run = unsafe { Run::new(&machine.options, machine.clock, hertz(machine)) };
     checks::mappings::run(machine, &mut run);
     let ticks = machine.ticks_since_entry();
+    environment::find_out(machine);
     log::record(&Record::Boot(Boot {
         ticks,
         unit: unit(machine.clock),

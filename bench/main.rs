@@ -9,6 +9,8 @@ mod cases;
 #[cfg(target_os = "none")]
 mod checks;
 #[cfg(target_os = "none")]
+mod environment;
+#[cfg(target_os = "none")]
 mod harness;
 #[cfg(target_os = "none")]
 mod image;

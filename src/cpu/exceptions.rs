@@ -12,8 +12,8 @@ use spin::Mutex;
 use x86::bits64::segmentation::Descriptor64;
 use x86::dtables::{DescriptorTablePointer, lidt};
 use x86::irq::{
-    BREAKPOINT_VECTOR, DOUBLE_FAULT_VECTOR, MACHINE_CHECK_VECTOR, NONMASKABLE_INTERRUPT_VECTOR,
-    PAGE_FAULT_VECTOR,
+    BREAKPOINT_VECTOR, DOUBLE_FAULT_VECTOR, GENERAL_PROTECTION_FAULT_VECTOR, MACHINE_CHECK_VECTOR,
+    NONMASKABLE_INTERRUPT_VECTOR, PAGE_FAULT_VECTOR,
 };
 use x86::segmentation::{BuildDescriptor, DescriptorBuilder, GateDescriptorBuilder};
 
@@ -180,6 +180,12 @@ extern "C" fn handle(frame: &mut ExceptionFrame) {
     }
     if vector == PAGE_FAULT_VECTOR
         && let Some(fixup) = probe::expected(frame.rip, cr2, frame.error_code)
+    {
+        frame.rip = fixup;
+        return;
+    }
+    if vector == GENERAL_PROTECTION_FAULT_VECTOR
+        && let Some(fixup) = probe::expected_general_protection(frame.rip)
     {
         frame.rip = fixup;
         return;

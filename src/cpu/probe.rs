@@ -1,4 +1,5 @@
-//! Memory accesses that may fault: the way a check proves that an address is, or is not, mapped as it should be.
+//! Accesses that may fault: the way a check proves that an address is, or is not, mapped as it should be, and the way to a
+//! model-specific register that may not be there.
 //!
 //! Each probe is one instruction at a known address. When it faults, the exception handler records what the CPU said and
 //! goes on at the fixup, so that the caller gets the fault as an error value.
@@ -80,6 +81,24 @@ global_asm!(
     "probe_fetch:",
     "xor edx, edx",
     "jmp rdi",
+    // Index in EDI, value in RSI: no such register raises #GP.
+    "probe_rdmsr:",
+    "mov ecx, edi",
+    "probe_rdmsr_access:",
+    "rdmsr",
+    "shl rdx, 32",
+    "or rax, rdx",
+    "xor edx, edx",
+    "ret",
+    "probe_wrmsr:",
+    "mov ecx, edi",
+    "mov rax, rsi",
+    "mov rdx, rsi",
+    "shr rdx, 32",
+    "probe_wrmsr_access:",
+    "wrmsr",
+    "xor edx, edx",
+    "ret",
     "probe_fixup:",
     "mov edx, 1",
     "ret",
@@ -96,8 +115,12 @@ unsafe extern "C" {
     fn probe_read(address: u64) -> Outcome;
     fn probe_write(address: u64, value: u64) -> Outcome;
     fn probe_fetch(address: u64) -> Outcome;
+    fn probe_rdmsr(index: u32) -> Outcome;
+    fn probe_wrmsr(index: u32, value: u64) -> Outcome;
     static probe_read_access: u8;
     static probe_write_access: u8;
+    static probe_rdmsr_access: u8;
+    static probe_wrmsr_access: u8;
     static probe_fixup: u8;
 }
 
@@ -116,6 +139,32 @@ pub(super) fn expected(rip: u64, address: u64, error_code: u64) -> Option<u64> {
         FAULT_ERROR.store(error_code, Ordering::Relaxed);
         &raw const probe_fixup as u64
     })
+}
+
+/// For the exception handler: if the general-protection fault is a probe's, gives the address to go on at.
+pub(super) fn expected_general_protection(rip: u64) -> Option<u64> {
+    let probing =
+        rip == &raw const probe_rdmsr_access as u64 || rip == &raw const probe_wrmsr_access as u64;
+    probing.then_some(&raw const probe_fixup as u64)
+}
+
+/// The model-specific register `index`; `None` where the CPU has none, or a hypervisor keeps it to itself.
+#[must_use]
+pub fn read_msr(index: u32) -> Option<u64> {
+    // SAFETY: the registers that anyone reads here change nothing on being read, and a #GP comes back as a value.
+    let outcome = unsafe { probe_rdmsr(index) };
+    (outcome.faulted == 0).then_some(outcome.value)
+}
+
+/// Writes the model-specific register `index`; tells whether the CPU took it.
+///
+/// # Safety
+///
+/// The register means what the caller thinks it does on this CPU, and nothing that runs depends on its old value.
+pub unsafe fn write_msr(index: u32, value: u64) -> bool {
+    // SAFETY: the caller's promise; a #GP comes back as a value.
+    let outcome = unsafe { probe_wrmsr(index, value) };
+    outcome.faulted == 0
 }
 
 fn result(outcome: Outcome) -> Result<u64, PageFault> {

@@ -92,6 +92,12 @@ macro_rules! ticks_of_nops {
     }};
 }
 
+/// Ticks of a bracket around nothing, around one NOP, and around 1,000.
+#[must_use]
+pub fn brackets_of_nops() -> [u64; 3] {
+    [ticks_of_nops!(0), ticks_of_nops!(1), ticks_of_nops!(1000)]
+}
+
 /// Ticks that a run of 1,000 NOPs takes, the cost of reading the clock taken off: the least of a few tries.
 #[must_use]
 pub fn ticks_per_1000_nops() -> u64 {

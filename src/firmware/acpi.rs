@@ -8,8 +8,9 @@ use core::ptr::NonNull;
 use acpi::address::AddressSpace;
 use acpi::fadt::Fadt;
 use acpi::madt::{Madt, MadtEntry};
+use acpi::sdt::{SdtHeader, Signature};
 use acpi::spcr::{Spcr, SpcrInterfaceType};
-use acpi::{AcpiHandler, AcpiTables, PhysicalMapping};
+use acpi::{AcpiHandler, AcpiTable, AcpiTables, PhysicalMapping};
 use arrayvec::ArrayVec;
 
 use crate::mm::address::PhysAddr;
@@ -28,6 +29,10 @@ pub struct Firmware {
     pub processors: ArrayVec<ApicId, MAX_CPUS>,
     /// I/O port of the power-management timer (FADT).
     pub pm_timer: Option<u16>,
+    /// Where the registers of the high-precision event timer lie (HPET).
+    pub hpet: Option<PhysAddr>,
+    /// Where the registers of the I/O APICs lie (MADT).
+    pub io_apics: ArrayVec<PhysAddr, 8>,
     /// I/O port and value that reset the machine (FADT).
     pub reset: Option<(u16, u8)>,
     /// I/O port of the console that the firmware uses, if it is a 16550 (SPCR).
@@ -86,6 +91,19 @@ impl Firmware {
                 let _ = firmware.processors.try_push(cpu);
             }
         }
+        if let Ok(madt) = tables.find_table::<Madt>() {
+            let io_apics = madt.get().entries().filter_map(|entry| match entry {
+                MadtEntry::IoApic(entry) => Some(PhysAddr(u64::from(entry.io_apic_address))),
+                _ => None,
+            });
+            firmware.io_apics = io_apics.take(firmware.io_apics.capacity()).collect();
+        }
+        if let Ok(table) = tables.find_table::<HpetTable>() {
+            let table = table.get();
+            // Address space 0 is memory.
+            firmware.hpet =
+                (table.address_space == 0 && table.base != 0).then_some(PhysAddr(table.base));
+        }
         if let Ok(fadt) = tables.find_table::<Fadt>() {
             firmware.pm_timer = fadt
                 .pm_timer_block()
@@ -129,4 +147,25 @@ fn usable_cpu(entry: &MadtEntry<'_>) -> Option<ApicId> {
     };
     let broadcast = matches!(entry, MadtEntry::LocalApic(_)) && id == 0xff;
     (flags & 1 != 0 && !broadcast).then_some(ApicId(id))
+}
+
+/// IA-PC HPET Specification 3.2.4, up to the address. The crate's own reader panics on an address that is none of memory.
+#[repr(C, packed)]
+struct HpetTable {
+    header: SdtHeader,
+    event_timer_block: u32,
+    address_space: u8,
+    width: u8,
+    offset: u8,
+    access: u8,
+    base: u64,
+}
+
+// SAFETY: the layout is that of the specification, and every bit pattern is a value.
+unsafe impl AcpiTable for HpetTable {
+    const SIGNATURE: Signature = Signature::HPET;
+
+    fn header(&self) -> &SdtHeader {
+        &self.header
+    }
 }

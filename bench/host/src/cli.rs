@@ -28,8 +28,6 @@ pub enum Command {
     Show(Show),
     /// Compare two logs; a regression gives exit status 1
     Compare(Compare),
-    /// Hold a log's instruction counts against a baseline; any difference gives exit status 1
-    Gate(Gate),
     /// Write an ISO that boots on BIOS and UEFI, in QEMU, from a USB stick, and on a real machine
     Iso(Iso),
 }
@@ -151,27 +149,6 @@ pub struct Compare {
     /// Compare runs of different machines or suites, and failed runs
     #[arg(long)]
     pub force: bool,
-}
-
-/// `pagemark gate`.
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Counts of instructions are equal from run to run, so whatever differs was changed by the code. A commit that means to change
-them updates the baseline, and its differences tell what the commit did.
-
-Exit status: 0 all as in the baseline, 1 some figures or cases differ, 2 the log cannot be held against it.")]
-pub struct Gate {
-    /// The log of a run with --icount
-    pub log: PathBuf,
-    /// The baseline
-    #[arg(long, value_name = "FILE", default_value = "bench/baselines/quick.txt")]
-    pub baseline: PathBuf,
-    /// Cases whose differences are told but do not fail, one a line, each with its reason behind a #
-    #[arg(long, value_name = "FILE")]
-    pub mute: Option<PathBuf>,
-    /// Write the baseline from the log
-    #[arg(long)]
-    pub update: bool,
 }
 
 /// `pagemark iso`.

@@ -3,13 +3,11 @@
 //! - [`log`] reads a log, whole or not at all;
 //! - [`image`] builds the image, packs it into an ISO, resolves its symbols;
 //! - [`run`] boots it under a watchdog and judges how that went;
-//! - [`gate`] holds instruction counts against a committed baseline;
 //! - [`show`] and [`compare`] are the tables, [`style`] how they look on a terminal and off it;
 //! - [`cli`] is the command line of the binary `pagemark`.
 
 pub mod cli;
 pub mod compare;
-pub mod gate;
 pub mod image;
 pub mod log;
 pub mod run;

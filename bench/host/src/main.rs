@@ -2,14 +2,12 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use pagemark_host::cli::{Cli, Command, Compare, Gate, Iso, Repeat, Run, Show, words};
+use pagemark_host::cli::{Cli, Command, Compare, Iso, Repeat, Run, Show, words};
 use pagemark_host::compare::{Change, compare};
-use pagemark_host::gate::{Baseline, Mute, gate, measured};
 use pagemark_host::image::{self, Symbols};
 use pagemark_host::log::{self, Log, LogError};
 use pagemark_host::run::{self, INTERRUPTED};
@@ -27,7 +25,6 @@ fn main() -> ExitCode {
         Command::Repeat(options) => repeat_run(options),
         Command::Show(options) => show_log(&options),
         Command::Compare(options) => compare_logs(&options),
-        Command::Gate(options) => gate_log(&options),
         Command::Iso(options) => write_iso(options),
     };
     ExitCode::from(result.unwrap_or_else(|error| {
@@ -92,33 +89,6 @@ fn compare_logs(options: &Compare) -> Result<u8> {
     let comparison = compare(&base, &new, options.threshold, options.force)?;
     print(&comparison.render(Look::of_stdout()))?;
     Ok(u8::from(comparison.count(Change::Regression) > 0))
-}
-
-fn gate_log(options: &Gate) -> Result<u8> {
-    let log = read_log(&options.log)?;
-    if options.update {
-        std::fs::write(&options.baseline, measured(&log)?.to_string())
-            .with_context(|| format!("{} cannot be written", options.baseline.display()))?;
-        return Ok(0);
-    }
-    let baseline: Baseline = parsed(&options.baseline)?;
-    let mute: Mute = options
-        .mute
-        .as_deref()
-        .map_or_else(|| Ok(Mute::default()), parsed)?;
-    let verdicts = gate(&baseline, &log, &mute)?;
-    print(&verdicts.render(Look::of_stdout()))?;
-    Ok(u8::from(!verdicts.pass()))
-}
-
-/// What a text file says.
-fn parsed<T: FromStr>(path: &Path) -> Result<T>
-where
-    T::Err: std::error::Error + Send + Sync + 'static,
-{
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("{} cannot be read", path.display()))?;
-    text.parse().with_context(|| path.display().to_string())
 }
 
 fn write_iso(options: Iso) -> Result<u8> {

@@ -1,4 +1,4 @@
-//! `pagemark show`, `pagemark compare` and `pagemark gate` as a pipeline calls them: by their exit status and what they print.
+//! `pagemark show` and `pagemark compare` as a pipeline calls them: by their exit status and what they print.
 
 use std::fs;
 use std::path::PathBuf;
@@ -125,30 +125,4 @@ fn show_takes_whole_logs_alone() {
         stderr.contains("cut: line ") && stderr.contains("the run was cut off"),
         "{stderr}"
     );
-}
-
-#[test]
-fn gate_ends_with_one_on_any_difference_and_two_on_what_it_cannot_judge() {
-    let folder = tempfile::tempdir().unwrap();
-    let (slow, fast, other) = (
-        written(&folder, "slow", "a CPU", 7),
-        written(&folder, "fast", "a CPU", 6),
-        written(&folder, "other", "another CPU", 6),
-    );
-    let baseline = folder.path().join("baseline.txt");
-    let gate = |words: &[&str], log| {
-        let mut arguments = vec!["gate", "--baseline", baseline.to_str().unwrap()];
-        arguments.extend(words);
-        pagemark(&arguments, &[log])
-    };
-    let missing = gate(&[], &fast);
-    assert_eq!(missing.status.code(), Some(2));
-    let told = String::from_utf8(missing.stderr).unwrap();
-    assert!(told.contains("baseline.txt cannot be read"), "{told}");
-    assert_eq!(gate(&["--update"], &fast).status.code(), Some(0));
-    for (log, status) in [(&fast, 0), (&slow, 1), (&other, 2)] {
-        assert_eq!(gate(&[], log).status.code(), Some(status));
-    }
-    assert_eq!(gate(&["--update"], &slow).status.code(), Some(0));
-    assert_eq!(gate(&[], &fast).status.code(), Some(1), "fewer, too");
 }

@@ -283,6 +283,29 @@ fn records() -> impl Strategy<Value = Vec<Record<String>>> {
                     loader: t(),
                     features: s(),
                 }),
+                Record::Environment(Environment {
+                    class: s(),
+                    shift: flag.then_some(small as u8),
+                    tags: t(),
+                    nops: [n[0], n[1]],
+                    quantum: n[2],
+                    rdtscp: flag,
+                    invariant_tsc: !flag,
+                    lfence: s(),
+                    frequencies: Frequencies {
+                        cpuid_15h: flag.then_some(n[3]),
+                        pit: Some(n[4]),
+                        ..Frequencies::default()
+                    },
+                    disagreement_ppm: flag.then_some(n[5]),
+                    cycles_per_1000_ticks: flag.then_some(n[0]),
+                    core_clock: t(),
+                    smi_count: flag.then_some(n[1]),
+                    steal_ns: flag.then_some(n[2]),
+                    microcode: flag.then_some(Hex(n[3])),
+                    fractured: flag.then_some(flag),
+                    masked: s(),
+                }),
                 Record::Region(Region {
                     name: s(),
                     start: Hex(n[0]),
@@ -386,6 +409,15 @@ fn borrowed(record: &Record<String>) -> Record<Text<'_>> {
             loader: r.loader.as_str().into(),
             features: r.features.as_str().into(),
         }),
+        Record::Environment(r) => borrow!(
+            Environment,
+            r,
+            { class, tags, lfence, core_clock, masked },
+            {
+                shift, nops, quantum, rdtscp, invariant_tsc, frequencies, disagreement_ppm, cycles_per_1000_ticks, smi_count,
+                steal_ns, microcode, fractured
+            }
+        ),
         Record::Region(r) => borrow!(Region, r, { name }, { start, end }),
         Record::Zone(r) => borrow!(Zone, r, { name }, { start, end, free_frames }),
         Record::Buddyinfo(r) => {

@@ -10,8 +10,8 @@ mod reader;
 pub(crate) mod tests;
 
 use pagemark_record::{
-    Boot, Buddyinfo, CaseResult, Check, Clock, End, Frames, Machine, Panic, Probe, Region, Skip,
-    Start, Unit, Zone,
+    Boot, Buddyinfo, CaseResult, Check, Clock, End, Environment, Frames, Machine, Panic, Probe,
+    Region, Skip, Start, Unit, Zone,
 };
 
 pub use error::{Fault, LogError};
@@ -24,6 +24,8 @@ pub struct Log {
     pub start: Start<String>,
     /// The machine; none when the run ended before it was known.
     pub machine: Option<Machine<String>>,
+    /// What its figures are worth.
+    pub environment: Option<Environment<String>>,
     /// The regions of the virtual address space.
     pub regions: Vec<Region<String>>,
     /// The buddy's zones.

@@ -138,6 +138,7 @@ impl Closing {
         let mut log = Log {
             start: run.start,
             machine: None,
+            environment: None,
             regions: Vec::new(),
             zones: Vec::new(),
             buddyinfo: Vec::new(),
@@ -169,6 +170,7 @@ impl Log {
         let kind = name(&record);
         match record {
             Record::Machine(machine) => once(&mut self.machine, machine, kind)?,
+            Record::Environment(environment) => once(&mut self.environment, environment, kind)?,
             Record::Region(region) => self.regions.push(region),
             Record::Zone(zone) => self.zones.push(zone),
             Record::Buddyinfo(info) => self.buddyinfo.push(info),
@@ -274,6 +276,7 @@ fn name(record: &Record<String>) -> &'static str {
     match record {
         Record::Start(_) => "start",
         Record::Machine(_) => "machine",
+        Record::Environment(_) => "environment",
         Record::Region(_) => "region",
         Record::Zone(_) => "zone",
         Record::Buddyinfo(_) => "buddyinfo",

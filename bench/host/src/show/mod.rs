@@ -5,7 +5,8 @@ mod tests;
 
 use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Width};
 use pagemark_record::{
-    Buddyinfo, CaseResult, Clock, Figure, Frames, Machine, ORDERS, Panic, Unit, Verdict,
+    Buddyinfo, CaseResult, Clock, Environment, Figure, Frames, Machine, ORDERS, Panic, Unit,
+    Verdict,
 };
 
 use crate::image::{Symbols, backtrace};
@@ -46,6 +47,11 @@ fn head(log: &Log, look: Look) -> String {
     if let Some(machine) = &log.machine {
         rows.extend(machine_rows(machine));
     }
+    rows.extend(
+        log.environment
+            .iter()
+            .map(|found| ("environment", environment(found))),
+    );
     if !log.zones.is_empty() {
         let zones: Vec<_> = log
             .zones
@@ -126,6 +132,29 @@ fn hypervisor(signature: Option<&str>) -> String {
         Some("XenVMMXenVMM") => "Xen".to_owned(),
         Some(other) => other.to_owned(),
     }
+}
+
+/// Who executes the instructions, and what a reader of the figures has to know.
+fn environment(found: &Environment<String>) -> String {
+    let class = match found.class.as_str() {
+        "silicon" => "the CPU itself",
+        "hardware_virtualisation" => "the CPU, under a hypervisor",
+        "emulating_kvm" => "a hypervisor that interprets each instruction",
+        "tcg" => "QEMU's translator, on the host's time",
+        "tcg_icount" => "QEMU's translator, on a clock that counts instructions",
+        other => other,
+    };
+    let mut text = match found.tags.as_str() {
+        "" => class.to_owned(),
+        tags => format!("{class}; tags: {tags}"),
+    };
+    if let Some(ppm) = found.disagreement_ppm {
+        text += &format!("; sources of the frequency {} ppm apart", thousands(ppm));
+    }
+    if let Some(cycles) = found.cycles_per_1000_ticks {
+        text += &format!("; {} core cycles in 1,000 ticks", thousands(cycles));
+    }
+    text
 }
 
 /// What a tick is, and so what the figures mean.

@@ -2,6 +2,7 @@
 
 mod address_spaces;
 mod boots;
+mod environment;
 mod failures;
 mod figures;
 mod layouts;

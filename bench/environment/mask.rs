@@ -1,0 +1,58 @@
+//! Masks the sources of interrupts, and says which were there.
+
+use arrayvec::ArrayVec;
+use pagemark::cpu::interrupt_sources::{IO_APIC_BYTES, LocalVectors, mask_8259, mask_io_apic};
+use pagemark::machine::Machine;
+use pagemark::mm::address::{PhysAddr, VirtAddr};
+use pagemark::mm::vmalloc::Caching;
+
+/// Masks them all.
+pub(super) fn sources(machine: &mut Machine) -> ArrayVec<&'static str, 3> {
+    let mut masked = ArrayVec::new();
+    mask_8259();
+    masked.push("8259");
+    let vectors = LocalVectors::of_this_cpu();
+    let done = match vectors {
+        LocalVectors::Absent => false,
+        // SAFETY: this CPU's APIC, in the mode that was found.
+        LocalVectors::X2apic => unsafe {
+            vectors.mask(None);
+            true
+        },
+        LocalVectors::Page(page) => with_registers(machine, page, LocalVectors::BYTES, |page| {
+            // SAFETY: the page is mapped, and this CPU's.
+            unsafe { vectors.mask(Some(page)) }
+        }),
+    };
+    if done {
+        masked.push("local_apic");
+    }
+    let mut all = !machine.firmware.io_apics.is_empty();
+    for registers in machine.firmware.io_apics.clone() {
+        all &= with_registers(machine, registers, IO_APIC_BYTES, |registers| {
+            // SAFETY: the MADT says that an I/O APIC is there, and its registers are mapped.
+            unsafe { mask_io_apic(registers) }
+        });
+    }
+    if all {
+        masked.push("io_apic");
+    }
+    masked
+}
+
+/// Does `work` with a device's registers mapped; tells whether they could be.
+fn with_registers(
+    machine: &mut Machine,
+    physical: PhysAddr,
+    bytes: u64,
+    work: impl FnOnce(VirtAddr),
+) -> bool {
+    let (vmalloc, kernel) = (&mut machine.vmalloc, &mut machine.kernel);
+    let Ok(area) = vmalloc.ioremap(physical, bytes, Caching::Uncached, kernel) else {
+        return false;
+    };
+    work(area.address());
+    // What cannot be unmapped stays, and the areas that are left over at the end tell of it.
+    let _ = vmalloc.iounmap(area, kernel);
+    true
+}

@@ -1,0 +1,123 @@
+//! What a reader of the figures has to know about them, as words.
+
+use arrayvec::ArrayVec;
+
+use crate::{AGREEMENT_PPM, Class, Lfence};
+
+/// What the tags follow from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Facts {
+    /// Who executes.
+    pub class: Class,
+    /// CPUID 8000_0007H EDX bit 8.
+    pub invariant_tsc: bool,
+    /// Whether LFENCE serialises.
+    pub lfence: Lfence,
+    /// How far the sources of the TSC's frequency are apart.
+    pub disagreement_ppm: Option<u64>,
+    /// The counter of system-management interrupts moved while the readings were taken.
+    pub smi: bool,
+    /// Nanoseconds stolen meanwhile.
+    pub steal_ns: u64,
+    /// See [`crate::fractured`].
+    pub fractured: Option<bool>,
+}
+
+/// The tags of an environment.
+pub type Tags = ArrayVec<&'static str, 8>;
+
+/// Concludes the tags: none on a machine whose figures are worth what they seem.
+#[must_use]
+pub fn tags(facts: &Facts) -> Tags {
+    let hardware = facts.class.is_hardware();
+    let disagree = facts
+        .disagreement_ppm
+        .is_some_and(|ppm| ppm > AGREEMENT_PPM);
+    let all = [
+        // Ticks of an emulator's time are no cycles of any CPU.
+        (
+            matches!(facts.class, Class::Tcg | Class::EmulatingKvm),
+            "emulated",
+        ),
+        // Virtual time that does not advance by one with each instruction.
+        (
+            facts.class.shift().is_some_and(|shift| shift != 0),
+            "icount_shift",
+        ),
+        (hardware && !facts.invariant_tsc, "tsc_variant"),
+        (
+            hardware && !facts.lfence.serialises(),
+            "lfence_not_serialising",
+        ),
+        (hardware && disagree, "frequency_disagrees"),
+        (facts.smi, "smi"),
+        (facts.steal_ns != 0, "steal"),
+        (facts.fractured == Some(true), "fractured"),
+    ];
+    all.into_iter()
+        .filter_map(|(applies, tag)| applies.then_some(tag))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SILICON: Facts = Facts {
+        class: Class::Silicon,
+        invariant_tsc: true,
+        lfence: Lfence::Always,
+        disagreement_ppm: Some(40),
+        smi: false,
+        steal_ns: 0,
+        fractured: None,
+    };
+
+    #[test]
+    fn good_machines_have_none() {
+        let icount = Facts {
+            class: Class::TcgIcount { shift: 0 },
+            invariant_tsc: false,
+            lfence: Lfence::Unknown,
+            ..SILICON
+        };
+        let kvm = Facts {
+            class: Class::HardwareVirtualisation,
+            fractured: Some(false),
+            ..SILICON
+        };
+        for good in [SILICON, icount, kvm] {
+            assert!(tags(&good).is_empty(), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn each_fault_has_its_word() {
+        let one = |facts: Facts| {
+            let tags = tags(&facts);
+            assert_eq!(tags.len(), 1, "{facts:?}: {tags:?}");
+            tags[0]
+        };
+        let class = |class| one(Facts { class, ..SILICON });
+        assert_eq!(class(Class::Tcg), "emulated");
+        assert_eq!(class(Class::EmulatingKvm), "emulated");
+        assert_eq!(class(Class::TcgIcount { shift: 3 }), "icount_shift");
+        let of = |change: fn(&mut Facts)| {
+            let mut facts = SILICON;
+            change(&mut facts);
+            one(facts)
+        };
+        assert_eq!(of(|facts| facts.invariant_tsc = false), "tsc_variant");
+        assert_eq!(
+            of(|facts| facts.lfence = Lfence::No),
+            "lfence_not_serialising"
+        );
+        assert_eq!(
+            of(|facts| facts.disagreement_ppm = Some(9000)),
+            "frequency_disagrees"
+        );
+        assert_eq!(of(|facts| facts.smi = true), "smi");
+        assert_eq!(of(|facts| facts.steal_ns = 1), "steal");
+        assert_eq!(of(|facts| facts.fractured = Some(true)), "fractured");
+    }
+}
