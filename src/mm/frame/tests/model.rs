@@ -363,7 +363,7 @@ fn agree<B: Buddy>(layout: &Layout, steps: &[Step]) {
 }
 
 /// Steps of a test; Miri takes its time.
-const STEPS: core::ops::Range<usize> = if cfg!(miri) { 1..8 } else { 1..60 };
+const STEPS: core::ops::Range<usize> = if cfg!(miri) { 1..5 } else { 1..60 };
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 1 } else { 96 }))]
