@@ -1,6 +1,6 @@
 //! The run as the image makes it, from the entry code to the verdict.
 
-use pagemark::boot::command_line::{Mutate, Provoke};
+use pagemark::boot::command_line::{Mutate, Provoke, Suite};
 use pagemark::console::log;
 use pagemark::machine::{self, Machine};
 use pagemark::mm::address::Order;
@@ -28,10 +28,17 @@ fn application(machine: &mut Machine) -> Verdict {
         fail_on_purpose(machine, provoke);
     }
     // SAFETY: the application runs once.
-    let mut run = unsafe { Run::new(&machine.options, machine.clock, hertz(machine)) };
+    let mut run = unsafe {
+        Run::new(
+            &machine.options,
+            machine.clock,
+            hertz(machine),
+            machine.frequency.0,
+        )
+    };
     checks::mappings::run(machine, &mut run);
     let ticks = machine.ticks_since_entry();
-    environment::find_out(machine);
+    run.watch(environment::find_out(machine));
     log::record(&Record::Boot(Boot {
         ticks,
         unit: unit(machine.clock),
@@ -42,6 +49,9 @@ fn application(machine: &mut Machine) -> Verdict {
     tell_free_blocks(machine, Moment::Start);
     if machine.options.mutate == Some(Mutate::Flush) && !cfg!(feature = "mutation") {
         run.refuse("command line: `mutate=flush` needs an image built with the feature `mutation`");
+    }
+    if machine.options.seconds.is_some() && machine.options.suite != Suite::Soak {
+        run.refuse("command line: `seconds` needs suite=soak");
     }
     while run.next_pass() {
         cases::run(machine, &mut run);

@@ -57,7 +57,8 @@ impl CoreClock {
         }
     }
 
-    fn read(self) -> Option<CoreReading> {
+    /// Both counters.
+    pub(super) fn read(self) -> Option<CoreReading> {
         let (cycles, reference) = match self {
             CoreClock::Aperf => (APERF, MPERF),
             CoreClock::FixedCounter => (FIXED_CORE, FIXED_REFERENCE),

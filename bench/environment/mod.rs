@@ -8,6 +8,7 @@ mod frequencies;
 mod mask;
 mod microcode;
 mod steal;
+mod witness;
 
 use pagemark::console::log;
 use pagemark::cpu::features::Features;
@@ -20,6 +21,7 @@ use pagemark_verdict::{
 use raw_cpuid::cpuid;
 
 use self::core_clock::CoreClock;
+pub use self::witness::Witness;
 
 /// Brackets around NOPs, of each length. Enough to see a clock that is exact, and its step.
 const READINGS: usize = 101;
@@ -28,8 +30,9 @@ const READINGS_EMULATED: usize = 5;
 /// Ticks of 1,000 NOPs from which on they are interpreted.
 const EMULATED: u64 = 10_000;
 
-/// Takes every reading, and writes down what it comes to. What could interrupt is masked from here on.
-pub fn find_out(machine: &mut Machine) {
+/// Takes every reading, and writes down what it comes to. What could interrupt is masked from here on. Comes back with the
+/// counters that see what strikes a sample.
+pub fn find_out(machine: &mut Machine) -> Witness {
     let masked = mask::sources(machine);
     let smi_before = smi_count(&machine.features);
     let steal = steal::StealTime::enable(machine);
@@ -83,6 +86,12 @@ pub fn find_out(machine: &mut Machine) {
             ", figures need their tags"
         }
     ));
+    Witness {
+        smi: smi.is_some(),
+        steal,
+        core_clock,
+        usual: cycles_per_1000_ticks.filter(|_| class.is_hardware()),
+    }
 }
 
 /// Words as the log separates them.
@@ -124,15 +133,16 @@ fn nops(hypervisor: Option<&str>) -> (Class, Spread, u64) {
     (Class::of(hypervisor, empty, one, thousand), thousand, step)
 }
 
-/// MSR_SMI_COUNT, which Intel's CPUs have since Nehalem (SDM volume 4).
+/// The count of system-management interrupts, where the CPU keeps one: Intel's do since Nehalem (SDM volume 4).
 fn smi_count(features: &Features) -> Option<u64> {
-    const MSR_SMI_COUNT: u32 = 0x34;
     let intel = features.vendor.as_str() == "GenuineIntel" && features.family == 6;
-    // The register's upper half is reserved.
-    intel
-        .then(|| read_msr(MSR_SMI_COUNT))
-        .flatten()
-        .map(|count| count & 0xffff_ffff)
+    intel.then(smi_count_now).flatten()
+}
+
+/// MSR_SMI_COUNT, on a CPU that may have it. The upper half is reserved.
+fn smi_count_now() -> Option<u64> {
+    const MSR_SMI_COUNT: u32 = 0x34;
+    read_msr(MSR_SMI_COUNT).map(|count| count & 0xffff_ffff)
 }
 
 /// Whether LFENCE serialises, after it has been asked to where that is needed.

@@ -2,7 +2,7 @@
 
 use arrayvec::{ArrayString, ArrayVec};
 use pagemark::boot::command_line::Rounds;
-use pagemark_record::Figure;
+use pagemark_record::{Disturbances, Figure};
 
 use super::random::Random;
 use super::sample::Sample;
@@ -24,6 +24,10 @@ pub struct Entry {
     pub samples: ArrayVec<Figure, MAX_SAMPLES>,
     /// The cost of the harness alone, measured beside each sample.
     pub empties: ArrayVec<Figure, MAX_SAMPLES>,
+    /// What struck samples.
+    pub disturbances: Disturbances,
+    /// The core's rate while the last samples were taken, in cycles per 1,000 ticks.
+    pub rate: Option<u64>,
     /// Samples taken, kept or not.
     pub taken: u64,
 }
@@ -83,6 +87,8 @@ impl Ledger {
                     batch: 1,
                     samples: ArrayVec::new_const(),
                     empties: ArrayVec::new_const(),
+                    disturbances: Disturbances::default(),
+                    rate: None,
                     taken: 0,
                 };
                 self.0.try_push(entry).map_err(|_| Refused::Full)?;

@@ -5,22 +5,27 @@ use core::fmt::Write;
 use arrayvec::ArrayString;
 use pagemark::boot::command_line::{Filter, Mutate, Options, Suite};
 use pagemark::console::log;
-use pagemark::cpu::tsc::Clock;
+use pagemark::cpu::tsc::{self, Clock};
 use pagemark_record::{
     CaseResult, Check, Disturbances, Error, Figure, Record, Series, Skip, Text, Unit, Verdict,
 };
 use pagemark_statistics::{Summary, summarise};
+use pagemark_verdict::{Cause, Seen, cause, frequency_moved, outer_fence};
 
 use super::case::{Case, Failure};
 use super::ledger::{Entry, Ledger, MAX_CASES, MAX_NAME, Refused};
 use super::mutation::{Outcome, mutate};
 use super::random::Random;
-use super::sample::{AnyCase, Temperature, prove, sample, warm_up};
+use super::sample::{AnyCase, Sample, Temperature, prove, sample, warm_up};
+use crate::environment::Witness;
 
 /// Rounds of the quick suite: enough for a 99 % interval of the median that leaves out the seven at each end.
 const QUICK_ROUNDS: u32 = 31;
 /// Rounds of the full suite.
 const FULL_ROUNDS: u32 = 101;
+
+/// How long the soak suite takes where nothing else is asked for.
+const SOAK_SECONDS: u32 = 60;
 
 /// In which suites a case is measured.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -49,21 +54,31 @@ pub struct Run {
     clock: Clock,
     /// Ticks a second, where they are known and constant.
     hertz: Option<u64>,
+    /// When a run that takes its time is over, in ticks of the clock.
+    deadline: Option<u64>,
+    /// Who sees what strikes a sample.
+    witness: Option<Witness>,
     verdict: Verdict,
     ledger: &'static mut Ledger,
     random: Random,
 }
 
 impl Run {
-    /// A run with these options on this clock, of so many ticks a second where that is known and constant.
+    /// A run with these options on this clock. `hertz` are its ticks a second where they are known and constant, `rate` as far
+    /// as they are known at all: the soak suite goes by it.
     ///
     /// # Safety
     ///
     /// Called once: the run has the ledger to itself.
-    pub unsafe fn new(options: &Options, clock: Clock, hertz: Option<u64>) -> Self {
+    pub unsafe fn new(options: &Options, clock: Clock, hertz: Option<u64>, rate: u64) -> Self {
         let suite = match options.suite {
             Suite::Quick | Suite::Probe => Tier::Quick,
-            Suite::Full => Tier::Full,
+            Suite::Full | Suite::Soak => Tier::Full,
+        };
+        let seconds = match (options.suite, options.seconds) {
+            (Suite::Soak, Some(seconds)) => Some(seconds.0),
+            (Suite::Soak, None) => Some(SOAK_SECONDS),
+            _ => None,
         };
         let rounds = match (options.rounds, suite) {
             (Some(rounds), _) => rounds.0,
@@ -73,6 +88,8 @@ impl Run {
         let passes = match (options.mutate, options.passes, clock) {
             // It is enough to put a proof to the proof once.
             (Some(_), ..) => 1,
+            // Until the deadline; more than one says that results are told at the end.
+            (None, ..) if seconds.is_some() => u32::MAX,
             (None, Some(passes), _) => passes.0.min(rounds),
             (None, None, Clock::Instructions | Clock::Emulated) => 1,
             (None, None, Clock::Ticks) => rounds,
@@ -84,10 +101,17 @@ impl Run {
             tier: Tier::Quick,
             wanted: 0,
             passes,
-            rounds: rounds.div_ceil(passes),
+            rounds: if seconds.is_some() {
+                1
+            } else {
+                rounds.div_ceil(passes)
+            },
             pass: 0,
             clock,
             hertz,
+            deadline: seconds
+                .map(|seconds| tsc::read().saturating_add(u64::from(seconds).saturating_mul(rate))),
+            witness: None,
             verdict: Verdict::Pass,
             // SAFETY: the caller's promise.
             ledger: unsafe { Ledger::new() },
@@ -100,6 +124,11 @@ impl Run {
         self.verdict
     }
 
+    /// Has somebody look at every sample.
+    pub fn watch(&mut self, witness: Witness) {
+        self.witness = Some(witness);
+    }
+
     /// Ends the run before it began: it cannot be made as it was asked for.
     pub fn refuse(&mut self, message: &str) {
         log::record(&Record::Error(Error {
@@ -110,7 +139,10 @@ impl Run {
 
     /// Begins the next pass through the cases, if there is one to come. A run that has failed goes no further.
     pub fn next_pass(&mut self) -> bool {
-        let more = self.pass < self.passes && self.verdict == Verdict::Pass;
+        let in_time = self
+            .deadline
+            .is_none_or(|deadline| self.pass == 0 || tsc::read() < deadline);
+        let more = self.pass < self.passes && in_time && self.verdict == Verdict::Pass;
         self.pass += u32::from(more);
         more
     }
@@ -241,8 +273,19 @@ impl Run {
         })?;
         prove(case)?;
         warm_up(case)?;
+        let witness = self.witness.as_ref();
+        let core = witness.and_then(Witness::core);
         for _ in 0..self.rounds {
-            entry.push(sample(case, temperature)?, &mut self.random);
+            let sample = undisturbed(case, temperature, witness, &mut entry.disturbances)?;
+            entry.push(sample, &mut self.random);
+        }
+        entry.rate = witness.and_then(|witness| witness.rate_since(core));
+        let usual = witness.and_then(Witness::usual_rate);
+        if usual
+            .zip(entry.rate)
+            .is_some_and(|(usual, now)| frequency_moved(usual, now))
+        {
+            entry.disturbances.frequency += self.rounds;
         }
         prove(case)
     }
@@ -270,6 +313,40 @@ impl Run {
     }
 }
 
+/// Samples that may be taken again in place of one that something struck.
+const RETRIES: u32 = 3;
+
+/// A sample that nothing struck, or, where something strikes again and again, the last one. Each that was struck is counted.
+fn undisturbed(
+    case: &mut AnyCase<'_>,
+    temperature: Temperature,
+    witness: Option<&Witness>,
+    disturbances: &mut Disturbances,
+) -> Result<Sample, Failure> {
+    let look = || witness.map_or(Seen::default(), Witness::look);
+    for retry in 0.. {
+        let before = look();
+        let sample = sample(case, temperature)?;
+        match cause(before, look()) {
+            None => return Ok(sample),
+            Some(Cause::Smi) => disturbances.smi += 1,
+            Some(Cause::Steal) => disturbances.steal += 1,
+        }
+        if retry == RETRIES {
+            return Ok(sample);
+        }
+    }
+    unreachable!("the loop ends by itself")
+}
+
+/// Samples that lie far above the others, on a clock where that is none of the operation's doing.
+fn outliers(samples: &[Figure], summary: &Summary<Figure>) -> u32 {
+    let [p25, median, p75] = [summary.p25, summary.median, summary.p75].map(Figure::thousandths);
+    let fence = outer_fence(p25, median, p75);
+    let above = samples.iter().filter(|sample| sample.thousandths() > fence);
+    above.count() as u32
+}
+
 /// What figures on a clock count.
 pub const fn unit(clock: Clock) -> Unit {
     match clock {
@@ -289,6 +366,9 @@ fn tell_result(entry: &mut Entry, clock: Clock, hertz: Option<u64>) {
     let Some(summary) = summarise(&mut scratch) else {
         return;
     };
+    if clock == Clock::Ticks {
+        entry.disturbances.unknown = outliers(&entry.samples, &summary);
+    }
     let Summary {
         min,
         p25,
@@ -313,8 +393,11 @@ fn tell_result(entry: &mut Entry, clock: Clock, hertz: Option<u64>) {
         overhead,
         batch: entry.batch,
         ns: hertz.map(|hertz| nanoseconds(median, hertz)),
-        cycles: None,
-        disturbances: Disturbances::default(),
+        cycles: entry.rate.filter(|_| clock == Clock::Ticks).map(|rate| {
+            let thousandths = u128::from(median.thousandths()) * u128::from(rate) / 1000;
+            Figure::from_thousandths(u64::try_from(thousandths).unwrap_or(u64::MAX))
+        }),
+        disturbances: entry.disturbances,
         rounds: Series(&entry.samples).into(),
     }));
 }

@@ -39,7 +39,7 @@ pub fn wanted(options: &Options, firmware: &Firmware) -> usize {
     let found = firmware.processors.len().clamp(1, MAX_CPUS);
     match (options.smp, options.suite) {
         (Some(smp), _) => smp.0.min(found),
-        (None, Suite::Full) => found,
+        (None, Suite::Full | Suite::Soak) => found,
         (None, _) => 1,
     }
 }

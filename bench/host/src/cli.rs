@@ -65,7 +65,7 @@ pub struct Run {
     /// Run only the cases whose names match
     #[arg(long, value_name = "GLOB")]
     pub only: Option<String>,
-    /// How much to measure: quick or full
+    /// How much to measure: quick, full or soak
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub suite: Suite,
     /// A word for the image's command line; may be given again
@@ -104,6 +104,8 @@ pub enum Suite {
     Quick,
     /// Every case, many samples
     Full,
+    /// Every case again and again, for a minute or --append seconds=N; --timeout has to be longer
+    Soak,
 }
 
 /// `pagemark repeat`.
@@ -171,6 +173,7 @@ impl Run {
         let (suite, seconds) = match self.suite {
             Suite::Quick => ("suite=quick", 120),
             Suite::Full => ("suite=full", 600),
+            Suite::Soak => ("suite=soak", 600),
         };
         let only = self.only.map(|glob| format!("only={glob}"));
         Request {

@@ -7,6 +7,7 @@
 
 mod class;
 mod core_clock;
+mod disturbance;
 mod fracture;
 mod frequency;
 mod lfence;
@@ -14,6 +15,7 @@ mod tags;
 
 pub use class::{Class, Spread};
 pub use core_clock::{CoreReading, cycles_per_1000_ticks};
+pub use disturbance::{Cause, Seen, cause, frequency_moved, outer_fence};
 pub use fracture::{Reloads, fractured};
 pub use frequency::{
     AGREEMENT_PPM, Cpuid15, Frequencies, Source, Stamp, cpuid_15h, disagreement_ppm, hertz,

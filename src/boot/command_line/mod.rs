@@ -45,6 +45,8 @@ options! {
     only: Option<Filter>,
     /// `rounds=`: instead of the suite's number.
     rounds: Option<Rounds>,
+    /// `seconds=`: how long the soak suite takes.
+    seconds: Option<Seconds>,
     /// `passes=`: how often the cases are gone through, the rounds spread over the passes.
     passes: Option<Rounds>,
     /// `seed=`: of the order in which a round takes the cases.
@@ -141,7 +143,7 @@ mod tests {
             ),
             (
                 "suite=",
-                "command line: `suite` cannot be ``; it takes quick, full or probe",
+                "command line: `suite` cannot be ``; it takes quick, full, soak or probe",
             ),
             (
                 "rounds=0",

@@ -99,6 +99,8 @@ words! {
         Quick = "quick",
         /// Every case, many samples.
         Full = "full",
+        /// Every case of the full suite, again and again for some time.
+        Soak = "soak",
         /// No case: only tells how fast instructions are, so that a caller can choose an accelerator.
         Probe = "probe",
     }
@@ -200,6 +202,21 @@ impl Value for CpuCount {
     fn parse(text: &str) -> Option<Self> {
         let count = usize::from_str(text).ok()?;
         (1..=MAX_CPUS).contains(&count).then_some(CpuCount(count))
+    }
+}
+
+/// How long the soak suite takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seconds(pub u32);
+
+impl Value for Seconds {
+    const ACCEPTED: Accepted = Accepted::Text("a number of seconds from 1 on");
+
+    fn parse(text: &str) -> Option<Self> {
+        u32::from_str(text)
+            .ok()
+            .filter(|&seconds| seconds > 0)
+            .map(Seconds)
     }
 }
 
