@@ -89,7 +89,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         bytes: u64,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<Area, VmallocError> {
-        self.vmalloc_with(Request::new(bytes), kernel)
+        self.serve(Request::new(bytes), kernel)
     }
 
     /// [`vmalloc`](Self::vmalloc), full of zeros.
@@ -149,8 +149,18 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// # Errors
     ///
     /// As for [`vmalloc`](Self::vmalloc).
-    #[inline]
     pub fn vmalloc_with<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        request: Request,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<Area, VmallocError> {
+        self.serve(request, kernel)
+    }
+
+    /// [`vmalloc_with`](Self::vmalloc_with), compiled anew for each caller: nearly all that an ordinary request asks for is
+    /// known there.
+    #[inline(always)]
+    fn serve<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
         mut request: Request,
         kernel: &mut KernelMemory<'_, M, I, B>,
@@ -189,17 +199,34 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         pages: u64,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<Area, VmallocError> {
+        if pages > 1 {
+            return self.populate_many(*request, pages, kernel);
+        }
+        let with_guard = 1 + u64::from(request.guard);
+        let reserved = Reserved::new(&mut self.areas, with_guard, request.align)?;
+        let mapping = map_frame(reserved.start(), request, kernel)?;
+        Ok(reserved.commit(Contents::Frame(mapping)))
+    }
+
+    /// Both phases, for more than one page.
+    #[inline(never)]
+    fn populate_many<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        request: Request,
+        pages: u64,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<Area, VmallocError> {
         let with_guard = pages + u64::from(request.guard);
         let align = match request.huge && pages >= PageSize::Size2M.frames() {
             true => request.align.max(PageSize::Size2M.bytes()),
             false => request.align,
         };
         let reserved = Reserved::new(&mut self.areas, with_guard, align)?;
-        let contents = match pages {
-            1 => Contents::Frame(map_frame(reserved.start(), request, kernel)?),
-            _ => Contents::Frames(map_frames(reserved.start(), pages, request, kernel)?),
-        };
-        Ok(reserved.commit(contents))
+        if request.huge {
+            make_room_for_large_leaves(reserved.start(), pages, kernel);
+        }
+        let mapping = map_frames(reserved.start(), pages, &request, kernel)?;
+        Ok(reserved.commit(Contents::Frames(mapping)))
     }
 
     /// Tries again with the addresses that were waiting for a flush and the frames that were waiting in the cache, if there
@@ -369,6 +396,19 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         let changed = kernel.table.protect(address, contents.pages(), protection);
         changed.map_err(ProtectError::Pages)?.flush(&kernel.tlb);
         Ok(())
+    }
+}
+
+/// Takes the empty tables of earlier areas out of a range: where one stands there is no large leaf.
+fn make_room_for_large_leaves<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    start: VirtAddr,
+    pages: u64,
+    kernel: &mut KernelMemory<'_, M, I, B>,
+) {
+    if let Ok(pending) = kernel.table.release_tables(start, pages) {
+        let tables = pending.flush(&kernel.tlb);
+        // They came from there: they can only go back.
+        let _ = kernel.free_tables(tables);
     }
 }
 

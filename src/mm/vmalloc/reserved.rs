@@ -40,6 +40,8 @@ impl<'a, S: AreaSearch<Contents = Contents>> Reserved<'a, S> {
             slot = place.slot();
             self.areas.commit(place, contents);
         }
+        // There is nothing left to drop, and the compiler does not see it.
+        core::mem::forget(self);
         Area { start, bytes, slot }
     }
 }

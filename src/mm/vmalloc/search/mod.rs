@@ -152,7 +152,7 @@ impl error::Error for SearchError {}
 /// The lowest range of `bytes` bytes at a multiple of `align` in a gap.
 #[inline(always)]
 fn fit(gap: Range<u64>, bytes: u64, align: u64) -> Option<u64> {
-    let start = gap.start.checked_next_multiple_of(align)?;
+    let start = gap.start.checked_add(align - 1)? & !(align - 1);
     (start.checked_add(bytes)? <= gap.end).then_some(start)
 }
 

@@ -118,3 +118,28 @@ fn a_protection_changes_on_every_cpu() {
         );
     });
 }
+
+/// Large leaves as far as blocks and size allow, also where areas of small pages have left their tables.
+#[test]
+fn huge_areas_have_large_leaves() {
+    each!(1 << 20, 16, |kernel, vmalloc, _arena, tlb| {
+        let before = accounted(kernel);
+        let small = vmalloc.vmalloc(600 * PAGE_SIZE, kernel).unwrap();
+        tlb.access_on(1, &kernel.table, small.start()).unwrap();
+        vmalloc.vfree(small, kernel).unwrap();
+        vmalloc.purge(kernel);
+        let huge = vmalloc.vmalloc_huge(513 * PAGE_SIZE, kernel).unwrap();
+        assert_eq!(huge.start(), page(0));
+        let size = |number| kernel.table.translate(page(number)).unwrap().size;
+        assert_eq!(
+            [0, 511, 512].map(size),
+            [PageSize::Size2M, PageSize::Size2M, PageSize::Size4K]
+        );
+        assert_eq!(kernel.table.translate(huge.guard_page()), None);
+        vmalloc.vfree(huge, kernel).unwrap();
+        // Less than a leaf: as any other.
+        let small = vmalloc.vmalloc_huge(511 * PAGE_SIZE, kernel).unwrap();
+        vmalloc.vfree(small, kernel).unwrap();
+        assert_eq!((accounted(kernel), vmalloc.live()), (before, 0));
+    });
+}

@@ -1,0 +1,298 @@
+//! The vmalloc region: areas, mappings of the caller's frames, the purge, and what many live areas cost.
+//!
+//! Names without a policy are those of the machine's own region: the tree, and lazy freeing.
+
+mod area;
+mod live;
+mod map;
+mod purge;
+
+use core::slice;
+
+use pagemark::cpu::probe::PageFaultError;
+use pagemark::machine::{Kernel, Machine};
+use pagemark::mm::address::{Order, PAGE_SIZE, PageSize, Pfn, VirtAddr};
+use pagemark::mm::frame::Gfp;
+use pagemark::mm::page_table::Protection;
+use pagemark::mm::vmalloc::{
+    Area, AreaSearch, Contents, Eager, Freeing, GapTree, SearchError, TreeSlot, Vmalloc, VmapError,
+    Waiting,
+};
+
+use crate::cases::proof;
+use crate::harness::case::{Failure, expect_eq};
+use crate::harness::run::Run;
+use area::{Alloc, Call, Free};
+use map::{Vmap, Vunmap};
+use purge::Purge;
+
+/// A region, and the kernel that it is part of.
+struct Region<'m, S, P> {
+    vmalloc: &'m mut Vmalloc<S, P>,
+    kernel: &'m mut Kernel,
+}
+
+impl<S: AreaSearch<Contents = Contents>, P: Freeing> Region<'_, S, P> {
+    /// The same for a shorter time.
+    fn again(&mut self) -> Region<'_, S, P> {
+        Region {
+            vmalloc: self.vmalloc,
+            kernel: self.kernel,
+        }
+    }
+
+    /// Frames that are free or have become tables.
+    fn frames(&self) -> u64 {
+        self.kernel.free_frames() + self.kernel.table_frames()
+    }
+
+    /// The word that lies in the frame behind `address`, not read through the address.
+    fn word(&self, address: VirtAddr) -> Result<u64, Failure> {
+        let mut bytes = [0; 8];
+        let read = self.vmalloc.vread(address, &mut bytes, self.kernel);
+        expect_eq!("bytes read", read, bytes.len());
+        Ok(u64::from_ne_bytes(bytes))
+    }
+
+    fn expect_absent(&self, start: VirtAddr, pages: u64) -> Result<(), Failure> {
+        for number in 0..pages {
+            let address = VirtAddr(start.0 + number * PAGE_SIZE);
+            proof::expect_fault(address, PageFaultError::empty())?;
+        }
+        Ok(())
+    }
+}
+
+/// A call and the names of its cases: allocating, freeing.
+type Row = (Call, PageSize, &'static str, &'static str);
+
+const fn row(bytes: u64, alloc: &'static str, free: &'static str) -> Row {
+    (Call::Ordinary(bytes), PageSize::Size4K, alloc, free)
+}
+
+const DEFAULT: &[Row] = &[
+    row(4 << 10, "vmalloc/alloc/size=4KiB", "vmalloc/free/size=4KiB"),
+    row(
+        64 << 10,
+        "vmalloc/alloc/size=64KiB",
+        "vmalloc/free/size=64KiB",
+    ),
+    row(1 << 20, "vmalloc/alloc/size=1MiB", "vmalloc/free/size=1MiB"),
+    row(
+        16 << 20,
+        "vmalloc/alloc/size=16MiB",
+        "vmalloc/free/size=16MiB",
+    ),
+];
+
+const EAGER: &[Row] = &[
+    row(
+        4 << 10,
+        "vmalloc/alloc/size=4KiB/eager",
+        "vmalloc/free/size=4KiB/eager",
+    ),
+    row(
+        64 << 10,
+        "vmalloc/alloc/size=64KiB/eager",
+        "vmalloc/free/size=64KiB/eager",
+    ),
+    row(
+        1 << 20,
+        "vmalloc/alloc/size=1MiB/eager",
+        "vmalloc/free/size=1MiB/eager",
+    ),
+];
+
+const HUGE: &[Row] = &[(
+    Call::Huge(16 << 20),
+    PageSize::Size2M,
+    "vmalloc/alloc/huge=16MiB",
+    "vmalloc/free/huge=16MiB",
+)];
+
+const MAPS: &[(usize, &str, &str)] = &[
+    (1, "vmalloc/vmap/frames=1", "vmalloc/vunmap/frames=1"),
+    (16, "vmalloc/vmap/frames=16", "vmalloc/vunmap/frames=16"),
+    (256, "vmalloc/vmap/frames=256", "vmalloc/vunmap/frames=256"),
+    (
+        4096,
+        "vmalloc/vmap/frames=4096",
+        "vmalloc/vunmap/frames=4096",
+    ),
+];
+
+const PURGES: &[(usize, &str)] = &[
+    (1, "vmalloc/purge/areas=1"),
+    (16, "vmalloc/purge/areas=16"),
+    (purge::MOST, "vmalloc/purge/areas=256"),
+];
+
+pub(super) fn run(machine: &mut Machine, run: &mut Run) {
+    let mut region = Region {
+        vmalloc: &mut machine.vmalloc,
+        kernel: &mut machine.kernel,
+    };
+    areas(region.again(), run, DEFAULT);
+    areas(region.again(), run, HUGE);
+    maps(region.again(), run);
+    purges(region, run);
+    eager(machine, run);
+    live::run(machine, run);
+}
+
+fn areas<S: AreaSearch<Contents = Contents>, P: Freeing>(
+    mut region: Region<'_, S, P>,
+    run: &mut Run,
+    rows: &[Row],
+) {
+    for &(call, size, alloc, free) in rows {
+        if !run.would(alloc) && !run.would(free) {
+            continue;
+        }
+        if let Err(failure) = use_slots(region.again()) {
+            return run.check(alloc, Err(failure));
+        }
+        run.measure(
+            alloc,
+            &mut Alloc {
+                region: region.again(),
+                call,
+                area: None,
+                size,
+            },
+        );
+        region.vmalloc.purge(region.kernel);
+        let mut case = Free {
+            region: region.again(),
+            call,
+            start: VirtAddr(0),
+            pages: 0,
+            free_before: 0,
+            area: None,
+            outcome: Ok(()),
+        };
+        run.measure(free, &mut case);
+    }
+}
+
+/// Makes the search have slots that were used before, as it has on a machine that has been up for a while.
+fn use_slots<S: AreaSearch<Contents = Contents>, P: Freeing>(
+    region: Region<'_, S, P>,
+) -> Result<(), Failure> {
+    let mut areas = [const { None::<Area> }; 128];
+    for area in &mut areas {
+        let frames = [Pfn(0)];
+        match region
+            .vmalloc
+            .vmap(&frames, Protection::READ, region.kernel)
+        {
+            Ok(mapped) => *area = Some(mapped),
+            Err(VmapError::Search(SearchError::NoSlot { .. })) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    for area in areas.into_iter().flatten() {
+        region.vmalloc.vunmap(area, region.kernel)?;
+    }
+    region.vmalloc.purge(region.kernel);
+    Ok(())
+}
+
+/// The same sizes with a flush for each area, in the scratch region.
+fn eager(machine: &mut Machine, run: &mut Run) {
+    if machine.layout.scratch.bytes() < 4 << 20 {
+        for (_, _, alloc, free) in EAGER {
+            run.skip(alloc, "too few addresses in the scratch region");
+            run.skip(free, "too few addresses in the scratch region");
+        }
+        return;
+    }
+    let mut slots = [const { core::mem::MaybeUninit::<TreeSlot<Contents>>::uninit() }; 8];
+    let search = GapTree::new(machine.layout.scratch.range(), &mut slots);
+    let region = Region {
+        vmalloc: &mut Vmalloc::new(search, Eager),
+        kernel: &mut machine.kernel,
+    };
+    areas(region, run, EAGER);
+}
+
+fn maps<S: AreaSearch<Contents = Contents>, P: Freeing>(
+    mut region: Region<'_, S, P>,
+    run: &mut Run,
+) {
+    for &(count, map, unmap) in MAPS {
+        if !run.would(map) && !run.would(unmap) {
+            continue;
+        }
+        let outcome = with_scattered_frames(region.again(), count, |mut region, frames| {
+            region.vmalloc.purge(region.kernel);
+            run.measure(
+                map,
+                &mut Vmap {
+                    region: region.again(),
+                    frames,
+                    area: None,
+                },
+            );
+            region.vmalloc.purge(region.kernel);
+            let mut case = Vunmap {
+                region: region.again(),
+                frames,
+                start: VirtAddr(0),
+                free_before: 0,
+                area: None,
+                outcome: Ok(()),
+            };
+            run.measure(unmap, &mut case);
+        });
+        if let Err(failure) = outcome {
+            run.check(map, Err(failure));
+        }
+    }
+}
+
+/// Hands `count` frames, a power of two, to `work`, of which no two neighbours follow on each other.
+fn with_scattered_frames<S: AreaSearch<Contents = Contents>, P: Freeing>(
+    mut region: Region<'_, S, P>,
+    count: usize,
+    work: impl FnOnce(Region<'_, S, P>, &[Pfn]),
+) -> Result<(), Failure> {
+    let bytes = (count * size_of::<Pfn>()) as u64;
+    let book = region.vmalloc.vzalloc(bytes, region.kernel)?;
+    // SAFETY: the area is ours until it is freed below, large enough, and full of zeros, which are frame numbers.
+    let frames = unsafe { slice::from_raw_parts_mut(book.start().0 as *mut Pfn, count) };
+    let list = region
+        .kernel
+        .frames
+        .alloc_bulk(Gfp::KERNEL, count as u64, Order::ZERO)?;
+    for (number, (frame, _)) in region.kernel.frames.blocks(&list).enumerate() {
+        frames[number * 37 % count] = frame;
+    }
+    work(region.again(), frames);
+    region.kernel.frames.free_list(list)?;
+    region.vmalloc.vfree(book, region.kernel)?;
+    Ok(())
+}
+
+fn purges<S: AreaSearch<Contents = Contents>, P: Freeing>(
+    mut region: Region<'_, S, P>,
+    run: &mut Run,
+) {
+    for &(areas, name) in PURGES {
+        let block = match region.kernel.alloc_page(Gfp::KERNEL) {
+            Ok(block) => block,
+            Err(error) => return run.check(name, Err(error.into())),
+        };
+        let mut case = Purge {
+            region: region.again(),
+            frame: block.pfn(),
+            areas,
+            starts: [VirtAddr(0); purge::MOST],
+            purged: Waiting::default(),
+        };
+        run.measure(name, &mut case);
+        if let Err(error) = region.kernel.free_page(block) {
+            run.check(name, Err(error.into()));
+        }
+    }
+}
