@@ -66,6 +66,7 @@ fn application(machine: &mut Machine) -> Verdict {
         all_returned(machine, [at_start, at_end], areas),
     );
     run.end();
+    cases::tell_crossover(machine, &mut run);
     run.verdict()
 }
 

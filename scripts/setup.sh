@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building, booting and testing pagemark needs, only where it is missing, and says what it does:
-# the pinned Rust toolchain with its parts (by rustup), and QEMU, GRUB, the ISO tools and UEFI firmware (by apt).
+# the pinned Rust toolchain with its parts (by rustup), and QEMU, Bochs, GRUB, the ISO tools and UEFI firmware (by apt).
 # Without root it prints the line to type instead. Where nothing is missing it does nothing, and needs no network.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -48,6 +48,9 @@ missing_packages() {
     command -v mformat >/dev/null || echo mtools
     firmware=(/usr/share/OVMF/OVMF_CODE*.fd)
     [[ -e ${firmware[0]} ]] || echo ovmf
+    command -v bochs >/dev/null || echo bochs
+    [[ -e /usr/share/bochs/BIOS-bochs-latest ]] || echo bochsbios
+    [[ -e /usr/share/bochs/VGABIOS-lgpl-latest ]] || echo bochsbios
 }
 
 setup_packages() {

@@ -18,6 +18,8 @@ mod tlb;
 mod uses;
 mod vmalloc;
 
+pub use tlb::tell_crossover;
+
 use pagemark::machine::Machine;
 
 use crate::harness::run::Run;

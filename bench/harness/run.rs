@@ -248,6 +248,16 @@ impl Run {
         }
     }
 
+    /// The median of a case that was measured, what the harness costs taken off.
+    pub fn median(&mut self, name: &str) -> Option<Figure> {
+        let entry = self
+            .ledger
+            .entries()
+            .iter()
+            .find(|entry| &entry.name == name)?;
+        Some(summarise(&mut entry.samples.clone())?.median)
+    }
+
     /// Whether the suite has this case and the command line lets it run, for cases that take much to get ready for.
     pub fn would(&self, name: &str) -> bool {
         self.tier <= self.suite && self.only.as_ref().is_none_or(|filter| filter.matches(name))

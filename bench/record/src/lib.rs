@@ -31,9 +31,9 @@ pub use checksum::LineSum;
 pub use exit::ExitCode;
 pub use figure::{Figure, NoFigure};
 pub use record::{
-    Boot, Buddyinfo, CaseResult, Check, Clock, Disturbances, End, Environment, Error, Frames,
-    Frequencies, Hex, MAX_ADDRESSES, Machine, Moment, Notice, ORDERS, Panic, Probe, Record, Region,
-    Skip, Start, Unit, Verdict, Zone,
+    Boot, Buddyinfo, CaseResult, Check, Clock, Crossover, Disturbances, End, Environment, Error,
+    Frames, Frequencies, Hex, MAX_ADDRESSES, Machine, Moment, Notice, ORDERS, Panic, Probe, Record,
+    Region, Skip, Start, Unit, Verdict, Zone,
 };
 #[cfg(feature = "read")]
 pub use series::read_series;

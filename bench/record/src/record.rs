@@ -35,6 +35,7 @@ pub enum Record<T> {
     Result(CaseResult<T>),
     Skip(Skip<T>),
     Frames(Frames),
+    Crossover(Crossover),
     Probe(Probe),
     Error(Error<T>),
     Panic(Panic<T>),
@@ -430,6 +431,20 @@ pub struct Frames {
     pub at_start: u64,
     /// Free frames after the last.
     pub at_end: u64,
+}
+
+/// From how many pages on dropping the whole TLB is cheaper than dropping page by page, filling in again included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Crossover {
+    /// So many; none if page by page was the cheaper way at all numbers that were measured.
+    pub pages: Option<u64>,
+    /// Linux's `tlb_single_page_flush_ceiling`: at more pages than that it drops the whole.
+    pub linux: u64,
+    /// The ceiling of this run.
+    pub ceiling: u64,
+    /// The most pages that were measured.
+    pub largest: u64,
 }
 
 /// All that the suite `probe` measures: whether the guest's instructions run on the CPU or in somebody's interpreter.

@@ -366,6 +366,12 @@ fn records() -> impl Strategy<Value = Vec<Record<String>>> {
                     at_start: n[0],
                     at_end: n[1],
                 }),
+                Record::Crossover(Crossover {
+                    pages: (n[1] % 2 == 0).then_some(n[0]),
+                    linux: n[1],
+                    ceiling: n[2],
+                    largest: n[0],
+                }),
                 Record::Probe(Probe {
                     ticks_per_1000_nops: n[2],
                 }),
@@ -446,6 +452,7 @@ fn borrowed(record: &Record<String>) -> Record<Text<'_>> {
         }),
         Record::Skip(r) => borrow!(Skip, r, { case, reason }, {}),
         Record::Frames(r) => Record::Frames(r.clone()),
+        Record::Crossover(r) => Record::Crossover(*r),
         Record::Probe(r) => Record::Probe(r.clone()),
         Record::Error(r) => borrow!(Error, r, { message }, {}),
         Record::Panic(r) => borrow!(Panic, r, { message, file }, { line, addresses }),

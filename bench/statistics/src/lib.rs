@@ -5,8 +5,10 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod crossover;
 mod interval;
 mod summary;
 
+pub use crossover::crossover;
 pub use interval::{CONFIDENCE, Interval, interval};
 pub use summary::{Summary, summarise};

@@ -59,6 +59,8 @@ options! {
     propagation: Propagation,
     /// `ceiling=`: instead of the default flush ceiling.
     ceiling: Option<Ceiling>,
+    /// `stale=`: what is known of the TLB's memory.
+    stale: Stale,
     /// `lazy_max_pages=`: pages of freed vmalloc areas that may wait for a flush, instead of the default.
     lazy_max_pages: Option<Pages>,
     /// `provoke=`: fail on purpose.

@@ -133,6 +133,18 @@ words! {
 }
 
 words! {
+    /// What is known of the TLB's memory.
+    #[derive(Default)]
+    Stale {
+        /// Nothing: what it was not told to drop it may keep or not.
+        #[default]
+        May = "may",
+        /// It keeps what it was not told to drop, as far as it has room: the proofs of flushes rely on it.
+        Must = "must",
+    }
+}
+
+words! {
     /// A failure on purpose, for tests of how failures are told.
     Provoke {
         /// A panic.

@@ -10,8 +10,8 @@ mod reader;
 pub(crate) mod tests;
 
 use pagemark_record::{
-    Boot, Buddyinfo, CaseResult, Check, Clock, End, Environment, Frames, Machine, Panic, Probe,
-    Region, Skip, Start, Unit, Zone,
+    Boot, Buddyinfo, CaseResult, Check, Clock, Crossover, End, Environment, Frames, Machine, Panic,
+    Probe, Region, Skip, Start, Unit, Zone,
 };
 
 pub use error::{Fault, LogError};
@@ -44,6 +44,8 @@ pub struct Log {
     pub skips: Vec<Skip<String>>,
     /// Free frames before and after.
     pub frames: Option<Frames>,
+    /// From how many pages on the whole TLB should be dropped.
+    pub crossover: Option<Crossover>,
     /// The answer of the suite `probe`.
     pub probe: Option<Probe>,
     /// Why the run could not be made as it was asked for.

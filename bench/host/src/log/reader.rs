@@ -148,6 +148,7 @@ impl Closing {
             results: Vec::new(),
             skips: Vec::new(),
             frames: None,
+            crossover: None,
             probe: None,
             errors: Vec::new(),
             ending: self.ending,
@@ -191,6 +192,7 @@ impl Log {
                 self.skips.push(skip);
             }
             Record::Frames(frames) => once(&mut self.frames, frames, kind)?,
+            Record::Crossover(crossover) => once(&mut self.crossover, crossover, kind)?,
             Record::Probe(probe) => once(&mut self.probe, probe, kind)?,
             Record::Error(error) => self.errors.push(error.message),
             Record::Start(_) | Record::Panic(_) | Record::End(_) => {
@@ -286,6 +288,7 @@ fn name(record: &Record<String>) -> &'static str {
         Record::Result(_) => "result",
         Record::Skip(_) => "skip",
         Record::Frames(_) => "frames",
+        Record::Crossover(_) => "crossover",
         Record::Probe(_) => "probe",
         Record::Error(_) => "error",
         Record::Panic(_) => "panic",

@@ -1,6 +1,7 @@
-//! Boots the image in QEMU: picks the accelerator, watches the run, keeps its log, and judges how it went.
+//! Boots the image in QEMU, or in Bochs: picks the accelerator, watches the run, keeps its log, and judges how it went.
 
 mod accelerator;
+mod bochs;
 mod log_file;
 mod outcome;
 mod progress;
@@ -18,6 +19,7 @@ use crate::show;
 use crate::style::{Look, print};
 
 pub use accelerator::{Accelerator, Choice, choose};
+pub use bochs::Bochs;
 pub use log_file::{LogFile, kept_files};
 pub use outcome::{Outcome, judge};
 pub use progress::Progress;

@@ -33,7 +33,8 @@ pub enum Outcome {
 /// Judges a run by its log, and by the status that QEMU ended with.
 pub fn judge(finished: &Finished) -> Outcome {
     let status = match finished.ended {
-        Ended::Status(status) => status,
+        Ended::Status(status) => Some(status),
+        Ended::AfterTheLog => None,
         Ended::TimedOut => return Outcome::TimedOut,
         Ended::Interrupted => return Outcome::Interrupted,
         Ended::Flooded => return Outcome::Broken("the image printed without end".to_owned()),
@@ -42,19 +43,23 @@ pub fn judge(finished: &Finished) -> Outcome {
         Ok(log) => Box::new(log),
         Err(_) if finished.raw.is_empty() => {
             return Outcome::Broken(format!(
-                "QEMU ended with {}, and the image never spoke",
+                "the emulator ended with {}, and the image never spoke",
                 describe(status)
             ));
         }
         Err(error) => {
-            return Outcome::Broken(format!("{error} (QEMU ended with {})", describe(status)));
+            return Outcome::Broken(format!(
+                "{error} (the emulator ended with {})",
+                describe(status)
+            ));
         }
     };
     let said = match &log.ending {
         Ending::End(End { verdict, .. }) => ExitCode::from(*verdict),
         Ending::Panic(_) => ExitCode::Panic,
     };
-    if status.code().and_then(ExitCode::from_qemu_status) != Some(said) {
+    let meant = status.map(|status| status.code().and_then(ExitCode::from_qemu_status));
+    if meant.is_some_and(|meant| meant != Some(said)) {
         return Outcome::Broken(format!(
             "the log says {said:?}, but QEMU ended with {}",
             describe(status)
@@ -77,7 +82,10 @@ pub fn judge(finished: &Finished) -> Outcome {
     }
 }
 
-fn describe(status: ExitStatus) -> String {
+fn describe(status: Option<ExitStatus>) -> String {
+    let Some(status) = status else {
+        return "no status".to_owned();
+    };
     match status.code() {
         Some(code) => match ExitCode::from_qemu_status(code) {
             Some(meant) => format!("status {code}, the image's {meant:?}"),

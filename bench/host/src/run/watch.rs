@@ -40,6 +40,8 @@ pub struct Finished {
 pub enum Ended {
     /// By itself.
     Status(ExitStatus),
+    /// By this tool once the log was whole: an emulator that has no status to give.
+    AfterTheLog,
     /// The watchdog ended it.
     TimedOut,
     /// It printed more than any suite does.
@@ -79,7 +81,7 @@ fn watch(
     let child = command
         .spawn()
         .with_context(|| format!("{name} cannot be started; scripts/setup.sh installs it"))?;
-    let mut qemu = Qemu(child);
+    let mut qemu = Process(child);
     let (stdout, mut stderr) = (qemu.0.stdout.take(), qemu.0.stderr.take());
     let stdout = stdout.context("QEMU has no standard output")?;
     let (sender, serial) = sync_channel(64);
@@ -105,7 +107,7 @@ fn watch(
 
 /// Takes in the serial port until QEMU is gone or has to go.
 fn follow(
-    qemu: &mut Qemu,
+    qemu: &mut Process,
     serial: &Receiver<Vec<u8>>,
     timeout: Duration,
     raw: &mut Vec<u8>,
@@ -131,11 +133,7 @@ fn follow(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
                 // The serial port is closed; the process follows at once, or hangs.
-                if let Some(status) = qemu
-                    .0
-                    .try_wait()
-                    .context("QEMU's end cannot be waited for")?
-                {
+                if let Some(status) = qemu.try_wait()? {
                     return Ok(Ended::Status(status));
                 }
                 thread::sleep(Duration::from_millis(1));
@@ -162,10 +160,19 @@ fn read_serial(mut stdout: ChildStdout, sender: &SyncSender<Vec<u8>>) {
     }
 }
 
-/// QEMU's process, which does not outlive this value.
-struct Qemu(Child);
+/// An emulator's process, which does not outlive this value.
+pub(super) struct Process(pub(super) Child);
 
-impl Drop for Qemu {
+impl Process {
+    /// Its status, if it has ended.
+    pub(super) fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
+        self.0
+            .try_wait()
+            .context("the emulator's end cannot be waited for")
+    }
+}
+
+impl Drop for Process {
     fn drop(&mut self) {
         // Both fail only when it is gone already.
         let _ = self.0.kill();

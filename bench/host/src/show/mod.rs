@@ -5,8 +5,8 @@ mod tests;
 
 use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Width};
 use pagemark_record::{
-    Buddyinfo, CaseResult, Clock, Environment, Figure, Frames, Machine, ORDERS, Panic, Unit,
-    Verdict,
+    Buddyinfo, CaseResult, Clock, Crossover, Environment, Figure, Frames, Machine, ORDERS, Panic,
+    Unit, Verdict,
 };
 
 use crate::image::{Symbols, backtrace};
@@ -310,6 +310,31 @@ fn free_blocks(infos: &[Buddyinfo<String>], look: Look) -> String {
     indented(&table, INDENT)
 }
 
+/// From how many pages on the whole TLB should be dropped.
+fn crossover(found: Crossover, clock: Option<Clock>) -> String {
+    let Crossover {
+        pages,
+        linux,
+        ceiling,
+        largest,
+    } = found;
+    let here = match pages {
+        Some(pages) => format!(
+            "from {} on flushing the whole TLB is cheaper than page by page, refill included",
+            counted(pages as usize, "page")
+        ),
+        None => format!(
+            "flushing page by page, refill included, is the cheaper way up to {largest} pages"
+        ),
+    };
+    let limits = match clock {
+        Some(Clock::Icount) => "; instructions alone are counted, which tells nothing of a TLB",
+        Some(Clock::Emulated) => "; an emulator's time tells nothing of a TLB",
+        Some(Clock::Tsc) | None => "",
+    };
+    format!("{here} (Linux: above {linux} pages; this run: above {ceiling}){limits}")
+}
+
 fn tail(log: &Log, look: Look, symbols: Option<&Symbols>) -> String {
     let passed = log.checks.iter().filter(|check| check.pass).count();
     let mut rows = Vec::new();
@@ -329,6 +354,10 @@ fn tail(log: &Log, look: Look, symbols: Option<&Symbols>) -> String {
         };
         ("frames", came_back)
     }));
+    rows.extend(
+        log.crossover
+            .map(|found| ("crossover", crossover(found, log.clock()))),
+    );
     rows.extend(log.errors.iter().map(|error| ("error", error.clone())));
     let mut text = block(rows, look);
     match &log.ending {

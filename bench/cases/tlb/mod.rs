@@ -1,0 +1,26 @@
+//! The TLB: what it costs to drop translations, to fill them in again, and to change between address spaces.
+//!
+//! - `operations`: the bare instructions: no policy, no loop
+//! - `policy`: a flush through the policy, as the memory system makes it
+//! - `refill`: a flush and what it takes to fill the TLB in again, and from how many pages on everything should be flushed
+//! - `switch`: changes of the address space, with PCIDs and without
+//! - `staleness`: whether this machine's TLB is known to keep what it was not told to drop
+
+mod operations;
+mod policy;
+mod refill;
+mod staleness;
+mod switch;
+
+use pagemark::machine::Machine;
+
+use crate::harness::run::Run;
+
+pub use refill::tell_crossover;
+
+pub(super) fn run(machine: &mut Machine, run: &mut Run) {
+    operations::run(machine, run);
+    policy::run(machine, run);
+    refill::run(machine, run);
+    switch::run(machine, run);
+}
