@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::compare::DEFAULT_THRESHOLD;
+use crate::gate::ticks::FALSE_ALARMS;
 use crate::run::{Choice, MachineType, Request};
 
 /// Boots the pagemark image in QEMU and reads its logs.
@@ -26,8 +27,10 @@ pub enum Command {
     Repeat(Repeat),
     /// Show a log as a table
     Show(Show),
-    /// Compare two logs; a regression gives exit status 1
+    /// Compare two logs, or many a side; a regression gives exit status 1
     Compare(Compare),
+    /// Judge new runs against a base, with an exit status for pipelines
+    Gate(Gate),
     /// Write an ISO that boots on BIOS and UEFI, in QEMU, from a USB stick, and on a real machine
     Iso(Iso),
 }
@@ -125,10 +128,11 @@ pub struct Repeat {
 
 /// `pagemark show`.
 #[derive(Args, Debug)]
-#[command(after_help = "Exit status: 0 the log is whole, 4 it is not.")]
+#[command(after_help = "Exit status: 0 every log is whole, 4 one is not.")]
 pub struct Show {
-    /// The log
-    pub log: PathBuf,
+    /// The logs, or folders with logs (*.log)
+    #[arg(required = true, value_name = "LOG")]
+    pub logs: Vec<PathBuf>,
     /// The image that wrote it, to name the functions of a panic
     #[arg(long, value_name = "ELF")]
     pub image: Option<PathBuf>,
@@ -141,14 +145,48 @@ Instruction counts are exact: every rise is a regression. Ticks are not: a media
 
 Exit status: 0 no regression, 1 a regression, 2 the logs cannot be compared.")]
 pub struct Compare {
-    /// The log to compare with
+    /// The log to compare with, or a folder with one log (*.log) of each boot
     pub base: PathBuf,
-    /// The log to judge
+    /// The log to judge, or a folder
     pub new: PathBuf,
     /// For ticks: the rise of a median that is a regression, in per cent
     #[arg(long, value_name = "PER CENT", default_value_t = DEFAULT_THRESHOLD, value_parser = per_cent)]
     pub threshold: f64,
     /// Compare runs of different machines or suites, and failed runs
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `pagemark gate`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+A path is a log, or a folder with logs (*.log), one of each boot; the base may be a baseline file.
+
+Instruction counts have to be equal: a commit that means to change one updates the baseline with --update. Ticks are judged
+by a Mann-Whitney U test over boots, corrected for the number of cases, and need 8 boots a side or more.
+
+Exit status: 0 nothing changed for the worse, 1 something did (of instruction counts: changed), 2 the two sides cannot be
+compared, 3 there are too few boots to decide, 4 a log is not whole.")]
+pub struct Gate {
+    /// The logs to judge
+    #[arg(required = true)]
+    pub new: Vec<PathBuf>,
+    /// What they are held against
+    #[arg(long, value_name = "PATH", default_value = "bench/baselines/quick.txt")]
+    pub base: Vec<PathBuf>,
+    /// Write the new figures to the baseline file instead
+    #[arg(long)]
+    pub update: bool,
+    /// Cases whose changes are told and do not count: a file with a glob a line
+    #[arg(long, value_name = "FILE")]
+    pub mute: Option<PathBuf>,
+    /// Earlier logs, whose noise sets the least change of ticks that counts
+    #[arg(long, value_name = "PATH")]
+    pub history: Vec<PathBuf>,
+    /// For ticks: the probability of even one false alarm
+    #[arg(long, value_name = "P", default_value_t = FALSE_ALARMS, value_parser = probability)]
+    pub false_alarms: f64,
+    /// Compare different machines, clocks or suites all the same
     #[arg(long)]
     pub force: bool,
 }
@@ -217,6 +255,13 @@ fn memory(text: &str) -> Result<String, String> {
     match digits.parse::<u64>() {
         Ok(1..) if digits.bytes().all(|digit| digit.is_ascii_digit()) => Ok(text.to_owned()),
         _ => Err("not a size such as 64M or 1G".to_owned()),
+    }
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if number > 0.0 && number < 1.0 => Ok(number),
+        _ => Err("not a probability such as 0.001".to_owned()),
     }
 }
 

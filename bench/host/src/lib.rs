@@ -4,10 +4,12 @@
 //! - [`image`] builds the image, packs it into an ISO, resolves its symbols;
 //! - [`run`] boots it under a watchdog and judges how that went;
 //! - [`show`] and [`compare`] are the tables, [`style`] how they look on a terminal and off it;
+//! - [`gate`] judges new runs against a base, for pipelines;
 //! - [`cli`] is the command line of the binary `pagemark`.
 
 pub mod cli;
 pub mod compare;
+pub mod gate;
 pub mod image;
 pub mod log;
 pub mod run;

@@ -1,21 +1,29 @@
 //! The binary `pagemark`.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::slice::from_ref;
 use std::sync::atomic::Ordering;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
-use pagemark_host::cli::{Cli, Command, Compare, Iso, Repeat, Run, Show, words};
+use pagemark_host::cli::{Cli, Command, Compare, Gate, Iso, Repeat, Run, Show, words};
 use pagemark_host::compare::{Change, compare};
+use pagemark_host::gate::baseline::Baseline;
+use pagemark_host::gate::mute::Mutes;
+use pagemark_host::gate::ticks::FALSE_ALARMS;
+use pagemark_host::gate::{self, Finding};
 use pagemark_host::image::{self, Symbols};
-use pagemark_host::log::{self, Log, LogError};
+use pagemark_host::log::Log;
+use pagemark_host::log::side::{self, SideError};
 use pagemark_host::run::{self, INTERRUPTED};
 use pagemark_host::show;
 use pagemark_host::style::{Look, print, thousands};
 
 /// The status for what could not be done as it was asked for.
 const CANNOT: u8 = 2;
+/// The status for too few boots.
+const UNDECIDED: u8 = 3;
 /// The status for a log that is not whole.
 const BROKEN_LOG: u8 = 4;
 
@@ -23,13 +31,17 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(options) => run_image(options),
         Command::Repeat(options) => repeat_run(options),
-        Command::Show(options) => show_log(&options),
+        Command::Show(options) => show_logs(&options),
         Command::Compare(options) => compare_logs(&options),
+        Command::Gate(options) => gate_logs(&options),
         Command::Iso(options) => write_iso(options),
     };
     ExitCode::from(result.unwrap_or_else(|error| {
         eprintln!("pagemark: {error:#}");
-        CANNOT
+        match error.downcast_ref() {
+            Some(SideError::Broken { .. }) => BROKEN_LOG,
+            _ => CANNOT,
+        }
     }))
 }
 
@@ -65,30 +77,92 @@ fn catch_interrupts() -> Result<()> {
         .context("signals cannot be caught")
 }
 
-fn read_log(path: &Path) -> Result<Log> {
-    let bytes =
-        std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    log::read(&bytes).with_context(|| path.display().to_string())
-}
-
-fn show_log(options: &Show) -> Result<u8> {
-    let log = match read_log(&options.log) {
-        Err(error) if error.is::<LogError>() => {
-            eprintln!("pagemark: {error:#}");
-            return Ok(BROKEN_LOG);
-        }
-        log => log?,
-    };
+fn show_logs(options: &Show) -> Result<u8> {
     let symbols = options.image.as_deref().map(Symbols::read).transpose()?;
-    print(&show::render(&log, Look::of_stdout(), symbols.as_ref()))?;
+    let logs = side::logs(&options.logs)?;
+    let tables = logs
+        .iter()
+        .map(|log| show::render(log, Look::of_stdout(), symbols.as_ref()));
+    print(&tables.collect::<Vec<_>>().join("\n"))?;
     Ok(0)
 }
 
 fn compare_logs(options: &Compare) -> Result<u8> {
-    let (base, new) = (read_log(&options.base)?, read_log(&options.new)?);
-    let comparison = compare(&base, &new, options.threshold, options.force)?;
-    print(&comparison.render(Look::of_stdout()))?;
-    Ok(u8::from(comparison.count(Change::Regression) > 0))
+    let [base, new] = [&options.base, &options.new].map(|path| side::logs(from_ref(path)));
+    let (base, new) = (base?, new?);
+    if let ([base], [new]) = (base.as_slice(), new.as_slice()) {
+        let comparison = compare(base, new, options.threshold, options.force)?;
+        print(&comparison.render(Look::of_stdout()))?;
+        return Ok(u8::from(comparison.count(Change::Regression) > 0));
+    }
+    let judgement = gate::judge_logs(&base, &new, &[], FALSE_ALARMS, options.force)?;
+    print(&judgement.render(Look::of_stdout()))?;
+    Ok(u8::from(judgement.count(Finding::Slower) > 0))
+}
+
+fn gate_logs(options: &Gate) -> Result<u8> {
+    let new = side::logs(&options.new)?;
+    if options.update {
+        return update_baseline(options, &new);
+    }
+    let mut judgement = match baseline_file(&options.base)? {
+        Some(base) => {
+            gate::passed("new", &new, options.force)?;
+            gate::exact::judge(&base, &gate::agreed("new", &new)?, options.force)?
+        }
+        None => gate::judge_logs(
+            &side::logs(&options.base)?,
+            &new,
+            &side::logs(&options.history)?,
+            options.false_alarms,
+            options.force,
+        )?,
+    };
+    if let Some(path) = &options.mute {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("{} cannot be read", path.display()))?;
+        judgement.mute(&Mutes::read(&text));
+    }
+    print(&judgement.render(Look::of_stdout()))?;
+    Ok(match () {
+        () if judgement.fails() => 1,
+        () if judgement.count(Finding::CannotDecide) > 0 => UNDECIDED,
+        () => 0,
+    })
+}
+
+fn update_baseline(options: &Gate, new: &[Log]) -> Result<u8> {
+    let [path] = options.base.as_slice() else {
+        bail!(
+            "--update writes one baseline file, not {}",
+            options.base.len()
+        );
+    };
+    gate::passed("new", new, options.force)?;
+    let baseline = gate::agreed("new", new)?;
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("{} cannot be made", folder.display()))?;
+    }
+    std::fs::write(path, baseline.to_string())
+        .with_context(|| format!("{} cannot be written", path.display()))?;
+    println!("{}: {} cases", path.display(), baseline.cases.len());
+    Ok(0)
+}
+
+/// The baseline, if the base is one.
+fn baseline_file(base: &[PathBuf]) -> Result<Option<Baseline>> {
+    let [path] = base else { return Ok(None) };
+    if path.is_dir() {
+        return Ok(None);
+    }
+    let bytes = side::bytes(path)?;
+    if !Baseline::is_one(&bytes) {
+        return Ok(None);
+    }
+    let text = std::str::from_utf8(&bytes).with_context(|| path.display().to_string())?;
+    let baseline = text.parse().with_context(|| path.display().to_string())?;
+    Ok(Some(baseline))
 }
 
 fn write_iso(options: Iso) -> Result<u8> {

@@ -94,6 +94,13 @@ pub fn figure(figure: Figure) -> String {
     whole + decimals
 }
 
+/// A number with at most three decimals as people read it.
+pub fn number(number: f64) -> String {
+    figure(Figure::from_thousandths(
+        (number * 1000.0).round().max(0.0) as u64
+    ))
+}
+
 /// `1234567` as `1,234,567`.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();

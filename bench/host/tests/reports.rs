@@ -126,3 +126,66 @@ fn show_takes_whole_logs_alone() {
         "{stderr}"
     );
 }
+
+#[test]
+fn gate_holds_a_log_against_the_committed_baseline() {
+    let folder = tempfile::tempdir().unwrap();
+    let (slow, fast) = (
+        written(&folder, "slow", "a CPU", 7),
+        written(&folder, "fast", "a CPU", 6),
+    );
+    let elsewhere = written(&folder, "elsewhere", "another CPU", 6);
+    let baseline = folder.path().join("baselines/quick.txt");
+    let gate = |more: &[&str], log: &PathBuf| {
+        let base = ["gate", "--base", baseline.to_str().unwrap()];
+        pagemark(&[&base[..], more].concat(), &[log])
+    };
+    assert_eq!(gate(&[], &fast).status.code(), Some(2));
+    assert_eq!(gate(&["--update"], &fast).status.code(), Some(0));
+    let text = fs::read_to_string(&baseline).unwrap();
+    assert!(text.contains("\ntlb/invlpg 6\n"), "{text}");
+    assert_eq!(gate(&[], &fast).status.code(), Some(0));
+    let output = gate(&[], &slow);
+    assert_eq!(output.status.code(), Some(1));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        stdout.contains("tlb/invlpg") && stdout.contains("+1"),
+        "{stdout}"
+    );
+    assert_eq!(gate(&[], &elsewhere).status.code(), Some(2));
+    assert_eq!(gate(&["--force"], &elsewhere).status.code(), Some(0));
+    let mute = folder.path().join("mute");
+    fs::write(&mute, "tlb/*\n").unwrap();
+    assert_eq!(
+        gate(&["--mute", mute.to_str().unwrap()], &slow)
+            .status
+            .code(),
+        Some(0)
+    );
+    // Faster is a change, too: the baseline is to say so.
+    assert_eq!(gate(&["--update"], &slow).status.code(), Some(0));
+    assert_eq!(gate(&[], &fast).status.code(), Some(1));
+    let cut = folder.path().join("cut");
+    fs::write(&cut, &fs::read(&fast).unwrap()[..900]).unwrap();
+    assert_eq!(gate(&[], &cut).status.code(), Some(4));
+}
+
+#[test]
+fn show_and_compare_take_folders_of_logs() {
+    let folder = tempfile::tempdir().unwrap();
+    let [base, new] = ["base", "new"].map(|side| folder.path().join(side));
+    for (side, insns) in [(&base, 6), (&new, 7)] {
+        fs::create_dir(side).unwrap();
+        for boot in ["1.log", "2.log"] {
+            fs::rename(written(&folder, boot, "a CPU", insns), side.join(boot)).unwrap();
+        }
+    }
+    let output = pagemark(&["compare"], &[&base, &new]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let shown = pagemark(&["show"], &[&base]);
+    let stdout = String::from_utf8(shown.stdout).unwrap();
+    assert_eq!(stdout.matches("pagemark v1").count(), 2);
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    assert_eq!(pagemark(&["show"], &[&empty]).status.code(), Some(2));
+}

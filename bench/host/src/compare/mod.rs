@@ -90,20 +90,11 @@ pub fn compare(base: &Log, new: &Log, threshold: f64, force: bool) -> Result<Com
 }
 
 /// What makes the runs unlike, in words.
-fn differences(base: &Log, new: &Log) -> Vec<String> {
-    let mut reasons = Vec::new();
-    for (side, log) in [("base", base), ("new", new)] {
-        match &log.ending {
-            Ending::End(End {
-                verdict: Verdict::Pass,
-                ..
-            }) => {}
-            Ending::End(End { verdict, .. }) => {
-                reasons.push(format!("{side}: the run's verdict is {verdict}"));
-            }
-            Ending::Panic(_) => reasons.push(format!("{side}: the run ended in a panic")),
-        }
-    }
+pub(crate) fn differences(base: &Log, new: &Log) -> Vec<String> {
+    let mut reasons: Vec<String> = [("base", base), ("new", new)]
+        .into_iter()
+        .filter_map(|(side, log)| failure(side, log))
+        .collect();
     let [before, after] = [base, new].map(fingerprint);
     let differing = before
         .into_iter()
@@ -115,8 +106,20 @@ fn differences(base: &Log, new: &Log) -> Vec<String> {
     reasons
 }
 
+/// How a run failed, in words; none of one that passed.
+pub(crate) fn failure(side: &str, log: &Log) -> Option<String> {
+    match &log.ending {
+        Ending::End(End {
+            verdict: Verdict::Pass,
+            ..
+        }) => None,
+        Ending::End(End { verdict, .. }) => Some(format!("{side}: the run's verdict is {verdict}")),
+        Ending::Panic(_) => Some(format!("{side}: the run ended in a panic")),
+    }
+}
+
 /// What must be equal for figures to mean the same.
-fn fingerprint(log: &Log) -> Vec<(&'static str, String)> {
+pub(crate) fn fingerprint(log: &Log) -> Vec<(&'static str, String)> {
     let mut parts = vec![("suite", log.start.suite.clone())];
     let Some(machine) = &log.machine else {
         return parts;

@@ -6,6 +6,7 @@
 mod error;
 pub mod lines;
 mod reader;
+pub mod side;
 #[cfg(test)]
 pub(crate) mod tests;
 

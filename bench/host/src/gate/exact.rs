@@ -1,0 +1,90 @@
+//! Judges instruction counts: equal, or changed. There is no tolerance and no statistics.
+
+use std::collections::BTreeMap;
+
+use pagemark_record::{Clock, Figure};
+
+use super::baseline::{Baseline, Entry, Exact};
+use super::{Finding, Judgement, Refusal, Row};
+
+/// Holds `new` against `base`. `force` passes over different machines and suites.
+pub fn judge(base: &Baseline, new: &Baseline, force: bool) -> Result<Judgement, Refusal> {
+    let reasons = unlike(&base.fingerprint, &new.fingerprint);
+    if !force && !reasons.is_empty() {
+        return Err(Refusal(reasons));
+    }
+    let mut rows = Vec::new();
+    for (case, &before) in &base.cases {
+        let after = new.cases.get(case).copied();
+        match (before, after) {
+            (Entry::Measured(before), Some(Entry::Measured(after))) => {
+                rows.extend(statistics(case, &before, &after));
+            }
+            (Entry::Measured(before), _) => {
+                rows.push(row(case, Some(before.median), None, Finding::Gone));
+            }
+            (Entry::Skipped, Some(Entry::Measured(after))) => {
+                rows.push(row(case, None, Some(after.median), Finding::Added));
+            }
+            (Entry::Skipped, _) => {}
+        }
+    }
+    for (case, entry) in &new.cases {
+        if let (Entry::Measured(after), false) = (entry, base.cases.contains_key(case)) {
+            rows.push(row(case, None, Some(after.median), Finding::Added));
+        }
+    }
+    Ok(Judgement {
+        clock: Clock::Icount,
+        rule: "exact: every difference counts".to_owned(),
+        rows,
+    })
+}
+
+/// What is not equal, in words.
+pub(super) fn unlike(
+    base: &BTreeMap<String, String>,
+    new: &BTreeMap<String, String>,
+) -> Vec<String> {
+    let lacking = "-".to_owned();
+    let keys: std::collections::BTreeSet<_> = base.keys().chain(new.keys()).collect();
+    keys.into_iter()
+        .map(|key| {
+            let value = |side: &BTreeMap<String, String>| side.get(key).unwrap_or(&lacking).clone();
+            (key, value(base), value(new))
+        })
+        .filter(|(_, before, after)| before != after)
+        .map(|(key, before, after)| format!("{key}: {before} | {after}"))
+        .collect()
+}
+
+/// The median, and every other statistic that moved otherwise.
+fn statistics(case: &str, before: &Exact, after: &Exact) -> Vec<Row> {
+    let change = |name: &str, base: Figure, new: Figure| {
+        let finding = match new.cmp(&base) {
+            std::cmp::Ordering::Less => Finding::Faster,
+            std::cmp::Ordering::Equal => Finding::Same,
+            std::cmp::Ordering::Greater => Finding::Slower,
+        };
+        row(name, Some(base), Some(new), finding)
+    };
+    let mut rows = vec![change(case, before.median, after.median)];
+    for ((key, base), (_, new)) in before.others().into_iter().zip(after.others()) {
+        if base != new && (base, new) != (before.median, after.median) {
+            rows.push(change(&format!("{case} ({key})"), base, new));
+        }
+    }
+    rows
+}
+
+fn row(name: &str, base: Option<Figure>, new: Option<Figure>, finding: Finding) -> Row {
+    Row {
+        name: name.to_owned(),
+        base: base.map(Figure::as_f64),
+        new: new.map(Figure::as_f64),
+        finding,
+        p: None,
+        muted: false,
+        blame: Vec::new(),
+    }
+}

@@ -1,0 +1,119 @@
+//! The gate's table: what changed, and what it amounts to. Cases that did not change are counted.
+
+use comfy_table::{Cell, Color};
+
+use super::{Finding, Judgement, Row};
+use crate::show::words;
+use crate::style::{Look, counted, indented, number};
+
+impl Judgement {
+    /// The table of the cases that changed, or that could not be judged, with the summary.
+    pub fn render(&self, look: Look) -> String {
+        let told: Vec<&Row> = self
+            .rows
+            .iter()
+            .filter(|row| row.finding != Finding::Same)
+            .collect();
+        let mut text = String::new();
+        if !told.is_empty() {
+            let title = format!("{}, median ({})", words(self.clock.unit()), self.clock);
+            let mut table = look.table();
+            look.header(
+                &mut table,
+                &[&title, "base", "new", "difference", "per cent", "p", ""],
+            );
+            for row in told {
+                table.add_row(self.cells(row, look));
+                for line in &row.blame {
+                    table.add_row([Cell::new(format!("    {line}"))]);
+                }
+            }
+            text += &indented(&table, 2);
+            text.push('\n');
+        }
+        let summary = self.summary();
+        let summary = if self.fails() {
+            look.bad(&summary)
+        } else {
+            look.good(&summary)
+        };
+        text + &format!("  {summary} ({})\n", self.rule)
+    }
+
+    /// What it amounts to, in a line.
+    pub fn summary(&self) -> String {
+        let parts = [
+            (Finding::Slower, "slower"),
+            (Finding::Faster, "faster"),
+            (Finding::Added, "new"),
+            (Finding::Gone, "gone"),
+            (Finding::CannotDecide, "cannot decide"),
+        ];
+        let mut words: Vec<String> = parts
+            .into_iter()
+            .map(|(finding, word)| (self.count(finding), word))
+            .filter(|&(count, _)| count > 0)
+            .map(|(count, word)| format!("{count} {word}"))
+            .collect();
+        let changed_muted = |row: &&Row| row.muted && row.finding != Finding::Same;
+        let muted = self.rows.iter().filter(changed_muted).count();
+        if muted > 0 {
+            words.push(format!("{muted} muted"));
+        }
+        words.push(format!(
+            "{} unchanged",
+            counted(self.count(Finding::Same), "figure")
+        ));
+        words.join(", ")
+    }
+
+    fn cells(&self, row: &Row, look: Look) -> Vec<Cell> {
+        let shown = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), number);
+        let (difference, share) = match (row.base, row.new) {
+            (Some(base), Some(new)) if base != new => {
+                let sign = if new > base { "+" } else { "-" };
+                let share = match base {
+                    0.0 => "from 0".to_owned(),
+                    _ => format!("{:+.2} %", row.rise() * 100.0),
+                };
+                (format!("{sign}{}", number((new - base).abs())), share)
+            }
+            _ => (String::new(), String::new()),
+        };
+        let p = row.p.map_or_else(String::new, |p| format!("{p:.1e}"));
+        let mut word = row.finding.word().to_owned();
+        if row.muted {
+            word += ", muted";
+        }
+        let mark = match (look, row.muted, row.finding) {
+            (Look::Terminal, false, Finding::Slower | Finding::Gone) => {
+                Cell::new(word).fg(Color::Red)
+            }
+            (Look::Terminal, false, Finding::Faster) => Cell::new(word).fg(Color::Green),
+            _ => Cell::new(word),
+        };
+        let figures = [
+            row.name.clone(),
+            shown(row.base),
+            shown(row.new),
+            difference,
+            share,
+            p,
+        ];
+        figures.into_iter().map(Cell::new).chain([mark]).collect()
+    }
+}
+
+impl Finding {
+    /// It in words.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Same => "unchanged",
+            Self::Slower => "slower",
+            Self::Faster => "faster",
+            Self::Added => "new",
+            Self::Gone => "gone",
+            Self::CannotDecide => "cannot decide",
+        }
+    }
+}
