@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::compare::DEFAULT_THRESHOLD;
+use crate::export::Format;
 use crate::gate::ticks::FALSE_ALARMS;
 use crate::run::{Choice, MachineType, Request};
 
@@ -31,6 +32,10 @@ pub enum Command {
     Compare(Compare),
     /// Judge new runs against a base, with an exit status for pipelines
     Gate(Gate),
+    /// Find where figures changed over many logs
+    History(History),
+    /// Write a log's figures in another tool's format
+    Export(Export),
     /// Write an ISO that boots on BIOS and UEFI, in QEMU, from a USB stick, and on a real machine
     Iso(Iso),
 }
@@ -186,6 +191,42 @@ pub struct Gate {
     /// For ticks: the probability of even one false alarm
     #[arg(long, value_name = "P", default_value_t = FALSE_ALARMS, value_parser = probability)]
     pub false_alarms: f64,
+    /// Compare different machines, clocks or suites all the same
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `pagemark history`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Logs are taken in the order of their names. Instruction counts change at every step; ticks where the ranks of the logs before
+and after differ beyond chance, with 5 logs or more on either side.")]
+pub struct History {
+    /// Folders with logs (*.log), or logs
+    #[arg(required = true)]
+    pub logs: Vec<PathBuf>,
+    /// Take logs of different machines or suites all the same
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `pagemark export`.
+#[derive(Args, Debug)]
+pub struct Export {
+    /// The log
+    pub log: PathBuf,
+    /// What to write
+    #[arg(long, short, value_enum)]
+    pub format: Format,
+    /// Hold the log against this first, as `pagemark gate` does: a baseline, a log, or a folder
+    #[arg(long, value_name = "PATH")]
+    pub base: Option<PathBuf>,
+    /// For the page: earlier logs
+    #[arg(long, value_name = "PATH")]
+    pub history: Vec<PathBuf>,
+    /// Where to write it [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
     /// Compare different machines, clocks or suites all the same
     #[arg(long)]
     pub force: bool,

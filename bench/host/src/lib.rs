@@ -4,12 +4,17 @@
 //! - [`image`] builds the image, packs it into an ISO, resolves its symbols;
 //! - [`run`] boots it under a watchdog and judges how that went;
 //! - [`show`] and [`compare`] are the tables, [`style`] how they look on a terminal and off it;
+//! - [`figures`] leave their log for other tools: [`export`] writes their formats;
+//! - [`history`] finds where figures changed over many logs;
 //! - [`gate`] judges new runs against a base, for pipelines;
 //! - [`cli`] is the command line of the binary `pagemark`.
 
 pub mod cli;
 pub mod compare;
+pub mod export;
+pub mod figures;
 pub mod gate;
+pub mod history;
 pub mod image;
 pub mod log;
 pub mod run;

@@ -7,12 +7,16 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use pagemark_host::cli::{Cli, Command, Compare, Gate, Iso, Repeat, Run, Show, words};
+use pagemark_host::cli::{
+    Cli, Command, Compare, Export, Gate, History, Iso, Repeat, Run, Show, words,
+};
 use pagemark_host::compare::{Change, compare};
+use pagemark_host::export::export;
 use pagemark_host::gate::baseline::Baseline;
 use pagemark_host::gate::mute::Mutes;
 use pagemark_host::gate::ticks::FALSE_ALARMS;
-use pagemark_host::gate::{self, Finding};
+use pagemark_host::gate::{self, Finding, Judgement};
+use pagemark_host::history;
 use pagemark_host::image::{self, Symbols};
 use pagemark_host::log::Log;
 use pagemark_host::log::side::{self, SideError};
@@ -33,6 +37,8 @@ fn main() -> ExitCode {
         Command::Repeat(options) => repeat_run(options),
         Command::Show(options) => show_logs(&options),
         Command::Compare(options) => compare_logs(&options),
+        Command::History(options) => show_history(&options),
+        Command::Export(options) => export_log(&options),
         Command::Gate(options) => gate_logs(&options),
         Command::Iso(options) => write_iso(options),
     };
@@ -105,19 +111,9 @@ fn gate_logs(options: &Gate) -> Result<u8> {
     if options.update {
         return update_baseline(options, &new);
     }
-    let mut judgement = match baseline_file(&options.base)? {
-        Some(base) => {
-            gate::passed("new", &new, options.force)?;
-            gate::exact::judge(&base, &gate::agreed("new", &new)?, options.force)?
-        }
-        None => gate::judge_logs(
-            &side::logs(&options.base)?,
-            &new,
-            &side::logs(&options.history)?,
-            options.false_alarms,
-            options.force,
-        )?,
-    };
+    let history = side::logs(&options.history)?;
+    let alarms = options.false_alarms;
+    let mut judgement = judge(&options.base, &new, &history, alarms, options.force)?;
     if let Some(path) = &options.mute {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("{} cannot be read", path.display()))?;
@@ -129,6 +125,65 @@ fn gate_logs(options: &Gate) -> Result<u8> {
         () if judgement.count(Finding::CannotDecide) > 0 => UNDECIDED,
         () => 0,
     })
+}
+
+/// Judges by a baseline file, or by logs.
+fn judge(
+    base: &[PathBuf],
+    new: &[Log],
+    history: &[Log],
+    alarms: f64,
+    force: bool,
+) -> Result<Judgement> {
+    Ok(match baseline_file(base)? {
+        Some(base) => {
+            gate::passed("new", new, force)?;
+            gate::exact::judge(&base, &gate::agreed("new", new)?, force)?
+        }
+        None => gate::judge_logs(&side::logs(base)?, new, history, alarms, force)?,
+    })
+}
+
+fn show_history(options: &History) -> Result<u8> {
+    let logs = side::logs(&options.logs)?;
+    let differing = history::machines(&logs);
+    if !options.force && !differing.is_empty() {
+        bail!(
+            "the logs are not of one machine and suite:\n  {}\n(--force takes them all the same)",
+            differing.join("\n  ")
+        );
+    }
+    print(&history::render(&logs, Look::of_stdout()))?;
+    Ok(0)
+}
+
+fn export_log(options: &Export) -> Result<u8> {
+    let logs = side::logs(from_ref(&options.log))?;
+    let [log] = logs.as_slice() else {
+        bail!(
+            "{} holds {} logs; one is exported at a time",
+            options.log.display(),
+            logs.len()
+        );
+    };
+    let history = side::logs(&options.history)?;
+    let judgement = match &options.base {
+        Some(base) => Some(judge(
+            from_ref(base),
+            &logs,
+            &history,
+            FALSE_ALARMS,
+            options.force,
+        )?),
+        None => None,
+    };
+    let text = export(options.format, log, judgement.as_ref(), &history);
+    match &options.output {
+        Some(path) => std::fs::write(path, text)
+            .with_context(|| format!("{} cannot be written", path.display()))?,
+        None => print(&text)?,
+    }
+    Ok(0)
 }
 
 fn update_baseline(options: &Gate, new: &[Log]) -> Result<u8> {

@@ -117,3 +117,22 @@ impl Finding {
         }
     }
 }
+
+impl Row {
+    /// It in a sentence: `12 -> 13 (+8.33 %), slower`.
+    pub fn told(&self) -> String {
+        let shown = |figure: Option<f64>| figure.map_or_else(|| "none".to_owned(), number);
+        let share = match (self.base, self.new) {
+            (Some(base), Some(_)) if base != 0.0 => format!(" ({:+.2} %)", self.rise() * 100.0),
+            _ => String::new(),
+        };
+        let blame: String = self.blame.iter().map(|line| format!("; {line}")).collect();
+        let finding = self.finding.word();
+        format!(
+            "{}: {} -> {}{share}, {finding}{blame}",
+            self.name,
+            shown(self.base),
+            shown(self.new)
+        )
+    }
+}

@@ -152,7 +152,8 @@ proptest! {
         let p = p_value(&a, &b);
         prop_assert!((0.0..=1.0).contains(&p));
         prop_assert!((p - p_value(&b, &a)).abs() < 1e-9);
-        prop_assert!(p >= least_p_value(a.len(), b.len()) * (1.0 - 1e-9));
+        // With ties the distribution may have one such end instead of two.
+        prop_assert!(p >= least_p_value(a.len(), b.len()) / 2.0 * (1.0 - 1e-9));
     }
 
     #[test]

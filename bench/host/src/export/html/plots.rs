@@ -1,0 +1,256 @@
+//! The page's plots, as SVG. Colours are readable on light and dark paper.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use pagemark_record::read_series;
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
+use plotters::prelude::*;
+
+use crate::history;
+use crate::log::Log;
+
+const SIZE: (u32, u32) = (480, 300);
+const GREY: RGBColor = RGBColor(128, 128, 128);
+const COLOURS: [RGBColor; 6] = [
+    RGBColor(40, 120, 190),
+    RGBColor(200, 110, 30),
+    RGBColor(60, 150, 80),
+    RGBColor(180, 70, 110),
+    RGBColor(120, 100, 190),
+    RGBColor(140, 120, 60),
+];
+/// More plots than this make no page.
+const MOST: usize = 24;
+/// Lines in one plot.
+const MOST_LINES: usize = 6;
+
+/// A plot's lines: a name and its points.
+type Lines = BTreeMap<String, Vec<(f64, f64)>>;
+
+/// Cases whose names differ in a number alone, one plot for each first part of a name and key.
+pub fn scaling(log: &Log) -> Vec<String> {
+    let mut plots: BTreeMap<(String, String), Lines> = BTreeMap::new();
+    for result in &log.results {
+        let parts: Vec<&str> = result.case.split('/').collect();
+        let Some((place, key, value)) = parts.iter().enumerate().find_map(|(place, part)| {
+            let (key, value) = part.split_once('=')?;
+            Some((place, key, amount(value)?))
+        }) else {
+            continue;
+        };
+        // An order is a logarithm already.
+        let x = if key == "order" {
+            2_f64.powf(value)
+        } else {
+            value
+        };
+        let y = result.median.as_f64();
+        if x > 0.0 && y > 0.0 {
+            let line: Vec<&str> = parts
+                .iter()
+                .enumerate()
+                .filter(|&(at, _)| at > 0 && at != place)
+                .map(|(_, part)| *part)
+                .collect();
+            let title = (parts[0].to_owned(), key.to_owned());
+            plots
+                .entry(title)
+                .or_default()
+                .entry(line.join("/"))
+                .or_default()
+                .push((x, y));
+        }
+    }
+    let mut drawn = Vec::new();
+    for ((group, key), lines) in plots {
+        let lines: Vec<(String, Vec<(f64, f64)>)> = lines
+            .into_iter()
+            .filter(|(_, points)| points.len() > 1)
+            .collect();
+        let label = if key == "order" {
+            "frames"
+        } else {
+            key.as_str()
+        };
+        drawn.extend(
+            lines
+                .chunks(MOST_LINES)
+                .filter_map(|lines| logarithmic(&format!("{group}, by {label}"), lines)),
+        );
+    }
+    drawn.truncate(MOST);
+    drawn
+}
+
+/// `512`, `16MiB`, `4KiB` as a number.
+fn amount(text: &str) -> Option<f64> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let scale = match &text[digits.len()..] {
+        "" => 1.0,
+        "KiB" => 1024.0,
+        "MiB" => 1024.0 * 1024.0,
+        "GiB" => 1024.0 * 1024.0 * 1024.0,
+        _ => return None,
+    };
+    digits.parse::<f64>().ok().map(|number| number * scale)
+}
+
+/// The rounds of the cases whose samples differ.
+pub fn distributions(log: &Log) -> Vec<String> {
+    let spread = log.results.iter().filter(|result| result.min != result.max);
+    spread
+        .take(MOST)
+        .filter_map(|result| {
+            let rounds = read_series(&result.rounds).flatten();
+            let points: Vec<(f64, f64)> = rounds
+                .enumerate()
+                .map(|(round, figure)| (round as f64, figure.as_f64()))
+                .collect();
+            dots(&result.case, &points)
+        })
+        .collect()
+}
+
+/// The medians of the cases that changed most over the logs.
+pub fn history(logs: &[Log]) -> Vec<String> {
+    let mut changes = history::changes(logs);
+    changes.sort_by(|a, b| b.rise().abs().total_cmp(&a.rise().abs()));
+    let mut cases: Vec<String> = Vec::new();
+    for change in changes {
+        if !cases.contains(&change.case) {
+            cases.push(change.case);
+        }
+    }
+    let medians = crate::gate::medians(logs);
+    cases
+        .iter()
+        .take(MOST)
+        .filter_map(|case| {
+            let points: Vec<(f64, f64)> = medians
+                .get(case)?
+                .iter()
+                .enumerate()
+                .map(|(at, &y)| (at as f64, y))
+                .collect();
+            dots(case, &points)
+        })
+        .collect()
+}
+
+fn logarithmic(title: &str, lines: &[(String, Vec<(f64, f64)>)]) -> Option<String> {
+    let points = || lines.iter().flat_map(|(_, points)| points);
+    let x = range(points().map(|point| point.0))?;
+    let y = range(points().map(|point| point.1))?;
+    draw(
+        title,
+        (x.start..x.end * 1.1).log_scale(),
+        (y.start * 0.8..y.end * 1.3).log_scale(),
+        lines,
+        true,
+    )
+}
+
+fn dots(title: &str, points: &[(f64, f64)]) -> Option<String> {
+    let x = range(points.iter().map(|point| point.0))?;
+    let y = range(points.iter().map(|point| point.1))?;
+    let margin = (y.end - y.start).max(y.end * 0.01).max(0.5) * 0.1;
+    let lines = [(String::new(), points.to_vec())];
+    draw(
+        title,
+        x.start..x.end.max(x.start + 1.0),
+        y.start - margin..y.end + margin,
+        &lines,
+        false,
+    )
+}
+
+fn range(values: impl Iterator<Item = f64>) -> Option<Range<f64>> {
+    values.fold(None, |range: Option<Range<f64>>, value| {
+        Some(range.map_or(value..value, |range| {
+            range.start.min(value)..range.end.max(value)
+        }))
+    })
+}
+
+/// None where a plot cannot be drawn.
+fn draw<X, Y>(
+    title: &str,
+    x: X,
+    y: Y,
+    lines: &[(String, Vec<(f64, f64)>)],
+    joined: bool,
+) -> Option<String>
+where
+    X: AsRangedCoord<Value = f64>,
+    Y: AsRangedCoord<Value = f64>,
+    X::CoordDescType: ValueFormatter<f64>,
+    Y::CoordDescType: ValueFormatter<f64>,
+{
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+        let font = |size: u32| ("sans-serif", size).into_font().color(&GREY);
+        let mut chart = ChartBuilder::on(&area)
+            .caption(title, font(16))
+            .margin(8)
+            .x_label_area_size(26)
+            .y_label_area_size(56)
+            .build_cartesian_2d(x, y)
+            .ok()?;
+        chart
+            .configure_mesh()
+            .axis_style(GREY)
+            .bold_line_style(GREY.mix(0.25))
+            .light_line_style(TRANSPARENT)
+            .label_style(font(12))
+            .x_labels(6)
+            .y_labels(6)
+            .x_label_formatter(&|value| short(*value))
+            .y_label_formatter(&|value| short(*value))
+            .draw()
+            .ok()?;
+        for ((name, points), colour) in lines.iter().zip(COLOURS.iter().cycle()) {
+            let mut points = points.clone();
+            points.sort_by(|a, b| a.0.total_cmp(&b.0));
+            if joined {
+                chart
+                    .draw_series(LineSeries::new(
+                        points.iter().copied(),
+                        colour.stroke_width(2),
+                    ))
+                    .ok()?
+                    .label(name)
+                    .legend(|(x, y)| {
+                        PathElement::new([(x, y), (x + 14, y)], colour.stroke_width(2))
+                    });
+            }
+            chart
+                .draw_series(
+                    points
+                        .iter()
+                        .map(|&point| Circle::new(point, 2, colour.filled())),
+                )
+                .ok()?;
+        }
+        if joined {
+            chart
+                .configure_series_labels()
+                .position(SeriesLabelPosition::UpperLeft)
+                .label_font(font(12))
+                .draw()
+                .ok()?;
+        }
+        area.present().ok()?;
+    }
+    Some(svg)
+}
+
+fn short(value: f64) -> String {
+    match value.abs() {
+        1e9.. => format!("{:.3}G", value / 1e9),
+        1e6.. => format!("{:.0}M", value / 1e6),
+        1e4.. => format!("{:.0}k", value / 1e3),
+        _ => crate::style::number(value),
+    }
+}

@@ -1,0 +1,130 @@
+//! Writes a log's figures, or a judgement, in the formats of other tools.
+//!
+//! Figures: [`bmf`], [`smaller_is_better`], [`google_benchmark`], [`go_text`], [`csv`], [`openmetrics`]. What a gate found, or what a run
+//! proved: [`markdown`], [`annotations`], [`junit`], [`tap`]. The page for people: [`html`].
+
+pub mod annotations;
+pub mod bmf;
+pub mod csv;
+pub mod go_text;
+pub mod google_benchmark;
+pub mod html;
+pub mod junit;
+pub mod markdown;
+pub mod openmetrics;
+pub mod smaller_is_better;
+pub mod tap;
+
+#[cfg(test)]
+mod tests;
+
+use crate::figures::of_log;
+use crate::gate::Judgement;
+use crate::log::Log;
+
+/// A format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Markdown, for GitHub's step summary
+    Markdown,
+    /// GitHub's annotations, for a workflow's standard output
+    Annotations,
+    /// One self-contained page
+    Html,
+    /// Bencher metric format
+    Bmf,
+    /// github-action-benchmark's customSmallerIsBetter
+    SmallerIsBetter,
+    /// The JSON that google-benchmark's tools read
+    GoogleBenchmark,
+    /// Go benchmark text, which benchstat reads
+    GoText,
+    /// JUnit XML
+    Junit,
+    /// TAP version 13
+    Tap,
+    /// OpenMetrics text, for GitLab's metrics reports
+    Openmetrics,
+    /// CSV with a header
+    Csv,
+}
+
+/// Writes `log`, and what a gate made of it where there is one, in `format`. `history` are earlier logs, oldest first, for the page.
+pub fn export(format: Format, log: &Log, judgement: Option<&Judgement>, history: &[Log]) -> String {
+    let figures = of_log(log);
+    match format {
+        Format::Markdown => markdown::write(log, judgement),
+        Format::Annotations => annotations::write(log, judgement),
+        Format::Html => html::write(log, judgement, history),
+        Format::Bmf => bmf::write(&figures),
+        Format::SmallerIsBetter => smaller_is_better::write(&figures),
+        Format::GoogleBenchmark => google_benchmark::write(&figures),
+        Format::GoText => go_text::write(&figures),
+        Format::Junit => junit::write(log, judgement),
+        Format::Tap => tap::write(log, judgement),
+        Format::Openmetrics => openmetrics::write(&figures),
+        Format::Csv => csv::write(&figures),
+    }
+}
+
+/// One line of a report on a log: a case or a check, and what became of it.
+struct Outcome<'a> {
+    name: &'a str,
+    /// Why it failed.
+    failure: Option<String>,
+    /// Why it did not run.
+    skipped: Option<&'a str>,
+}
+
+/// Checks, cases and what the gate found of them. A case whose own check failed is told once.
+fn outcomes<'a>(log: &'a Log, judgement: Option<&'a Judgement>) -> Vec<Outcome<'a>> {
+    let measured = |name: &str| log.results.iter().any(|result| result.case == name);
+    let checks = log
+        .checks
+        .iter()
+        .filter(|check| !check.pass || !measured(&check.name));
+    let mut outcomes: Vec<Outcome<'a>> = checks
+        .map(|check| Outcome {
+            name: &check.name,
+            failure: (!check.pass).then(|| check.detail.clone()),
+            skipped: None,
+        })
+        .collect();
+    outcomes.extend(log.results.iter().map(|result| Outcome {
+        name: &result.case,
+        failure: judgement.and_then(|judgement| found(judgement, &result.case)),
+        skipped: None,
+    }));
+    outcomes.extend(log.skips.iter().map(|skip| Outcome {
+        name: &skip.case,
+        failure: None,
+        skipped: Some(&skip.reason),
+    }));
+    if let Some(judgement) = judgement {
+        let gone = judgement
+            .rows
+            .iter()
+            .filter(|row| row.new.is_none() && !row.muted);
+        let known: std::collections::HashSet<&str> =
+            log.skips.iter().map(|skip| skip.case.as_str()).collect();
+        outcomes.extend(
+            gone.filter(|row| !known.contains(row.name.as_str()))
+                .map(|row| Outcome {
+                    name: &row.name,
+                    failure: Some(row.told()),
+                    skipped: None,
+                }),
+        );
+    }
+    outcomes
+}
+
+/// What stops the gate at this case.
+fn found(judgement: &Judgement, case: &str) -> Option<String> {
+    let rows = judgement
+        .rows
+        .iter()
+        .filter(|row| row.case() == case && !row.muted && judgement.stops(row.finding));
+    let told: Vec<String> = rows.map(crate::gate::Row::told).collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}

@@ -1,0 +1,126 @@
+//! What stands in each format, and that it is well-formed where a reader of ours says so.
+
+use pagemark_record::Clock;
+
+use super::{Format, annotations, export, markdown};
+use crate::gate::{Finding, Judgement, Row};
+use crate::log::read;
+use crate::log::tests::{good, panicked};
+
+fn judgement(slower: usize) -> Judgement {
+    let rows = (0..slower).map(|index| Row {
+        name: if index == 0 {
+            "tlb/invlpg".to_owned()
+        } else {
+            format!("gone/n={index}:x,y%")
+        },
+        base: Some(10.0),
+        new: (index == 0).then_some(11.0),
+        finding: if index == 0 {
+            Finding::Slower
+        } else {
+            Finding::Gone
+        },
+        p: None,
+        muted: false,
+        blame: vec!["tlb::flush +1".to_owned()],
+    });
+    Judgement {
+        clock: Clock::Icount,
+        rule: "exact".to_owned(),
+        rows: rows.collect(),
+    }
+}
+
+fn written(format: Format, slower: usize) -> String {
+    let log = read(&good(Clock::Icount)).unwrap();
+    export(format, &log, Some(&judgement(slower)), &[])
+}
+
+#[test]
+fn nine_annotations_and_how_many_more() {
+    let text = written(Format::Annotations, 12);
+    assert_eq!(
+        text.lines()
+            .filter(|line| line.starts_with("::error "))
+            .count(),
+        10
+    );
+    assert!(text.contains("::and 3 more\n"));
+    assert!(text.contains("::error title=gone/n=1%3Ax%2Cy%25::"));
+    assert!(text.starts_with(
+        "::error title=tlb/invlpg::tlb/invlpg: 10 -> 11 (+10.00 %25), slower; tlb::flush +1\n"
+    ));
+    let log = read(&good(Clock::Icount)).unwrap();
+    assert_eq!(annotations::write(&log, None), "");
+}
+
+#[test]
+fn tap_has_as_many_lines_as_its_plan() {
+    for log in [good(Clock::Icount), panicked()] {
+        let log = read(&log).unwrap();
+        let text = export(Format::Tap, &log, None, &[]);
+        let plan: usize = text
+            .lines()
+            .nth(1)
+            .unwrap()
+            .strip_prefix("1..")
+            .unwrap()
+            .parse()
+            .unwrap();
+        let lines = text
+            .lines()
+            .filter(|line| line.starts_with("ok ") || line.starts_with("not ok "));
+        assert_eq!(lines.count(), plan);
+    }
+    assert!(
+        written(Format::Tap, 1).contains("not ok 3 - tlb/invlpg\n"),
+        "{}",
+        written(Format::Tap, 1)
+    );
+}
+
+#[test]
+fn a_regression_is_a_failure_and_a_missing_feature_is_skipped_in_junit() {
+    let xml = written(Format::Junit, 1);
+    assert!(
+        xml.contains("<failure message=\"tlb/invlpg: 10 -&gt; 11")
+            || xml.contains("<failure message=\"tlb/invlpg: 10 -> 11"),
+        "{xml}"
+    );
+    assert!(xml.contains("<skipped"), "{xml}");
+    let panic = export(Format::Junit, &read(&panicked()).unwrap(), None, &[]);
+    assert!(panic.contains("<error"), "{panic}");
+}
+
+#[test]
+fn the_summary_stays_within_a_mebibyte() {
+    let text = written(Format::Markdown, 20_000);
+    assert!(text.len() <= markdown::MOST && text.len() > markdown::MOST / 2);
+    assert!(text.ends_with("1 MiB)\n"));
+    let text = written(Format::Markdown, 1);
+    assert!(
+        text.contains("| `tlb/invlpg` | 10 | 11 |") || text.contains("`tlb/invlpg`"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_page_is_self_contained_and_escapes_what_a_log_says() {
+    let mut log = read(&good(Clock::Tsc)).unwrap();
+    log.start.revision = "<script>alert(1)</script>".to_owned();
+    let page = export(Format::Html, &log, Some(&judgement(1)), &[]);
+    assert!(!page.contains("<script>alert"));
+    assert!(!page.contains("src=") && !page.contains("href="));
+    assert!(page.contains("<svg"));
+}
+
+#[test]
+fn openmetrics_ends_as_it_must() {
+    let text = written(Format::Openmetrics, 0);
+    assert!(text.ends_with("# EOF\n"));
+    assert!(
+        text.contains("pagemark_median_insns{case=\"tlb/invlpg\"} 1\n"),
+        "{text}"
+    );
+}
