@@ -1,0 +1,95 @@
+//! Looking at the tables: what an address is mapped to, and which pages were used.
+
+use pagemark::mm::address::{PhysAddr, VirtAddr};
+use pagemark::mm::page_table::{ChangeError, Translation};
+
+use super::window::{Contiguous, Shape, Window};
+use crate::harness::case::{Case, Failure, expect_eq};
+
+/// Translating an address in a 4 KiB page.
+pub struct Translate<'m>(pub Window<'m, Contiguous>, pub Option<Translation>);
+
+/// Where in the page.
+const OFFSET: u64 = 0x123;
+
+impl Case for Translate<'_> {
+    fn prepare(&mut self) -> Result<(), Failure> {
+        self.1 = None;
+        Ok(self.0.map()?)
+    }
+
+    fn operation(&mut self) {
+        let address = VirtAddr(self.0.start.0 + OFFSET);
+        self.1 = self.0.machine.kernel.table.translate(address);
+    }
+
+    fn verify(&mut self) -> Result<(), Failure> {
+        let found = self.1.map(|found| found.address);
+        let frame = self.0.frame(0);
+        let expected = PhysAddr(frame.address().0 + OFFSET);
+        expect_eq!("the physical address", found, Some(expected));
+        Ok(())
+    }
+
+    fn restore(&mut self) -> Result<(), Failure> {
+        Ok(self.0.unmap()?)
+    }
+}
+
+/// Finding out which pages were used, and starting over.
+pub struct Harvest<'m, S> {
+    pub window: Window<'m, S>,
+    /// Pages that had been written to.
+    pub dirty: u64,
+    pub outcome: Result<(), ChangeError>,
+}
+
+impl<S: Shape> Harvest<'_, S> {
+    #[inline(always)]
+    fn harvest(&mut self) -> Result<(), ChangeError> {
+        let (start, pages) = (self.window.start, self.window.pages);
+        let kernel = &mut self.window.machine.kernel;
+        let mut dirty = 0;
+        let pending = kernel
+            .table
+            .harvest(start, pages, |_, usage| dirty += u64::from(usage.dirty))?;
+        pending.flush(&kernel.tlb);
+        self.dirty = dirty;
+        Ok(())
+    }
+}
+
+impl<S: Shape> Case for Harvest<'_, S> {
+    fn prepare(&mut self) -> Result<(), Failure> {
+        self.dirty = 0;
+        self.window.map()?;
+        for number in 0..self.window.pages {
+            self.window.write(number)?;
+        }
+        Ok(())
+    }
+
+    fn operation(&mut self) {
+        if let Err(error) = self.harvest() {
+            self.outcome = Err(error);
+        }
+    }
+
+    fn verify(&mut self) -> Result<(), Failure> {
+        self.outcome?;
+        let pages = self.window.pages;
+        expect_eq!("dirty pages at first", self.dirty, pages);
+        // A translation that was kept would let the write pass without setting the bit.
+        self.window.write(pages - 1)?;
+        self.harvest()?;
+        expect_eq!("dirty pages after one write", self.dirty, 1);
+        self.harvest()?;
+        expect_eq!("dirty pages after none", self.dirty, 0);
+        Ok(())
+    }
+
+    fn restore(&mut self) -> Result<(), Failure> {
+        self.outcome?;
+        Ok(self.window.unmap()?)
+    }
+}
