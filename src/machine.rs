@@ -68,6 +68,8 @@ pub struct Machine {
     pub ram_bytes: u64,
     /// Frames, page table and TLB.
     pub kernel: Kernel,
+    /// The window onto all RAM that is direct-mapped.
+    pub direct_map: DirectMap,
     /// Slots at addresses known at compile time.
     pub fixmap: Fixmap<DirectMap>,
     /// The way to frames outside the direct map.
@@ -263,6 +265,7 @@ unsafe fn bring_up(
         zones: memory.zones,
         ram_bytes: memory.ram_bytes,
         kernel: memory.kernel,
+        direct_map: memory.direct_map,
         fixmap: memory.fixmap,
         kmap: memory.kmap,
         vmalloc: memory.vmalloc,

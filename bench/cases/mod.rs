@@ -5,6 +5,7 @@
 
 mod address_space;
 mod buddy;
+mod contended;
 mod control;
 mod direct_map;
 mod fixmap;
@@ -13,6 +14,7 @@ mod page_table;
 #[cfg(feature = "peers")]
 mod peers;
 pub mod proof;
+pub mod shootdown;
 mod test_vmalloc;
 mod tlb;
 mod uses;
@@ -39,6 +41,8 @@ const GROUPS: &[Group] = &[
     fixmap::run,
     direct_map::run,
     address_space::run,
+    shootdown::run,
+    contended::run,
     #[cfg(feature = "peers")]
     peers::run,
 ];

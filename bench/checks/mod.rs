@@ -3,3 +3,4 @@
 pub mod direct_map;
 pub mod frames;
 pub mod mappings;
+pub mod shootdown;

@@ -147,6 +147,11 @@ impl Run {
         more
     }
 
+    /// Whether this is the first pass, in which what is the same in all of them is told.
+    pub const fn is_first_pass(&self) -> bool {
+        self.pass <= 1
+    }
+
     /// Puts things into the order in which this pass takes them: the first as they are written down, the others at random.
     pub fn order<T>(&mut self, things: &mut [T]) {
         if self.pass > 1 {

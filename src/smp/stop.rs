@@ -37,7 +37,7 @@ pub fn others() {
     let others = started
         .with(crate::mm::shootdown::CpuId::BOOT)
         .without(this);
-    tlbs::interrupt(others);
+    others.into_iter().for_each(tlbs::interrupt);
     for _ in 0..PATIENCE {
         let stopped = CpuMask::from_bits(STOPPED.load(Acquire));
         if others.without(stopped).is_empty() {

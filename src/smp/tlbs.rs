@@ -60,8 +60,8 @@ impl Cpus for AllCpus {
     }
 
     #[inline]
-    fn interrupt(&self, cpus: CpuMask) {
-        interrupt(cpus);
+    fn interrupt(&self, cpu: CpuId) {
+        interrupt(cpu);
     }
 
     #[inline(always)]
@@ -70,12 +70,11 @@ impl Cpus for AllCpus {
     }
 }
 
-/// Sends an NMI to each of these CPUs.
-pub(super) fn interrupt(cpus: CpuMask) {
+/// Sends an NMI to a CPU.
+#[inline]
+pub(super) fn interrupt(cpu: CpuId) {
     if let Some(apic) = APIC.get() {
-        for cpu in cpus {
-            apic.send_nmi(ApicId(PerCpu::of(cpu).apic_id.load(Relaxed)));
-        }
+        apic.send_nmi(ApicId(PerCpu::of(cpu).apic_id.load(Relaxed)));
     }
 }
 

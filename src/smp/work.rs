@@ -150,7 +150,7 @@ impl Online {
             let before = PerCpu::of(cpu).job.swap(&raw mut job, AcqRel);
             debug_assert!(before.is_null(), "CPU {cpu} is at work");
         }
-        tlbs::interrupt(on);
+        on.into_iter().for_each(tlbs::interrupt);
         let result = meanwhile();
         for cpu in on {
             while !PerCpu::of(cpu).job.load(Acquire).is_null() || !MAILBOXES.is_idle(cpu) {

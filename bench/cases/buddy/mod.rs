@@ -19,7 +19,8 @@ use pagemark::mm::frame::{
 
 use self::block::Block;
 use self::source::{Cached, Direct, Source};
-use self::zone::{Age, with_zone};
+use self::zone::Age;
+pub(super) use self::zone::with_zone;
 use crate::harness::case::Failure;
 use crate::harness::run::Run;
 

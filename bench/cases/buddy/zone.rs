@@ -18,7 +18,7 @@ static RANGES: [FrameRange; 1] = [Pfn(1 << 32)..Pfn((1 << 32) + FRAMES)];
 const ZONES: [(ZoneKind, Pfn); 1] = [(ZoneKind::Normal, Pfn(u64::MAX))];
 
 /// Runs `work` on a zone whose frames are all free and alive. Afterwards all of them have to be free again.
-pub(super) fn with_zone<B: Buddy>(
+pub(in crate::cases) fn with_zone<B: Buddy>(
     machine: &mut Machine,
     work: impl for<'z> FnOnce(&SharedFrames<'z, B>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {

@@ -53,6 +53,8 @@ options! {
     seed: Seed,
     /// `smp=`: how many CPUs to use, instead of all in the full suite and one in any other.
     smp: Option<CpuCount>,
+    /// `shootdowns=`: rounds of each check that no CPU reads stale data.
+    shootdowns: Option<Shootdowns>,
     /// `layout=`: of the address space.
     layout: LayoutName,
     /// `propagation=`: of entries of the reference table.

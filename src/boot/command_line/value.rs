@@ -256,6 +256,18 @@ impl Value for Ceiling {
     }
 }
 
+/// A number of shootdowns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shootdowns(pub u64);
+
+impl Value for Shootdowns {
+    const ACCEPTED: Accepted = Accepted::Text("a number");
+
+    fn parse(text: &str) -> Option<Self> {
+        u64::from_str(text).ok().map(Shootdowns)
+    }
+}
+
 /// A number of 4 KiB pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pages(pub u64);

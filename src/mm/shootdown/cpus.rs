@@ -145,9 +145,9 @@ pub trait Cpus {
     /// The others that may hold translations: those that are online.
     fn others(&self) -> CpuMask;
 
-    /// Interrupts these CPUs, whatever they do: each calls [`Protocol::respond`](super::Protocol::respond) after what this CPU
-    /// wrote before is visible to it.
-    fn interrupt(&self, cpus: CpuMask);
+    /// Interrupts a CPU, whatever it does: it calls [`Protocol::respond`](super::Protocol::respond) after what this CPU wrote
+    /// before is visible to it.
+    fn interrupt(&self, cpu: CpuId);
 
     /// The body of a loop that waits.
     fn pause(&self);

@@ -50,13 +50,16 @@ impl GlobalSlot {
 
 impl Protocol for GlobalSlot {
     const NAME: &'static str = "global_slot";
+    const LEAVES_IDLE_ALONE: bool = false;
 
     fn shoot<C: Cpus>(&self, cpus: &C, others: CpuMask, flush: Flush) {
         flush.perform(cpus.local());
         self.lock(cpus);
         self.flush.write(flush);
         self.unanswered.store(others.bits(), Release);
-        cpus.interrupt(others);
+        for responder in others {
+            cpus.interrupt(responder);
+        }
         while self.unanswered.load(Acquire) != 0 {
             cpus.pause();
         }

@@ -141,6 +141,7 @@ impl<const CPUS: usize> Mailboxes<CPUS> {
 
 impl<const CPUS: usize> Protocol for Mailboxes<CPUS> {
     const NAME: &'static str = "mailboxes";
+    const LEAVES_IDLE_ALONE: bool = true;
 
     fn shoot<C: Cpus>(&self, cpus: &C, others: CpuMask, flush: Flush) {
         let this = cpus.current();
@@ -152,15 +153,13 @@ impl<const CPUS: usize> Protocol for Mailboxes<CPUS> {
         request.flush.write(flush);
         request.generation.store(generation, Relaxed);
         request.unanswered.store(responders.bits(), Relaxed);
-        let mut bells = CpuMask::EMPTY;
         for responder in responders {
             let mailbox = &self.mailboxes[responder.number()];
             // Releases the request, and what others left in the mailbox, to the responder.
             if mailbox.from.fetch_or(CpuMask::of(this).bits(), AcqRel) == 0 {
-                bells = bells.with(responder);
+                cpus.interrupt(responder);
             }
         }
-        cpus.interrupt(bells);
         self.catch_up(cpus, this, generation, flush);
         while request.unanswered.load(Acquire) != 0 {
             cpus.pause();

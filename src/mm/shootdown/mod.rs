@@ -54,6 +54,8 @@ use super::hardware::TlbInvalidate;
 pub trait Protocol {
     /// The name that cases give it.
     const NAME: &'static str;
+    /// Idle CPUs are not interrupted.
+    const LEAVES_IDLE_ALONE: bool;
 
     /// Flushes on this CPU and on all of `others`. On return none of them uses the old translation any more.
     ///
@@ -72,6 +74,7 @@ pub trait Protocol {
 
 impl<P: Protocol> Protocol for &P {
     const NAME: &'static str = P::NAME;
+    const LEAVES_IDLE_ALONE: bool = P::LEAVES_IDLE_ALONE;
 
     fn shoot<C: Cpus>(&self, cpus: &C, others: CpuMask, flush: Flush) {
         P::shoot(self, cpus, others, flush);

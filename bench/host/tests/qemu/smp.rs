@@ -2,7 +2,8 @@
 
 use super::{SHORT, passed, pvh, run, told};
 use pagemark_host::log::Ending;
-use pagemark_host::run::Boot;
+use pagemark_host::run::{Accelerator, Boot};
+use std::time::Duration;
 
 /// A boot on a machine of so many CPUs.
 fn on(cpus: u32, command_line: &[&str]) -> Boot {
@@ -75,4 +76,95 @@ fn another_cpu_has_guard_pages_and_exception_stacks_of_its_own() {
     let message = last_words("other-cpu-guard-page");
     let expected = "CPU 3: stack overflow: the main stack ran into its guard page";
     assert!(message.starts_with(expected), "{message}");
+}
+
+/// Boots with so many CPUs and rounds of each check that no CPU reads stale data, and returns how many shootdowns that were.
+fn shoot_down(cpus: u64, rounds: u64, accelerator: Accelerator) -> u64 {
+    let words = [format!("smp={cpus}"), format!("shootdowns={rounds}")];
+    let log = passed(&Boot {
+        accelerator,
+        timeout: Duration::from_secs(900),
+        ..on(cpus as u32, &[SHORT[0], SHORT[1], &words[0], &words[1]])
+    });
+    let checks = log.checks.iter();
+    let names: Vec<_> = checks
+        .map(|check| check.name.as_str())
+        .filter(|name| name.starts_with("shootdown/no_stale_read/"))
+        .collect();
+    assert_eq!(names.len(), 6, "{names:?}");
+    // That a stale read would be seen: the same without shootdowns. Where CPUs take turns it is certain.
+    if accelerator == Accelerator::Icount && cpus > 1 {
+        let mut notices = log.notices.iter();
+        let control = notices.find(|text| text.starts_with("without shootdowns "));
+        assert!(
+            control.is_some_and(|text| !text.starts_with("without shootdowns 0 of")),
+            "{:?}",
+            log.notices
+        );
+    }
+    // One initiator, all of them, and an eighth into HLT and out, by two protocols.
+    2 * (rounds + cpus.min(8) * rounds + rounds.div_ceil(8))
+}
+
+#[test]
+fn no_cpu_reads_stale_data_after_a_shootdown() {
+    let tried: u64 = [(1, 4_000), (2, 4_000), (4, 2_000), (8, 2_000)]
+        .map(|(cpus, rounds)| shoot_down(cpus, rounds, Accelerator::Icount))
+        .iter()
+        .sum();
+    assert!(tried > 90_000, "{tried} shootdowns");
+}
+
+/// CPUs that really run at once, on two of the host's.
+#[test]
+fn no_cpu_reads_stale_data_where_cpus_do_not_take_turns() {
+    shoot_down(2, 1_000, Accelerator::Tcg);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn a_million_shootdowns_and_no_stale_read() {
+    let tried: u64 = [(1, 20_000), (2, 20_000), (4, 30_000), (8, 30_000)]
+        .map(|(cpus, rounds)| shoot_down(cpus, rounds, Accelerator::Icount))
+        .iter()
+        .sum();
+    assert!(tried >= 1_000_000, "{tried} shootdowns");
+}
+
+#[test]
+fn figures_of_several_cpus_are_the_same_to_the_byte_each_time() {
+    let figures = || {
+        let words = ["suite=full", "only=ipi/*,shootdown/*", "rounds=7"];
+        let log = passed(&on(4, &words));
+        let results = log.results.into_iter();
+        results.map(|result| format!("{result:?}")).collect()
+    };
+    let (first, second): (Vec<String>, Vec<String>) = (figures(), figures());
+    assert!(first.len() > 50, "{first:?}");
+    assert_eq!(first, second);
+}
+
+#[test]
+fn what_one_cpu_does_costs_the_same_with_others_waiting() {
+    let figures = |cpus: u32, word: &str| -> Vec<String> {
+        let log = passed(&on(cpus, &["suite=quick", "only=tlb/*,pt/*,buddy/*", word]));
+        let results = log.results.into_iter();
+        results.map(|result| format!("{result:?}")).collect()
+    };
+    let alone = figures(1, "smp=1");
+    assert!(alone.len() > 20, "{alone:?}");
+    assert_eq!(alone, figures(4, "smp=1"));
+    assert_eq!(alone, figures(4, "smp=4"));
+}
+
+#[test]
+fn every_proof_of_a_shootdown_fails_without_it() {
+    let words = [
+        "suite=full",
+        "only=ipi/*,shootdown/*,contended/*",
+        "mutate=operation",
+    ];
+    let log = passed(&on(2, &words));
+    let mut names = log.checks.iter().map(|check| check.name.as_str());
+    assert!(names.any(|name| name.starts_with("shootdown/initiator/")));
 }

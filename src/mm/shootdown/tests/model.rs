@@ -235,10 +235,8 @@ impl<P: Protocol + Send + Sync + 'static, const CPUS: usize> Cpus for OnCpu<P, C
         CpuMask::from_bits((1 << CPUS) - 1).without(CpuMask::of(self.current()))
     }
 
-    fn interrupt(&self, cpus: CpuMask) {
-        for cpu in cpus {
-            self.machine().cpus[cpu.number()].bell.swap(1, AcqRel);
-        }
+    fn interrupt(&self, cpu: CpuId) {
+        self.machine().cpus[cpu.number()].bell.swap(1, AcqRel);
         self.machine().happenings.one(CPUS);
     }
 

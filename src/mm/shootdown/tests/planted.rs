@@ -54,6 +54,7 @@ impl Broken {
 
 impl Protocol for Broken {
     const NAME: &'static str = "broken";
+    const LEAVES_IDLE_ALONE: bool = true;
 
     fn shoot<C: Cpus>(&self, cpus: &C, others: CpuMask, flush: Flush) {
         let this = cpus.current();
@@ -69,7 +70,7 @@ impl Protocol for Broken {
         for responder in responders {
             let from = &self.from[responder.number()];
             if self.bug == Bug::BellBeforeRequest {
-                cpus.interrupt(CpuMask::of(responder));
+                cpus.interrupt(responder);
                 from.fetch_or(CpuMask::of(this).bits(), AcqRel);
                 continue;
             }
@@ -82,7 +83,7 @@ impl Protocol for Broken {
             if before != 0 {
                 unanswered.fetch_and(!CpuMask::of(responder).bits(), Relaxed);
             }
-            cpus.interrupt(CpuMask::of(responder));
+            cpus.interrupt(responder);
         }
         flush.perform(cpus.local());
         if self.bug == Bug::WaitOnce {

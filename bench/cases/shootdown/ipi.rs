@@ -1,0 +1,64 @@
+//! The round trip of an interrupt: an NMI to one CPU, until its handler is through.
+
+use core::hint::spin_loop;
+
+use pagemark::machine::Machine;
+use pagemark::mm::shootdown::{CpuId, Cpus};
+use pagemark::smp::tlbs::AllCpus;
+use pagemark::smp::work::answered;
+
+use super::ALONE;
+use super::responders::{Responders, State};
+use crate::harness::case::{Case, Failure, expect_eq};
+use crate::harness::mutation::perform;
+use crate::harness::run::Run;
+
+struct RoundTrip {
+    cpus: AllCpus,
+    to: CpuId,
+}
+
+impl Case for RoundTrip {
+    fn operation(&mut self) {
+        let before = answered(self.to);
+        self.cpus.interrupt(self.to);
+        while answered(self.to) == before {
+            spin_loop();
+        }
+    }
+
+    fn batch(&self) -> u32 {
+        16
+    }
+
+    fn verify(&mut self) -> Result<(), Failure> {
+        let before = answered(self.to);
+        perform(self);
+        expect_eq!("NMIs that were answered", answered(self.to) - before, 1);
+        Ok(())
+    }
+}
+
+pub(super) fn run(machine: &mut Machine, run: &mut Run) {
+    for (name, state) in [
+        ("ipi/round_trip/state=halted", State::Halted),
+        ("ipi/round_trip/state=spinning", State::Spinning),
+    ] {
+        let on = machine.processors.first(1);
+        let Some(to) = on.into_iter().next() else {
+            run.skip(name, ALONE);
+            continue;
+        };
+        let cpus = *machine.kernel.tlb.invalidate().cpus();
+        // Any page that stays mapped: nobody is asked to look at it.
+        let page = machine.layout.direct_map.start;
+        machine.processors.online(on, |online| {
+            let responders = Responders::new(online, on, state);
+            responders.with(
+                [page; 2],
+                |_| (),
+                || run.measure(name, &mut RoundTrip { cpus, to }),
+            );
+        });
+    }
+}

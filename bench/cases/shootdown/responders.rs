@@ -1,0 +1,150 @@
+//! The CPUs that have to answer, and what they do meanwhile.
+
+use core::hint::spin_loop;
+use core::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+
+use pagemark::mm::address::VirtAddr;
+use pagemark::mm::shootdown::{CpuId, CpuMask, MAX_CPUS};
+use pagemark::smp::work::{Online, answered};
+
+use super::pages::{Pages, look};
+use crate::harness::case::{Failure, expect_eq};
+
+/// What the responders do while the initiator shoots.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// They wait in HLT.
+    Halted,
+    /// They spin.
+    Spinning,
+    /// They shoot at a range of their own, again and again.
+    Shooting,
+}
+
+impl State {
+    pub const ALL: [State; 3] = [State::Halted, State::Spinning, State::Shooting];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            State::Halted => "halted",
+            State::Spinning => "spinning",
+            State::Shooting => "shooting",
+        }
+    }
+}
+
+/// A round that is the last.
+const STOP: u64 = u64::MAX;
+
+/// Some CPUs in a state, which on demand look at the pages.
+pub struct Responders<'o> {
+    pub online: &'o Online,
+    pub on: CpuMask,
+    pub state: State,
+    /// Counts the demands.
+    round: AtomicU64,
+    /// By CPU: the demand that it has followed last, and what it saw.
+    followed: [AtomicU64; MAX_CPUS],
+    seen: [[AtomicU64; 2]; MAX_CPUS],
+    /// By CPU: its NMIs before the operation.
+    before: [AtomicU64; MAX_CPUS],
+}
+
+impl<'o> Responders<'o> {
+    pub fn new(online: &'o Online, on: CpuMask, state: State) -> Self {
+        Responders {
+            online,
+            on,
+            state,
+            round: AtomicU64::new(0),
+            followed: [const { AtomicU64::new(0) }; MAX_CPUS],
+            seen: [const { [const { AtomicU64::new(0) }; 2] }; MAX_CPUS],
+            before: [const { AtomicU64::new(0) }; MAX_CPUS],
+        }
+    }
+
+    /// Does `work` while the responders are in their state; `ends` are the pages that they look at. `shoot` is a shootdown of some CPU's own.
+    pub fn with<R>(
+        &self,
+        ends: [VirtAddr; 2],
+        shoot: impl Fn(CpuId) + Sync,
+        work: impl FnOnce() -> R,
+    ) -> R {
+        let respond = |cpu: CpuId| {
+            let mut known = 0;
+            loop {
+                if self.state == State::Shooting {
+                    shoot(cpu);
+                }
+                let round = self.round.load(Acquire);
+                if round == STOP {
+                    return;
+                }
+                if round != known {
+                    known = round;
+                    self.note(cpu, ends.map(look));
+                    self.followed[cpu.number()].store(round, Release);
+                }
+                spin_loop();
+            }
+        };
+        if self.state == State::Halted {
+            return work();
+        }
+        self.online.run(self.on, &respond, || {
+            let result = work();
+            self.round.store(STOP, Release);
+            result
+        })
+    }
+
+    fn note(&self, cpu: CpuId, shown: [u64; 2]) {
+        for (place, word) in self.seen[cpu.number()].iter().zip(shown) {
+            place.store(word, Relaxed);
+        }
+    }
+
+    /// Has every responder, and this CPU, look at the pages, and expects all to see this.
+    pub fn expect(&self, pages: &Pages, expected: u64) -> Result<(), Failure> {
+        let ends = pages.ends();
+        if self.state == State::Halted {
+            self.online
+                .run(self.on, &|cpu| self.note(cpu, ends.map(look)), || ());
+        } else {
+            let round = self.round.fetch_add(1, Release) + 1;
+            for cpu in self.on {
+                while self.followed[cpu.number()].load(Acquire) != round {
+                    spin_loop();
+                }
+            }
+        }
+        expect_eq!("this CPU sees", ends.map(look), [expected; 2]);
+        for cpu in self.on {
+            let seen = &self.seen[cpu.number()];
+            expect_eq!(
+                format_args!("CPU {cpu} sees"),
+                [0, 1].map(|page: usize| seen[page].load(Relaxed)),
+                [expected; 2]
+            );
+        }
+        Ok(())
+    }
+
+    /// Notes how many NMIs each has answered.
+    pub fn note_answers(&self) {
+        for cpu in self.on {
+            self.before[cpu.number()].store(answered(cpu), Relaxed);
+        }
+    }
+
+    /// Waits until each has answered one more since.
+    #[inline(always)]
+    pub fn await_answers(&self) {
+        for cpu in self.on {
+            let before = self.before[cpu.number()].load(Relaxed);
+            while answered(cpu) == before {
+                spin_loop();
+            }
+        }
+    }
+}
