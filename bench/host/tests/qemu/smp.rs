@@ -147,12 +147,12 @@ fn figures_of_several_cpus_are_the_same_to_the_byte_each_time() {
 #[test]
 fn what_one_cpu_does_costs_the_same_with_others_waiting() {
     let figures = |cpus: u32, word: &str| -> Vec<String> {
-        let log = passed(&on(cpus, &["suite=quick", "only=tlb/*,buddy/*", word]));
+        let log = passed(&on(cpus, &["suite=quick", "only=tlb/*,pt/*/pages=1", word]));
         let results = log.results.into_iter();
         results.map(|result| format!("{result:?}")).collect()
     };
     let alone = figures(1, "smp=1");
-    assert!(alone.len() > 20, "{alone:?}");
+    assert!(alone.len() > 5, "{alone:?}");
     assert_eq!(alone, figures(4, "smp=1"));
     assert_eq!(alone, figures(4, "smp=4"));
 }
