@@ -20,6 +20,7 @@
 mod iteration;
 mod live;
 
+use pagemark::boot::command_line::Propagation;
 use pagemark::machine::Machine;
 use pagemark::mm::address::{PAGE_SIZE, Pfn, VirtAddr};
 use pagemark::mm::frame::Gfp;
@@ -202,13 +203,17 @@ fn one_frame(machine: &mut Machine, run: &mut Run) {
 }
 
 /// Takes the tables out again that areas at large multiples had made, so that the next group finds none there: those of all
-/// entries of the root but the first.
+/// entries of the root but the first. Those that the run has from its start stay.
 fn forget_far_tables(machine: &mut Machine) -> Result<(), Failure> {
     machine.vmalloc.purge(&machine.kernel);
     let region = machine.layout.vmalloc;
     let entry_bytes = 1 << (machine.layout.virtual_bits - 9);
-    let start = VirtAddr((region.start.0 + 1).next_multiple_of(entry_bytes));
-    if start >= region.end {
+    // Above the root's last entry there is none.
+    let second = (region.start.0 + 1).checked_next_multiple_of(entry_bytes);
+    let Some(start) = second.map(VirtAddr).filter(|&start| start < region.end) else {
+        return Ok(());
+    };
+    if machine.options.propagation == Propagation::Preallocated {
         return Ok(());
     }
     let kernel = &mut machine.kernel;
