@@ -17,8 +17,10 @@ pub trait Case {
         Ok(())
     }
 
-    /// What is timed.
-    fn operation(&mut self);
+    /// What is timed. It is called as what it is alone, never through a table: that would be one instruction more.
+    fn operation(&mut self)
+    where
+        Self: Sized;
 
     /// How many operations can follow on each other without [`prepare`](Case::prepare) between them: with more than one the
     /// harness times so many and twice as many at once, and takes the slope. 16 or 32 are enough where each serialises the CPU, as
