@@ -3,11 +3,13 @@
 //! Names: the hot path, the operation, then parameters as `key=value`. They are part of the log's format: a renamed case is
 //! a new case to every reader.
 
+mod access;
 mod address_space;
 mod buddy;
 mod contended;
 mod control;
 mod direct_map;
+mod fault;
 mod fixmap;
 mod kmap;
 mod page_table;
@@ -32,6 +34,8 @@ type Group = fn(&mut Machine, &mut Run);
 const GROUPS: &[Group] = &[
     |_, run| control::run(run),
     tlb::run,
+    fault::run,
+    access::run,
     page_table::run,
     buddy::run,
     vmalloc::run,

@@ -25,6 +25,12 @@ pub fn start(reference: Reference<DirectMap>) {
     REFERENCE.call_once(|| reference);
 }
 
+/// What page faults copy from, and look into.
+#[must_use]
+pub fn reference() -> Option<Reference<DirectMap>> {
+    REFERENCE.get().copied()
+}
+
 /// Entries that page faults have copied so far.
 #[must_use]
 pub fn propagated() -> u64 {

@@ -1,6 +1,7 @@
 //! The 32 exceptions of the architecture (Intel SDM volume 3, chapter 7).
 //!
-//! A page fault for want of a root entry that the reference table has is mended ([`address_space`]). A fault that
+//! A page fault for want of a root entry that the reference table has is mended ([`address_space`]), and so are those for want of
+//! a page that is mapped when it is touched ([`demand`]) and those that the table gives no reason for any more ([`spurious`]). A fault that
 //! [`probe`](super::probe) provokes on purpose is recorded, and execution goes on at the probe's fixup. Every
 //! other exception is a bug or broken hardware, and panics with what the CPU said. Interrupt vectors have no gate: nothing
 //! that could raise one is ever switched on.
@@ -19,7 +20,7 @@ use x86::segmentation::{BuildDescriptor, DescriptorBuilder, GateDescriptorBuilde
 
 use super::segments::{CODE, InterruptStack};
 use super::stacks;
-use super::{address_space, probe};
+use super::{address_space, demand, probe, spurious};
 use crate::mm::address::VirtAddr;
 use crate::smp::doorbell;
 
@@ -161,6 +162,13 @@ pub fn inside(work: fn()) {
     unsafe { asm!("int3") };
 }
 
+/// Whether a page fault had a cause that is done away with now, so that the access can be done again.
+fn mended(address: VirtAddr, error: u64) -> bool {
+    address_space::propagate(address, error)
+        || demand::map(address, error)
+        || spurious::retry(address, error)
+}
+
 extern "C" fn handle(frame: &mut ExceptionFrame) {
     let vector = frame.vector as u8;
     if vector == NONMASKABLE_INTERRUPT_VECTOR && doorbell::rung(frame) {
@@ -175,7 +183,7 @@ extern "C" fn handle(frame: &mut ExceptionFrame) {
     }
     // SAFETY: reading CR2 at CPL 0 has no effect.
     let cr2 = unsafe { x86::controlregs::cr2() } as u64;
-    if vector == PAGE_FAULT_VECTOR && address_space::propagate(VirtAddr(cr2), frame.error_code) {
+    if vector == PAGE_FAULT_VECTOR && mended(VirtAddr(cr2), frame.error_code) {
         return;
     }
     if vector == PAGE_FAULT_VECTOR

@@ -5,6 +5,7 @@
 pub mod address_space;
 pub mod apic;
 pub mod backtrace;
+pub mod demand;
 pub mod direct_map;
 pub mod exceptions;
 pub mod features;
@@ -19,6 +20,7 @@ pub mod probe;
 pub mod reference_timers;
 pub mod registers;
 pub mod segments;
+pub mod spurious;
 pub mod stacks;
 pub mod tsc;
 

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::entry::{self, Entry};
 use super::levels::{Levels, index, leaf_size, shift};
-use super::{MapError, PageTable, TableFrames};
+use super::{MapError, PageTable, Protection, TableFrames};
 use crate::mm::address::{PAGE_SIZE, Pfn, VirtAddr, WORDS_PER_PAGE};
 use crate::mm::hardware::PhysicalMemory;
 
@@ -110,7 +110,7 @@ impl<M: PhysicalMemory> Reference<M> {
     ///
     /// The other root was made by [`copy_kernel_half`](Self::copy_kernel_half).
     pub unsafe fn propagate(&self, to: Pfn, address: VirtAddr) -> bool {
-        if !self.is_kernel(address) || !self.is_mapped(address) {
+        if self.protection(address).is_none() {
             return false;
         }
         let top = index(address, self.levels as u32);
@@ -141,17 +141,22 @@ impl<M: PhysicalMemory> Reference<M> {
         address.is_canonical(self.levels.virtual_bits()) && address.0 >> 63 == 1
     }
 
-    fn is_mapped(&self, address: VirtAddr) -> bool {
+    /// What the mapping of an address of the kernel half allows, if there is one.
+    #[must_use]
+    pub fn protection(&self, address: VirtAddr) -> Option<Protection> {
+        if !self.is_kernel(address) {
+            return None;
+        }
         let mut frame = self.root;
         for level in (1..=self.levels as u32).rev() {
             let word = self.table(frame)[index(address, level)].load(Relaxed);
             match Entry::of(word, leaf_size(level)) {
-                Entry::Absent => return false,
-                Entry::Leaf(..) => return true,
+                Entry::Absent => return None,
+                Entry::Leaf(_, protection) => return Some(protection),
                 Entry::Table(next) => frame = next,
             }
         }
-        false
+        None
     }
 
     fn table(&self, frame: Pfn) -> &[AtomicU64; WORDS_PER_PAGE] {
