@@ -8,14 +8,21 @@ use pagemark::boot::command_line::Mutate;
 use pagemark::cpu::invalidate;
 
 use super::case::{Case, Failure};
-use super::sample::AnyCase;
+use super::sample::{AnyCase, prove};
 
 /// The proof that runs is one without its operation.
 static OPERATION_LEFT_OUT: AtomicBool = AtomicBool::new(false);
+/// The proof that runs is one without the flush of its operation.
+static FLUSH_LEFT_OUT: AtomicBool = AtomicBool::new(false);
 
 /// One operation within a proof, for cases whose proof sets the scene itself. Left out where that is put to the proof.
 pub fn perform<C: Case>(case: &mut C) {
-    if !OPERATION_LEFT_OUT.load(Ordering::Relaxed) {
+    if OPERATION_LEFT_OUT.load(Ordering::Relaxed) {
+        return;
+    }
+    if FLUSH_LEFT_OUT.load(Ordering::Relaxed) {
+        invalidate::leave_out(|| AnyCase::new(case).perform());
+    } else {
         AnyCase::new(case).perform();
     }
 }
@@ -31,34 +38,53 @@ pub enum Outcome {
 }
 
 /// One proof with something left out of the operation. What was left out is made up for afterwards.
+///
+/// A flush is left out of the first operation and, where that goes unnoticed, of a later one: the first may meet no translation
+/// that could be stale.
 pub fn mutate(any: &mut AnyCase<'_>, mutate: Mutate) -> Result<Outcome, Failure> {
     if let Some(reason) = any.case().without_effect() {
         return Ok(Outcome::Nothing(reason));
     }
-    any.case().prepare()?;
-    let proof = match mutate {
-        Mutate::Operation => {
-            OPERATION_LEFT_OUT.store(true, Ordering::Relaxed);
-            let proof = any.case().verify();
-            OPERATION_LEFT_OUT.store(false, Ordering::Relaxed);
-            any.perform();
-            proof
-        }
-        Mutate::Flush => {
-            let left_out = invalidate::leave_out(|| any.perform());
-            if left_out == 0 {
-                any.case().restore()?;
-                return Ok(Outcome::Nothing("the operation owes no flush"));
+    match mutate {
+        Mutate::Operation => without_operation(any),
+        Mutate::Flush => match without_flush(any)? {
+            Outcome::Survived => {
+                prove(any)?;
+                without_flush(any)
             }
-            let proof = any.case().verify();
-            invalidate::flush_everything();
-            proof
-        }
-    };
+            outcome => Ok(outcome),
+        },
+    }
+}
+
+fn without_operation(any: &mut AnyCase<'_>) -> Result<Outcome, Failure> {
+    any.case().prepare()?;
+    OPERATION_LEFT_OUT.store(true, Ordering::Relaxed);
+    let proof = any.case().verify();
+    OPERATION_LEFT_OUT.store(false, Ordering::Relaxed);
+    any.perform();
+    Ok(outcome(any, proof))
+}
+
+fn without_flush(any: &mut AnyCase<'_>) -> Result<Outcome, Failure> {
+    any.case().prepare()?;
+    if invalidate::leave_out(|| any.perform()) == 0 {
+        any.case().restore()?;
+        return Ok(Outcome::Nothing("the operation owes no flush"));
+    }
+    FLUSH_LEFT_OUT.store(true, Ordering::Relaxed);
+    let proof = any.case().verify();
+    FLUSH_LEFT_OUT.store(false, Ordering::Relaxed);
+    invalidate::flush_everything();
+    Ok(outcome(any, proof))
+}
+
+/// What the proof says of the mutation, after the case is as it was.
+fn outcome(any: &mut AnyCase<'_>, proof: Result<(), Failure>) -> Outcome {
     // The proof may have changed what the operation met then: its errors tell nothing.
     let _ = any.case().restore();
-    Ok(match proof {
+    match proof {
         Err(failure) => Outcome::Killed(failure),
         Ok(()) => Outcome::Survived,
-    })
+    }
 }
