@@ -142,10 +142,12 @@ fn logarithmic(title: &str, lines: &[(String, Vec<(f64, f64)>)]) -> Option<Strin
     let points = || lines.iter().flat_map(|(_, points)| points);
     let x = range(points().map(|point| point.0))?;
     let y = range(points().map(|point| point.1))?;
+    // Room for the legend above the highest line.
+    let room = (y.end / y.start).powf(0.08 * lines.len() as f64).max(1.3);
     draw(
         title,
         (x.start..x.end * 1.1).log_scale(),
-        (y.start * 0.8..y.end * 1.3).log_scale(),
+        (y.start * 0.8..y.end * room).log_scale(),
         lines,
         true,
     )
@@ -248,7 +250,7 @@ where
 
 fn short(value: f64) -> String {
     match value.abs() {
-        1e9.. => format!("{:.3}G", value / 1e9),
+        1e9.. => format!("{:.0}G", value / 1e9),
         1e6.. => format!("{:.0}M", value / 1e6),
         1e4.. => format!("{:.0}k", value / 1e3),
         _ => crate::style::number(value),
