@@ -58,6 +58,7 @@ fn application(machine: &mut Machine) -> Verdict {
     }
     checks::direct_map::run(machine, &mut run);
     checks::shootdown::run(machine, &mut run);
+    checks::vmalloc::run(machine, &mut run);
     checks::frames::run(machine, &mut run);
     let at_end = frames(machine);
     tell_free_blocks(machine, Moment::End);

@@ -4,3 +4,4 @@ pub mod direct_map;
 pub mod frames;
 pub mod mappings;
 pub mod shootdown;
+pub mod vmalloc;
