@@ -86,7 +86,7 @@ impl Case for Map<'_> {
 
 fn map(machine: &mut Machine, run: &mut Run) -> Result<(), Failure> {
     let block = new_page(machine)?;
-    // In a PT of its own, which stays.
+    // In a PT of its own.
     let start = VirtAddr(machine.layout.scratch.end.0 - PageSize::Size2M.bytes());
     let (table, mut tables) = machine.kernel.table_and_tables();
     let frames = block.pfn()..block.pfn().add(1);
@@ -103,8 +103,12 @@ fn map(machine: &mut Machine, run: &mut Run) -> Result<(), Failure> {
     };
     run.measure(MAP, &mut case);
     let machine = case.machine;
-    // SAFETY: none are mapped any more.
-    unsafe { demand::set(None) };
+    let pt = case.demand.pt;
+    // SAFETY: none are mapped any more, and nobody else has the PT.
+    unsafe {
+        demand::set(None);
+        machine.kernel.table.release_fixed(pt);
+    }
     machine.kernel.frames.free(block)?;
     Ok(())
 }

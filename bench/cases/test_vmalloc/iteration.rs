@@ -135,7 +135,7 @@ impl<'m, F: FnMut(&mut Machine, &mut Trace) -> Result<(), Refused>> Loop<'m, F> 
 
     fn frames_and_areas(&self) -> (u64, usize) {
         let kernel = &self.machine.kernel;
-        let frames = kernel.frames.free_frames() + kernel.table_frames();
+        let frames = kernel.free_frames() + kernel.table_frames();
         (frames, self.machine.vmalloc.live())
     }
 }

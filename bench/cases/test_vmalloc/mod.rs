@@ -152,7 +152,7 @@ fn with_live(
     if !run.would(&name) {
         return;
     }
-    if machine.kernel.frames.free_frames() < Live::frames(count) {
+    if machine.kernel.free_frames() < Live::frames(count) {
         return run.skip(&name, "too little memory for the areas beside it");
     }
     if machine.layout.vmalloc.bytes() / PAGE_SIZE < Live::pages(count) {

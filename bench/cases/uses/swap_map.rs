@@ -98,7 +98,7 @@ struct SwapOff<'m> {
 
 impl SwapOff<'_> {
     fn frames(&self) -> u64 {
-        self.machine.kernel.frames.free_frames() + self.machine.kernel.table_frames()
+        self.machine.kernel.free_frames() + self.machine.kernel.table_frames()
     }
 }
 

@@ -57,6 +57,17 @@ impl<M: PhysicalMemory + Copy> PageTable<M> {
             start,
         })
     }
+
+    /// Ends what [`fixed`](Self::fixed) began: the PT is one like any other again, and may leave the tree when it is empty.
+    ///
+    /// # Safety
+    ///
+    /// The value came from this table, every slot is clear, and no copy of it is used any more.
+    pub unsafe fn release_fixed(&mut self, fixed: FixedPt<M>) {
+        if let Some((parent, _)) = self.walk_to_pt(fixed.start) {
+            Live(parent).sub(1);
+        }
+    }
 }
 
 impl<M: PhysicalMemory> FixedPt<M> {
