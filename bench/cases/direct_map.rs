@@ -35,7 +35,7 @@ impl Case for Build<'_> {
         let largest = self.largest;
         self.table.for_each_leaf(|address, leaf| {
             leaves += 1;
-            let right = leaf.address.0 == address.0 - start.0 && leaf.size == largest;
+            let right = leaf.address.0 == address.0 - start.0 && leaf.size() == largest;
             misplaced += u64::from(!right);
         });
         expect_eq!("leaves", leaves, (1 << 18) / largest.frames());

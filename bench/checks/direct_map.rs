@@ -30,7 +30,7 @@ fn linear(machine: &Machine) -> Result<(), Failure> {
     let mut elsewhere = None;
     machine.kernel.table.for_each_leaf(|address, leaf| {
         if region.range().contains(&address) {
-            leaves[leaf.size as usize] += 1;
+            leaves[leaf.size() as usize] += 1;
             if leaf.address.0 != address.0 - region.start.0 {
                 elsewhere.get_or_insert(address);
             }

@@ -357,7 +357,7 @@ mod tests {
         assert_eq!(world.seen(&two, start.0), None);
         // SAFETY: the value only reads.
         let seen = unsafe { PageTable::new(&arena, one.root(), Levels::Four) };
-        assert!(!seen.translate(start).unwrap().protection.is_global());
+        assert!(!seen.translate(start).unwrap().protection().is_global());
 
         let kernel = VirtAddr(REGION);
         let error = UserError::KernelHalf { address: kernel };

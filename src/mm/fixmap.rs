@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(model.access(&table, mine.address()), Ok(None));
         assert!(fixmap.is_set(apic) && !fixmap.is_set(mine));
         let found = table.translate(apic.address()).unwrap();
-        assert_eq!(found.protection, Protection::DEVICE);
+        assert_eq!(found.protection(), Protection::DEVICE);
         let mut leaves = 0;
         table.for_each_leaf(|_, _| leaves += 1);
         assert_eq!(leaves, 1);

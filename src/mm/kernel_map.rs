@@ -140,8 +140,8 @@ impl Audit {
     pub fn of<M: PhysicalMemory>(table: &PageTable<M>) -> Self {
         let mut audit = Audit::default();
         table.for_each_leaf(|address, leaf| {
-            audit.leaves[leaf.size as usize] += 1;
-            if leaf.protection.is_writable() && leaf.protection.is_executable() {
+            audit.leaves[leaf.size() as usize] += 1;
+            if leaf.protection().is_writable() && leaf.protection().is_executable() {
                 audit.writable_executable.get_or_insert(address);
             }
             if address.0 >> 63 == 0 {
@@ -434,7 +434,7 @@ mod tests {
             assert_eq!(direct(range.end.address().0), None);
         }
         assert_eq!(
-            direct(1 << 30).unwrap().size,
+            direct(1 << 30).unwrap().size(),
             PageSize::Size2M,
             "the second GiB is not whole"
         );
@@ -501,12 +501,12 @@ mod tests {
         ] {
             let found = at(frame).unwrap();
             assert_eq!(found.address, Pfn(frame).address());
-            assert_eq!(found.protection, protection, "{frame:#x}");
+            assert_eq!(found.protection(), protection, "{frame:#x}");
         }
         for frame in [0x9f, 0x106, 896 << 8] {
             assert_eq!(at(frame), None, "{frame:#x}");
         }
-        assert_eq!(at(0x200).unwrap().size, PageSize::Size2M);
+        assert_eq!(at(0x200).unwrap().size(), PageSize::Size2M);
         assert_eq!(Audit::of(&table).writable_executable, None);
     }
 

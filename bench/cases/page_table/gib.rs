@@ -70,7 +70,7 @@ impl Gib<'_> {
 
     fn protection(&self) -> Option<(PageSize, Protection)> {
         let leaf = self.machine.kernel.table.translate(self.start())?;
-        Some((leaf.size, leaf.protection))
+        Some((leaf.size(), leaf.protection()))
     }
 }
 

@@ -1,38 +1,50 @@
 //! Looking at the tables: what an address is mapped to, and which pages were used.
 
-use pagemark::mm::address::{PhysAddr, VirtAddr};
-use pagemark::mm::page_table::{ChangeError, Translation};
+use pagemark::mm::address::{PageSize, PhysAddr, VirtAddr};
+use pagemark::mm::page_table::{ChangeError, Protection, Translation};
 
 use super::window::{Contiguous, Shape, Window};
 use crate::harness::case::{Case, Failure, expect_eq};
 
 /// Translating an address in a 4 KiB page.
-pub struct Translate<'m>(pub Window<'m, Contiguous>, pub Option<Translation>);
+pub struct Translate<'m> {
+    pub window: Window<'m, Contiguous>,
+    address: VirtAddr,
+    found: Option<Translation>,
+}
 
 /// Where in the page.
 const OFFSET: u64 = 0x123;
 
+impl<'m> Translate<'m> {
+    pub const fn new(window: Window<'m, Contiguous>) -> Self {
+        Translate {
+            address: VirtAddr(window.start.0 + OFFSET),
+            window,
+            found: None,
+        }
+    }
+}
+
 impl Case for Translate<'_> {
     fn prepare(&mut self) -> Result<(), Failure> {
-        self.1 = None;
-        Ok(self.0.map()?)
+        self.found = None;
+        Ok(self.window.map()?)
     }
 
     fn operation(&mut self) {
-        let address = VirtAddr(self.0.start.0 + OFFSET);
-        self.1 = self.0.machine.kernel.table.translate(address);
+        self.found = self.window.machine.kernel.table.translate(self.address);
     }
 
     fn verify(&mut self) -> Result<(), Failure> {
-        let found = self.1.map(|found| found.address);
-        let frame = self.0.frame(0);
-        let expected = PhysAddr(frame.address().0 + OFFSET);
-        expect_eq!("the physical address", found, Some(expected));
+        let frame = PhysAddr(self.window.frame(0).address().0 + OFFSET);
+        let expected = Translation::new(frame, PageSize::Size4K, Protection::READ_WRITE);
+        expect_eq!("the translation", self.found, Some(expected));
         Ok(())
     }
 
     fn restore(&mut self) -> Result<(), Failure> {
-        Ok(self.0.unmap()?)
+        Ok(self.window.unmap()?)
     }
 }
 

@@ -154,8 +154,8 @@ fn measure_gib(
 
 fn look(machine: &mut Machine, run: &mut Run) {
     let one = (1, PageSize::Size4K);
-    let translate = |window| Translate(window, None);
-    measure(machine, run, "pt/translate", one, translate, |case| case.0);
+    let name = "pt/translate";
+    measure(machine, run, name, one, Translate::new, |case| case.window);
     for (pages, name) in [(1, "pt/harvest/pages=1"), (512, "pt/harvest/pages=512")] {
         let harvest = |window| Harvest {
             window,

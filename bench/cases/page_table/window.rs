@@ -238,7 +238,7 @@ impl<'m, S: Shape> Window<'m, S> {
     pub fn expect_leaves(&self, size: PageSize) -> Result<(), Failure> {
         for number in (0..self.pages).step_by(size.frames() as usize) {
             let found = self.machine.kernel.table.translate(self.page(number));
-            expect_eq!("a leaf", found.map(|leaf| leaf.size), Some(size));
+            expect_eq!("a leaf", found.map(|leaf| leaf.size()), Some(size));
         }
         Ok(())
     }

@@ -59,7 +59,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Case for Alloc<'_, S, P> {
             expect_eq!("a word in its frame", self.region.word(address)?, mark);
         }
         let leaf = self.region.kernel.table.translate(area.start());
-        expect_eq!("leaf", leaf.map(|leaf| leaf.size), Some(self.size));
+        expect_eq!("leaf", leaf.map(|leaf| leaf.size()), Some(self.size));
         proof::expect_fault(area.guard_page(), PageFaultError::empty())
     }
 

@@ -10,6 +10,81 @@ use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::tlb::PendingFlush;
 
+/// Leaves of one size in one table, all present.
+pub(super) struct Leaves<'t> {
+    /// The address of the first.
+    pub(super) start: VirtAddr,
+    pub(super) entries: &'t [AtomicU64],
+    pub(super) size: PageSize,
+    /// The count of entries, where the table is a PT.
+    live: Option<Live<'t>>,
+}
+
+/// What is done to leaves that are there. A trait, as closures cannot be told to be inlined.
+pub(super) trait Edit {
+    /// Whether the next leaves can be changed so: called for large leaves one by one, and for all of a range before any is
+    /// changed.
+    fn check(&mut self, _start: VirtAddr, _pages: u64, _size: PageSize) -> Result<(), ChangeError> {
+        Ok(())
+    }
+
+    /// Changes the next leaves.
+    fn edit(&mut self, leaves: Leaves<'_>);
+}
+
+struct Unmap;
+
+impl Edit for Unmap {
+    #[inline(always)]
+    fn edit(&mut self, leaves: Leaves<'_>) {
+        entries::clear(leaves.entries);
+        if let Some(live) = leaves.live {
+            live.sub(leaves.entries.len() as u64);
+        }
+    }
+}
+
+struct Protect(Protection);
+
+impl Edit for Protect {
+    #[inline(always)]
+    fn edit(&mut self, leaves: Leaves<'_>) {
+        let flags = entry::leaf(Pfn(0), leaves.size, self.0);
+        entries::set_flags(leaves.entries, entry::address_mask(leaves.size), flags);
+    }
+}
+
+struct Remap<F> {
+    frames: F,
+    /// Those of them that no leaf was checked for; all, before the first.
+    unchecked: Option<F>,
+}
+
+impl<F: Frames> Edit for Remap<F> {
+    fn check(&mut self, address: VirtAddr, pages: u64, size: PageSize) -> Result<(), ChangeError> {
+        let frames = self.unchecked.get_or_insert_with(|| self.frames.clone());
+        if size != PageSize::Size4K && large_leaves(address, frames, size) == 0 {
+            return Err(ChangeError::NoBlock { address, size });
+        }
+        frames.skip(pages);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn edit(&mut self, leaves: Leaves<'_>) {
+        let size = leaves.size;
+        if size == PageSize::Size4K {
+            return refill(leaves.entries, &mut self.frames);
+        }
+        for entry in leaves.entries {
+            let protection = entry::protection(entry.load(Relaxed), size);
+            let (first, _) = self.frames.run(1);
+            entry.store(entry::leaf(first, size, protection), Relaxed);
+            self.frames.skip(size.frames());
+        }
+    }
+}
+
 impl<M: PhysicalMemory> PageTable<M> {
     /// Takes the mapping of the `pages` pages from `start` away.
     ///
@@ -18,12 +93,7 @@ impl<M: PhysicalMemory> PageTable<M> {
     /// The range is no range of pages, something in it is not mapped, or it cuts a large leaf. Nothing has changed.
     #[inline]
     pub fn unmap(&mut self, start: VirtAddr, pages: u64) -> Result<PendingFlush, ChangeError> {
-        self.change(start, pages, |entries, _, live| {
-            entries::clear(entries);
-            if let Some(live) = live {
-                live.sub(entries.len() as u64);
-            }
-        })
+        self.change(start, pages, Unmap)
     }
 
     /// Gives the `pages` pages from `start` another protection.
@@ -38,10 +108,7 @@ impl<M: PhysicalMemory> PageTable<M> {
         pages: u64,
         protection: Protection,
     ) -> Result<PendingFlush, ChangeError> {
-        self.change(start, pages, |entries, size, _| {
-            let flags = entry::leaf(Pfn(0), size, protection);
-            entries::set_flags(entries, entry::address_mask(size), flags);
-        })
+        self.change(start, pages, Protect(protection))
     }
 
     /// Puts other frames behind the pages from `start` on, which keep their protection.
@@ -53,97 +120,66 @@ impl<M: PhysicalMemory> PageTable<M> {
     pub fn remap(
         &mut self,
         start: VirtAddr,
-        mut frames: impl Frames,
-    ) -> Result<PendingFlush, ChangeError> {
-        match self.entries_in_last_pt(start, frames.count()) {
-            Some(pt) => change_in_pt(start, pt, |pt| refill(pt.entries, &mut frames)),
-            None => self.remap_by_tables(start, frames),
-        }
-    }
-
-    /// [`remap`](Self::remap) of any range.
-    #[inline(never)]
-    fn remap_by_tables(
-        &mut self,
-        start: VirtAddr,
-        mut frames: impl Frames,
+        frames: impl Frames,
     ) -> Result<PendingFlush, ChangeError> {
         let pages = frames.count();
-        if self.remember(start)
-            && let Some(pt) = self.entries_in_last_pt(start, pages)
-        {
-            return change_in_pt(start, pt, |pt| refill(pt.entries, &mut frames));
-        }
-        self.levels.check_range(start, pages)?;
-        let mut smallest = PageSize::Size1G;
-        let mut left = frames.clone();
-        self.for_each_slots(start, pages, |address, slots| {
-            let size = slots.size;
-            smallest = smallest.min(size);
-            if size != PageSize::Size4K && large_leaves(address, &left, size) == 0 {
-                return Err(ChangeError::NoBlock { address, size });
-            }
-            left.skip(slots.pages());
-            Ok(())
-        })?;
-        self.for_each_slots(start, pages, |_, slots| {
-            match slots.entries {
-                Some(entries) if slots.size == PageSize::Size4K => refill(entries, &mut frames),
-                Some([entry]) => {
-                    let protection = entry::protection(entry.load(Relaxed), slots.size);
-                    let (first, _) = frames.run(1);
-                    entry.store(entry::leaf(first, slots.size, protection), Relaxed);
-                    frames.skip(slots.pages());
-                }
-                _ => {}
-            }
-            Ok(())
-        })?;
-        Ok(PendingFlush::new(
-            start,
-            pages / smallest.frames(),
-            smallest,
-        ))
+        let unchecked = None;
+        self.change(start, pages, Remap { frames, unchecked })
     }
 
     /// Applies `edit` to all leaves of a range, table by table, once all of them are known to be there.
+    ///
+    /// One page in the PT that was edited last shares nothing with all other ranges: their loops and the registers that those
+    /// need are not its business.
     #[inline(always)]
-    fn change(
+    pub(super) fn change(
         &mut self,
         start: VirtAddr,
         pages: u64,
-        edit: impl Fn(&[AtomicU64], PageSize, Option<Live<'_>>),
+        edit: impl Edit,
     ) -> Result<PendingFlush, ChangeError> {
-        let edit_pt = |pt: Pt<'_>| edit(pt.entries, PageSize::Size4K, Some(pt.live));
-        match self.entries_in_last_pt(start, pages) {
-            Some(pt) => change_in_pt(start, pt, edit_pt),
-            None => self.change_by_tables(start, pages, edit),
+        match self.page_in_last_pt(start, pages) {
+            Some(pt) => change_in_pt(start, pt, edit),
+            None => self.change_range(start, pages, edit),
         }
     }
 
     /// [`change`](Self::change) of any range.
+    #[cold]
     #[inline(never)]
-    fn change_by_tables(
+    fn change_range(
         &mut self,
         start: VirtAddr,
         pages: u64,
-        edit: impl Fn(&[AtomicU64], PageSize, Option<Live<'_>>),
+        edit: impl Edit,
     ) -> Result<PendingFlush, ChangeError> {
-        if self.remember(start)
-            && let Some(pt) = self.entries_in_last_pt(start, pages)
-        {
-            let edit_pt = |pt: Pt<'_>| edit(pt.entries, PageSize::Size4K, Some(pt.live));
-            return change_in_pt(start, pt, edit_pt);
+        match self.entries_in_pt(start, pages) {
+            Some(pt) => change_in_pt(start, pt, edit),
+            None => self.change_by_tables(start, pages, edit),
         }
+    }
+
+    /// [`change`](Self::change) of a range that does not lie in one PT.
+    fn change_by_tables(
+        &self,
+        start: VirtAddr,
+        pages: u64,
+        mut edit: impl Edit,
+    ) -> Result<PendingFlush, ChangeError> {
         self.levels.check_range(start, pages)?;
         let mut smallest = PageSize::Size1G;
-        self.for_each_slots(start, pages, |_, slots| {
+        self.for_each_slots(start, pages, |address, slots| {
             smallest = smallest.min(slots.size);
-            Ok(())
+            edit.check(address, slots.pages(), slots.size)
         })?;
-        self.for_each_slots(start, pages, |_, slots| {
+        self.for_each_slots(start, pages, |address, slots| {
             if let Some(entries) = slots.entries {
-                edit(entries, slots.size, slots.parent.map(Live));
+                edit.edit(Leaves {
+                    start: address,
+                    entries,
+                    size: slots.size,
+                    live: slots.parent.map(Live),
+                });
             }
             Ok(())
         })?;
@@ -155,7 +191,7 @@ impl<M: PhysicalMemory> PageTable<M> {
     }
 
     /// Goes through the leaves of a range, those of one table and size at a time, until something is wrong with one.
-    pub(super) fn for_each_slots(
+    fn for_each_slots(
         &self,
         start: VirtAddr,
         pages: u64,
@@ -178,12 +214,17 @@ impl<M: PhysicalMemory> PageTable<M> {
 fn change_in_pt(
     start: VirtAddr,
     pt: Pt<'_>,
-    edit: impl FnOnce(Pt<'_>),
+    mut edit: impl Edit,
 ) -> Result<PendingFlush, ChangeError> {
     if !pt.all_present() {
         return Err(not_mapped(pt.entries, start));
     }
-    edit(pt);
+    edit.edit(Leaves {
+        start,
+        entries: pt.entries,
+        size: PageSize::Size4K,
+        live: Some(pt.live),
+    });
     let pages = pt.entries.len() as u64;
     Ok(PendingFlush::new(start, pages, PageSize::Size4K))
 }

@@ -2,6 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::change::{Edit, Leaves};
 use super::entry::{Flags, USED};
 use super::{ChangeError, PageTable};
 use crate::mm::address::{PageSize, VirtAddr};
@@ -26,40 +27,41 @@ impl<M: PhysicalMemory> PageTable<M> {
     /// # Errors
     ///
     /// As for [`unmap`](Self::unmap).
+    #[inline]
     pub fn harvest(
         &mut self,
         start: VirtAddr,
         pages: u64,
         mut visit: impl FnMut(VirtAddr, Usage),
     ) -> Result<PendingFlush, ChangeError> {
-        self.levels.check_range(start, pages)?;
-        let mut smallest = PageSize::Size1G;
-        self.for_each_slots(start, pages, |_, slots| {
-            smallest = smallest.min(slots.size);
-            Ok(())
-        })?;
-        self.for_each_slots(start, pages, |mut address, slots| {
-            for entry in slots.entries.unwrap_or(&[]) {
-                visit(address, test_and_clear(entry, slots.size));
-                address.0 = address.0.wrapping_add(slots.size.bytes());
-            }
-            Ok(())
-        })?;
-        Ok(PendingFlush::new(
-            start,
-            pages / smallest.frames(),
-            smallest,
-        ))
+        self.change(start, pages, Harvest(&mut visit))
     }
 }
 
-/// The CPU may set either bit at any time: what it sets is seen here or stays for the next time, hence one atomic operation.
+struct Harvest<'v, V>(&'v mut V);
+
+impl<V: FnMut(VirtAddr, Usage)> Edit for Harvest<'_, V> {
+    #[inline(always)]
+    fn edit(&mut self, leaves: Leaves<'_>) {
+        let mut address = leaves.start;
+        for entry in leaves.entries {
+            (self.0)(address, test_and_clear(entry, leaves.size));
+            address.0 = address.0.wrapping_add(leaves.size.bytes());
+        }
+    }
+}
+
+/// The CPU may set either bit at any time: what it sets is seen here or stays for the next time, hence an atomic exchange.
 #[inline(always)]
 fn test_and_clear(entry: &AtomicU64, size: PageSize) -> Usage {
-    let mut flags = Flags::from_bits_retain(entry.load(Relaxed));
-    if flags.bits() & USED != 0 {
-        flags = Flags::from_bits_retain(entry.fetch_and(!USED, Relaxed));
+    let mut word = entry.load(Relaxed);
+    while word & USED != 0 {
+        match entry.compare_exchange_weak(word, word & !USED, Relaxed, Relaxed) {
+            Ok(_) => break,
+            Err(now) => word = now,
+        }
     }
+    let flags = Flags::from_bits_retain(word);
     Usage {
         size,
         accessed: flags.contains(Flags::ACCESSED),

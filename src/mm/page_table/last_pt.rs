@@ -42,27 +42,75 @@ impl LastPt {
     const fn page(&self, address: VirtAddr) -> u64 {
         address.0.wrapping_sub(self.start) >> PAGE_SHIFT
     }
+
+    /// The same for the start of a page, and beyond its end for any other address: the bits below a page become the highest.
+    #[inline(always)]
+    const fn page_starting_at(&self, start: VirtAddr) -> u64 {
+        start.0.wrapping_sub(self.start).rotate_right(PAGE_SHIFT)
+    }
+
+    /// The number of the first page of a range that it maps, all of it.
+    #[inline(always)]
+    const fn first_of(&self, start: VirtAddr, pages: u64) -> Option<u64> {
+        let first = self.page_starting_at(start);
+        if first >= self.pages || pages.wrapping_sub(1) >= self.pages - first {
+            return None;
+        }
+        Some(first)
+    }
 }
 
 impl<M: PhysicalMemory> PageTable<M> {
-    /// The entries of a range that lies in the PT that was edited last. `None` says nothing about the range, which may be none
-    /// at all.
+    /// The entry of a range that is one page, if the PT that was edited last has it: the most frequent edit, and what there is to
+    /// check of it is the least. `None` says nothing about the range, which may be none at all.
     #[inline(always)]
-    pub(super) fn entries_in_last_pt(&self, start: VirtAddr, pages: u64) -> Option<Pt<'_>> {
-        let last = &self.last;
-        // The bits below a page become the highest, so that a start that is not aligned lies far beyond the end.
-        let first = start.0.wrapping_sub(last.start).rotate_right(PAGE_SHIFT);
-        if first >= last.pages || pages.wrapping_sub(1) >= last.pages - first {
+    pub(super) fn page_in_last_pt(&self, start: VirtAddr, pages: u64) -> Option<Pt<'_>> {
+        if pages != 1 {
             return None;
         }
+        let page = self.last.page_starting_at(start);
+        if page >= self.last.pages {
+            return None;
+        }
+        // SAFETY: just looked at.
+        Some(unsafe { self.entries_from(page, 1) })
+    }
+
+    /// The entries of a range that lies in one PT, which is remembered from now on. `None` says nothing about the range.
+    #[inline(always)]
+    pub(super) fn entries_in_pt(&mut self, start: VirtAddr, pages: u64) -> Option<Pt<'_>> {
+        let first = match self.last.first_of(start, pages) {
+            None if self.remember(start) => self.last.first_of(start, pages),
+            first => first,
+        };
+        // SAFETY: `first_of` says so.
+        first.map(|first| unsafe { self.entries_from(first, pages) })
+    }
+
+    /// The entries of a range that lies in the PT that was edited last.
+    #[inline(always)]
+    pub(super) fn entries_in_last_pt(&self, start: VirtAddr, pages: u64) -> Option<Pt<'_>> {
+        let first = self.last.first_of(start, pages);
+        // SAFETY: `first_of` says so.
+        first.map(|first| unsafe { self.entries_from(first, pages) })
+    }
+
+    /// Entries of the PT that was edited last.
+    ///
+    /// # Safety
+    ///
+    /// It has so many from the page `first` on.
+    #[inline(always)]
+    unsafe fn entries_from(&self, first: u64, pages: u64) -> Pt<'_> {
         // SAFETY: `remember` took both from `memory`, which keeps them where they are (promised by its trait), and they have been
-        // part of the tree ever since. The PT has `last.pages` entries, and those asked for are among them.
+        // part of the tree ever since. The rest is the caller's promise.
         unsafe {
-            let first = last.entries.cast::<AtomicU64>().add(first as usize);
-            Some(Pt {
-                entries: NonNull::slice_from_raw_parts(first, pages as usize).as_ref(),
-                live: Live(last.parent.as_ref()),
-            })
+            let first = self.last.entries.cast::<AtomicU64>().add(first as usize);
+            let entries = NonNull::slice_from_raw_parts(first, pages as usize);
+            Pt {
+                entries: entries.as_ref(),
+                live: Live(self.last.parent.as_ref()),
+            }
         }
     }
 
@@ -70,14 +118,8 @@ impl<M: PhysicalMemory> PageTable<M> {
     #[inline(always)]
     pub(super) fn entry_in_last_pt(&self, address: VirtAddr) -> Option<&AtomicU64> {
         let page = self.last.page(address);
-        // SAFETY: as in `entries_in_last_pt`.
-        (page < self.last.pages).then(|| unsafe {
-            self.last
-                .entries
-                .cast::<AtomicU64>()
-                .add(page as usize)
-                .as_ref()
-        })
+        // SAFETY: just looked at.
+        (page < self.last.pages).then(|| unsafe { &self.entries_from(page, 1).entries[0] })
     }
 
     /// Walks to the PT for `address` and remembers it. Returns whether there is one.

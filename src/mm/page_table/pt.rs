@@ -5,7 +5,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::entries;
+use super::{Frames, Protection, entries};
 use crate::mm::address::WORDS_PER_PAGE;
 
 /// Bits 61 to 52 of an entry that leads to a table (Intel SDM volume 3, table 5-19: 62 to 52 are ignored).
@@ -60,5 +60,12 @@ impl Pt<'_> {
             [_] => entries::all_present(self.entries),
             _ => self.live.get() == WORDS_PER_PAGE as u64 || entries::all_present(self.entries),
         }
+    }
+
+    /// Maps all of them, which are absent, to the next frames.
+    #[inline(always)]
+    pub(super) fn fill(&self, frames: &mut impl Frames, protection: Protection) {
+        frames.fill(self.entries, protection);
+        self.live.add(self.entries.len() as u64);
     }
 }

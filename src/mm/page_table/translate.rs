@@ -1,22 +1,64 @@
 //! Reading the tree: what one address is mapped to, and all leaves there are.
 
+use core::fmt;
+use core::num::NonZeroU64;
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::entry::Entry;
+use super::entry::{self, Entry};
 use super::levels::{covered, index, leaf_size};
 use super::{PageTable, Protection};
-use crate::mm::address::{PageSize, Pfn, PhysAddr, VirtAddr};
+use crate::mm::address::{PAGE_SHIFT, PageSize, Pfn, PhysAddr, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
 
-/// What an address is mapped to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What an address is mapped to. It is handed over in two registers.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Translation {
     /// The physical address of the same byte.
     pub address: PhysAddr,
+    /// The flags of a 4 KiB leaf, and the size where those have the frame.
+    leaf: NonZeroU64,
+}
+
+impl Translation {
+    /// The translation of a byte to `address` by such a leaf.
+    #[inline(always)]
+    #[must_use]
+    pub fn new(address: PhysAddr, size: PageSize, protection: Protection) -> Self {
+        const PRESENT: NonZeroU64 = NonZeroU64::MIN;
+        let flags = entry::leaf(Pfn(0), PageSize::Size4K, protection);
+        Translation {
+            address,
+            leaf: PRESENT | flags | (size as u64) << PAGE_SHIFT,
+        }
+    }
+
     /// The size of the leaf.
-    pub size: PageSize,
+    #[inline]
+    #[must_use]
+    pub const fn size(&self) -> PageSize {
+        match self.leaf.get() >> PAGE_SHIFT & 3 {
+            0 => PageSize::Size4K,
+            1 => PageSize::Size2M,
+            _ => PageSize::Size1G,
+        }
+    }
+
     /// What it allows.
-    pub protection: Protection,
+    #[inline]
+    #[must_use]
+    pub const fn protection(&self) -> Protection {
+        entry::protection(self.leaf.get(), PageSize::Size4K)
+    }
+}
+
+impl fmt::Debug for Translation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Translation")
+            .field("address", &self.address)
+            .field("size", &self.size())
+            .field("protection", &self.protection())
+            .finish()
+    }
 }
 
 impl<M: PhysicalMemory> PageTable<M> {
@@ -31,6 +73,7 @@ impl<M: PhysicalMemory> PageTable<M> {
     }
 
     /// [`translate`](Self::translate) of any address.
+    #[cold]
     #[inline(never)]
     fn translate_by_tables(&self, address: VirtAddr) -> Option<Translation> {
         if !address.is_canonical(self.levels.virtual_bits()) {
@@ -79,14 +122,11 @@ impl<M: PhysicalMemory> PageTable<M> {
 
 /// What the entry says of an address that it covers, if it is a leaf of this size.
 #[inline(always)]
-const fn translation(word: u64, size: PageSize, address: VirtAddr) -> Option<Translation> {
+fn translation(word: u64, size: PageSize, address: VirtAddr) -> Option<Translation> {
     let Entry::Leaf(frame, protection) = Entry::of(word, Some(size)) else {
         return None;
     };
     let offset = address.0 & (size.bytes() - 1);
-    Some(Translation {
-        address: PhysAddr(frame.0 + offset),
-        size,
-        protection,
-    })
+    let address = PhysAddr(frame.0 | offset);
+    Some(Translation::new(address, size, protection))
 }

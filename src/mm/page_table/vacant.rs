@@ -38,31 +38,41 @@ impl<M: PhysicalMemory> PageTable<M> {
         largest: PageSize,
         tables: &mut impl TableFrames,
     ) -> Result<(), MapError> {
-        match self.entries_in_last_pt(start, frames.count()) {
+        match self.page_in_last_pt(start, frames.count()) {
             Some(pt) if pt.any_present() => Err(already_mapped(pt.entries, start)),
             Some(pt) => {
-                frames.fill(pt.entries, protection);
-                pt.live.add(pt.entries.len() as u64);
+                pt.fill(&mut frames, protection);
                 Ok(())
             }
-            None => self.map_by_tables(start, frames, protection, largest, tables),
+            None => self.map_range(start, frames, protection, largest, tables),
         }
     }
 
     /// [`map`](Self::map) of any range.
+    #[cold]
     #[inline(never)]
-    fn map_by_tables(
+    fn map_range(
         &mut self,
         start: VirtAddr,
-        frames: impl Frames,
+        mut frames: impl Frames,
         protection: Protection,
         largest: PageSize,
         tables: &mut impl TableFrames,
     ) -> Result<(), MapError> {
-        let vacant = self.vacate(start, frames.clone(), largest)?;
-        let tables = vacant.allocate_tables(tables)?;
-        vacant.map(frames, protection, tables);
-        Ok(())
+        let pages = frames.count();
+        match self.entries_in_pt(start, pages) {
+            Some(pt) if pt.any_present() => Err(already_mapped(pt.entries, start)),
+            Some(pt) => {
+                pt.fill(&mut frames, protection);
+                Ok(())
+            }
+            None => {
+                let vacant = self.vacate_by_tables(start, frames.clone(), largest)?;
+                let tables = vacant.allocate_tables(tables)?;
+                vacant.map_by_tables(frames, protection, tables);
+                Ok(())
+            }
+        }
     }
 
     /// [`map`](Self::map), and makes the range a mapping that owns `backing`, the frames.
@@ -180,10 +190,7 @@ impl<M: PhysicalMemory> Vacant<'_, M> {
     #[inline]
     pub fn map(self, mut frames: impl Frames, protection: Protection, tables: Tables) {
         match self.pt {
-            Some(pt) => {
-                frames.fill(pt.entries, protection);
-                pt.live.add(pt.entries.len() as u64);
-            }
+            Some(pt) => pt.fill(&mut frames, protection),
             None => self.map_by_tables(frames, protection, tables),
         }
     }

@@ -18,7 +18,7 @@ fn the_largest_leaves_that_fit_are_taken() {
             &mut tables,
         )
         .unwrap();
-    let sizes: Vec<PageSize> = leaves(&table).iter().map(|(_, leaf)| leaf.size).collect();
+    let sizes: Vec<PageSize> = leaves(&table).iter().map(|(_, leaf)| leaf.size()).collect();
     assert_eq!(
         sizes,
         [PageSize::Size1G, PageSize::Size2M, PageSize::Size4K]
@@ -30,7 +30,7 @@ fn the_largest_leaves_that_fit_are_taken() {
         .map(other, frames, protection, PageSize::Size1G, &mut tables)
         .unwrap();
     let leaf = table.translate(VirtAddr(other.0 + MIB2)).unwrap();
-    assert_eq!(leaf.size, PageSize::Size4K);
+    assert_eq!(leaf.size(), PageSize::Size4K);
 }
 
 /// What a map of `pages` pages at `start` says.
@@ -110,9 +110,75 @@ fn a_range_that_is_none_is_refused_where_a_pt_is_known() {
             Err(ChangeError::Range(error))
         );
     }
-    let address = VirtAddr(start.0 + 8);
-    let error = RangeError::Misaligned { address };
-    assert_eq!(table.unmap(address, 1), Err(ChangeError::Range(error)));
+    let before = words(&arena);
+    for offset in [1, 8, PAGE_SIZE / 2, PAGE_SIZE - 1, PAGE_SIZE + 1] {
+        let address = VirtAddr(start.0 + offset);
+        let error = RangeError::Misaligned { address };
+        let refused = Err(ChangeError::Range(error));
+        let mapped = map(&mut table, address.0, 1);
+        assert_eq!(mapped, Err(MapError::Range(error)), "{offset}");
+        assert_eq!(table.unmap(address, 1), refused, "{offset}");
+        assert_eq!(table.protect(address, 1, protection), refused, "{offset}");
+        assert_eq!(table.remap(address, Pfn(6)..Pfn(7)), refused, "{offset}");
+        let harvested = table.harvest(address, 1, |_, _| panic!("{offset}: no leaf starts here"));
+        assert_eq!(harvested, refused, "{offset}");
+        assert_eq!(words(&arena), before, "{offset}");
+    }
+}
+
+/// One page at a time, on both sides of both ends of the PT that is remembered: each edit is of its own page, in whichever PT.
+#[test]
+fn a_page_beside_the_pt_that_is_known_is_not_in_it() {
+    let arena = Arena::new(ARENA);
+    let (mut table, mut tables) = table(&arena, Levels::Four, 40);
+    let size = PageSize::Size4K;
+    let pages = [511, 512, 1023, 1024].map(|number| VirtAddr(HALF + number * PAGE_SIZE));
+    let frame = |number: u64| Pfn(0x1000 + number)..Pfn(0x1001 + number);
+    // The PT in the middle is known first.
+    for number in [1, 0, 2, 3] {
+        table
+            .map(
+                pages[number],
+                frame(number as u64),
+                Protection::READ,
+                size,
+                &mut tables,
+            )
+            .unwrap();
+        validate(&table);
+    }
+    for (number, &start) in pages.iter().enumerate() {
+        // Any other page's PT is known.
+        for &other in pages.iter().filter(|&&other| other != start) {
+            let before = leaves(&table);
+            drop(table.protect(other, 1, Protection::READ).unwrap());
+            assert_eq!(leaves(&table), before);
+            drop(table.remap(start, frame(number as u64 + 8)).unwrap());
+            let expected = Translation::new(
+                frame(number as u64 + 8).start.address(),
+                size,
+                Protection::READ,
+            );
+            assert_eq!(table.translate(start), Some(expected));
+            let others = |leaves: Vec<(VirtAddr, Translation)>| {
+                let others = leaves.into_iter().filter(|&(address, _)| address != start);
+                others.collect::<Vec<_>>()
+            };
+            assert_eq!(others(leaves(&table)), others(before));
+            drop(table.remap(start, frame(number as u64)).unwrap());
+        }
+    }
+    for start in pages {
+        drop(table.unmap(start, 1).unwrap());
+        validate(&table);
+        assert_eq!(table.translate(start), None);
+        let absent = ChangeError::NotMapped { address: start };
+        assert_eq!(table.unmap(start, 1), Err(absent));
+        assert_eq!(table.protect(start, 1, Protection::READ), Err(absent));
+        assert_eq!(table.remap(start, frame(0)), Err(absent));
+        assert_eq!(table.harvest(start, 1, |_, _| {}), Err(absent));
+    }
+    assert_eq!(leaves(&table), []);
 }
 
 #[test]

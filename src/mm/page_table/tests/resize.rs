@@ -28,10 +28,10 @@ fn expect_sizes(table: &PageTable<&Arena>, expected: [usize; 3]) {
     validate(table);
     let mut sizes = [0; 3];
     for (address, leaf) in leaves(table) {
-        sizes[leaf.size as usize] += 1;
+        sizes[leaf.size() as usize] += 1;
         let offset = address.0 - HALF;
         assert_eq!(leaf.address.0, FRAME.address().0 + offset);
-        assert_eq!(leaf.protection, PROTECTION);
+        assert_eq!(leaf.protection(), PROTECTION);
     }
     assert_eq!(sizes, expected);
 }

@@ -36,7 +36,7 @@ fn requests_are_followed() {
             [0, 1, 256].map(page)
         );
         assert_eq!([&bare, &next].map(Area::bytes), [4096, 8192]);
-        let protection = |address| kernel.table.translate(address).unwrap().protection;
+        let protection = |address| kernel.table.translate(address).unwrap().protection();
         assert_eq!(protection(bare.start()), Protection::READ_WRITE);
         assert_eq!(protection(page(2)), Protection::READ);
         for area in [bare, next, aligned] {
@@ -110,7 +110,7 @@ fn a_protection_changes_on_every_cpu() {
             .unwrap();
         assert!(!tlb.holds(|address, _| address == start));
         let translation = kernel.table.translate(page(2)).unwrap();
-        assert_eq!(translation.protection, Protection::READ_EXECUTE);
+        assert_eq!(translation.protection(), Protection::READ_EXECUTE);
         vmalloc.vfree(area, kernel).unwrap();
         assert_eq!(
             vmalloc.protect(start, Protection::READ, kernel),
@@ -130,7 +130,7 @@ fn huge_areas_have_large_leaves() {
         vmalloc.purge(kernel);
         let huge = vmalloc.vmalloc_huge(513 * PAGE_SIZE, kernel).unwrap();
         assert_eq!(huge.start(), page(0));
-        let size = |number| kernel.table.translate(page(number)).unwrap().size;
+        let size = |number| kernel.table.translate(page(number)).unwrap().size();
         assert_eq!(
             [0, 511, 512].map(size),
             [PageSize::Size2M, PageSize::Size2M, PageSize::Size4K]

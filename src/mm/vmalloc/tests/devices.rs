@@ -13,7 +13,7 @@ fn a_device_keeps_its_offset_and_its_caching() {
         assert_eq!((io.address().0, io.bytes()), (REGION + 0x320, PAGE_SIZE));
         let mapped = kernel.table.translate(io.address()).unwrap();
         assert_eq!(
-            (mapped.address, mapped.protection),
+            (mapped.address, mapped.protection()),
             (device, Protection::DEVICE)
         );
         // It reaches into a second page, and no further.
