@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use anstream::adapter::strip_bytes;
 use pagemark_record::{PREFIX, Record};
 
 const ESCAPE: u8 = 0x1b;
@@ -35,7 +36,7 @@ pub fn clean(raw: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(line);
     }
     let mut line = match line.contains(&ESCAPE) {
-        true => strip_ansi_escapes::strip(line),
+        true => strip_bytes(line).into_vec(),
         false => line.to_vec(),
     };
     line.retain(|byte| !matches!(byte, 0 | b'\r'));

@@ -16,14 +16,14 @@ pub fn read(log: &[u8]) -> Result<Log, LogError> {
     let mut last = 1;
     for line in lines(log) {
         last = line.number;
-        frame = frame.line(&line).map_err(|fault| LogError {
-            line: line.number,
-            fault,
-        })?;
+        frame = frame.line(&line)?;
     }
     let fault = match frame {
         Frame::BeforeStart => Fault::NoStart,
-        Frame::Inside(_) => Fault::NoEnd,
+        Frame::Inside(mut run) => {
+            run.whole_lines()?;
+            Fault::NoEnd
+        }
         Frame::Over(run, end) => return end.log(*run),
     };
     Err(LogError { line: last, fault })
@@ -42,6 +42,8 @@ struct Run {
     start: Start<String>,
     records: Vec<(usize, Record<String>)>,
     sum: LineSum,
+    /// The last line is a record that cannot be read. A panic while it was written explains that, nothing else does.
+    broken: Option<LogError>,
 }
 
 /// A run's last record and its line.
@@ -51,13 +53,33 @@ struct Closing {
 }
 
 impl Frame {
-    fn line(self, line: &Line<'_>) -> Result<Self, Fault> {
+    fn line(mut self, line: &Line<'_>) -> Result<Self, LogError> {
+        let at = |fault| LogError {
+            line: line.number,
+            fault,
+        };
         let record = match record(&line.bytes).transpose() {
             Ok(record) => record,
             // The log was cut inside its last line.
             Err(_) if !line.ended => None,
-            Err(error) => return Err(Fault::Malformed(error)),
+            Err(error) => {
+                let error = at(Fault::Malformed(error));
+                let Self::Inside(run) = &mut self else {
+                    return Err(error);
+                };
+                run.whole_lines()?;
+                run.add(line);
+                run.broken = Some(error);
+                return Ok(self);
+            }
         };
+        if let (Self::Inside(run), false) = (&mut self, matches!(record, Some(Record::Panic(_)))) {
+            run.whole_lines()?;
+        }
+        self.record(line, record).map_err(at)
+    }
+
+    fn record(self, line: &Line<'_>, record: Option<Record<String>>) -> Result<Self, Fault> {
         match (self, record) {
             (Self::BeforeStart, None) => Ok(Self::BeforeStart),
             (Self::BeforeStart, Some(Record::Start(start))) => {
@@ -71,6 +93,7 @@ impl Frame {
                     start,
                     records: Vec::new(),
                     sum: LineSum::new(),
+                    broken: None,
                 };
                 run.add(line);
                 Ok(Self::Inside(Box::new(run)))
@@ -112,6 +135,11 @@ impl Run {
     fn add(&mut self, line: &Line<'_>) {
         self.sum.bytes(&line.bytes);
         self.sum.end_line();
+    }
+
+    /// Refuses a record that cannot be read.
+    fn whole_lines(&mut self) -> Result<(), LogError> {
+        self.broken.take().map_or(Ok(()), Err)
     }
 
     fn verify(&self, end: &End) -> Result<(), Fault> {

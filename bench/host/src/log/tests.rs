@@ -200,8 +200,10 @@ fn what_the_wire_adds_is_taken_off() {
     let crcrlf = text.replace('\n', "\r\r\n");
     let nul = text.replace("@page", "\0@pa\0ge");
     let escapes = text.replace("\n@pagemark ", "\n\x1b[0m\x1b[37;40m@pagemark ");
+    // The image's own tabs stay: they are summed up.
+    let with_tab = text.replace("# that was\t", "\x1b[0m# that\x1b[1m was\t");
     let surrounded = format!("\x1b]0;title\x07junk \u{fffd}\n{text}\nSystem halted\n@pagemar");
-    for variant in [crlf, crcrlf, nul, escapes, surrounded] {
+    for variant in [crlf, crcrlf, nul, escapes, with_tab, surrounded] {
         assert_eq!(read(variant.as_bytes()).unwrap(), want);
     }
     let garbage = [&[0xff, 0xfe, b'\n'][..], text.as_bytes()].concat();
@@ -218,6 +220,27 @@ fn a_panic_closes_a_log() {
         (panic.line, panic.addresses.len(), log.results.len()),
         (7, 2, 5)
     );
+}
+
+/// The last words break off what was being written. That must not hide them; nor is it passed over anywhere else.
+#[test]
+fn a_panic_inside_a_record_is_told() {
+    let text = String::from_utf8(panicked()).unwrap();
+    let broken = text.replace(
+        "@pagemark {\"record\":\"panic\"",
+        "@pagemark {\"record\":\"chec\n@pagemark {\"record\":\"panic\"",
+    );
+    let log = read(broken.as_bytes()).unwrap();
+    assert!(matches!(log.ending, Ending::Panic(_)));
+    let at = line_of(broken.as_bytes(), "\"record\":\"panic\"") - 1;
+    for next in ["\n", "@pagemark {\"record\":\"\n"] {
+        let split = broken.find("@pagemark {\"record\":\"panic\"").unwrap();
+        let between = [&broken[..split], next, &broken[split..]].concat();
+        assert!(matches!(fault(between.as_bytes()), (line, Fault::Malformed(_)) if line == at));
+        assert!(
+            matches!(fault(&broken.as_bytes()[..split]), (line, Fault::Malformed(_)) if line == at)
+        );
+    }
 }
 
 #[test]
