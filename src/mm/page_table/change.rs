@@ -3,12 +3,17 @@
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use arrayvec::ArrayVec;
+
 use super::cursor::{Cursor, Slots, large_leaves, not_mapped};
 use super::pt::{Live, Pt};
 use super::{ChangeError, Frames, PageTable, Protection, entries, entry};
 use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::tlb::PendingFlush;
+
+/// Tables, or runs of large leaves, that a change finds once: 32 MiB of pages.
+const KEPT: usize = 16;
 
 /// Leaves of one size in one table, all present.
 pub(super) struct Leaves<'t> {
@@ -20,11 +25,21 @@ pub(super) struct Leaves<'t> {
     live: Option<Live<'t>>,
 }
 
+impl<'t> Leaves<'t> {
+    fn of(start: VirtAddr, slots: &Slots<'t>) -> Self {
+        Leaves {
+            start,
+            entries: slots.entries.unwrap_or(&[]),
+            size: slots.size,
+            live: slots.parent.map(Live),
+        }
+    }
+}
+
 /// What is done to leaves that are there. A trait, as closures cannot be told to be inlined.
 pub(super) trait Edit {
-    /// Whether the next leaves can be changed so: called for large leaves one by one, and for all of a range before any is
-    /// changed.
-    fn check(&mut self, _start: VirtAddr, _pages: u64, _size: PageSize) -> Result<(), ChangeError> {
+    /// Whether the next `count` leaves can be changed so: called for all of a range before any is changed.
+    fn check(&mut self, _start: VirtAddr, _count: u64, _size: PageSize) -> Result<(), ChangeError> {
         Ok(())
     }
 
@@ -61,12 +76,19 @@ struct Remap<F> {
 }
 
 impl<F: Frames> Edit for Remap<F> {
-    fn check(&mut self, address: VirtAddr, pages: u64, size: PageSize) -> Result<(), ChangeError> {
+    fn check(&mut self, start: VirtAddr, count: u64, size: PageSize) -> Result<(), ChangeError> {
         let frames = self.unchecked.get_or_insert_with(|| self.frames.clone());
-        if size != PageSize::Size4K && large_leaves(address, frames, size) == 0 {
-            return Err(ChangeError::NoBlock { address, size });
+        if size == PageSize::Size4K {
+            frames.skip(count);
+            return Ok(());
         }
-        frames.skip(pages);
+        for leaf in 0..count {
+            let address = VirtAddr(start.0.wrapping_add(leaf * size.bytes()));
+            if large_leaves(address, frames, size) == 0 {
+                return Err(ChangeError::NoBlock { address, size });
+            }
+            frames.skip(size.frames());
+        }
         Ok(())
     }
 
@@ -168,21 +190,27 @@ impl<M: PhysicalMemory> PageTable<M> {
     ) -> Result<PendingFlush, ChangeError> {
         self.levels.check_range(start, pages)?;
         let mut smallest = PageSize::Size1G;
-        self.for_each_slots(start, pages, |address, slots| {
+        // What the first walk finds, as far as there is room: the second walk is for the rest.
+        let mut found = ArrayVec::<Leaves<'_>, KEPT>::new();
+        let mut kept = 0;
+        self.for_each_slots(start, pages, |start, slots| {
             smallest = smallest.min(slots.size);
-            edit.check(address, slots.pages(), slots.size)
-        })?;
-        self.for_each_slots(start, pages, |address, slots| {
-            if let Some(entries) = slots.entries {
-                edit.edit(Leaves {
-                    start: address,
-                    entries,
-                    size: slots.size,
-                    live: slots.parent.map(Live),
-                });
+            edit.check(start, slots.count, slots.size)?;
+            if found.try_push(Leaves::of(start, &slots)).is_ok() {
+                kept += slots.pages();
             }
             Ok(())
         })?;
+        for leaves in found {
+            edit.edit(leaves);
+        }
+        if kept < pages {
+            let rest = VirtAddr(start.0.wrapping_add(kept * PAGE_SIZE));
+            self.for_each_slots(rest, pages - kept, |start, slots| {
+                edit.edit(Leaves::of(start, &slots));
+                Ok(())
+            })?;
+        }
         Ok(PendingFlush::new(
             start,
             pages / smallest.frames(),
@@ -191,11 +219,11 @@ impl<M: PhysicalMemory> PageTable<M> {
     }
 
     /// Goes through the leaves of a range, those of one table and size at a time, until something is wrong with one.
-    fn for_each_slots(
-        &self,
+    fn for_each_slots<'t>(
+        &'t self,
         start: VirtAddr,
         pages: u64,
-        mut visit: impl FnMut(VirtAddr, Slots<'_>) -> Result<(), ChangeError>,
+        mut visit: impl FnMut(VirtAddr, Slots<'t>) -> Result<(), ChangeError>,
     ) -> Result<(), ChangeError> {
         let mut cursor = Cursor::new(self, start);
         let (mut address, mut left) = (start, pages);

@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::entry::Entry;
 use super::levels::{Levels, index, leaf_size, shift};
+use super::pt::{Live, Pt};
 use super::{ChangeError, Frames, MapError, PageTable, Table, entries};
 use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr, WORDS_PER_PAGE};
 use crate::mm::hardware::PhysicalMemory;
@@ -126,14 +127,28 @@ impl<'t, M: PhysicalMemory> Cursor<'t, M> {
         if !address.is_aligned(size.bytes()) || pages < size.frames() {
             return Err(ChangeError::CutsLeaf { address, size });
         }
-        let most = if size == PageSize::Size4K { pages } else { 1 };
-        let slots = self.slots(most, size);
-        match slots.entries {
-            Some(entries) if size == PageSize::Size4K && !entries::all_present(entries) => {
-                Err(not_mapped(entries, address))
+        let mut slots = self.slots(pages / size.frames(), size);
+        let Some(entries) = slots.entries else {
+            return Ok(slots);
+        };
+        match slots.parent {
+            Some(parent) => {
+                let live = Live(parent);
+                if !(Pt { entries, live }).all_present() {
+                    return Err(not_mapped(entries, address));
+                }
             }
-            _ => Ok(slots),
+            None => {
+                let is_leaf = |entry: &&AtomicU64| {
+                    let entry = Entry::of(entry.load(Relaxed), Some(size));
+                    matches!(entry, Entry::Leaf(..))
+                };
+                let leaves = entries.iter().take_while(is_leaf).count();
+                slots.count = leaves as u64;
+                slots.entries = Some(&entries[..leaves]);
+            }
         }
+        Ok(slots)
     }
 
     /// Where the first of these frames will be mapped from `address` on: absent entries in one table, for leaves as large as

@@ -1,6 +1,6 @@
 //! Taking tables out of the tree that map nothing any more.
 
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::entry::Entry;
 use super::levels::{covered, index, leaf_size};
@@ -38,7 +38,9 @@ impl<M: PhysicalMemory> PageTable<M> {
             covered: None,
         };
         self.release_below(self.root, self.levels as u32, start.0, last, &mut found);
-        self.last = LastPt::NONE;
+        if found.tables.count() > 0 {
+            self.last = LastPt::NONE;
+        }
         let size = PageSize::Size2M;
         let pending = match found.covered {
             Some((first, last)) => {
@@ -50,15 +52,8 @@ impl<M: PhysicalMemory> PageTable<M> {
         Ok(pending.guard(found.tables))
     }
 
-    /// Takes out what lies below the table at `frame`, which covers both addresses. Returns whether that is empty then.
-    fn release_below(
-        &self,
-        frame: Pfn,
-        level: u32,
-        first: u64,
-        last: u64,
-        found: &mut Found,
-    ) -> bool {
+    /// Takes out what lies below the table at `frame`, which covers both addresses.
+    fn release_below(&self, frame: Pfn, level: u32, first: u64, last: u64, found: &mut Found) {
         let bytes = covered(level);
         let table = self.table(frame);
         // From the start of the entry for `first` on; the last entry's end may be that of the address space.
@@ -67,12 +62,11 @@ impl<M: PhysicalMemory> PageTable<M> {
             let end = start + (bytes - 1);
             let entry = &table[index(VirtAddr(start), level)];
             if let Entry::Table(below) = Entry::of(entry.load(Relaxed), leaf_size(level)) {
-                let empty = if level == 2 {
-                    Live(entry).get() == 0
-                } else {
-                    self.release_below(below, level - 1, first.max(start), last.min(end), found)
-                };
-                if empty && start >= first && end <= last {
+                if level > 2 {
+                    self.release_below(below, level - 1, first.max(start), last.min(end), found);
+                }
+                // A table that covers other addresses, too, stays whatever is in it: it is not looked through.
+                if start >= first && end <= last && self.is_empty(entry, below, level - 1) {
                     entry.store(0, Relaxed);
                     // SAFETY: the table has left the tree, which it belonged to (promised to `new`), and it is full of zeros.
                     unsafe { found.tables.push(below, &self.memory) };
@@ -85,6 +79,14 @@ impl<M: PhysicalMemory> PageTable<M> {
             }
             start = end + 1;
         }
-        table.iter().all(|entry| entry.load(Relaxed) == 0)
+    }
+
+    /// Whether the table at `frame`, which `entry` leads to, has no entries.
+    fn is_empty(&self, entry: &AtomicU64, frame: Pfn, level: u32) -> bool {
+        if level == 1 {
+            return Live(entry).get() == 0;
+        }
+        let mut entries = self.table(frame).iter();
+        entries.all(|entry| entry.load(Relaxed) == 0)
     }
 }
