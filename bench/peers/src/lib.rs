@@ -1,6 +1,7 @@
-//! Other allocators of frames, behind one interface, so that one set of shapes measures them all and ours.
+//! Other allocators of frames, behind one interface, so that one set of shapes measures them all and ours; and so with page
+//! tables.
 //!
-//! What each leaves out stands with it. None tells a bad free from a good one.
+//! What each leaves out stands with it. No allocator tells a bad free from a good one.
 #![no_std]
 
 #[cfg(feature = "alloc")]
@@ -9,6 +10,7 @@ extern crate alloc;
 mod bitmap;
 mod buddy_slab;
 mod buddy_system;
+pub mod page_tables;
 mod talc;
 
 pub use bitmap::{Bitmap, Bits};

@@ -1,7 +1,4 @@
-//! Other frame allocators in the shapes that ours are measured in, so that anyone can repeat the comparison on any machine.
-//!
-//! Built with the feature `peers` alone. Names: `peer`, the crate, the operation, the shape. None of them locks or tells a bad
-//! free, so their figures leave out what ours have in.
+//! Frame allocators. None of them locks or tells a bad free, so their figures leave out what ours have in.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::{ptr, slice};
@@ -300,7 +297,7 @@ fn pair<F: Frames>(run: &mut Run, [alloc, free]: [&'static str; 2], frames: &mut
     run.measure(free, &mut case);
 }
 
-/// All peers, each on whole memory.
+/// All of them, each on whole memory.
 pub(super) fn run(machine: &mut Machine, run: &mut Run) {
     let bitmap = names!("bitmap-allocator");
     let buddy_slab = names!("buddy-slab-allocator");
