@@ -1,4 +1,4 @@
-//! The words that CPUs share. Under `--cfg loom` they are `loom`'s, whose tests run every interleaving.
+//! The words that CPUs share. Under `--cfg loom` they are `loom`'s, whose tests run CPUs in many orders.
 
 #[cfg(not(all(test, loom)))]
 pub use core::sync::atomic::AtomicU64;

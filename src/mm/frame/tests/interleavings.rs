@@ -1,4 +1,5 @@
-//! Every interleaving of two CPUs, each with its cache, and every value that a relaxed load may see:
+//! Interleavings of two CPUs, each with its cache: all in which a CPU loses its turn at most [`PREEMPTIONS`] times in places where
+//! it could go on, and in them every value that a relaxed load may see. A bug that needs more switches than that is not found:
 //! `RUSTFLAGS="--cfg loom" cargo test --release --lib interleavings --target-dir target/loom`.
 //!
 //! Each frame has a content that only its owner touches: `loom` fails a test if two CPUs do without one knowing of the other,
@@ -13,6 +14,10 @@ use super::*;
 /// All frames of the zone: one block of two. With so few a cache never takes a batch, so the CPUs meet at the lock.
 const FRAMES: u64 = 2;
 static RANGES: [FrameRange; 1] = [Pfn(0)..Pfn(FRAMES)];
+
+/// How often a CPU is made to wait where it could go on. Each one more multiplies the number of interleavings, and nearly all
+/// bugs need two at most (Musuvathi and Qadeer, PLDI 2007).
+const PREEMPTIONS: usize = 3;
 
 struct Machine<B: 'static> {
     frames: SharedFrames<'static, B>,
@@ -62,7 +67,7 @@ impl<B: Buddy + 'static> Machine<B> {
 fn model(test: fn()) {
     let mut builder = Builder::new();
     builder.max_branches = 100_000;
-    builder.preemption_bound = Some(3);
+    builder.preemption_bound = Some(PREEMPTIONS);
     builder.check(test);
 }
 

@@ -1,8 +1,8 @@
 //! Both protocols between CPUs that are threads: each has a TLB that keeps what it is not told to drop, and takes its interrupts
 //! between any two reads and wherever it waits.
 //!
-//! A plain `cargo test` lets the threads run many times as they happen to. Every interleaving, and every value that a load may
-//! see on a CPU with a weaker memory model than x86, is what `loom` goes through:
+//! A plain `cargo test` lets the threads run many times as they happen to. All interleavings up to a number of preemptions, and in
+//! them every value that a load may see on a CPU with a weaker memory model than x86, are what `loom` goes through:
 //! `RUSTFLAGS="--cfg loom" cargo test --release --lib shootdown --target-dir target/loom`.
 //! That it finds what is wrong is shown by protocols with the bugs that the field knows (`planted`).
 

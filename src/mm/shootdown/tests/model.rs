@@ -16,7 +16,7 @@ pub use std::thread;
 /// Pages that are mapped, one for each CPU that may change a mapping.
 const PAGES: usize = 2;
 
-/// Runs `test`, in which there are so many CPUs, in every interleaving, or many times.
+/// Runs `test`, in which there are so many CPUs, in all interleavings with few preemptions, or many times.
 pub fn explore<const CPUS: usize>(test: impl Fn() + Send + Sync + 'static) {
     #[cfg(loom)]
     {
