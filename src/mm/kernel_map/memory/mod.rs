@@ -1,0 +1,203 @@
+//! The kernel's memory: frames, page table and TLBs put together, with a cache of single frames and one of tables.
+
+mod contents;
+
+use crate::mm::address::{FrameRange, Order, PageSize, Pfn, VirtAddr};
+use crate::mm::frame::{
+    Batched, BlockList, Buddy, FrameAllocator, FrameCache, FreeError, Gfp, InDescriptor,
+};
+use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
+use crate::mm::page_table::{
+    Frames, MapError, Mapping, PageTable, Protection, Runs, TableCache, TableFrames, Tables,
+};
+use crate::mm::tlb::Tlb;
+
+/// The kernel's memory: the frames, the page table that all kernel code runs on, and the TLBs that cache it.
+pub struct KernelMemory<'m, M, I, B = InDescriptor> {
+    /// The physical page allocator.
+    pub frames: FrameAllocator<'m, B>,
+    /// The kernel's page table.
+    pub table: PageTable<M>,
+    /// The TLBs and their policy.
+    pub tlb: Tlb<I>,
+    memory: M,
+    ram: &'m [FrameRange],
+    frame_cache: FrameCache<'m, Batched>,
+    present_frames: u64,
+    table_frames: u64,
+    table_cache: TableCache<M>,
+}
+
+impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, M, I, B> {
+    /// Puts the parts together; `ram` is all RAM, sorted, whoever has it.
+    ///
+    /// # Safety
+    ///
+    /// `memory` covers every frame that `frames` hands out by [`Gfp::KERNEL`]; all that it has is RAM, and nobody else uses it.
+    pub unsafe fn new(
+        memory: M,
+        ram: &'m [FrameRange],
+        frames: FrameAllocator<'m, B>,
+        table: PageTable<M>,
+        tlb: Tlb<I>,
+    ) -> Self {
+        KernelMemory {
+            present_frames: frames.present_frames(),
+            frame_cache: FrameCache::over(&frames, 1),
+            frames,
+            table,
+            tlb,
+            memory,
+            ram,
+            table_frames: 0,
+            // SAFETY: all tables come from `frames`, which the caller promises to be covered.
+            table_cache: unsafe { TableCache::new(memory) },
+        }
+    }
+
+    /// Frames that the frame allocator has in all, free or not.
+    #[must_use]
+    pub const fn present_frames(&self) -> u64 {
+        self.present_frames
+    }
+
+    /// The lowest frame of a range that is RAM, whoever has it.
+    #[must_use]
+    pub fn first_ram(&self, frames: &FrameRange) -> Option<Pfn> {
+        let overlap = |ram: &FrameRange| ram.start.max(frames.start)..ram.end.min(frames.end);
+        let mut overlaps = self.ram.iter().map(overlap);
+        Some(overlaps.find(|overlap| !overlap.is_empty())?.start)
+    }
+
+    /// The way to the frames as bytes.
+    #[must_use]
+    pub const fn memory(&self) -> &M {
+        &self.memory
+    }
+
+    /// Frames that became tables since the frame allocator took over, those in the cache among them.
+    #[must_use]
+    pub const fn table_frames(&self) -> u64 {
+        self.table_frames
+    }
+
+    /// Tables that are ready in the cache.
+    #[must_use]
+    pub const fn cached_tables(&self) -> u64 {
+        self.table_cache.count()
+    }
+
+    /// The page table, and a source of tables for it.
+    #[inline]
+    pub fn table_and_tables(&mut self) -> (&mut PageTable<M>, KernelTables<'_, 'm, M, B>) {
+        let tables = KernelTables {
+            memory: self.memory,
+            cache: &mut self.table_cache,
+            frames: &mut self.frames,
+            count: &mut self.table_frames,
+        };
+        (&mut self.table, tables)
+    }
+
+    /// Maps what the list has, block by block, from `start` on, with leaves up to `largest`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`PageTable::map`]; the frames come back.
+    #[inline]
+    pub fn map_blocks(
+        &mut self,
+        start: VirtAddr,
+        list: BlockList,
+        protection: Protection,
+        largest: PageSize,
+    ) -> Result<Mapping<BlockList>, (MapError, BlockList)> {
+        let vacant = match self.table.vacate(start, runs(&self.frames, &list), largest) {
+            Ok(vacant) => vacant,
+            Err(error) => return Err((error, list)),
+        };
+        let mut tables = KernelTables {
+            memory: self.memory,
+            cache: &mut self.table_cache,
+            frames: &mut self.frames,
+            count: &mut self.table_frames,
+        };
+        match vacant.allocate_tables(&mut tables) {
+            Ok(tables) => {
+                let frames = runs(&self.frames, &list);
+                Ok(vacant.map_owned(list, frames, protection, tables))
+            }
+            Err(error) => Err((error, list)),
+        }
+    }
+
+    /// Gives tables back that came out of a flush: to the cache, and from there to the frame allocator what is too much.
+    ///
+    /// # Errors
+    ///
+    /// The frame allocator does not take a frame back, which was none of its own.
+    pub fn free_tables(&mut self, tables: Tables) -> Result<(), FreeError> {
+        let (_, mut kernel_tables) = self.table_and_tables();
+        kernel_tables.free_tables(tables)
+    }
+}
+
+/// The frames of a list, in runs.
+#[inline(always)]
+fn runs<'f, B: Buddy>(
+    frames: &'f FrameAllocator<'_, B>,
+    list: &BlockList,
+) -> impl Frames + use<'f, B> {
+    let blocks = frames.blocks(list);
+    Runs::new(
+        blocks.map(|(frame, order)| (frame, order.frames())),
+        list.frames(),
+    )
+}
+
+/// Tables out of the cache, and out of the frame allocator when that has too few.
+pub struct KernelTables<'k, 'm, M, B> {
+    memory: M,
+    cache: &'k mut TableCache<M>,
+    frames: &'k mut FrameAllocator<'m, B>,
+    count: &'k mut u64,
+}
+
+impl<M: PhysicalMemory, B: Buddy> KernelTables<'_, '_, M, B> {
+    fn allocate_table(&mut self) -> Option<Pfn> {
+        // SAFETY: promised to `KernelMemory::new`.
+        let block = unsafe {
+            self.frames
+                .alloc_zeroed(Gfp::KERNEL, Order::ZERO, &self.memory)
+        };
+        let (frame, _) = block.ok()?.into_raw();
+        *self.count += 1;
+        Some(frame)
+    }
+
+    fn free_tables(&mut self, tables: Tables) -> Result<(), FreeError> {
+        let mut excess = self.cache.put(tables);
+        // SAFETY: the cache's frames are covered by `memory` (promised to `KernelMemory::new`).
+        while let Some(frame) = unsafe { excess.pop(&self.memory) } {
+            *self.count -= 1;
+            self.frames.free_pages(frame, Order::ZERO)?;
+        }
+        Ok(())
+    }
+}
+
+impl<M: PhysicalMemory, B: Buddy> TableFrames for KernelTables<'_, '_, M, B> {
+    fn allocate_tables(&mut self, count: u64) -> Option<Tables> {
+        let mut tables = self.cache.take(count);
+        while tables.count() < count {
+            let Some(frame) = self.allocate_table() else {
+                // They came from there and go back there: that cannot fail.
+                let _ = self.free_tables(tables);
+                return None;
+            };
+            // SAFETY: just filled with zeros, and covered (promised to `KernelMemory::new`).
+            unsafe { tables.push(frame, &self.memory) };
+        }
+        Some(tables)
+    }
+}
