@@ -195,9 +195,10 @@ pub unsafe fn set_up(
         let first = direct_map.address(slots.start).0 as *mut MaybeUninit<TreeSlot<Contents>>;
         slice::from_raw_parts_mut(first, areas)
     };
+    let cpus = bring_up::wanted(options, firmware) as u32;
     let lazy_max_pages = options
         .lazy_max_pages
-        .map_or(Lazy::default_max_pages(1), |pages| pages.0);
+        .map_or(Lazy::default_max_pages(cpus), |pages| pages.0);
     let tlbs = MachineTlb::new(AllCpus::new(LocalTlb::new(features)), &MAILBOXES);
     let ceiling = options
         .ceiling
