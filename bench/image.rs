@@ -1,13 +1,18 @@
 //! The run as the image makes it, from the entry code to the verdict.
 
+use core::mem::MaybeUninit;
+use core::slice;
+
 use pagemark::boot::command_line::{Mutate, Provoke, Suite};
 use pagemark::console::log;
 use pagemark::machine::{self, Machine};
 use pagemark::mm::address::Order;
+use pagemark::mm::frame::{AllocError, Gfp};
 use pagemark::mm::shootdown::CpuId;
-use pagemark_record::{Boot, Buddyinfo, Clock, Frames, Moment, Record, Verdict};
+use pagemark_record::{Boot, Buddyinfo, Clock, Error, Frames, Moment, Record, Verdict};
 
 use crate::harness::case::{Failure, expect_eq};
+use crate::harness::ledger::{Entry, Ledger, MAX_CASES};
 use crate::harness::run::{Run, unit};
 use crate::{cases, checks, environment};
 
@@ -27,15 +32,22 @@ fn application(machine: &mut Machine) -> Verdict {
     if let Some(provoke) = machine.options.provoke {
         fail_on_purpose(machine, provoke);
     }
-    // SAFETY: the application runs once.
-    let mut run = unsafe {
-        Run::new(
-            &machine.options,
-            machine.clock,
-            hertz(machine),
-            machine.frequency.0,
-        )
+    let ledger = match ledger(machine) {
+        Ok(ledger) => ledger,
+        Err(error) => {
+            log::record(&Record::Error(Error {
+                message: format_args!("no memory for the ledger: {error}").into(),
+            }));
+            return Verdict::Error;
+        }
     };
+    let mut run = Run::new(
+        &machine.options,
+        machine.clock,
+        hertz(machine),
+        machine.frequency.0,
+        ledger,
+    );
     checks::mappings::run(machine, &mut run);
     let ticks = machine.ticks_since_entry();
     run.watch(environment::find_out(machine));
@@ -70,6 +82,17 @@ fn application(machine: &mut Machine) -> Verdict {
     run.end();
     cases::tell_crossover(machine, &mut run);
     run.verdict()
+}
+
+/// A ledger in a block of frames that never comes back: it is taken before the free frames are counted.
+fn ledger(machine: &mut Machine) -> Result<Ledger, AllocError> {
+    let frames = &mut machine.kernel.frames;
+    let (frame, _) = frames.alloc_pages(Gfp::KERNEL, Ledger::ORDER)?.into_raw();
+    let first = machine.frame_address(frame).0 as *mut MaybeUninit<Entry>;
+    // SAFETY: the block is in the direct map, ours for good, aligned to its size, and has room for so many entries.
+    Ok(Ledger::new(unsafe {
+        slice::from_raw_parts_mut(first, MAX_CASES)
+    }))
 }
 
 /// Ticks a second, where they are known and the same at any time.

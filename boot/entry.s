@@ -1,7 +1,7 @@
 # From the loader's 32-bit protected mode to 64-bit Rust at the link address.
 #
-# Both doors end in `image_entry(magic, info)`. Before it: the CPU is checked for long mode (a message on COM1 and a stop
-# where it is missing), and boot page tables are built that map the first 4 GiB twice:
+# Both doors end in `image_entry(magic, info)`. Before it: the end of the image is checked for memory and the CPU for long mode
+# (a message on COM1 and a stop where either is missing), and boot page tables are built that map the first 4 GiB twice:
 #
 #   identity        0x0000_0000_0000_0000 .. 4 GiB    this code, and the loader's structures
 #   image window    0xffff_ffff_c000_0000 .. 1 GiB    the image at its link address
@@ -55,6 +55,16 @@ enter:
     cli
     cld
     movl $boot_stack_32_top, %esp
+
+    # Not every loader looks whether there is memory for all of the image, and its last part is not in its file: zeros and
+    # stacks. Where there is no memory nothing answers with what was written; two values, as one may be what is read there.
+    movl $image_end_loaded - 4, %esi
+    movl $0x5aa5c33c, (%esi)
+    cmpl $0x5aa5c33c, (%esi)
+    jne no_memory_here
+    notl (%esi)
+    cmpl $~0x5aa5c33c, (%esi)
+    jne no_memory_here
 
     # CPUID exists where EFLAGS.ID (bit 21) can be flipped.
     pushfl
@@ -125,6 +135,10 @@ enter:
 
     lgdtl boot_gdt_pointer
     ljmpl $BOOT_CODE, $long_mode
+
+no_memory_here:
+    movl $no_memory, %esi
+    jmp stop_with_message
 
 no_long_mode_here:
     movl $no_long_mode, %esi
@@ -201,6 +215,8 @@ boot_gdt_pointer:
     .quad boot_gdt
 no_magic:
     .asciz "pagemark: error: not started by a multiboot2 or PVH loader (wrong magic value)\r\n"
+no_memory:
+    .asciz "pagemark: error: too little memory: the image does not fit into it\r\n"
 no_long_mode:
     .asciz "pagemark: error: this CPU has no 64-bit long mode\r\n"
 

@@ -1,7 +1,11 @@
-//! What the cases have yielded so far: every sample of every case, in memory that is there from the start.
+//! What the cases have yielded so far: every sample of every case, in memory that is taken before the first one. It is no part
+//! of the image, which would not fit into a small machine's memory then, even to say so.
+
+use core::mem::{self, MaybeUninit};
 
 use arrayvec::{ArrayString, ArrayVec};
 use pagemark::boot::command_line::Rounds;
+use pagemark::mm::address::{Order, PAGE_SIZE};
 use pagemark_record::{Disturbances, Figure};
 
 use super::random::Random;
@@ -59,47 +63,59 @@ pub enum Refused {
 }
 
 /// The cases of a run, in the order in which they came first.
-pub struct Ledger(ArrayVec<Entry, MAX_CASES>);
-
-/// All zeros, and so no part of the image's file.
-static mut LEDGER: Ledger = Ledger(ArrayVec::new_const());
+pub struct Ledger {
+    entries: ArrayVec<&'static mut Entry, MAX_CASES>,
+    /// Where the next entries go.
+    room: &'static mut [MaybeUninit<Entry>],
+}
 
 impl Ledger {
-    /// The one ledger.
-    ///
-    /// # Safety
-    ///
-    /// Called once.
-    pub unsafe fn new() -> &'static mut Self {
-        let ledger = &raw mut LEDGER;
-        // SAFETY: the caller's promise.
-        unsafe { &mut *ledger }
+    /// A block of frames with room for an entry for each of [`MAX_CASES`].
+    pub const ORDER: Order = {
+        let bytes = (MAX_CASES * size_of::<Entry>()) as u64;
+        let frames = bytes.div_ceil(PAGE_SIZE).next_power_of_two();
+        Order::new(frames.ilog2() as u8).unwrap()
+    };
+
+    /// An empty one, whose entries go to `room`.
+    pub fn new(room: &'static mut [MaybeUninit<Entry>]) -> Self {
+        Ledger {
+            entries: ArrayVec::new(),
+            room,
+        }
     }
 
     /// The entry of the case with this name, made when it comes for the first time.
     pub fn entry(&mut self, name: &str) -> Result<&mut Entry, Refused> {
         // Found by its place: a borrow that is returned would last for the other branch too.
-        let place = match self.0.iter().position(|entry| &entry.name == name) {
+        let place = match self.entries.iter().position(|entry| &entry.name == name) {
             Some(place) => place,
             None => {
-                let entry = Entry {
-                    name: ArrayString::from(name).map_err(|_| Refused::Name)?,
+                let name = ArrayString::from(name).map_err(|_| Refused::Name)?;
+                if self.entries.is_full() {
+                    return Err(Refused::Full);
+                }
+                let (first, rest) = mem::take(&mut self.room)
+                    .split_first_mut()
+                    .ok_or(Refused::Full)?;
+                self.room = rest;
+                self.entries.push(first.write(Entry {
+                    name,
                     batch: 1,
                     samples: ArrayVec::new_const(),
                     empties: ArrayVec::new_const(),
                     disturbances: Disturbances::default(),
                     rate: None,
                     taken: 0,
-                };
-                self.0.try_push(entry).map_err(|_| Refused::Full)?;
-                self.0.len() - 1
+                }));
+                self.entries.len() - 1
             }
         };
-        Ok(&mut self.0[place])
+        Ok(self.entries[place])
     }
 
     /// All entries.
-    pub fn entries(&mut self) -> &mut [Entry] {
-        &mut self.0
+    pub fn entries(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.entries.iter_mut().map(|entry| &mut **entry)
     }
 }

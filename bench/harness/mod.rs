@@ -8,7 +8,7 @@
 
 mod bracket;
 pub mod case;
-mod ledger;
+pub mod ledger;
 pub mod mutation;
 pub mod random;
 pub mod run;

@@ -59,18 +59,20 @@ pub struct Run {
     /// Who sees what strikes a sample.
     witness: Option<Witness>,
     verdict: Verdict,
-    ledger: &'static mut Ledger,
+    ledger: Ledger,
     random: Random,
 }
 
 impl Run {
     /// A run with these options on this clock. `hertz` are its ticks a second where they are known and constant, `rate` as far
-    /// as they are known at all: the soak suite goes by it.
-    ///
-    /// # Safety
-    ///
-    /// Called once: the run has the ledger to itself.
-    pub unsafe fn new(options: &Options, clock: Clock, hertz: Option<u64>, rate: u64) -> Self {
+    /// as they are known at all: the soak suite goes by it. What the cases yield goes to `ledger`, which is empty.
+    pub fn new(
+        options: &Options,
+        clock: Clock,
+        hertz: Option<u64>,
+        rate: u64,
+        ledger: Ledger,
+    ) -> Self {
         let suite = match options.suite {
             Suite::Quick | Suite::Probe => Tier::Quick,
             Suite::Full | Suite::Soak => Tier::Full,
@@ -113,8 +115,7 @@ impl Run {
                 .map(|seconds| tsc::read().saturating_add(u64::from(seconds).saturating_mul(rate))),
             witness: None,
             verdict: Verdict::Pass,
-            // SAFETY: the caller's promise.
-            ledger: unsafe { Ledger::new() },
+            ledger,
             random: Random::from_seed(options.seed.0),
         }
     }
@@ -255,11 +256,7 @@ impl Run {
 
     /// The median of a case that was measured, what the harness costs taken off.
     pub fn median(&mut self, name: &str) -> Option<Figure> {
-        let entry = self
-            .ledger
-            .entries()
-            .iter()
-            .find(|entry| &entry.name == name)?;
+        let entry = self.ledger.entries().find(|entry| &entry.name == name)?;
         Some(summarise(&mut entry.samples.clone())?.median)
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{image, pvh, run, told};
 use pagemark_host::image::{Symbols, backtrace, pack};
 use pagemark_host::log::{Ending, Log};
-use pagemark_host::run::{Boot, Door};
+use pagemark_host::run::{Boot, Door, Outcome};
 use pagemark_record::Panic;
 
 /// Boots with `provoke=what` and returns the panic that has to come of it.
@@ -129,10 +129,46 @@ fn a_glob_that_no_case_matches_is_refused() {
 
 #[test]
 fn too_little_memory_is_one_clear_error() {
-    // With less than it is loaded to, the image would not be there to say so.
     let errors = refused(&Boot {
-        memory: "8M".to_owned(),
+        memory: "4M".to_owned(),
         ..pvh(&["suite=quick"])
     });
-    assert_eq!(errors.len(), 1, "{errors:?}");
+    let [error] = &errors[..] else {
+        panic!("{errors:?}")
+    };
+    assert!(error.contains("too little memory"), "{error}");
+}
+
+#[test]
+fn too_little_memory_is_one_clear_error_through_grub_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let iso = folder.path().join("pagemark.iso");
+    pack(&image(), &["suite=quick".to_owned()], &iso).unwrap();
+    let errors = refused(&Boot {
+        // With 4 MiB it is GRUB that has not enough, and says so itself.
+        memory: "5M".to_owned(),
+        door: Door::Grub {
+            iso,
+            firmware: None,
+        },
+        ..pvh(&[])
+    });
+    let [error] = &errors[..] else {
+        panic!("{errors:?}")
+    };
+    assert!(error.contains("too little memory"), "{error}");
+}
+
+#[test]
+fn a_memory_that_ends_inside_the_image_is_told_by_its_first_instructions() {
+    let (outcome, finished) = run(&Boot {
+        memory: "2M".to_owned(),
+        ..pvh(&["suite=quick"])
+    });
+    let Outcome::Broken(text) = &outcome else {
+        panic!("{}", told(&outcome, &finished))
+    };
+    assert!(text.contains("the image's Error"), "{text}");
+    let said = String::from_utf8_lossy(&finished.raw);
+    assert!(said.contains("too little memory"), "{said}");
 }
