@@ -191,6 +191,12 @@ pub struct Gate {
     /// For ticks: the probability of even one false alarm
     #[arg(long, value_name = "P", default_value_t = FALSE_ALARMS, value_parser = probability)]
     pub false_alarms: f64,
+    /// The image of the base: changed instruction counts are then traced to their functions
+    #[arg(long, value_name = "ELF", requires = "image")]
+    pub base_image: Option<PathBuf>,
+    /// The image that wrote the new logs
+    #[arg(long, value_name = "ELF", requires = "base_image")]
+    pub image: Option<PathBuf>,
     /// Compare different machines, clocks or suites all the same
     #[arg(long)]
     pub force: bool,

@@ -7,8 +7,10 @@
 //! - [`figures`] leave their log for other tools: [`export`] writes their formats;
 //! - [`history`] finds where figures changed over many logs;
 //! - [`gate`] judges new runs against a base, for pipelines;
+//! - [`blame`] names the functions behind a changed instruction count;
 //! - [`cli`] is the command line of the binary `pagemark`.
 
+pub mod blame;
 pub mod cli;
 pub mod compare;
 pub mod export;

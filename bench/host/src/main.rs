@@ -1,12 +1,14 @@
 //! The binary `pagemark`.
 
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::slice::from_ref;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use pagemark_host::blame;
 use pagemark_host::cli::{
     Cli, Command, Compare, Export, Gate, History, Iso, Repeat, Run, Show, words,
 };
@@ -20,9 +22,10 @@ use pagemark_host::history;
 use pagemark_host::image::{self, Symbols};
 use pagemark_host::log::Log;
 use pagemark_host::log::side::{self, SideError};
-use pagemark_host::run::{self, INTERRUPTED};
+use pagemark_host::run::{self, Boot, INTERRUPTED};
 use pagemark_host::show;
 use pagemark_host::style::{Look, print, thousands};
+use pagemark_record::Clock;
 
 /// The status for what could not be done as it was asked for.
 const CANNOT: u8 = 2;
@@ -119,12 +122,40 @@ fn gate_logs(options: &Gate) -> Result<u8> {
             .with_context(|| format!("{} cannot be read", path.display()))?;
         judgement.mute(&Mutes::read(&text));
     }
+    if let (Some(base), Some(image)) = (&options.base_image, &options.image) {
+        blame_functions(&mut judgement, base, image);
+    }
     print(&judgement.render(Look::of_stdout()))?;
     Ok(match () {
         () if judgement.fails() => 1,
         () if judgement.count(Finding::CannotDecide) > 0 => UNDECIDED,
         () => 0,
     })
+}
+
+/// Traces the cases that changed most in both images. Each takes two boots, so there are few.
+fn blame_functions(judgement: &mut Judgement, base: &Path, new: &Path) {
+    const MOST: usize = 5;
+    if judgement.clock != Clock::Icount {
+        return;
+    }
+    let is_changed = |row: &&mut gate::Row| {
+        matches!(row.finding, Finding::Slower | Finding::Faster) && !row.muted
+    };
+    let mut rows: Vec<_> = judgement.rows.iter_mut().filter(is_changed).collect();
+    rows.sort_by(|a, b| b.rise().abs().total_cmp(&a.rise().abs()));
+    // Another statistic of the same case would be traced to the same.
+    let mut seen = HashSet::new();
+    rows.retain(|row| seen.insert(row.case().to_owned()));
+    for row in rows.into_iter().take(MOST) {
+        let profile = |image: &Path| blame::profile(&Boot::of_case(image, row.case()));
+        let told = profile(base).and_then(|base| Ok(blame::differences(&base, &profile(new)?)));
+        row.blame = match told {
+            Ok(told) if told.is_empty() => vec!["no function, when it runs alone".to_owned()],
+            Ok(told) => told,
+            Err(error) => vec![format!("not traced: {error:#}")],
+        };
+    }
 }
 
 /// Judges by a baseline file, or by logs.

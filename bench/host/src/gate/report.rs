@@ -22,14 +22,16 @@ impl Judgement {
                 &mut table,
                 &[&title, "base", "new", "difference", "per cent", "p", ""],
             );
-            for row in told {
+            for row in &told {
                 table.add_row(self.cells(row, look));
-                for line in &row.blame {
-                    table.add_row([Cell::new(format!("    {line}"))]);
-                }
             }
             text += &indented(&table, 2);
             text.push('\n');
+            for row in told.iter().filter(|row| !row.blame.is_empty()) {
+                text += &format!("  {}, an operation:\n", row.case());
+                text.extend(row.blame.iter().map(|line| format!("    {line}\n")));
+                text.push('\n');
+            }
         }
         let summary = self.summary();
         let summary = if self.fails() {

@@ -78,6 +78,16 @@ impl Symbols {
         self.find(address).map(|function| function.address)
     }
 
+    /// Where the function lies whose path ends in `name`.
+    pub fn named(&self, name: &str) -> Option<std::ops::Range<u64>> {
+        let is_it = |function: &&Function| {
+            let path = function.name.strip_suffix(name);
+            path.is_some_and(|path| path.is_empty() || path.ends_with("::"))
+        };
+        let function = self.functions.iter().find(is_it)?;
+        Some(function.address..function.address + function.size)
+    }
+
     /// The `bytes` bytes of code from `address` on.
     pub fn code(&self, address: u64, bytes: usize) -> Option<&[u8]> {
         self.code.iter().find_map(|(start, code)| {
@@ -126,6 +136,8 @@ mod tests {
         for (address, name) in cases {
             assert_eq!(symbols.name(address).as_deref(), name, "{address:#x}");
         }
+        assert_eq!(symbols.named("second"), Some(0x200..0x208));
+        assert_eq!(symbols.named("econd"), None);
     }
 
     #[test]

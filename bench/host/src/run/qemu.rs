@@ -74,6 +74,24 @@ pub enum Door {
 }
 
 impl Boot {
+    /// A few samples of one case on the machine that baselines are of.
+    pub fn of_case(image: &Path, case: &str) -> Self {
+        let words = ["suite=full", &format!("only={case}"), "rounds=3"];
+        Self {
+            qemu: "qemu-system-x86_64".into(),
+            accelerator: Accelerator::Icount,
+            cpu_model: None,
+            cpus: 1,
+            memory: "1G".to_owned(),
+            machine: MachineType::default(),
+            door: Door::Pvh {
+                image: image.to_owned(),
+                command_line: words.map(str::to_owned).into(),
+            },
+            timeout: Duration::from_secs(300),
+        }
+    }
+
     /// The command. `scratch` is a folder for files that live as long as QEMU runs.
     pub fn command(&self, scratch: &Path) -> Result<Command> {
         let mut command = Command::new(&self.qemu);

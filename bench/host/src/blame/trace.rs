@@ -1,0 +1,246 @@
+//! Runs one case in QEMU and counts the instructions between the two ends of every bracket.
+//!
+//! An instruction that faults is logged, as it is begun; the clock of a run does not count it. Both images have as many of those.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::ops::Range;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::Profile;
+use super::gdb::{Gdb, Register};
+use crate::image::Symbols;
+use crate::run::{Boot, Door};
+
+/// The function of the harness that brackets each sample.
+const BRACKET: &str = "harness::bracket::ticks";
+/// What it brackets to learn its own cost.
+const EMPTY: &str = "harness::bracket::empty::nothing";
+/// LFENCE; RDTSC; LFENCE.
+const READ: [u8; 8] = [0x0f, 0xae, 0xe8, 0x0f, 0x31, 0x0f, 0xae, 0xe8];
+/// The RDTSC in it.
+const RDTSC: u64 = 3;
+
+/// What lies between the ends of one bracket.
+struct Window {
+    /// The function that it calls.
+    operation: u64,
+    /// How often.
+    calls: u64,
+}
+
+/// How often which address was executed.
+type Counts = BTreeMap<u64, u64>;
+
+/// Boots the image of `boot`, whose command line selects one case, and profiles that case's samples.
+pub fn profile(boot: &Boot) -> Result<Profile> {
+    let Door::Pvh { image, .. } = &boot.door else {
+        bail!("only an image that QEMU loads itself can be traced");
+    };
+    let symbols = Symbols::read(image)?;
+    let ends = ends(&symbols)?;
+    let scratch = tempfile::tempdir().context("no temporary folder for QEMU's files")?;
+    let socket = scratch.path().join("gdb");
+    let mut qemu = boot
+        .command(scratch.path())?
+        .arg("-S")
+        .arg("-gdb")
+        .arg(format!("unix:{},server=on,wait=off", socket.display()))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map(Qemu)
+        .with_context(|| format!("{} cannot be started", boot.qemu.display()))?;
+    let (Some(mut stdout), Some(stderr)) = (qemu.0.stdout.take(), qemu.0.stderr.take()) else {
+        bail!("QEMU's output cannot be read");
+    };
+    let console = thread::spawn(move || {
+        let mut raw = Vec::new();
+        // A console that breaks off is a log that is not whole.
+        let _ = stdout.read_to_end(&mut raw);
+        raw
+    });
+    let start = ends.start;
+    let trace = thread::spawn(move || traced(BufReader::with_capacity(1 << 20, stderr), start));
+    let windows = drive(&socket, &ends, Instant::now() + boot.timeout)?;
+    qemu.0.wait()?;
+    let log = crate::log::read(&console.join().unwrap_or_default()).context("the traced run")?;
+    ensure!(!log.results.is_empty(), "the traced run has no result");
+    let counts = trace.join().unwrap_or_default();
+    ensure!(
+        counts.len() == windows.len(),
+        "QEMU's trace has {} of {} brackets",
+        counts.len(),
+        windows.len()
+    );
+    Ok(of_last_case(&symbols, &windows, &counts))
+}
+
+/// QEMU, which does not outlive us.
+struct Qemu(Child);
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        // It may be gone, which is all that is wanted.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The addresses of the two RDTSC of the bracket.
+fn ends(symbols: &Symbols) -> Result<Range<u64>> {
+    let bracket = symbols
+        .named(BRACKET)
+        .with_context(|| format!("the image has no function {BRACKET}"))?;
+    let code = usize::try_from(bracket.end - bracket.start)
+        .ok()
+        .and_then(|bytes| symbols.code(bracket.start, bytes))
+        .context("the image has no code")?;
+    let reads: Vec<u64> = (bracket.start..)
+        .zip(code.windows(READ.len()))
+        .filter(|(_, bytes)| *bytes == READ)
+        .map(|(address, _)| address + RDTSC)
+        .collect();
+    let [open, close] = reads[..] else {
+        bail!("{BRACKET} reads the clock {} times", reads.len());
+    };
+    Ok(open..close)
+}
+
+/// Lets the guest run from end to end of each bracket, logging what is between.
+fn drive(socket: &Path, ends: &Range<u64>, deadline: Instant) -> Result<Vec<Window>> {
+    let mut gdb = Gdb::connect(socket, deadline)?;
+    gdb.patience(deadline)?;
+    gdb.break_at(ends.start)?;
+    gdb.break_at(ends.end)?;
+    let mut windows = Vec::new();
+    while gdb.go_on()? {
+        gdb.patience(deadline)?;
+        let registers = gdb.registers()?;
+        if registers.get(Register::Rip)? == ends.start {
+            windows.push(Window {
+                operation: registers.get(Register::R14)?,
+                calls: registers.get(Register::Rbx)?,
+            });
+            // One instruction a block, by its name until QEMU 8.0 and its name since.
+            gdb.monitor("singlestep on")?;
+            gdb.monitor("one-insn-per-tb on")?;
+            gdb.monitor("log exec,nochain")?;
+        } else {
+            gdb.monitor("log none")?;
+            gdb.monitor("singlestep off")?;
+            gdb.monitor("one-insn-per-tb off")?;
+        }
+        if !gdb.step()? {
+            break;
+        }
+    }
+    Ok(windows)
+}
+
+/// Counts what QEMU's execution log names, anew from each execution of `open` on.
+fn traced(mut log: impl BufRead, open: u64) -> Vec<Counts> {
+    let mut windows: Vec<Counts> = Vec::new();
+    let mut line = Vec::new();
+    // A log that breaks off has too few brackets, which is noticed.
+    while log
+        .read_until(b'\n', &mut line)
+        .is_ok_and(|bytes| bytes > 0)
+    {
+        match event(&line) {
+            Some(Event::Executes(address)) => {
+                if address == open {
+                    windows.push(Counts::new());
+                }
+                if let Some(window) = windows.last_mut() {
+                    *window.entry(address).or_default() += 1;
+                }
+            }
+            Some(Event::Takes(address)) => {
+                if let Some(count) = windows
+                    .last_mut()
+                    .and_then(|window| window.get_mut(&address))
+                {
+                    *count -= 1;
+                }
+            }
+            None => {}
+        }
+        line.clear();
+    }
+    windows
+}
+
+#[derive(Debug, PartialEq)]
+enum Event {
+    /// A block is executed: `Trace 0: 0x7f… [cs base/address/flags/flags] function`.
+    Executes(u64),
+    /// It was not after all, and comes again: `Stopped execution of TB chain before 0x7f… [address] function`.
+    Takes(u64),
+}
+
+fn event(line: &[u8]) -> Option<Event> {
+    let text = str::from_utf8(line).ok()?;
+    let inside = text.split_once('[')?.1.split_once(']')?.0;
+    let address = |digits| u64::from_str_radix(digits, 16).ok();
+    if text.starts_with("Trace ") {
+        Some(Event::Executes(address(inside.split('/').nth(1)?)?))
+    } else if text.starts_with("Stopped execution of TB chain before ") {
+        Some(Event::Takes(address(inside)?))
+    } else {
+        None
+    }
+}
+
+/// The samples of the case that came last. What the run measured before are the environment's own brackets.
+fn of_last_case(symbols: &Symbols, windows: &[Window], counts: &[Counts]) -> Profile {
+    let empty = symbols.named(EMPTY).map(|function| function.start);
+    let case = windows
+        .iter()
+        .rfind(|window| Some(window.operation) != empty);
+    let mut profile = Profile::default();
+    for (window, counts) in windows.iter().zip(counts) {
+        if case.is_some_and(|case| case.operation == window.operation) {
+            profile.add(window.calls, counts, symbols);
+        }
+    }
+    profile
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_the_execution_log() {
+        let trace = b"Trace 0: 0x7f5c0c000100 [00000000/ffffffffc0101234/00c0c2b0/ff020201] main\n";
+        assert_eq!(event(trace), Some(Event::Executes(0xffff_ffff_c010_1234)));
+        let stop = b"Stopped execution of TB chain before 0x7f5c0c000100 [ffffffffc0101234] main\n";
+        assert_eq!(event(stop), Some(Event::Takes(0xffff_ffff_c010_1234)));
+        assert_eq!(event(b"qemu: warning: x [1/2/3]\n"), None);
+        assert_eq!(event(b"Trace 0: nothing\n"), None);
+    }
+
+    #[test]
+    fn a_bracket_begins_at_its_first_read() {
+        let lines = ["2", "1", "2", "3", "1", "2", "2"];
+        let log: String = lines
+            .map(|address| format!("Trace 0: 0x7f [0/{address}/0/0] f\n"))
+            .concat()
+            + "Stopped execution of TB chain before 0x7f [2] f\n";
+        let windows = traced(log.as_bytes(), 1);
+        assert_eq!(
+            windows,
+            [
+                Counts::from([(1, 1), (2, 1), (3, 1)]),
+                Counts::from([(1, 1), (2, 1)])
+            ]
+        );
+    }
+}
