@@ -70,6 +70,21 @@ pub unsafe fn expect_write_fault(address: VirtAddr) -> Result<(), Failure> {
     })
 }
 
+/// Expects a page that can be read and not written to.
+///
+/// # Errors
+///
+/// It cannot be read, or a write does not fault as it should.
+///
+/// # Safety
+///
+/// As for [`expect_write_fault`].
+pub unsafe fn expect_read_only(address: VirtAddr) -> Result<(), Failure> {
+    read(address)?;
+    // SAFETY: the caller's promise.
+    unsafe { expect_write_fault(address) }
+}
+
 /// Expects a fetch from `address` to fault as one from a page that is not executable.
 ///
 /// # Errors

@@ -210,11 +210,7 @@ mod tests {
             World {
                 arena,
                 table: arena.page_table(),
-                tables: ArenaTables {
-                    arena,
-                    next: Pfn(1),
-                    end: Pfn(64),
-                },
+                tables: arena.tables(63),
             }
         }
 

@@ -104,7 +104,7 @@ mod tests {
     use super::*;
     use crate::mm::address::PhysAddr;
     use crate::mm::layout::Constants;
-    use crate::mm::model::{Arena, ArenaTables, ModelTlb};
+    use crate::mm::model::{Arena, ModelTlb};
 
     #[test]
     fn slots_go_down_from_the_top() {
@@ -129,11 +129,7 @@ mod tests {
     fn a_slot_shows_what_it_was_set_to_last_and_no_other_changes() {
         let arena = Arena::new(8);
         let mut table = arena.page_table();
-        let mut tables = ArenaTables {
-            arena: &arena,
-            next: Pfn(1),
-            end: Pfn(8),
-        };
+        let mut tables = arena.tables(7);
         let layout = Layout::new(&Constants::CLASSIC, PhysAddr(6 << 30)).unwrap();
         let fixmap = Fixmap::new(&mut table, &layout, &mut tables).unwrap();
         let model = ModelTlb::default();

@@ -47,6 +47,15 @@ impl Arena {
         Layout::from_size_align((frames * PAGE_SIZE) as usize, PAGE_SIZE as usize).unwrap()
     }
 
+    /// The `count` frames behind the root of [`page_table`](Self::page_table), for tables.
+    pub fn tables(&self, count: u64) -> ArenaTables<'_> {
+        ArenaTables {
+            arena: self,
+            next: Pfn(1),
+            end: Pfn(1 + count),
+        }
+    }
+
     /// A page table whose root is frame 0.
     pub fn page_table(&self) -> PageTable<&Arena> {
         // SAFETY: the arena covers all frames, is zero at the start, and tests share it as atomics only.

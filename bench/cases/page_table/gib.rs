@@ -109,9 +109,8 @@ impl Case for Gib<'_> {
                 Some((SIZE, Protection::READ_WRITE))
             }
             Operation::Protect => {
-                proof::read(page)?;
                 // SAFETY: the frame is ours.
-                unsafe { proof::expect_write_fault(page)? };
+                unsafe { proof::expect_read_only(page)? };
                 Some((SIZE, Protection::READ))
             }
             Operation::Unmap => {

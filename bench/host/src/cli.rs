@@ -197,6 +197,14 @@ pub struct Gate {
     /// The image that wrote the new logs
     #[arg(long, value_name = "ELF", requires = "base_image")]
     pub image: Option<PathBuf>,
+    /// The emulator that traces them
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "PAGEMARK_QEMU",
+        default_value = "qemu-system-x86_64"
+    )]
+    pub qemu: PathBuf,
     /// Compare different machines, clocks or suites all the same
     #[arg(long)]
     pub force: bool,

@@ -123,7 +123,7 @@ fn gate_logs(options: &Gate) -> Result<u8> {
         judgement.mute(&Mutes::read(&text));
     }
     if let (Some(base), Some(image)) = (&options.base_image, &options.image) {
-        blame_functions(&mut judgement, base, image);
+        blame_functions(&mut judgement, &options.qemu, base, image);
     }
     print(&judgement.render(Look::of_stdout()))?;
     Ok(match () {
@@ -134,7 +134,7 @@ fn gate_logs(options: &Gate) -> Result<u8> {
 }
 
 /// Traces the cases that changed most in both images. Each takes two boots, so there are few.
-fn blame_functions(judgement: &mut Judgement, base: &Path, new: &Path) {
+fn blame_functions(judgement: &mut Judgement, qemu: &Path, base: &Path, new: &Path) {
     const MOST: usize = 5;
     if judgement.clock != Clock::Icount {
         return;
@@ -148,7 +148,7 @@ fn blame_functions(judgement: &mut Judgement, base: &Path, new: &Path) {
     let mut seen = HashSet::new();
     rows.retain(|row| seen.insert(row.case().to_owned()));
     for row in rows.into_iter().take(MOST) {
-        let profile = |image: &Path| blame::profile(&Boot::of_case(image, row.case()));
+        let profile = |image: &Path| blame::profile(&Boot::of_case(qemu, image, row.case()));
         let told = profile(base).and_then(|base| Ok(blame::differences(&base, &profile(new)?)));
         row.blame = match told {
             Ok(told) if told.is_empty() => vec!["no function, when it runs alone".to_owned()],

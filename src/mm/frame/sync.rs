@@ -1,5 +1,5 @@
-//! What is shared between CPUs: words and a lock. Under `--cfg loom` they are `loom`'s, whose tests run
-//! CPUs in many orders.
+//! What is shared between CPUs: words and a lock. Under `--cfg loom` they are `loom`'s, whose tests run CPUs
+//! in many orders.
 
 #[cfg(not(all(test, loom)))]
 pub use core::sync::atomic::AtomicU64;

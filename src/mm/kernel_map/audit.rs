@@ -36,19 +36,14 @@ impl Audit {
 mod tests {
     use super::*;
     use crate::mm::address::{PageSize, Pfn};
-    use crate::mm::model::{Arena, ArenaTables};
-    use crate::mm::page_table::{Levels, Protection};
+    use crate::mm::model::Arena;
+    use crate::mm::page_table::Protection;
 
     #[test]
     fn an_audit_finds_what_must_not_be() {
         let arena = Arena::new(64);
-        // SAFETY: the arena's frames are zero and nobody else's.
-        let mut table = unsafe { PageTable::new(&arena, Pfn(0), Levels::Four) };
-        let mut tables = ArenaTables {
-            arena: &arena,
-            next: Pfn(1),
-            end: Pfn(64),
-        };
+        let mut table = arena.page_table();
+        let mut tables = arena.tables(63);
         let low = VirtAddr(0x5000);
         table
             .map(

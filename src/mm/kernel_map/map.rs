@@ -116,19 +116,13 @@ mod tests {
     use super::super::Audit;
     use super::*;
     use crate::mm::layout::Constants;
-    use crate::mm::model::{Arena, ArenaTables};
-    use crate::mm::page_table::Levels;
+    use crate::mm::model::Arena;
 
     #[test]
     fn ram_and_image_are_mapped_and_nothing_else() {
         let arena = Arena::new(64);
-        // SAFETY: the arena's frames are zero and nobody else's.
-        let mut table = unsafe { PageTable::new(&arena, Pfn(0), Levels::Four) };
-        let mut tables = ArenaTables {
-            arena: &arena,
-            next: Pfn(1),
-            end: Pfn(64),
-        };
+        let mut table = arena.page_table();
+        let mut tables = arena.tables(63);
         let top = PhysAddr((3 << 30) + 0x5000);
         let layout = Layout::new(&Constants::WIDE, top).unwrap();
         let ram = [
@@ -185,13 +179,8 @@ mod tests {
     #[test]
     fn an_image_in_the_direct_map_has_its_sections_protections_there() {
         let arena = Arena::new(64);
-        // SAFETY: the arena's frames are zero and nobody else's.
-        let mut table = unsafe { PageTable::new(&arena, Pfn(0), Levels::Four) };
-        let mut tables = ArenaTables {
-            arena: &arena,
-            next: Pfn(1),
-            end: Pfn(64),
-        };
+        let mut table = arena.page_table();
+        let mut tables = arena.tables(63);
         // 6 GiB, of which 896 MiB fit.
         let layout = Layout::new(&Constants::CLASSIC, PhysAddr(6 << 30)).unwrap();
         let ram = [Pfn(0)..Pfn(0x9f), Pfn(0x100)..Pfn(6 << 18)];

@@ -1,7 +1,7 @@
 use super::*;
 use crate::mm::address::PhysAddr;
 use crate::mm::layout::Constants;
-use crate::mm::model::{Arena, ArenaTables, ModelTlb};
+use crate::mm::model::{Arena, ModelTlb};
 use crate::mm::page_table::PageTable;
 use proptest::prelude::*;
 use std::cell::Cell;
@@ -37,11 +37,7 @@ fn with_kmap<R>(
 ) -> R {
     let arena = Arena::new(8);
     let mut table = arena.page_table();
-    let mut tables = ArenaTables {
-        arena: &arena,
-        next: Pfn(1),
-        end: Pfn(8),
-    };
+    let mut tables = arena.tables(7);
     let layout = Layout::new(&Constants::CLASSIC, PhysAddr(6 << 30)).unwrap();
     let start = layout.kmap.unwrap().start;
     let pt = table.fixed(start, &mut tables).unwrap();

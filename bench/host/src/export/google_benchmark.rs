@@ -1,5 +1,6 @@
 //! The JSON of google-benchmark, as its compare.py and its other readers take it. Its times have units of time alone, so that what
-//! counts other things stands as nanoseconds, with the true unit in the label and as a counter.
+//! counts other things stands as nanoseconds, with the true unit in the label: a reader that does not look there takes instructions for
+//! nanoseconds.
 
 use serde_json::json;
 

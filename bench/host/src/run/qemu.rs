@@ -75,10 +75,10 @@ pub enum Door {
 
 impl Boot {
     /// A few samples of one case on the machine that baselines are of.
-    pub fn of_case(image: &Path, case: &str) -> Self {
+    pub fn of_case(qemu: &Path, image: &Path, case: &str) -> Self {
         let words = ["suite=full", &format!("only={case}"), "rounds=3"];
         Self {
-            qemu: "qemu-system-x86_64".into(),
+            qemu: qemu.to_owned(),
             accelerator: Accelerator::Icount,
             cpu_model: None,
             cpus: 1,

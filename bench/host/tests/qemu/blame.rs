@@ -83,11 +83,12 @@ fn an_added_nop_is_told_for_its_case_alone_and_with_its_function() {
 fn a_trace_has_every_instruction_of_the_samples() {
     for case in ["pt/map/pages=512", "vmalloc/alloc/size=4KiB"] {
         let only = format!("only={case}");
-        let log = passed(&pvh(&["suite=quick", &only, "rounds=3"]));
+        let boot = pvh(&["suite=quick", &only, "rounds=3"]);
+        let log = passed(&boot);
         let [result] = &log.results[..] else {
             panic!("{:?}", log.results);
         };
-        let profile = blame::profile(&Boot::of_case(&image(), case)).unwrap();
+        let profile = blame::profile(&Boot::of_case(&boot.qemu, &image(), case)).unwrap();
         let instructions: u64 = profile.functions.values().sum();
         let each = instructions as f64 / profile.operations as f64;
         let figure = result.median.as_f64() + result.overhead.as_f64();

@@ -29,12 +29,7 @@ const GIB: u64 = 1 << 30;
 fn table(arena: &Arena, levels: Levels, tables: u64) -> (PageTable<&Arena>, ArenaTables<'_>) {
     // SAFETY: frame 0 is zero and nobody else's; so are the frames behind it, which become tables.
     let table = unsafe { PageTable::new(arena, Pfn(0), levels) };
-    let tables = ArenaTables {
-        arena,
-        next: Pfn(1),
-        end: Pfn(1 + tables),
-    };
-    (table, tables)
+    (table, arena.tables(tables))
 }
 
 /// Every leaf, lowest address first.
