@@ -1,5 +1,7 @@
-//! The table of one run: the machine, what was measured on it, what was proven, and how it ended.
+//! The table of one run: the machine, what was measured on it, what was proven, and how it ended. [`foreign`] is that of another
+//! tool's figures.
 
+pub mod foreign;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,218 @@
+//! What is written comes back; what others write is read as it says; damage is told with its place.
+
+use std::fs;
+use std::path::Path;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::export;
+
+/// A file as its tool writes it, with figures of our own.
+fn sample(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/import");
+    fs::read(folder.join(name)).unwrap()
+}
+
+/// Reads a sample as what it looks like.
+fn known(name: &str) -> Foreign {
+    let bytes = sample(name);
+    let format = Format::recognise(&bytes).expect(name);
+    read(format, &bytes).expect(name)
+}
+
+/// `name value unit [interval] [samples]` of each figure.
+fn told(foreign: &Foreign) -> Vec<String> {
+    let told = foreign.entries.iter().map(|entry| {
+        let mut text = format!("{} {} {}", entry.name, entry.value, entry.unit);
+        if let Some((low, high)) = entry.interval {
+            text += &format!(" {low}..{high}");
+        }
+        if let Some(samples) = entry.samples {
+            text += &format!(" n={samples}");
+        }
+        text
+    });
+    told.collect()
+}
+
+/// Why a text is no file of that format.
+fn refused(format: Format, text: &str) -> String {
+    read(format, text.as_bytes()).unwrap_err().to_string()
+}
+
+#[test]
+fn go_benchmark_text() {
+    let foreign = known("go_text");
+    assert_eq!(foreign.format, Format::GoText);
+    assert_eq!(
+        told(&foreign),
+        [
+            "Map/pages=1 250 ns n=3",
+            "Map/pages=1 0 B/op n=3",
+            "Map/pages=1 0 allocs/op n=3",
+            "Map/pages=512 102400 ns n=1",
+            "Map/pages=512 40 MB/s n=1",
+            "Unmap 401 ns n=1",
+        ]
+    );
+}
+
+#[test]
+fn a_number_that_is_not_the_number_of_cpus_belongs_to_the_name() {
+    let text = "BenchmarkA/size-16 1 2 ns/op\nBenchmarkA/size-32 1 2 ns/op\n";
+    let foreign = read(Format::GoText, text.as_bytes()).unwrap();
+    assert_eq!(told(&foreign)[1], "A/size-32 2 ns n=1");
+}
+
+#[test]
+fn damaged_go_text_is_told_with_its_line() {
+    let go = |text| refused(Format::GoText, text);
+    assert_eq!(
+        go("x\nBenchmarkA many 5 ns/op"),
+        "line 2: the number of iterations is `many`, which is no whole number"
+    );
+    assert_eq!(
+        go("BenchmarkA 1 5e999 ns/op"),
+        "line 1: a value is `5e999`, which is no number"
+    );
+    assert_eq!(go("BenchmarkA 1 5"), "line 1: a unit is missing behind `5`");
+    assert_eq!(
+        go("BenchmarkA 1"),
+        "line 1: a value is missing behind `BenchmarkA 1`"
+    );
+    assert_eq!(
+        go("Benchmarking is fun\n"),
+        "no Go benchmark text: there is no figure in it"
+    );
+}
+
+#[test]
+fn bencher_metric_format() {
+    let foreign = known("bmf");
+    assert_eq!(foreign.format, Format::Bmf);
+    assert_eq!(
+        told(&foreign),
+        [
+            "page/map 120 insns",
+            "page/map 88.5 ns 87.25..91.5",
+            "page/unmap 4096 file-size",
+            "page/unmap 70 ns",
+        ]
+    );
+    assert_eq!(
+        refused(
+            Format::Bmf,
+            "{\n \"a\": {\n \"latency\": { \"value\": \"1\" } } }"
+        ),
+        "no Bencher metric format: invalid type: string \"1\", expected f64 at line 3 column 26"
+    );
+}
+
+#[test]
+fn what_is_none_of_them_is_not_taken_for_one() {
+    for text in [
+        "",
+        "\n\n",
+        "{}",
+        "[]",
+        "[1]",
+        "{\"a\": {}}",
+        "hello",
+        "{",
+        "Benchmark",
+    ] {
+        assert_eq!(Format::recognise(text.as_bytes()), None, "{text:?}");
+    }
+}
+
+/// Names that a case of ours could have, and others.
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-z][a-z0-9_/=.+-]{0,20}",
+        "[A-Z_/=0-9é][!-~]{0,20}",
+        "[!-~]{1,10}-[0-9]{1,2}",
+    ]
+}
+
+/// Units, those among them for which a format has its own word.
+fn unit() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("insns".to_owned()),
+        Just("ticks".to_owned()),
+        Just("cycles".to_owned()),
+        Just("ns".to_owned()),
+        Just("B/op".to_owned()),
+    ]
+}
+
+/// Figures as a log may have them, and some more.
+fn value() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        (0..10_000_000_000_u64).prop_map(|thousandths| thousandths as f64 / 1000.0),
+        -1e300..1e300,
+        Just(0.0),
+    ]
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    let interval = proptest::option::of((value(), value()));
+    let samples = proptest::option::of(1..u64::MAX);
+    (name(), unit(), value(), interval, samples).prop_map(
+        |(name, unit, value, interval, samples)| Entry {
+            interval,
+            samples,
+            ..Entry::new(name, unit, value)
+        },
+    )
+}
+
+/// Figures of which no two have one name and unit.
+fn entries() -> impl Strategy<Value = Vec<Entry>> {
+    vec(entry(), 1..12).prop_map(|mut entries| {
+        let mut seen = std::collections::HashSet::new();
+        entries.retain(|entry| seen.insert((entry.name.clone(), entry.unit.clone())));
+        entries
+    })
+}
+
+/// `entries` without what the format has no place for.
+fn without(entries: &[Entry], lost: impl Fn(&mut Entry)) -> Vec<Entry> {
+    let mut entries = entries.to_vec();
+    entries.iter_mut().for_each(lost);
+    entries
+}
+
+/// What is recognised as its format, and read back.
+fn back(format: Format, text: &str) -> Vec<Entry> {
+    assert_eq!(Format::recognise(text.as_bytes()), Some(format), "{text}");
+    read(format, text.as_bytes()).expect(text).entries
+}
+
+proptest! {
+    #[test]
+    fn go_text_comes_back(entries in entries()) {
+        let read = back(Format::GoText, &export::go_text::write(&entries));
+        prop_assert_eq!(read, without(&entries, |entry| entry.interval = None));
+    }
+
+    #[test]
+    fn bmf_comes_back(entries in entries()) {
+        let mut read = back(Format::Bmf, &export::bmf::write(&entries));
+        let mut entries = without(&entries, |entry| entry.samples = None);
+        for entries in [&mut read, &mut entries] {
+            entries.sort_by(|a, b| (&a.name, &a.unit).cmp(&(&b.name, &b.unit)));
+        }
+        prop_assert_eq!(read, entries);
+    }
+}
+
+#[test]
+fn a_name_of_several_words_becomes_one_in_go_text() {
+    let text = export::go_text::write(&[Entry::new("a b\tc\nd", "x y", 1.0)]);
+    assert_eq!(
+        told(&read(Format::GoText, text.as_bytes()).unwrap()),
+        ["a_b_c_d 1 x_y"]
+    );
+}
