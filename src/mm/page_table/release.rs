@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::entry::Entry;
 use super::levels::{covered, index, leaf_size};
 use super::pt::Live;
-use super::{LastPt, PageTable, RangeError, Tables};
+use super::{Last, PageTable, RangeError, Tables};
 use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::tlb::PendingFlush;
@@ -39,7 +39,7 @@ impl<M: PhysicalMemory> PageTable<M> {
         };
         self.release_below(self.root, self.levels as u32, start.0, last, &mut found);
         if found.tables.count() > 0 {
-            self.last = LastPt::NONE;
+            self.last = Last::NONE;
         }
         let size = PageSize::Size2M;
         let pending = match found.covered {
