@@ -65,6 +65,12 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         Vmalloc { areas, freeing }
     }
 
+    /// When flushes are done.
+    #[must_use]
+    pub const fn freeing(&self) -> &P {
+        &self.freeing
+    }
+
     /// Areas that are in use.
     #[must_use]
     pub fn live(&self) -> usize {
