@@ -42,6 +42,14 @@ fn written_again(entries: &[Entry]) {
     for (format, text) in [
         (Format::Bmf, export::bmf::write(entries)),
         (Format::GoText, export::go_text::write(entries)),
+        (
+            Format::GoogleBenchmark,
+            export::google_benchmark::write(entries),
+        ),
+        (
+            Format::SmallerIsBetter,
+            export::smaller_is_better::write(entries),
+        ),
     ] {
         let again = read(format, text.as_bytes()).expect(&text);
         // Go's words have no white space, and Bencher's measures have units: two names may become one.

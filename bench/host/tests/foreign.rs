@@ -78,7 +78,7 @@ fn a_log_and_its_export_are_equal() {
 }
 
 /// The formats that are written and read.
-const FORMATS: [&str; 2] = ["go-text", "bmf"];
+const FORMATS: [&str; 4] = ["go-text", "bmf", "google-benchmark", "smaller-is-better"];
 
 #[test]
 fn figures_of_other_units_stand_beside_each_other_without_a_ratio() {

@@ -1,13 +1,14 @@
 //! Go benchmark text (golang proposal 14313): `BenchmarkName/key=value-8 1000 12.5 ns/op 0 B/op`, and lines of other kinds, which
 //! are passed over as the format has it: configuration (`key: value`), `Unit`, output of tests, a name alone (`go test -v`).
 //!
-//! - Each value and its unit is a figure; `ns/op` is `ns`. Of several lines (`-count=10`) it is the median, and a line is a sample.
+//! - Each value and its unit is a figure; `ns/op` is `ns`, and so with other
+//!   units of time. Of several lines (`-count=10`) it is the median, and a line is a sample.
 //! - `go test` puts the number of CPUs behind each name, unless it is 1. Where every line ends in the same `-8` it is taken off;
 //!   where they differ, of `-cpu=1,2,4` or because the numbers are part of names, names stay as they are.
 //! - Iterations and configuration are lost.
 //! - A text that [`crate::export::go_text`] wrote says so, and gives names and numbers of samples as they were.
 
-use super::{ImportError, count, figure, text_lines};
+use super::{ImportError, count, figure, of_one, text_lines};
 use crate::export::go_text::{MARK, lowered};
 use crate::figures::Entry;
 
@@ -49,7 +50,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Entry>, ImportError> {
         };
         line.values.into_iter().map(move |(value, unit)| Entry {
             samples,
-            ..Entry::new(&name, if unit == "ns/op" { "ns" } else { &unit }, value)
+            ..Entry::new(&name, of_one(&unit), value)
         })
     });
     Ok(entries.collect())

@@ -111,6 +111,56 @@ fn bencher_metric_format() {
 }
 
 #[test]
+fn google_benchmark_json() {
+    let foreign = known("google_benchmark");
+    assert_eq!(foreign.format, Format::GoogleBenchmark);
+    assert_eq!(
+        told(&foreign),
+        ["BM_Map/1 130 ns n=2", "BM_Unmap 7.5 us n=3"]
+    );
+    assert_eq!(foreign.notes, ["BM_Walk: failed: no such file"]);
+    assert_eq!(
+        refused(Format::GoogleBenchmark, "{\"benchmarks\": [{}]}"),
+        "no google-benchmark JSON: missing field `name` at line 1 column 18"
+    );
+}
+
+#[test]
+fn github_action_benchmark_json() {
+    let foreign = known("smaller_is_better");
+    assert_eq!(foreign.format, Format::SmallerIsBetter);
+    assert_eq!(
+        told(&foreign),
+        ["map 120 ns 115..125", "unmap 80.5 ns 72.45..88.55"]
+    );
+    assert_eq!(foreign.notes, ["pages: has no value"]);
+    let text = "[{\"name\": \"a\",\n\"value\": \"5 ns\"}]";
+    assert_eq!(
+        refused(Format::SmallerIsBetter, text),
+        "no customSmallerIsBetter of github-action-benchmark: invalid value: string \"5 ns\", expected a number at line 2 column 15"
+    );
+}
+
+#[test]
+fn the_newest_entry_of_each_suite_in_data_js() {
+    let foreign = known("data_js");
+    assert_eq!(foreign.format, Format::DataJs);
+    assert_eq!(
+        told(&foreign),
+        [
+            "Cargo/walk 3350 ns 3230..3470",
+            "Quick/map 118 ns 116..120 n=100",
+            "Quick/unmap 81 ns",
+        ]
+    );
+    let text = "window.BENCHMARK_DATA = {\"entries\": {\"a\": [{\"benches\": {}}]}};\n";
+    assert_eq!(
+        refused(Format::DataJs, text),
+        "no data.js of github-action-benchmark: invalid type: map, expected a sequence at line 1 column 55"
+    );
+}
+
+#[test]
 fn what_is_none_of_them_is_not_taken_for_one() {
     for text in [
         "",
@@ -205,6 +255,29 @@ proptest! {
             entries.sort_by(|a, b| (&a.name, &a.unit).cmp(&(&b.name, &b.unit)));
         }
         prop_assert_eq!(read, entries);
+    }
+
+    #[test]
+    fn google_benchmark_comes_back(entries in entries()) {
+        let read = back(Format::GoogleBenchmark, &export::google_benchmark::write(&entries));
+        prop_assert_eq!(read, entries);
+    }
+
+    #[test]
+    fn smaller_is_better_comes_back(entries in entries()) {
+        let entries = without(&entries, |entry| entry.unit = of_one(&entry.unit).to_owned());
+        let read = back(Format::SmallerIsBetter, &export::smaller_is_better::write(&entries));
+        prop_assert_eq!(read, entries);
+    }
+
+    /// As the action keeps what it was given.
+    #[test]
+    fn smaller_is_better_comes_back_from_data_js(entries in entries()) {
+        let benches = export::smaller_is_better::write(&entries);
+        let data = format!(
+            "window.BENCHMARK_DATA = {{\"entries\": {{\"a\": [{{\"date\": 1, \"benches\": {benches}}}]}}}}"
+        );
+        prop_assert_eq!(back(Format::DataJs, &data), entries);
     }
 }
 
