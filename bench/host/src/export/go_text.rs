@@ -2,7 +2,8 @@
 //!
 //! A benchmark's name begins in upper case there. The line [`MARK`] says that a name is this tool's and how it was changed: its
 //! first letter was raised, and what does not begin with a small letter stands behind a `_`. It is a configuration line, equal for
-//! all cases, so that benchstat keeps them in one table. White space and control characters become `_`, as in Go's own names.
+//! all cases, so that benchstat keeps them in one table. White space and control characters become `_`, as in Go's own names; so
+//! does a unit that is empty.
 //!
 //! The number of samples stands where Go has its iterations, 0 where it is not known. The interval has no place.
 
@@ -15,12 +16,15 @@ pub const MARK: &str = "tool: pagemark";
 pub fn write(figures: &[Entry]) -> String {
     let mut text = format!("{MARK}\nUnit insns assume=exact better=lower\n");
     for entry in figures {
+        let unit = match entry.unit.as_str() {
+            "" => "_".to_owned(),
+            unit => in_one_word(unit),
+        };
         text += &format!(
-            "Benchmark{} {} {} {}\n",
+            "Benchmark{} {} {} {unit}\n",
             raised(&in_one_word(&entry.name)),
             entry.samples.unwrap_or(0),
             entry.value,
-            in_one_word(&entry.unit)
         );
     }
     text
