@@ -55,7 +55,7 @@ pub(super) trait Edit {
     fn edit(&mut self, leaves: Leaves<'_>);
 }
 
-struct Unmap;
+pub(super) struct Unmap;
 
 impl Edit for Unmap {
     #[inline(always)]
@@ -185,11 +185,13 @@ impl<M: PhysicalMemory> PageTable<M> {
     ) -> Result<PendingFlush, ChangeError> {
         match self.entries_in_pt(start, pages) {
             Some(pt) => change_in_pt(start, pt, edit),
-            // On its way to the PT it remembered the PD.
-            None => match self.range_in_last_pd(start, pages) {
-                Some(range) => self.change_in_pd(start, pages, range, edit),
-                None => self.change_by_tables(start, pages, edit),
-            },
+            None => {
+                self.remember_pd_of(start, pages);
+                match self.range_in_last_pd(start, pages) {
+                    Some(range) => self.change_in_pd(start, pages, range, edit),
+                    None => self.change_by_tables(start, pages, edit),
+                }
+            }
         }
     }
 
@@ -286,7 +288,7 @@ impl<M: PhysicalMemory> PageTable<M> {
 
 /// Applies `edit` to entries from `start` on, if all of them are present.
 #[inline(always)]
-fn change_in_pt(
+pub(super) fn change_in_pt(
     start: VirtAddr,
     pt: Pt<'_>,
     mut edit: impl Edit,

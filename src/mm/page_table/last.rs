@@ -9,7 +9,7 @@ use super::levels::{covered, index, leaf_size};
 use super::pd::InPd;
 use super::pt::{Live, Pt};
 use super::{PageTable, Table};
-use crate::mm::address::{PAGE_SHIFT, PAGE_SIZE, PageSize, VirtAddr};
+use crate::mm::address::{PAGE_SHIFT, PAGE_SIZE, PageSize, VirtAddr, WORDS_PER_PAGE};
 use crate::mm::hardware::PhysicalMemory;
 
 /// The pages that a table maps.
@@ -83,6 +83,13 @@ impl Last {
     };
 }
 
+/// Whether some PT would map these pages, if they are some.
+#[inline(always)]
+const fn fit_one_pt(start: VirtAddr, pages: u64) -> bool {
+    let first = index(start, 1) as u64;
+    pages.saturating_add(first) <= WORDS_PER_PAGE as u64
+}
+
 impl<M: PhysicalMemory> PageTable<M> {
     /// The entry of a range that is one page, if the PT that was edited last has it: the most frequent edit, and what there is to
     /// check of it is the least. `None` says nothing about the range, which may be none at all.
@@ -103,7 +110,9 @@ impl<M: PhysicalMemory> PageTable<M> {
     #[inline(always)]
     pub(super) fn entries_in_pt(&mut self, start: VirtAddr, pages: u64) -> Option<Pt<'_>> {
         let first = match self.last.pt.first_of(start, pages) {
-            None if self.remember(start) => self.last.pt.first_of(start, pages),
+            None if fit_one_pt(start, pages) && self.remember(start) => {
+                self.last.pt.first_of(start, pages)
+            }
             first => first,
         };
         // SAFETY: `first_of` says so.
@@ -174,6 +183,14 @@ impl<M: PhysicalMemory> PageTable<M> {
         self.last.pt = Reach::around(address, 1);
         (self.last.parent, self.last.entries) = (parent, entries);
         true
+    }
+
+    /// Goes to the PD for a range, if one can have it, and remembers it.
+    #[inline(always)]
+    pub(super) fn remember_pd_of(&mut self, start: VirtAddr, pages: u64) {
+        if self.last.pd.first_of(start, pages).is_none() {
+            self.remember_pd(start);
+        }
     }
 
     /// Goes to the PD for `address` and remembers it. Returns whether there is one.

@@ -18,6 +18,7 @@ mod fixed;
 mod frames;
 mod harvest;
 mod last;
+mod let_go;
 mod levels;
 mod mapping;
 mod memory_type;

@@ -14,8 +14,9 @@ use crate::mm::hardware::PhysicalMemory;
 /// What is left of a range inside one PD.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InPd<'t> {
-    directory: &'t Table,
-    /// The first page, of those that the PD maps.
+    /// The entries of the PD that cover it.
+    entries: &'t [AtomicU64],
+    /// The first page, of those that the first of them covers.
     first: usize,
     pages: usize,
 }
@@ -30,12 +31,13 @@ pub(super) struct Part<'t> {
 }
 
 impl<'t> InPd<'t> {
-    /// So many pages from the page `first` of the PD on.
+    /// At least one page, the first of which is the page `first` of the PD.
     #[inline(always)]
-    pub(super) const fn new(directory: &'t Table, first: usize, pages: usize) -> Self {
+    pub(super) fn new(directory: &'t Table, first: usize, pages: usize) -> Self {
+        let end = (first + pages).div_ceil(WORDS_PER_PAGE);
         InPd {
-            directory,
-            first,
+            entries: &directory[first / WORDS_PER_PAGE..end],
+            first: first % WORDS_PER_PAGE,
             pages,
         }
     }
@@ -46,14 +48,14 @@ impl<'t> Iterator for InPd<'t> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Part<'t>> {
-        if self.pages == 0 {
-            return None;
-        }
-        let first = self.first % WORDS_PER_PAGE;
+        let (entry, entries) = self.entries.split_first()?;
+        let first = self.first;
         let pages = self.pages.min(WORDS_PER_PAGE - first);
-        let entry = &self.directory[self.first / WORDS_PER_PAGE % WORDS_PER_PAGE];
-        self.first += pages;
-        self.pages -= pages;
+        *self = InPd {
+            entries,
+            first: 0,
+            pages: self.pages - pages,
+        };
         Some(Part {
             entry,
             first,
@@ -67,6 +69,15 @@ impl Part<'_> {
     #[inline(always)]
     pub(super) fn read(&self) -> Entry {
         Entry::of(self.entry.load(Relaxed), Some(PageSize::Size2M))
+    }
+
+    /// How many present entries the PT has that the entry leads to, if it is one that leads to a PT.
+    #[inline(always)]
+    pub(super) fn live(&self) -> Option<u64> {
+        match self.read() {
+            Entry::Table(_) => Some(Live(self.entry).get()),
+            Entry::Absent | Entry::Leaf(..) => None,
+        }
     }
 
     /// Number of pages.

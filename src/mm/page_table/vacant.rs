@@ -79,6 +79,7 @@ impl<M: PhysicalMemory> PageTable<M> {
                 Ok(())
             }
             None => {
+                self.remember_pd_of(start, pages);
                 let vacant = self.vacate_beyond_pt(start, frames.clone(), largest)?;
                 let tables = vacant.allocate_tables(tables)?;
                 vacant.map_beyond_pt(frames, protection, tables);
@@ -123,8 +124,8 @@ impl<M: PhysicalMemory> PageTable<M> {
         largest: PageSize,
     ) -> Result<Vacant<'_, M>, MapError> {
         let pages = frames.count();
-        if self.entries_in_last_pt(start, pages).is_none() {
-            self.remember(start);
+        if self.entries_in_pt(start, pages).is_none() {
+            self.remember_pd_of(start, pages);
         }
         let tree = &*self;
         match tree.entries_in_last_pt(start, pages) {
@@ -141,7 +142,7 @@ impl<M: PhysicalMemory> PageTable<M> {
         }
     }
 
-    /// [`vacate`](Self::vacate) of a range that lies in no PT that is there. Its PD, if there is one, was remembered on the way.
+    /// [`vacate`](Self::vacate) of a range that lies in no PT that is there. Its PD, if there is one, was edited last.
     #[inline(always)]
     fn vacate_beyond_pt(
         &self,

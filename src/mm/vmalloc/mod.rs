@@ -339,7 +339,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
                 }
                 Err((error, mapping)) => (error, Contents::Frames(mapping)),
             },
-            Contents::Borrowed(mapping) => match kernel.table.unmap_owned(mapping) {
+            Contents::Borrowed(mapping) => match kernel.table.unmap_borrowed(mapping) {
                 Ok(unmapped) => {
                     self.freeing.retire(unmapped.also(place), pages, areas, tlb);
                     return Ok(());
