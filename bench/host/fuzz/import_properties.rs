@@ -17,7 +17,7 @@ use pagemark_host::style::Look;
 pub fn hold(bytes: &[u8]) {
     let _ = Format::recognise(bytes);
     for format in Format::ALL {
-        if let Ok(foreign) = read(format, bytes) {
+        if let Ok(foreign) = read(format, bytes, "name") {
             render(Path::new("file"), &foreign, Look::Plain);
             figures(&foreign);
             written_again(&foreign.entries);
@@ -51,7 +51,7 @@ fn written_again(entries: &[Entry]) {
             export::smaller_is_better::write(entries),
         ),
     ] {
-        let again = read(format, text.as_bytes()).expect(&text);
+        let again = read(format, text.as_bytes(), "name").expect(&text);
         // Go's words have no white space, and Bencher's measures have units: two names may become one.
         assert!(again.entries.len() <= entries.len(), "{text}");
         for entry in entries {

@@ -60,6 +60,76 @@ fn show_tells_what_a_file_is_and_has() {
 }
 
 #[test]
+fn every_format_is_recognised_and_can_be_asked_for() {
+    for (file, format, name) in [
+        ("go_text", "go-text", "Go benchmark text"),
+        ("bmf", "bmf", "Bencher metric format"),
+        (
+            "google_benchmark",
+            "google-benchmark",
+            "google-benchmark JSON",
+        ),
+        (
+            "smaller_is_better",
+            "smaller-is-better",
+            "customSmallerIsBetter",
+        ),
+        ("data_js", "data-js", "data.js"),
+        ("criterion", "criterion", "criterion's estimates.json"),
+        ("test_vmalloc", "test-vmalloc", "log of test_vmalloc"),
+        (
+            "kvm_unit_tests",
+            "kvm-unit-tests",
+            "text of kvm-unit-tests' vmexit",
+        ),
+        ("sel4bench", "sel4bench", "sel4bench JSON"),
+        ("sel4bench_history", "sel4bench", "sel4bench JSON"),
+    ] {
+        let path = seed("import").join(file);
+        let text = printed(&["show"], &[&path], 0);
+        let told = format!("{}, {name}", path.display());
+        assert!(text.starts_with(&told), "{text}");
+        let asked = printed(&["show", "--format", format], &[&path], 0);
+        assert_eq!(asked, text);
+    }
+}
+
+#[test]
+fn a_folder_stands_for_what_criterion_left_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let estimates = fs::read(seed("import/criterion")).unwrap();
+    for (benchmark, name) in [("map/page_1", Some("map/page 1")), ("unmap", None)] {
+        for version in ["new", "base", "change"] {
+            let leaf = folder
+                .path()
+                .join("criterion")
+                .join(benchmark)
+                .join(version);
+            fs::create_dir_all(&leaf).unwrap();
+            fs::write(leaf.join("estimates.json"), &estimates).unwrap();
+            if let Some(name) = name {
+                let json = format!("{{\"full_id\":\"{name}\"}}");
+                fs::write(leaf.join("benchmark.json"), json).unwrap();
+            }
+        }
+    }
+    let root = folder.path().to_owned();
+    let text = printed(&["show"], &[&root], 0);
+    assert!(
+        text.contains("map/page 1     5.5    ns  5.25  5.75"),
+        "{text}"
+    );
+    assert_eq!(line(&text, "unmap"), ["unmap", "5.5", "ns", "5.25", "5.75"]);
+    let text = printed(&["compare"], &[&root, &root], 0);
+    assert!(text.contains("2 figures side by side"), "{text}");
+    // One benchmark's file alone.
+    let one = root.join("criterion/map/page_1/base/estimates.json");
+    assert!(printed(&["show"], &[&one], 0).contains("map/page 1"));
+    fs::write(&one, "{}").unwrap();
+    printed(&["show", "--format", "criterion"], &[&one], 4);
+}
+
+#[test]
 fn a_log_and_its_export_are_equal() {
     let folder = tempfile::tempdir().unwrap();
     let log = seed("log/whole");

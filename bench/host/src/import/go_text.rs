@@ -63,12 +63,29 @@ fn result(number: usize, text: &str) -> Result<Option<Line>, ImportError> {
         Some(word) => &word["Benchmark".len()..],
         None => return Ok(None),
     };
-    // A word such as `Benchmarking`.
-    let other = name.chars().next().is_none_or(char::is_lowercase);
-    let Some(iterations) = fields.next().filter(|_| !other) else {
+    let Some(iterations) = fields.next() else {
         return Ok(None);
     };
-    let iterations = count(number, "the number of iterations", iterations)?;
+    let read = measured(number, iterations, fields);
+    // The format wants no small letter there, its tools take one: it may also be a word such as `Benchmarking`.
+    if read.is_err() && name.chars().next().is_none_or(char::is_lowercase) {
+        return Ok(None);
+    }
+    let (iterations, values) = read?;
+    Ok(Some(Line {
+        name: name.to_owned(),
+        iterations,
+        values,
+    }))
+}
+
+/// What stands behind a name: the number of iterations, and values with their units.
+fn measured<'a>(
+    number: usize,
+    iterations: &'a str,
+    mut fields: impl Iterator<Item = &'a str>,
+) -> Result<(u64, Vec<(f64, String)>), ImportError> {
+    let count = count(number, "the number of iterations", iterations)?;
     let mut values = Vec::new();
     while let Some(value) = fields.next() {
         let found = figure(number, "a value", value)?;
@@ -78,13 +95,9 @@ fn result(number: usize, text: &str) -> Result<Option<Line>, ImportError> {
         values.push((found, unit.to_owned()));
     }
     if values.is_empty() {
-        return Err(ImportError::missing(number, "a value", text));
+        return Err(ImportError::missing(number, "a value", iterations));
     }
-    Ok(Some(Line {
-        name: name.to_owned(),
-        iterations,
-        values,
-    }))
+    Ok((count, values))
 }
 
 /// The `-8` that every name ends in.

@@ -1,23 +1,29 @@
 //! Reads the figures of other tools, to show them and to set them beside ours.
 //!
-//! One file a format: [`go_text`], [`bmf`], [`google_benchmark`], [`smaller_is_better`], [`data_js`]; each says where its format is defined, and what of it is lost here. [`source`] finds
-//! out what a file holds.
+//! One file a format: [`go_text`], [`bmf`], [`google_benchmark`], [`smaller_is_better`], [`data_js`], [`criterion`],
+//! [`test_vmalloc`], [`kvm_unit_tests`], [`sel4bench`]; each says where its format is defined, and what of it is lost here.
+//! [`source`] finds out what a file holds.
 //!
 //! Damaged input is an error that names the line and the value, never a figure that the file does not have. What a file says of a
 //! benchmark that has no figure (skipped, failed) becomes a note.
 
 pub mod bmf;
+pub mod criterion;
 pub mod data_js;
 mod error;
 pub mod go_text;
 pub mod google_benchmark;
 mod json;
+pub mod kvm_unit_tests;
+pub mod sel4bench;
 pub mod smaller_is_better;
 pub mod source;
+pub mod test_vmalloc;
 #[cfg(test)]
 mod tests;
 
 pub use error::ImportError;
+use serde_json::Value;
 
 use crate::figures::{Entry, pool};
 use crate::log::lines;
@@ -35,6 +41,14 @@ pub enum Format {
     SmallerIsBetter,
     /// github-action-benchmark's data.js
     DataJs,
+    /// criterion's estimates.json; or the folder target/criterion
+    Criterion,
+    /// What Linux's module test_vmalloc writes to the kernel's log
+    TestVmalloc,
+    /// What vmexit of kvm-unit-tests writes
+    KvmUnitTests,
+    /// The JSON of sel4bench, alone or in its serial log, or a history of sel4bench-results
+    Sel4bench,
 }
 
 /// What a file of another tool holds.
@@ -66,12 +80,16 @@ impl From<Vec<Entry>> for Found {
 
 impl Format {
     /// Every format, in the order in which a file is tried on them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 9] = [
+        Self::Criterion,
+        Self::Sel4bench,
         Self::GoogleBenchmark,
         Self::SmallerIsBetter,
         Self::Bmf,
         Self::DataJs,
         Self::GoText,
+        Self::TestVmalloc,
+        Self::KvmUnitTests,
     ];
 
     /// Its name in a sentence.
@@ -82,6 +100,10 @@ impl Format {
             Self::GoogleBenchmark => "google-benchmark JSON",
             Self::SmallerIsBetter => "customSmallerIsBetter of github-action-benchmark",
             Self::DataJs => "data.js of github-action-benchmark",
+            Self::Criterion => "criterion's estimates.json",
+            Self::TestVmalloc => "log of test_vmalloc",
+            Self::KvmUnitTests => "text of kvm-unit-tests' vmexit",
+            Self::Sel4bench => "sel4bench JSON",
         }
     }
 
@@ -93,6 +115,10 @@ impl Format {
             Self::GoogleBenchmark => "the median of a benchmark's repetitions, in real time",
             Self::SmallerIsBetter => "the value of a benchmark",
             Self::DataJs => "the newest value of a benchmark",
+            Self::Criterion => "the median of a benchmark",
+            Self::TestVmalloc => "the mean of a test's turns, and of the workers' means the median",
+            Self::KvmUnitTests => "the mean of a test's turns",
+            Self::Sel4bench => "the median of a row, or its mean where it has no other statistic",
         }
     }
 
@@ -101,24 +127,33 @@ impl Format {
         let value = json::looks_like_it(bytes)
             .then(|| json::value(bytes))
             .flatten();
+        let json = |is_one: fn(&Value) -> bool| value.as_ref().is_some_and(is_one);
         Self::ALL.into_iter().find(|format| match format {
-            Self::GoogleBenchmark => value.as_ref().is_some_and(google_benchmark::is_one),
-            Self::SmallerIsBetter => value.as_ref().is_some_and(smaller_is_better::is_one),
-            Self::Bmf => value.as_ref().is_some_and(bmf::is_one),
+            Self::Criterion => json(criterion::is_one),
+            Self::Sel4bench => json(sel4bench::is_array) || sel4bench::is_one(bytes),
+            Self::GoogleBenchmark => json(google_benchmark::is_one),
+            Self::SmallerIsBetter => json(smaller_is_better::is_one),
+            Self::Bmf => json(bmf::is_one),
             Self::DataJs => data_js::is_one(bytes),
             Self::GoText => go_text::is_one(bytes),
+            Self::TestVmalloc => test_vmalloc::is_one(bytes),
+            Self::KvmUnitTests => kvm_unit_tests::is_one(bytes),
         })
     }
 }
 
-/// Reads a file of that format.
-pub fn read(format: Format, bytes: &[u8]) -> Result<Foreign, ImportError> {
+/// Reads a file of that format. `name` is that of a figure in a format whose files do not say it, which is criterion's.
+pub fn read(format: Format, bytes: &[u8], name: &str) -> Result<Foreign, ImportError> {
     let Found { entries, notes } = match format {
         Format::GoText => go_text::read(bytes)?.into(),
         Format::Bmf => bmf::read(bytes)?.into(),
         Format::GoogleBenchmark => google_benchmark::read(bytes)?,
         Format::SmallerIsBetter => smaller_is_better::read(bytes)?,
         Format::DataJs => data_js::read(bytes)?,
+        Format::Criterion => criterion::read(bytes, name)?.into(),
+        Format::TestVmalloc => test_vmalloc::read(bytes)?,
+        Format::KvmUnitTests => kvm_unit_tests::read(bytes)?,
+        Format::Sel4bench => sel4bench::read(bytes)?,
     };
     if entries.is_empty() && notes.is_empty() {
         return Err(ImportError::Empty {

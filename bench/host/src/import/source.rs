@@ -1,11 +1,12 @@
 //! Files whose kind their content tells: logs of ours, or figures of other tools.
 
 use std::path::{Path, PathBuf};
+use std::slice::from_ref;
 
 use pagemark_record::PREFIX;
 
 use super::error::clipped;
-use super::{Foreign, Format, ImportError, read, text_lines};
+use super::{Foreign, Format, ImportError, criterion, read, text_lines};
 use crate::figures::{Entry, in_every_unit, pool};
 use crate::log::side::{SideError, bytes, files};
 use crate::log::{self, Log};
@@ -58,13 +59,49 @@ fn formats() -> String {
     Format::ALL.map(Format::name).join(", ")
 }
 
-/// What the files hold that `paths` name, where a folder stands for its `*.log`, by name. A file that is no log of ours is read as
-/// `format`, or as what it looks like.
+/// What the files hold that `paths` name, where a folder stands for its `*.log`, by name, or if it has none for what criterion left
+/// in it. A file that is no log of ours is read as `format`, or as what it looks like.
 pub fn sources(paths: &[PathBuf], format: Option<Format>) -> Result<Vec<Source>, SourceError> {
-    files(paths)?
-        .into_iter()
-        .map(|path| source(path, format))
-        .collect()
+    let mut sources = Vec::new();
+    for path in paths {
+        match files(from_ref(path)) {
+            Ok(files) => {
+                for path in files {
+                    sources.push(source(path, format)?);
+                }
+            }
+            Err(SideError::Empty(folder)) => match criterion_s(&folder)? {
+                Some(source) => sources.push(source),
+                None => return Err(SideError::Empty(folder).into()),
+            },
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(sources)
+}
+
+/// The figures of all benchmarks that criterion left in a folder, if it left any.
+fn criterion_s(folder: &Path) -> Result<Option<Source>, SourceError> {
+    let files = criterion::files(folder).map_err(|error| SideError::Unreadable {
+        path: folder.to_owned(),
+        error,
+    })?;
+    let mut entries = Vec::new();
+    for path in files {
+        let read = read(Format::Criterion, &bytes(&path)?, &criterion::name(&path));
+        match read {
+            Ok(foreign) => entries.extend(foreign.entries),
+            Err(error) => return Err(SourceError::Damaged { path, error }),
+        }
+    }
+    Ok((!entries.is_empty()).then(|| Source::Foreign {
+        path: folder.to_owned(),
+        figures: Foreign {
+            format: Format::Criterion,
+            entries: pool(entries),
+            notes: Vec::new(),
+        },
+    }))
 }
 
 fn source(path: PathBuf, format: Option<Format>) -> Result<Source, SourceError> {
@@ -78,7 +115,11 @@ fn source(path: PathBuf, format: Option<Format>) -> Result<Source, SourceError> 
     let Some(format) = format.or_else(|| Format::recognise(&bytes)) else {
         return Err(unknown(&path, &bytes));
     };
-    match read(format, &bytes) {
+    let name = match format {
+        Format::Criterion => criterion::name(&path),
+        _ => String::new(),
+    };
+    match read(format, &bytes, &name) {
         Ok(figures) => Ok(Source::Foreign { path, figures }),
         Err(error) => Err(SourceError::Damaged { path, error }),
     }

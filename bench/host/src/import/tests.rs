@@ -19,7 +19,7 @@ fn sample(name: &str) -> Vec<u8> {
 fn known(name: &str) -> Foreign {
     let bytes = sample(name);
     let format = Format::recognise(&bytes).expect(name);
-    read(format, &bytes).expect(name)
+    read(format, &bytes, "a case").expect(name)
 }
 
 /// `name value unit [interval] [samples]` of each figure.
@@ -39,7 +39,9 @@ fn told(foreign: &Foreign) -> Vec<String> {
 
 /// Why a text is no file of that format.
 fn refused(format: Format, text: &str) -> String {
-    read(format, text.as_bytes()).unwrap_err().to_string()
+    read(format, text.as_bytes(), "a case")
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]
@@ -61,9 +63,9 @@ fn go_benchmark_text() {
 
 #[test]
 fn a_number_that_is_not_the_number_of_cpus_belongs_to_the_name() {
-    let text = "BenchmarkA/size-16 1 2 ns/op\nBenchmarkA/size-32 1 2 ns/op\n";
-    let foreign = read(Format::GoText, text.as_bytes()).unwrap();
-    assert_eq!(told(&foreign)[1], "A/size-32 2 ns n=1");
+    let text = "BenchmarkA/size-16 1 2 ns/op\nBenchmarka/size-32 1 2 ns/op\n";
+    let foreign = read(Format::GoText, text.as_bytes(), "a case").unwrap();
+    assert_eq!(told(&foreign)[1], "a/size-32 2 ns n=1");
 }
 
 #[test]
@@ -78,10 +80,7 @@ fn damaged_go_text_is_told_with_its_line() {
         "line 1: a value is `5e999`, which is no number"
     );
     assert_eq!(go("BenchmarkA 1 5"), "line 1: a unit is missing behind `5`");
-    assert_eq!(
-        go("BenchmarkA 1"),
-        "line 1: a value is missing behind `BenchmarkA 1`"
-    );
+    assert_eq!(go("BenchmarkA 1"), "line 1: a value is missing behind `1`");
     assert_eq!(
         go("Benchmarking is fun\n"),
         "no Go benchmark text: there is no figure in it"
@@ -161,6 +160,116 @@ fn the_newest_entry_of_each_suite_in_data_js() {
 }
 
 #[test]
+fn criterion_s_estimates() {
+    let foreign = known("criterion");
+    assert_eq!(foreign.format, Format::Criterion);
+    assert_eq!(told(&foreign), ["a case 5.5 ns 5.25..5.75"]);
+    // Of a change the estimates are shares.
+    let change = String::from_utf8(sample("criterion")).unwrap();
+    let change = change.replace("std_dev", "other");
+    assert_eq!(Format::recognise(change.as_bytes()), None);
+    assert!(refused(Format::Criterion, &change).contains("missing field `std_dev`"));
+}
+
+#[test]
+fn the_log_of_test_vmalloc() {
+    let foreign = known("test_vmalloc");
+    assert_eq!(foreign.format, Format::TestVmalloc);
+    assert_eq!(
+        told(&foreign),
+        [
+            "test_vmalloc/fix_size_alloc_test 850 ns n=2",
+            "test_vmalloc/full_fit_alloc_test 960.5 ns n=2",
+            "test_vmalloc/align_shift_alloc_test 4000 ns n=2",
+        ]
+    );
+    assert_eq!(
+        foreign.notes,
+        ["random_size_alloc_test: 1 of its repetitions failed"]
+    );
+    let vmalloc = |text: &str| refused(Format::TestVmalloc, text);
+    assert_eq!(
+        vmalloc("\n[ 1.0] Summary: a passed: 1 failed: 0 loops: 10 avg: -5 usec"),
+        "line 2: a number is `-5`, which is no whole number"
+    );
+    assert_eq!(
+        vmalloc("Summary: a passed: 1 failed: 0 loops: 0 avg: 5 usec"),
+        "line 1: `loops:` is `0`, which is no number of turns"
+    );
+    assert_eq!(
+        vmalloc("Summary: a passed: 1 failed: 0 loops: 10"),
+        "line 1: `avg:` is missing behind `a`"
+    );
+}
+
+#[test]
+fn the_text_of_kvm_unit_tests() {
+    let foreign = known("kvm_unit_tests");
+    assert_eq!(foreign.format, Format::KvmUnitTests);
+    assert_eq!(
+        told(&foreign),
+        [
+            "cpuid 1210 ticks n=1",
+            "vmcall 1195 ticks n=1",
+            "mov_from_cr8 12 ticks n=1",
+            "self_ipi_sti_nop 4100 ticks n=1",
+            "self_ipi_sti_nop/ipi 1900 ticks n=1",
+            "self_ipi_sti_nop/eoi 80 ticks n=1",
+            "toggle_cr4_pge 2405 ticks n=1",
+            "mmio-no-eventfd:pci-mem 15300 ticks n=1",
+            "a_newer_test 77 ticks n=1",
+        ]
+    );
+    assert_eq!(foreign.notes, ["ipi: skipped"]);
+    // The test prints its mean as an int.
+    assert_eq!(
+        refused(Format::KvmUnitTests, "vmcall 1195\ncpuid -12\n"),
+        "line 2: a test's ticks is `-12`, which is no whole number"
+    );
+}
+
+#[test]
+fn sel4bench_s_json() {
+    let rows = [
+        "Mapping Benchmark/Num of Page Mapped=1/Phase=map 1610 ccnt n=32",
+        "Mapping Benchmark/Num of Page Mapped=1/Phase=protect 1400.25 ccnt n=100",
+        "Average counters/Event=Cache L1I miss 3 events n=8",
+    ];
+    let foreign = known("sel4bench");
+    assert_eq!(foreign.format, Format::Sel4bench);
+    assert_eq!(told(&foreign), rows);
+    assert_eq!(
+        foreign.notes,
+        ["Average counters/Event=Cycle counter: has no mean"]
+    );
+    // The array alone.
+    let log = String::from_utf8(sample("sel4bench")).unwrap();
+    let array = &log[log.find('[').unwrap()..=log.rfind(']').unwrap()];
+    assert_eq!(Format::recognise(array.as_bytes()), Some(Format::Sel4bench));
+    let foreign = read(Format::Sel4bench, array.as_bytes(), "").unwrap();
+    assert_eq!(told(&foreign), rows);
+    let cut = &log[..log.find("Stddev").unwrap()];
+    assert_eq!(Format::recognise(cut.as_bytes()), Some(Format::Sel4bench));
+    assert_eq!(
+        refused(Format::Sel4bench, cut),
+        "no sel4bench JSON: EOF while parsing a string at line 11 column 47"
+    );
+}
+
+#[test]
+fn the_newest_line_of_a_sel4bench_history() {
+    let foreign = known("sel4bench_history");
+    assert_eq!(foreign.format, Format::Sel4bench);
+    assert_eq!(
+        told(&foreign),
+        ["map_1 1780 ccnt n=16", "null_call 594 ccnt n=32"]
+    );
+    assert_eq!(foreign.notes, ["odd: [1,2] is no vector of its statistics"]);
+    let text = "{\"ts\": \"1\", \"sha_kernel\": \"2\"}\n{\"ts\": 5}";
+    assert!(refused(Format::Sel4bench, text).contains("integer `5`, expected a string at line 2"));
+}
+
+#[test]
 fn what_is_none_of_them_is_not_taken_for_one() {
     for text in [
         "",
@@ -237,7 +346,7 @@ fn without(entries: &[Entry], lost: impl Fn(&mut Entry)) -> Vec<Entry> {
 /// What is recognised as its format, and read back.
 fn back(format: Format, text: &str) -> Vec<Entry> {
     assert_eq!(Format::recognise(text.as_bytes()), Some(format), "{text}");
-    read(format, text.as_bytes()).expect(text).entries
+    read(format, text.as_bytes(), "a case").expect(text).entries
 }
 
 proptest! {
@@ -285,7 +394,7 @@ proptest! {
 fn a_name_of_several_words_becomes_one_in_go_text() {
     let text = export::go_text::write(&[Entry::new("a b\tc\nd", "x y", 1.0)]);
     assert_eq!(
-        told(&read(Format::GoText, text.as_bytes()).unwrap()),
+        told(&read(Format::GoText, text.as_bytes(), "a case").unwrap()),
         ["a_b_c_d 1 x_y"]
     );
 }
