@@ -5,4 +5,3 @@ pub mod frames;
 pub mod mappings;
 pub mod shootdown;
 pub mod vmalloc;
-mod vmallocinfo;

@@ -17,12 +17,10 @@ mod error;
 mod fixed;
 mod frames;
 mod harvest;
-mod last;
-mod let_go;
+mod last_pt;
 mod levels;
 mod mapping;
 mod memory_type;
-mod pd;
 mod pt;
 mod reference;
 mod release;
@@ -53,7 +51,7 @@ pub use vacant::Vacant;
 
 use super::address::{Pfn, WORDS_PER_PAGE};
 use super::hardware::PhysicalMemory;
-use last::Last;
+use last_pt::LastPt;
 
 type Table = [AtomicU64; WORDS_PER_PAGE];
 
@@ -63,7 +61,7 @@ pub struct PageTable<M> {
     memory: M,
     root: Pfn,
     levels: Levels,
-    last: Last,
+    last: LastPt,
 }
 
 impl<M: PhysicalMemory> PageTable<M> {
@@ -78,7 +76,7 @@ impl<M: PhysicalMemory> PageTable<M> {
             memory,
             root,
             levels,
-            last: Last::NONE,
+            last: LastPt::NONE,
         }
     }
 

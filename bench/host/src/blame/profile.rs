@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::image::Symbols;
 use crate::style::number;
 
 /// The least change in an operation that is told, in instructions: a mean over operations that differ is no whole number.
@@ -18,15 +17,20 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Adds the instructions of a sample, by their addresses.
-    pub fn add(&mut self, operations: u64, addresses: &BTreeMap<u64, u64>, symbols: &Symbols) {
-        self.operations += operations;
+    /// Of instructions by their addresses, whose functions `name` tells.
+    pub fn new(
+        operations: u64,
+        addresses: &BTreeMap<u64, u64>,
+        name: impl Fn(u64) -> Option<String>,
+    ) -> Self {
+        let mut functions = BTreeMap::new();
         for (&address, count) in addresses {
-            let name = symbols.name(address).unwrap_or_else(|| "?".to_owned());
-            let name = name
-                .rsplit_once('+')
-                .map_or(name.as_str(), |(name, _)| name);
-            *self.functions.entry(name.to_owned()).or_default() += count;
+            let name = name(address).unwrap_or_else(|| "?".to_owned());
+            *functions.entry(name).or_default() += count;
+        }
+        Self {
+            operations,
+            functions,
         }
     }
 

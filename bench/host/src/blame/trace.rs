@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::Profile;
 use super::gdb::{Gdb, Register};
-use crate::image::Symbols;
+use crate::image::{Inlined, Symbols};
 use crate::run::{Boot, Door};
 
 /// The function of the harness that brackets each sample.
@@ -43,6 +43,8 @@ pub fn profile(boot: &Boot) -> Result<Profile> {
         bail!("only an image that QEMU loads itself can be traced");
     };
     let symbols = Symbols::read(image)?;
+    let elf = std::fs::read(image)?;
+    let inlined = Inlined::read(&elf)?;
     let ends = ends(&symbols)?;
     let scratch = tempfile::tempdir().context("no temporary folder for QEMU's files")?;
     let socket = scratch.path().join("gdb");
@@ -79,7 +81,12 @@ pub fn profile(boot: &Boot) -> Result<Profile> {
         counts.len(),
         windows.len()
     );
-    Ok(of_last_case(&symbols, &windows, &counts))
+    let (operations, addresses) = of_last_case(&symbols, &windows, counts);
+    let name = |address| {
+        let symbol = || symbols.function_name(address).map(str::to_owned);
+        inlined.function(address).or_else(symbol)
+    };
+    Ok(Profile::new(operations, &addresses, name))
 }
 
 /// QEMU, which does not outlive us.
@@ -198,19 +205,24 @@ fn event(line: &[u8]) -> Option<Event> {
     }
 }
 
-/// The samples of the case that came last. What the run measured before are the environment's own brackets.
-fn of_last_case(symbols: &Symbols, windows: &[Window], counts: &[Counts]) -> Profile {
+/// The operations in the samples of the case that came last, and their instructions. What the run measured before are the
+/// environment's own brackets.
+fn of_last_case(symbols: &Symbols, windows: &[Window], counts: Vec<Counts>) -> (u64, Counts) {
     let empty = symbols.named(EMPTY).map(|function| function.start);
     let case = windows
         .iter()
         .rfind(|window| Some(window.operation) != empty);
-    let mut profile = Profile::default();
+    let mut operations = 0;
+    let mut all = Counts::new();
     for (window, counts) in windows.iter().zip(counts) {
         if case.is_some_and(|case| case.operation == window.operation) {
-            profile.add(window.calls, counts, symbols);
+            operations += window.calls;
+            for (address, count) in counts {
+                *all.entry(address).or_default() += count;
+            }
         }
     }
-    profile
+    (operations, all)
 }
 
 #[cfg(test)]

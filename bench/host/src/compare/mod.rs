@@ -1,6 +1,5 @@
-//! Two runs side by side, case by case. [`beside`] does so with figures that are no runs of ours.
+//! Two runs side by side, case by case.
 
-pub mod beside;
 #[cfg(test)]
 mod tests;
 

@@ -5,6 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::loadable::loadable;
+
 /// GRUB's configuration, as people read and change it.
 const CONFIG: &str = include_str!("../../../../boot/grub.cfg");
 /// The line of [`CONFIG`] that loads the image; the command line follows on it.
@@ -16,8 +18,10 @@ pub fn pack(image: &Path, command_line: &[String], iso: &Path) -> Result<()> {
     let grub = tree.path().join("boot/grub");
     std::fs::create_dir_all(&grub)?;
     std::fs::write(grub.join("grub.cfg"), grub_config(command_line)?)?;
-    std::fs::copy(image, tree.path().join("boot/pagemark"))
-        .with_context(|| format!("{} cannot be read", image.display()))?;
+    let elf =
+        std::fs::read(image).with_context(|| format!("{} cannot be read", image.display()))?;
+    let elf = loadable(elf).with_context(|| format!("{} is no image", image.display()))?;
+    std::fs::write(tree.path().join("boot/pagemark"), elf)?;
     let output = Command::new("grub-mkrescue")
         .arg("-o")
         .args([iso, tree.path()])

@@ -2,10 +2,13 @@
 
 mod backtrace;
 mod build;
+mod inlined;
 mod iso;
+mod loadable;
 mod symbols;
 
 pub use backtrace::{Frame, backtrace};
 pub use build::{Variant, build, workspace};
+pub use inlined::Inlined;
 pub use iso::{Firmware, firmware, grub_config, pack};
 pub use symbols::Symbols;

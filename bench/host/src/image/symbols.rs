@@ -73,6 +73,11 @@ impl Symbols {
         Some(format!("{}+{offset:#x}", function.name))
     }
 
+    /// The function that `address` lies in.
+    pub fn function_name(&self, address: u64) -> Option<&str> {
+        Some(&self.find(address)?.name)
+    }
+
     /// The first address of the function that `address` lies in.
     pub fn function(&self, address: u64) -> Option<u64> {
         self.find(address).map(|function| function.address)

@@ -1,8 +1,5 @@
-//! The table of one run: the machine, what was measured on it, what was proven, and how it ended. [`foreign`] is that of another
-//! tool's figures.
+//! The table of one run: the machine, what was measured on it, what was proven, and how it ended.
 
-mod areas;
-pub mod foreign;
 #[cfg(test)]
 mod tests;
 
@@ -40,9 +37,6 @@ pub fn render(log: &Log, look: Look, symbols: Option<&Symbols>) -> String {
     }
     if !log.buddyinfo.is_empty() {
         text += &format!("{}\n", free_blocks(&log.buddyinfo, look));
-    }
-    if log.vmallocinfo.iter().any(|info| info.live > 0) {
-        text += &format!("{}\n", areas::table(&log.vmallocinfo, look));
     }
     text += &tail(log, look, symbols);
     text

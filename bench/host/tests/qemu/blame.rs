@@ -9,7 +9,7 @@ use pagemark_host::run::{Boot, Door, Outcome};
 
 use super::{image, passed, pvh, run, told};
 
-/// The case whose operation the feature `added_nop` adds a NOP to.
+/// The case whose operation, in a function `flush_page` that is inlined there, the feature `added_nop` adds a NOP to.
 const CASE: &str = "tlb/invlpg";
 
 /// One NOP, in one case: a figure moves by 1 and no other at all, though all code behind it lies elsewhere.
@@ -73,7 +73,7 @@ fn an_added_nop_is_told_for_its_case_alone_and_with_its_function() {
         panic!("{words}");
     };
     assert!(
-        function.ends_with("harness::sample::operation +1"),
+        function.ends_with("cases::tlb::operations::flush_page +1"),
         "{words}"
     );
 }

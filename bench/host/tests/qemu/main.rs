@@ -10,7 +10,6 @@ mod figures;
 mod layouts;
 mod mutation;
 mod smp;
-mod vmallocinfo;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
