@@ -14,7 +14,7 @@ use pagemark_record::{Boot, Buddyinfo, Clock, Error, Frames, Moment, Record, Ver
 use crate::harness::case::{Failure, expect_eq};
 use crate::harness::ledger::{Entry, Ledger, MAX_CASES};
 use crate::harness::run::{Run, unit};
-use crate::{cases, checks, environment};
+use crate::{cases, checks, environment, vmallocinfo};
 
 /// The entry code's call into Rust.
 ///
@@ -59,6 +59,7 @@ fn application(machine: &mut Machine) -> Verdict {
     let at_start = frames(machine);
     let areas = machine.vmalloc.live();
     tell_free_blocks(machine, Moment::Start);
+    vmallocinfo::tell(machine, Moment::Start);
     if machine.options.mutate == Some(Mutate::Flush) && !cfg!(feature = "mutation") {
         run.refuse("command line: `mutate=flush` needs an image built with the feature `mutation`");
     }
@@ -74,6 +75,7 @@ fn application(machine: &mut Machine) -> Verdict {
     checks::frames::run(machine, &mut run);
     let at_end = frames(machine);
     tell_free_blocks(machine, Moment::End);
+    vmallocinfo::tell(machine, Moment::End);
     log::record(&Record::Frames(Frames { at_start, at_end }));
     run.check(
         "frames/all_returned",

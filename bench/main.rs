@@ -14,6 +14,8 @@ mod environment;
 mod harness;
 #[cfg(target_os = "none")]
 mod image;
+#[cfg(target_os = "none")]
+mod vmallocinfo;
 
 #[cfg(not(target_os = "none"))]
 fn main() -> std::process::ExitCode {

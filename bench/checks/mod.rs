@@ -5,3 +5,4 @@ pub mod frames;
 pub mod mappings;
 pub mod shootdown;
 pub mod vmalloc;
+mod vmallocinfo;

@@ -8,6 +8,7 @@ use pagemark::mm::frame::{BlockList, Gfp};
 use pagemark::mm::page_table::Protection;
 use pagemark::mm::vmalloc::{Area, Caching, IoremapError};
 
+use super::vmallocinfo;
 use crate::cases::proof;
 use crate::harness::case::{Failure, expect_eq};
 use crate::harness::run::Run;
@@ -24,6 +25,7 @@ pub fn run(machine: &mut Machine, run: &mut Run) {
     run.check("vmalloc/not_executable", with_area(machine, not_executable));
     run.check("vmalloc/read_only", with_area(machine, read_only));
     run.check("vmalloc/ram_is_no_device", ram_is_no_device(machine));
+    run.check("vmalloc/info", vmallocinfo::check(machine));
     if machine.options.suite == Suite::Full || machine.kernel.free_frames() <= QUICK_LIMIT {
         run.check("vmalloc/scattered_frames", scattered_frames(machine));
     }

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::compare::DEFAULT_THRESHOLD;
 use crate::export::Format;
 use crate::gate::ticks::FALSE_ALARMS;
+use crate::import;
 use crate::run::{Choice, MachineType, Request};
 
 /// Boots the pagemark image in QEMU and reads its logs.
@@ -26,9 +27,9 @@ pub enum Command {
     Run(Run),
     /// Repeat a run under icount on every machine type, and expect the same figures each time
     Repeat(Repeat),
-    /// Show a log as a table
+    /// Show a log, or figures of another tool, as a table
     Show(Show),
-    /// Compare two logs, or many a side; a regression gives exit status 1
+    /// Compare two logs, or many a side, or a log with figures of another tool; a regression gives exit status 1
     Compare(Compare),
     /// Judge new runs against a base, with an exit status for pipelines
     Gate(Gate),
@@ -133,11 +134,14 @@ pub struct Repeat {
 
 /// `pagemark show`.
 #[derive(Args, Debug)]
-#[command(after_help = "Exit status: 0 every log is whole, 4 one is not.")]
+#[command(after_help = "Exit status: 0 every file is whole, 4 one is not.")]
 pub struct Show {
-    /// The logs, or folders with logs (*.log)
+    /// The logs, or folders with logs (*.log); or files of other tools
     #[arg(required = true, value_name = "LOG")]
     pub logs: Vec<PathBuf>,
+    /// Read what is no log as this, whatever it looks like
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<import::Format>,
     /// The image that wrote it, to name the functions of a panic
     #[arg(long, value_name = "ELF")]
     pub image: Option<PathBuf>,
@@ -146,14 +150,18 @@ pub struct Show {
 /// `pagemark compare`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Instruction counts are exact: every rise is a regression. Ticks are not: a median has to rise by the threshold.
+Instruction counts are exact: every rise is a regression. Ticks are not: a median has to rise by the threshold. Figures of
+another tool come without samples and machine: their differences are shown, and not judged.
 
-Exit status: 0 no regression, 1 a regression, 2 the logs cannot be compared.")]
+Exit status: 0 no regression, 1 a regression, 2 the logs cannot be compared, 4 a file is not whole.")]
 pub struct Compare {
-    /// The log to compare with, or a folder with one log (*.log) of each boot
+    /// The log to compare with, or a folder with one log (*.log) of each boot; or a file of another tool
     pub base: PathBuf,
-    /// The log to judge, or a folder
+    /// The log to judge, or a folder; or a file of another tool
     pub new: PathBuf,
+    /// Read what is no log as this, whatever it looks like
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<import::Format>,
     /// For ticks: the rise of a median that is a regression, in per cent
     #[arg(long, value_name = "PER CENT", default_value_t = DEFAULT_THRESHOLD, value_parser = per_cent)]
     pub threshold: f64,

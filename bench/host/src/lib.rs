@@ -4,7 +4,7 @@
 //! - [`image`] builds the image, packs it into an ISO, resolves its symbols;
 //! - [`run`] boots it under a watchdog and judges how that went;
 //! - [`show`] and [`compare`] are the tables, [`style`] how they look on a terminal and off it;
-//! - [`figures`] leave their log for other tools: [`export`] writes their formats;
+//! - [`figures`] leave their log for other tools: [`export`] writes their formats, [`import`] reads them;
 //! - [`history`] finds where figures changed over many logs;
 //! - [`gate`] judges new runs against a base, for pipelines;
 //! - [`blame`] names the functions behind a changed instruction count;
@@ -18,6 +18,7 @@ pub mod figures;
 pub mod gate;
 pub mod history;
 pub mod image;
+pub mod import;
 pub mod log;
 pub mod run;
 pub mod show;

@@ -12,6 +12,7 @@ use pagemark_host::blame;
 use pagemark_host::cli::{
     Cli, Command, Compare, Export, Gate, History, Iso, Repeat, Run, Show, words,
 };
+use pagemark_host::compare::beside::Beside;
 use pagemark_host::compare::{Change, compare};
 use pagemark_host::export::export;
 use pagemark_host::gate::baseline::Baseline;
@@ -20,6 +21,7 @@ use pagemark_host::gate::ticks::FALSE_ALARMS;
 use pagemark_host::gate::{self, Finding, Judgement};
 use pagemark_host::history;
 use pagemark_host::image::{self, Symbols};
+use pagemark_host::import::source::{self, Source, SourceError, sources};
 use pagemark_host::log::Log;
 use pagemark_host::log::side::{self, SideError};
 use pagemark_host::run::{self, Boot, INTERRUPTED};
@@ -47,11 +49,22 @@ fn main() -> ExitCode {
     };
     ExitCode::from(result.unwrap_or_else(|error| {
         eprintln!("pagemark: {error:#}");
-        match error.downcast_ref() {
-            Some(SideError::Broken { .. }) => BROKEN_LOG,
-            _ => CANNOT,
+        if is_broken(&error) {
+            BROKEN_LOG
+        } else {
+            CANNOT
         }
     }))
+}
+
+/// Whether a file was the reason that holds no whole log, and nothing else that could be read.
+fn is_broken(error: &anyhow::Error) -> bool {
+    let side = match error.downcast_ref() {
+        Some(SourceError::Side(side)) => Some(side),
+        Some(SourceError::Damaged { .. } | SourceError::Unknown { .. }) => return true,
+        None => error.downcast_ref(),
+    };
+    matches!(side, Some(SideError::Broken { .. }))
 }
 
 fn run_image(options: Run) -> Result<u8> {
@@ -88,17 +101,25 @@ fn catch_interrupts() -> Result<()> {
 
 fn show_logs(options: &Show) -> Result<u8> {
     let symbols = options.image.as_deref().map(Symbols::read).transpose()?;
-    let logs = side::logs(&options.logs)?;
-    let tables = logs
-        .iter()
-        .map(|log| show::render(log, Look::of_stdout(), symbols.as_ref()));
+    let sources = sources(&options.logs, options.format)?;
+    let tables = sources.iter().map(|source| match source {
+        Source::Log(log) => show::render(log, Look::of_stdout(), symbols.as_ref()),
+        Source::Foreign { path, figures } => {
+            show::foreign::render(path, figures, Look::of_stdout())
+        }
+    });
     print(&tables.collect::<Vec<_>>().join("\n"))?;
     Ok(0)
 }
 
 fn compare_logs(options: &Compare) -> Result<u8> {
-    let [base, new] = [&options.base, &options.new].map(|path| side::logs(from_ref(path)));
-    let (base, new) = (base?, new?);
+    let side = |path| sources(from_ref(path), options.format);
+    let (base, new) = (side(&options.base)?, side(&options.new)?);
+    let (Some(base), Some(new)) = (source::all_logs(&base), source::all_logs(&new)) else {
+        let beside = Beside::new(source::side(&base), source::side(&new));
+        print(&beside.render(Look::of_stdout()))?;
+        return Ok(0);
+    };
     if let ([base], [new]) = (base.as_slice(), new.as_slice()) {
         let comparison = compare(base, new, options.threshold, options.force)?;
         print(&comparison.render(Look::of_stdout()))?;

@@ -101,6 +101,19 @@ pub fn number(number: f64) -> String {
     ))
 }
 
+/// A figure of another tool: with three decimals at most where they say something, with an exponent where it is too small or too
+/// large for that.
+pub fn measured(value: f64) -> String {
+    const MOST: f64 = 1e15;
+    match value.abs() {
+        size if size == 0.0 || (0.001..MOST).contains(&size) => {
+            let sign = if value < 0.0 { "-" } else { "" };
+            format!("{sign}{}", number(size))
+        }
+        _ => format!("{value:.3e}"),
+    }
+}
+
 /// `1234567` as `1,234,567`.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -168,6 +181,16 @@ mod tests {
         ];
         for (number, text) in cases {
             assert_eq!(bytes(number), text);
+        }
+        let cases = [
+            (0.0, "0"),
+            (-1234.5, "-1,234.5"),
+            (0.001, "0.001"),
+            (0.000_25, "2.500e-4"),
+            (1e300, "1.000e300"),
+        ];
+        for (number, text) in cases {
+            assert_eq!(measured(number), text);
         }
     }
 }

@@ -22,6 +22,7 @@ mod figure;
 mod record;
 mod series;
 mod text;
+mod vmallocinfo;
 mod writer;
 
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use record::{
 pub use series::read_series;
 pub use series::{MAX_SERIES, Series};
 pub use text::{MAX_TEXT, Text};
+pub use vmallocinfo::{Access, Area, AreaKind, MAX_AREAS, MemoryType, Vmallocinfo};
 pub use writer::{LogWriter, is_case_name};
 
 /// What a line that carries a record begins with. benchstat would take a first word that ends in a colon for one of its own

@@ -8,7 +8,7 @@ use serde::Serialize;
 #[cfg(feature = "read")]
 use serde::{Deserialize, Deserializer};
 
-use crate::Figure;
+use crate::{Figure, Vmallocinfo};
 
 /// The most return addresses that a [`Panic`] carries; the outermost ones are left out.
 pub const MAX_ADDRESSES: usize = 32;
@@ -29,6 +29,7 @@ pub enum Record<T> {
     Region(Region<T>),
     Zone(Zone<T>),
     Buddyinfo(Buddyinfo<T>),
+    Vmallocinfo(Vmallocinfo),
     Notice(Notice<T>),
     Boot(Boot),
     Check(Check<T>),
@@ -263,7 +264,7 @@ pub const ORDERS: usize = 11;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "read", derive(Deserialize))]
 pub struct Buddyinfo<T> {
-    /// When: before the first case or after the last.
+    /// When.
     pub moment: Moment,
     /// The zone's name.
     pub zone: T,
@@ -281,7 +282,9 @@ pub struct Buddyinfo<T> {
 pub enum Moment {
     /// Before the first case.
     Start,
-    /// After the last.
+    /// While a check has made what it counts.
+    Check,
+    /// After the last case.
     End,
 }
 
@@ -289,6 +292,7 @@ impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Start => "start",
+            Self::Check => "check",
             Self::End => "end",
         })
     }

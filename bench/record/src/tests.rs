@@ -228,6 +228,31 @@ fn exit_codes_survive_the_way_through_qemu() {
 }
 
 #[test]
+fn as_many_areas_as_there_may_be_fit_their_record() {
+    let area = Area {
+        start: Hex(u64::MAX),
+        end: Hex(u64::MAX),
+        pages: u64::MAX,
+        kind: AreaKind::Vmalloc,
+        access: Access::ReadExecute,
+        memory_type: MemoryType::UncacheableMinus,
+        huge: true,
+        physical: Some(Hex(u64::MAX)),
+    };
+    let info = Vmallocinfo {
+        moment: Moment::Check,
+        live: u64::MAX,
+        waiting: u64::MAX,
+        lazy_max_pages: u64::MAX,
+        areas: [area; MAX_AREAS].into(),
+    };
+    assert_eq!(info.more(), u64::MAX - MAX_AREAS as u64);
+    let log = write(|log| log.record(&Record::Vmallocinfo(info.clone())).unwrap());
+    let read: Record<String> = serde_json::from_str(jsons(&log)[0]).unwrap();
+    assert_eq!(read, Record::Vmallocinfo(info));
+}
+
+#[test]
 fn hex_words_that_are_none_are_refused() {
     for bad in [
         "\"10\"",
@@ -250,6 +275,30 @@ fn text() -> impl Strategy<Value = String> {
 /// Any bits as a figure that JSON numbers hold to the thousandth.
 fn figure(bits: u64) -> Figure {
     Figure::from_thousandths(bits >> 16)
+}
+
+/// An area, of another kind for each number.
+fn area(n: [u64; 6], number: usize) -> Area {
+    let kinds = [AreaKind::Vmalloc, AreaKind::Vmap, AreaKind::Ioremap];
+    let memory_types = [
+        MemoryType::WriteBack,
+        MemoryType::WriteCombining,
+        MemoryType::UncacheableMinus,
+        MemoryType::Uncacheable,
+        MemoryType::WriteProtected,
+        MemoryType::WriteThrough,
+    ];
+    let accesses = [Access::Read, Access::ReadWrite, Access::ReadExecute];
+    Area {
+        start: Hex(n[0]),
+        end: Hex(n[1]),
+        pages: n[2],
+        kind: kinds[number % 3],
+        access: accesses[number % 3],
+        memory_type: memory_types[number % 6],
+        huge: number.is_multiple_of(2),
+        physical: number.is_multiple_of(3).then_some(Hex(n[3])),
+    }
 }
 
 /// One of each kind, with its texts as they were made.
@@ -324,6 +373,15 @@ fn records() -> impl Strategy<Value = Vec<Record<String>>> {
                     fragmentation: core::array::from_fn(|order| {
                         (flag || order > 3).then_some(n[order % n.len()])
                     }),
+                }),
+                Record::Vmallocinfo(Vmallocinfo {
+                    moment: Moment::Check,
+                    live: n[0],
+                    waiting: n[1],
+                    lazy_max_pages: n[2],
+                    areas: (0..small as usize % (MAX_AREAS + 1))
+                        .map(|number| area(n, number))
+                        .collect(),
                 }),
                 Record::Notice(Notice { text: s() }),
                 Record::Boot(Boot {
@@ -429,6 +487,7 @@ fn borrowed(record: &Record<String>) -> Record<Text<'_>> {
         Record::Buddyinfo(r) => {
             borrow!(Buddyinfo, r, { zone }, { moment, blocks, fragmentation })
         }
+        Record::Vmallocinfo(r) => Record::Vmallocinfo(r.clone()),
         Record::Notice(r) => borrow!(Notice, r, { text }, {}),
         Record::Boot(r) => Record::Boot(r.clone()),
         Record::Check(r) => borrow!(Check, r, { name, detail }, { pass }),

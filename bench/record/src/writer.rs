@@ -5,16 +5,18 @@ use core::fmt::{self, Write};
 use serde_json_core::ser::Serializer;
 
 use crate::{
-    CaseResult, Clock, End, Figure, Hex, LineSum, MAX_ADDRESSES, MAX_SERIES, MAX_TEXT, Machine,
-    PREFIX, Record, Text, Verdict,
+    CaseResult, Clock, End, Figure, Hex, LineSum, MAX_ADDRESSES, MAX_AREAS, MAX_SERIES, MAX_TEXT,
+    Machine, PREFIX, Record, Text, Verdict,
 };
 
+/// Bytes of JSON that one area of a `vmallocinfo` takes, at most.
+const MAX_AREA: usize = 192;
 /// Bytes of JSON that the longest record takes: `machine` has six texts, `panic` two and its addresses, `result` one and its
-/// series; the rest of a record, keys and numbers, takes well under 640 bytes.
+/// series, `vmallocinfo` its areas; the rest of a record, keys and numbers, takes well under 640 bytes.
 const MAX_JSON: usize = 640
     + max(
         max(6 * (MAX_TEXT + 5), 2 * (MAX_TEXT + 5) + MAX_ADDRESSES * 21),
-        MAX_TEXT + 5 + MAX_SERIES + 5,
+        max(MAX_TEXT + 5 + MAX_SERIES + 5, MAX_AREAS * MAX_AREA),
     );
 
 const fn max(a: usize, b: usize) -> usize {

@@ -1,19 +1,17 @@
 //! Changes of mappings that are there: all of them are looked at first, and a range that cannot be changed as a whole is not
 //! changed at all.
 
+use core::slice;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use arrayvec::ArrayVec;
-
 use super::cursor::{Cursor, Slots, large_leaves, not_mapped};
+use super::entry::Entry;
+use super::pd::InPd;
 use super::pt::{Live, Pt};
 use super::{ChangeError, Frames, PageTable, Protection, entries, entry};
 use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::tlb::PendingFlush;
-
-/// Tables, or runs of large leaves, that a change finds once: 32 MiB of pages.
-const KEPT: usize = 16;
 
 /// Leaves of one size in one table, all present.
 pub(super) struct Leaves<'t> {
@@ -34,6 +32,16 @@ impl<'t> Leaves<'t> {
             live: slots.parent.map(Live),
         }
     }
+
+    #[inline(always)]
+    fn of_pt(start: VirtAddr, pt: Pt<'t>) -> Self {
+        Leaves {
+            start,
+            entries: pt.entries,
+            size: PageSize::Size4K,
+            live: Some(pt.live),
+        }
+    }
 }
 
 /// What is done to leaves that are there. A trait, as closures cannot be told to be inlined.
@@ -47,7 +55,7 @@ pub(super) trait Edit {
     fn edit(&mut self, leaves: Leaves<'_>);
 }
 
-struct Unmap;
+pub(super) struct Unmap;
 
 impl Edit for Unmap {
     #[inline(always)]
@@ -177,11 +185,65 @@ impl<M: PhysicalMemory> PageTable<M> {
     ) -> Result<PendingFlush, ChangeError> {
         match self.entries_in_pt(start, pages) {
             Some(pt) => change_in_pt(start, pt, edit),
-            None => self.change_by_tables(start, pages, edit),
+            None => {
+                self.remember_pd_of(start, pages);
+                match self.range_in_last_pd(start, pages) {
+                    Some(range) => self.change_in_pd(start, pages, range, edit),
+                    None => self.change_by_tables(start, pages, edit),
+                }
+            }
         }
     }
 
-    /// [`change`](Self::change) of a range that does not lie in one PT.
+    /// [`change`](Self::change) of a range that lies in one PD.
+    #[inline(always)]
+    fn change_in_pd(
+        &self,
+        start: VirtAddr,
+        pages: u64,
+        range: InPd<'_>,
+        mut edit: impl Edit,
+    ) -> Result<PendingFlush, ChangeError> {
+        const LARGE: PageSize = PageSize::Size2M;
+        let mut smallest = LARGE;
+        let mut address = start;
+        for part in range {
+            match part.read() {
+                Entry::Absent => return Err(ChangeError::NotMapped { address }),
+                Entry::Leaf(..) if part.is_whole() => edit.check(address, 1, LARGE)?,
+                Entry::Leaf(..) => {
+                    let size = LARGE;
+                    return Err(ChangeError::CutsLeaf { address, size });
+                }
+                Entry::Table(frame) => {
+                    let pt = self.entries_of(&part, frame);
+                    if !pt.all_present() {
+                        return Err(not_mapped(pt.entries, address));
+                    }
+                    edit.check(address, part.pages(), PageSize::Size4K)?;
+                    smallest = PageSize::Size4K;
+                }
+            }
+            address = part.end(address);
+        }
+        let mut address = start;
+        for part in range {
+            edit.edit(match part.read() {
+                Entry::Table(frame) => Leaves::of_pt(address, self.entries_of(&part, frame)),
+                _ => Leaves {
+                    start: address,
+                    entries: slice::from_ref(part.entry),
+                    size: LARGE,
+                    live: None,
+                },
+            });
+            address = part.end(address);
+        }
+        let pages = pages / smallest.frames();
+        Ok(PendingFlush::new(start, pages, smallest))
+    }
+
+    /// [`change`](Self::change) of a range that does not lie in one PD.
     fn change_by_tables(
         &self,
         start: VirtAddr,
@@ -190,27 +252,14 @@ impl<M: PhysicalMemory> PageTable<M> {
     ) -> Result<PendingFlush, ChangeError> {
         self.levels.check_range(start, pages)?;
         let mut smallest = PageSize::Size1G;
-        // What the first walk finds, as far as there is room: the second walk is for the rest.
-        let mut found = ArrayVec::<Leaves<'_>, KEPT>::new();
-        let mut kept = 0;
         self.for_each_slots(start, pages, |start, slots| {
             smallest = smallest.min(slots.size);
-            edit.check(start, slots.count, slots.size)?;
-            if found.try_push(Leaves::of(start, &slots)).is_ok() {
-                kept += slots.pages();
-            }
+            edit.check(start, slots.count, slots.size)
+        })?;
+        self.for_each_slots(start, pages, |start, slots| {
+            edit.edit(Leaves::of(start, &slots));
             Ok(())
         })?;
-        for leaves in found {
-            edit.edit(leaves);
-        }
-        if kept < pages {
-            let rest = VirtAddr(start.0.wrapping_add(kept * PAGE_SIZE));
-            self.for_each_slots(rest, pages - kept, |start, slots| {
-                edit.edit(Leaves::of(start, &slots));
-                Ok(())
-            })?;
-        }
         Ok(PendingFlush::new(
             start,
             pages / smallest.frames(),
@@ -239,7 +288,7 @@ impl<M: PhysicalMemory> PageTable<M> {
 
 /// Applies `edit` to entries from `start` on, if all of them are present.
 #[inline(always)]
-fn change_in_pt(
+pub(super) fn change_in_pt(
     start: VirtAddr,
     pt: Pt<'_>,
     mut edit: impl Edit,
@@ -247,12 +296,7 @@ fn change_in_pt(
     if !pt.all_present() {
         return Err(not_mapped(pt.entries, start));
     }
-    edit.edit(Leaves {
-        start,
-        entries: pt.entries,
-        size: PageSize::Size4K,
-        live: Some(pt.live),
-    });
+    edit.edit(Leaves::of_pt(start, pt));
     let pages = pt.entries.len() as u64;
     Ok(PendingFlush::new(start, pages, PageSize::Size4K))
 }

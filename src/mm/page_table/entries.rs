@@ -1,5 +1,6 @@
 //! What is done to many entries of one table at once: one pass each, without a branch for an entry, and unrolled by hand, as
-//! the compiler does not unroll loops over atomics. A single entry, the most frequent case, is taken out of the loops.
+//! the compiler does not unroll loops over atomics: steps of 32, and what is left in steps of 16, 8, 4, 2 and 1, each taken or
+//! not. A single entry, the most frequent case, is taken out of the loops.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -7,7 +8,7 @@ use super::entry::{Flags, USED};
 use crate::mm::address::Pfn;
 
 /// Entries to a step of the unrolled loops.
-const STEP: usize = 16;
+const STEP: usize = 32;
 
 /// Whether any entry holds anything.
 #[inline(always)]
@@ -22,7 +23,7 @@ pub(super) fn all_present(entries: &[AtomicU64]) -> bool {
 }
 
 #[inline(always)]
-fn fold<T>(entries: &[AtomicU64], start: T, join: impl Fn(T, u64) -> T) -> T {
+fn fold<T: Copy>(entries: &[AtomicU64], start: T, join: impl Fn(T, u64) -> T) -> T {
     // A plain load, as it can be the operand of the instruction that joins it: half the instructions of an atomic one.
     //
     // SAFETY: whoever edits a table has it alone (`&mut PageTable`), and the CPU only reads entries that have A and D set. Of
@@ -32,15 +33,7 @@ fn fold<T>(entries: &[AtomicU64], start: T, join: impl Fn(T, u64) -> T) -> T {
         return join(start, load(entry));
     }
     let mut all = start;
-    let (steps, rest) = entries.as_chunks::<STEP>();
-    for step in steps {
-        for entry in step {
-            all = join(all, load(entry));
-        }
-    }
-    for entry in rest {
-        all = join(all, load(entry));
-    }
+    each(entries, |entry| all = join(all, load(entry)));
     all
 }
 
@@ -54,23 +47,17 @@ pub(super) fn fill(entries: &[AtomicU64], first: u64, bytes: u64) {
     });
 }
 
-/// Writes a leaf for each of the frames, of which there are as many.
+/// Writes a leaf for each of the frames, of which there are as many, side by side in memory.
 #[inline(always)]
 pub(super) fn fill_scattered(entries: &[AtomicU64], frames: &[Pfn], flags: u64) {
-    let leaf = |frame: &Pfn| frame.address().0 | flags;
-    if let ([entry], [frame]) = (entries, frames) {
-        return entry.store(leaf(frame), Relaxed);
-    }
-    let (steps, rest) = entries.as_chunks::<STEP>();
-    let (frame_steps, frame_rest) = frames.as_chunks::<STEP>();
-    for (step, frames) in steps.iter().zip(frame_steps) {
-        for (entry, frame) in step.iter().zip(frames) {
-            entry.store(leaf(frame), Relaxed);
-        }
-    }
-    for (entry, frame) in rest.iter().zip(frame_rest) {
-        entry.store(leaf(frame), Relaxed);
-    }
+    let entries = &entries[..entries.len().min(frames.len())];
+    let mut frame = frames.as_ptr();
+    each(entries, |entry| {
+        // SAFETY: there are as many frames as entries at least, and this is called once for each entry.
+        let word = unsafe { frame.read() }.address().0 | flags;
+        entry.store(word, Relaxed);
+        frame = frame.wrapping_add(1);
+    });
 }
 
 /// Makes every entry absent.
@@ -119,7 +106,24 @@ fn each(entries: &[AtomicU64], mut change: impl FnMut(&AtomicU64)) {
             change(entry);
         }
     }
-    for entry in rest {
+    let rest = first::<16>(rest, &mut change);
+    let rest = first::<8>(rest, &mut change);
+    let rest = first::<4>(rest, &mut change);
+    let rest = first::<2>(rest, &mut change);
+    first::<1>(rest, &mut change);
+}
+
+/// Changes the first `N` entries, if there are so many, and returns the others.
+#[inline(always)]
+fn first<'t, const N: usize>(
+    entries: &'t [AtomicU64],
+    change: &mut impl FnMut(&AtomicU64),
+) -> &'t [AtomicU64] {
+    let Some((step, rest)) = entries.split_first_chunk::<N>() else {
+        return entries;
+    };
+    for entry in step {
         change(entry);
     }
+    rest
 }

@@ -64,8 +64,8 @@ impl<M: PhysicalMemory + Copy> PageTable<M> {
     ///
     /// The value came from this table, every slot is clear, and no copy of it is used any more.
     pub unsafe fn release_fixed(&mut self, fixed: FixedPt<M>) {
-        if let Some((parent, _)) = self.walk_to_pt(fixed.start) {
-            Live(parent).sub(1);
+        if let Some(pt) = self.entries_in_pt(fixed.start, 1) {
+            pt.live.sub(1);
         }
     }
 }

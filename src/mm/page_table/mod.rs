@@ -17,10 +17,12 @@ mod error;
 mod fixed;
 mod frames;
 mod harvest;
-mod last_pt;
+mod last;
+mod let_go;
 mod levels;
 mod mapping;
 mod memory_type;
+mod pd;
 mod pt;
 mod reference;
 mod release;
@@ -51,7 +53,7 @@ pub use vacant::Vacant;
 
 use super::address::{Pfn, WORDS_PER_PAGE};
 use super::hardware::PhysicalMemory;
-use last_pt::LastPt;
+use last::Last;
 
 type Table = [AtomicU64; WORDS_PER_PAGE];
 
@@ -61,7 +63,7 @@ pub struct PageTable<M> {
     memory: M,
     root: Pfn,
     levels: Levels,
-    last: LastPt,
+    last: Last,
 }
 
 impl<M: PhysicalMemory> PageTable<M> {
@@ -76,7 +78,7 @@ impl<M: PhysicalMemory> PageTable<M> {
             memory,
             root,
             levels,
-            last: LastPt::NONE,
+            last: Last::NONE,
         }
     }
 

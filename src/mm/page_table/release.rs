@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::entry::Entry;
 use super::levels::{covered, index, leaf_size};
 use super::pt::Live;
-use super::{LastPt, PageTable, RangeError, Tables};
+use super::{Last, PageTable, RangeError, Tables, entries};
 use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::tlb::PendingFlush;
@@ -39,7 +39,7 @@ impl<M: PhysicalMemory> PageTable<M> {
         };
         self.release_below(self.root, self.levels as u32, start.0, last, &mut found);
         if found.tables.count() > 0 {
-            self.last = LastPt::NONE;
+            self.last = Last::NONE;
         }
         let size = PageSize::Size2M;
         let pending = match found.covered {
@@ -81,12 +81,9 @@ impl<M: PhysicalMemory> PageTable<M> {
         }
     }
 
-    /// Whether the table at `frame`, which `entry` leads to, has no entries.
+    /// Whether the table at `frame`, which `entry` leads to, has no entries. Of a PT that has some the count says so; before one
+    /// goes it is looked through, too, as nothing would be worse than one that goes too early.
     fn is_empty(&self, entry: &AtomicU64, frame: Pfn, level: u32) -> bool {
-        if level == 1 {
-            return Live(entry).get() == 0;
-        }
-        let mut entries = self.table(frame).iter();
-        entries.all(|entry| entry.load(Relaxed) == 0)
+        (level > 1 || Live(entry).get() == 0) && !entries::any_present(self.table(frame))
     }
 }

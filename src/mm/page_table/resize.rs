@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use super::cursor::Cursor;
 use super::entry::{self, Entry, USED};
 use super::pt::Live;
-use super::{LastPt, PageTable, ResizeError, Table, TableFrames, Tables, entries};
+use super::{Last, PageTable, ResizeError, Table, TableFrames, Tables, entries};
 use crate::mm::address::{PageSize, Pfn, PhysAddr, VirtAddr, WORDS_PER_PAGE};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::tlb::PendingFlush;
@@ -90,7 +90,7 @@ impl<M: PhysicalMemory> PageTable<M> {
         };
         let leaf = larger_leaf(self.table(frame), address, size)?;
         entry.store(leaf, Relaxed);
-        self.last = LastPt::NONE;
+        self.last = Last::NONE;
         let pages = WORDS_PER_PAGE as u64;
         Ok(PendingFlush::new(address, pages, smaller(size)).guard(OldTable(frame)))
     }

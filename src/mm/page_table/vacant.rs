@@ -1,7 +1,9 @@
 //! Making mappings, in three steps: look at every entry that is going to change, get all tables that are missing, and only then
 //! write. After the first two nothing can fail, so nothing has to be undone.
 
-use super::cursor::{Cursor, already_mapped};
+use super::cursor::{Cursor, already_mapped, large_leaves};
+use super::entry::Entry;
+use super::pd::{InPd, Part};
 use super::pt::{Live, Pt};
 use super::tables::{TableFrames, Tables};
 use super::{Frames, MapError, Mapping, PageTable, Protection, entries, entry};
@@ -16,10 +18,20 @@ pub struct Vacant<'t, M> {
     start: VirtAddr,
     pages: u64,
     largest: PageSize,
-    /// The entries, if they lie in one PT that is there.
-    pt: Option<Pt<'t>>,
+    place: Place<'t>,
     /// Tables that are not there.
     missing: u64,
+}
+
+/// Where in the tree a range lies.
+#[derive(Debug)]
+enum Place<'t> {
+    /// In one PT: these are its entries.
+    InPt(Pt<'t>),
+    /// In one PD.
+    InPd(InPd<'t>),
+    /// In more, or the PD is not there.
+    Anywhere,
 }
 
 impl<M: PhysicalMemory> PageTable<M> {
@@ -67,9 +79,10 @@ impl<M: PhysicalMemory> PageTable<M> {
                 Ok(())
             }
             None => {
-                let vacant = self.vacate_by_tables(start, frames.clone(), largest)?;
+                self.remember_pd_of(start, pages);
+                let vacant = self.vacate_beyond_pt(start, frames.clone(), largest)?;
                 let tables = vacant.allocate_tables(tables)?;
-                vacant.map_by_tables(frames, protection, tables);
+                vacant.map_beyond_pt(frames, protection, tables);
                 Ok(())
             }
         }
@@ -111,8 +124,8 @@ impl<M: PhysicalMemory> PageTable<M> {
         largest: PageSize,
     ) -> Result<Vacant<'_, M>, MapError> {
         let pages = frames.count();
-        if self.entries_in_last_pt(start, pages).is_none() {
-            self.remember(start);
+        if self.entries_in_pt(start, pages).is_none() {
+            self.remember_pd_of(start, pages);
         }
         let tree = &*self;
         match tree.entries_in_last_pt(start, pages) {
@@ -122,14 +135,68 @@ impl<M: PhysicalMemory> PageTable<M> {
                 start,
                 pages,
                 largest,
-                pt: Some(pt),
+                place: Place::InPt(pt),
                 missing: 0,
             }),
-            None => tree.vacate_by_tables(start, frames, largest),
+            None => tree.vacate_beyond_pt(start, frames, largest),
         }
     }
 
+    /// [`vacate`](Self::vacate) of a range that lies in no PT that is there. Its PD, if there is one, was edited last.
+    #[inline(always)]
+    fn vacate_beyond_pt(
+        &self,
+        start: VirtAddr,
+        frames: impl Frames,
+        largest: PageSize,
+    ) -> Result<Vacant<'_, M>, MapError> {
+        match self.range_in_last_pd(start, frames.count()) {
+            Some(range) => self.vacate_in_pd(start, range, frames, largest),
+            None => self.vacate_by_tables(start, frames, largest),
+        }
+    }
+
+    /// [`vacate`](Self::vacate) of a range that lies in one PD.
+    #[inline(always)]
+    fn vacate_in_pd<'t>(
+        &'t self,
+        start: VirtAddr,
+        range: InPd<'t>,
+        mut frames: impl Frames,
+        largest: PageSize,
+    ) -> Result<Vacant<'t, M>, MapError> {
+        let pages = frames.count();
+        let mut missing = 0;
+        let mut address = start;
+        for part in range {
+            match part.read() {
+                Entry::Leaf(..) => return Err(MapError::AlreadyMapped { address }),
+                Entry::Table(frame) => {
+                    let pt = self.entries_of(&part, frame);
+                    if pt.any_present() {
+                        return Err(already_mapped(pt.entries, address));
+                    }
+                }
+                Entry::Absent if takes_large_leaf(&part, address, &frames, largest) => {}
+                Entry::Absent => missing += 1,
+            }
+            if largest > PageSize::Size4K {
+                frames.skip(part.pages());
+            }
+            address = part.end(address);
+        }
+        Ok(Vacant {
+            tree: self,
+            start,
+            pages,
+            largest,
+            place: Place::InPd(range),
+            missing,
+        })
+    }
+
     /// [`vacate`](Self::vacate) of any range.
+    #[cold]
     #[inline(never)]
     fn vacate_by_tables(
         &self,
@@ -155,7 +222,7 @@ impl<M: PhysicalMemory> PageTable<M> {
             start,
             pages,
             largest,
-            pt: None,
+            place: Place::Anywhere,
             missing,
         })
     }
@@ -189,13 +256,60 @@ impl<M: PhysicalMemory> Vacant<'_, M> {
     /// missing.
     #[inline]
     pub fn map(self, mut frames: impl Frames, protection: Protection, tables: Tables) {
-        match self.pt {
-            Some(pt) => pt.fill(&mut frames, protection),
-            None => self.map_by_tables(frames, protection, tables),
+        match self.place {
+            Place::InPt(pt) => pt.fill(&mut frames, protection),
+            _ => self.map_beyond_pt(frames, protection, tables),
+        }
+    }
+
+    /// [`map`](Self::map) of a range that does not lie in one PT.
+    #[inline(always)]
+    fn map_beyond_pt(self, frames: impl Frames, protection: Protection, tables: Tables) {
+        match self.place {
+            Place::InPd(range) => self.map_in_pd(range, frames, protection, tables),
+            _ => self.map_by_tables(frames, protection, tables),
+        }
+    }
+
+    /// [`map`](Self::map) of a range that lies in one PD.
+    #[inline(always)]
+    fn map_in_pd(
+        &self,
+        range: InPd<'_>,
+        mut frames: impl Frames,
+        protection: Protection,
+        mut tables: Tables,
+    ) {
+        const LARGE: PageSize = PageSize::Size2M;
+        let mut address = self.start;
+        for part in range {
+            let table = match part.read() {
+                Entry::Table(frame) => Some(frame),
+                Entry::Absent if takes_large_leaf(&part, address, &frames, self.largest) => {
+                    let (first, _) = frames.run(1);
+                    part.entry
+                        .store(entry::leaf(first, LARGE, protection), Relaxed);
+                    frames.skip(LARGE.frames());
+                    address = part.end(address);
+                    continue;
+                }
+                Entry::Absent => {
+                    let table = self.tree.next_table(&mut tables);
+                    table.inspect(|&table| part.entry.store(entry::table(table), Relaxed))
+                }
+                Entry::Leaf(..) => None,
+            };
+            // It is there for the frames that the range was vacated for, and for others mapping ends here.
+            let Some(table) = table else { break };
+            self.tree
+                .entries_of(&part, table)
+                .fill(&mut frames, protection);
+            address = part.end(address);
         }
     }
 
     /// [`map`](Self::map) of any range.
+    #[cold]
     #[inline(never)]
     fn map_by_tables(self, mut frames: impl Frames, protection: Protection, mut tables: Tables) {
         let tree = self.tree;
@@ -239,4 +353,16 @@ impl<M: PhysicalMemory> Vacant<'_, M> {
         self.map(frames, protection, tables);
         mapping
     }
+}
+
+/// Whether the next frames get a 2 MiB leaf in place of a part that nothing is mapped in.
+#[inline(always)]
+fn takes_large_leaf(
+    part: &Part<'_>,
+    address: VirtAddr,
+    frames: &impl Frames,
+    largest: PageSize,
+) -> bool {
+    const LARGE: PageSize = PageSize::Size2M;
+    largest >= LARGE && part.is_whole() && large_leaves(address, frames, LARGE) > 0
 }

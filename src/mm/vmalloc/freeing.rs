@@ -85,6 +85,12 @@ impl Lazy {
         }
     }
 
+    /// The pages above which a purge is due.
+    #[must_use]
+    pub const fn max_pages(&self) -> u64 {
+        self.max_pages
+    }
+
     /// Linux's limit: 32 MiB, times the bits of the number of CPUs, as the price of a flush grows with the CPUs
     /// (`lazy_max_pages` in mm/vmalloc.c).
     #[must_use]

@@ -86,7 +86,8 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     ///
     /// # Errors
     ///
-    /// No such area starts there, or its pages were unmapped behind vmalloc's back. Nothing has changed.
+    /// No such area starts there, or its pages were unmapped behind vmalloc's back, which is only noticed if few others are
+    /// mapped nearby. Nothing has changed.
     pub fn vunmap_at<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
         address: VirtAddr,

@@ -65,6 +65,12 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         Vmalloc { areas, freeing }
     }
 
+    /// When flushes are done.
+    #[must_use]
+    pub const fn freeing(&self) -> &P {
+        &self.freeing
+    }
+
     /// Areas that are in use.
     #[must_use]
     pub fn live(&self) -> usize {
@@ -333,7 +339,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
                 }
                 Err((error, mapping)) => (error, Contents::Frames(mapping)),
             },
-            Contents::Borrowed(mapping) => match kernel.table.unmap_owned(mapping) {
+            Contents::Borrowed(mapping) => match kernel.table.unmap_borrowed(mapping) {
                 Ok(unmapped) => {
                     self.freeing.retire(unmapped.also(place), pages, areas, tlb);
                     return Ok(());

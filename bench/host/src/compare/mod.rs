@@ -1,5 +1,6 @@
-//! Two runs side by side, case by case.
+//! Two runs side by side, case by case. [`beside`] does so with figures that are no runs of ours.
 
+pub mod beside;
 #[cfg(test)]
 mod tests;
 

@@ -3,7 +3,9 @@
 use insta::assert_snapshot;
 use pagemark_record::{CaseResult, Clock, Figure, Verdict};
 
+use super::beside::Beside;
 use super::{Change, DEFAULT_THRESHOLD, compare};
+use crate::figures::{Entry, in_every_unit};
 use crate::log::tests::{good, panicked, run, written};
 use crate::log::{Log, read};
 use crate::style::Look;
@@ -154,4 +156,25 @@ fn force_does_not_set_instructions_against_ticks() {
         )
         .is_ok()
     );
+}
+
+#[test]
+fn figures_of_another_tool_stand_beside_a_log_s_in_the_unit_they_share() {
+    let mut ours = log(Clock::Tsc);
+    ours.results.truncate(4);
+    ours.results[1].ns = Some(250.into());
+    let theirs = vec![
+        Entry::new("control/empty", "ticks", 0.0),
+        Entry::new("control/nops=1000", "ms", 0.000_2),
+        Entry::new("tlb/invlpg", "insns", 12.0),
+        Entry::new("getpid", "ns", 90.25),
+    ];
+    let (theirs, ours) = (
+        (theirs, "somebody's".to_owned()),
+        (in_every_unit(&ours), "ours".to_owned()),
+    );
+    let beside = Beside::new(theirs, ours);
+    let units: Vec<_> = beside.rows().iter().map(|row| row.one_unit()).collect();
+    assert_eq!(units, [true, true, false]);
+    assert_snapshot!(beside.render(Look::Plain));
 }

@@ -1,4 +1,4 @@
-//! Bencher metric format: `{"case": {"measure": {"value": 1, "lower_value": …, "upper_value": …}}}`.
+//! Bencher metric format: `{"case": {"measure": {"value": 1, "lower_value": …, "upper_value": …}}}`. [`crate::import::bmf`] reads it.
 
 use serde_json::{Map, Value, json};
 
@@ -9,6 +9,15 @@ pub fn measure(unit: &str) -> &str {
     match unit {
         "ns" => "latency",
         "insns" => "instructions",
+        other => other,
+    }
+}
+
+/// The unit of a measure: what [`measure`] was given, unless that was itself the slug of another.
+pub fn unit(measure: &str) -> &str {
+    match measure {
+        "latency" => "ns",
+        "instructions" => "insns",
         other => other,
     }
 }

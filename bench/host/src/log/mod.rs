@@ -12,7 +12,7 @@ pub(crate) mod tests;
 
 use pagemark_record::{
     Boot, Buddyinfo, CaseResult, Check, Clock, Crossover, End, Environment, Frames, Machine, Panic,
-    Probe, Region, Skip, Start, Unit, Zone,
+    Probe, Region, Skip, Start, Unit, Vmallocinfo, Zone,
 };
 
 pub use error::{Fault, LogError};
@@ -33,6 +33,8 @@ pub struct Log {
     pub zones: Vec<Zone<String>>,
     /// Their free blocks, before the first case and after the last.
     pub buddyinfo: Vec<Buddyinfo<String>>,
+    /// The areas of the vmalloc region, in the order of the moments.
+    pub vmallocinfo: Vec<Vmallocinfo>,
     /// What a person should know.
     pub notices: Vec<String>,
     /// The way from entry to the first sample.

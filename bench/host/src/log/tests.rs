@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use pagemark_record::{
-    Boot, Buddyinfo, CaseResult, Check, Clock, Error, Frames, Hex, LogWriter, Machine, Moment,
-    Notice, ORDERS, Panic, Record, SCHEMA, Skip, Start, Text, Verdict, Zone,
+    Access, Area, AreaKind, Boot, Buddyinfo, CaseResult, Check, Clock, Error, Frames, Hex,
+    LogWriter, Machine, MemoryType, Moment, Notice, ORDERS, Panic, Record, SCHEMA, Skip, Start,
+    Text, Verdict, Vmallocinfo, Zone,
 };
 use proptest::prelude::*;
 
@@ -122,11 +123,51 @@ pub(crate) fn run(log: &mut LogWriter<String>, clock: Clock) {
         *index = Some(1000 - (1 << (10 - order)));
     }
     put(info(Moment::End, "DMA32", blocks, indices));
+    put(areas(Moment::Start, &[]));
+    let first = Area {
+        start: Hex(0xffff_c900_0000_0000),
+        end: Hex(0xffff_c900_0001_1000),
+        pages: 16,
+        kind: AreaKind::Vmalloc,
+        access: Access::ReadWrite,
+        memory_type: MemoryType::WriteBack,
+        huge: false,
+        physical: None,
+    };
+    let huge = Area {
+        start: Hex(0xffff_c900_0020_0000),
+        end: Hex(0xffff_c900_0040_1000),
+        pages: 512,
+        huge: true,
+        ..first
+    };
+    let device = Area {
+        start: Hex(0xffff_c900_0040_1000),
+        end: Hex(0xffff_c900_0070_2000),
+        pages: 768,
+        kind: AreaKind::Ioremap,
+        memory_type: MemoryType::WriteCombining,
+        physical: Some(Hex(0xfd00_0000)),
+        ..first
+    };
+    put(areas(Moment::End, &[first, huge, device]));
     put(Record::Frames(Frames {
         at_start: 260_861,
         at_end: 260_861,
     }));
     writeln!(log, "that was\tall").unwrap();
+}
+
+/// So many areas of two more than are listed, and one that waits.
+fn areas<'a>(moment: Moment, areas: &[Area]) -> Record<Text<'a>> {
+    let some = u64::from(!areas.is_empty());
+    Record::Vmallocinfo(Vmallocinfo {
+        moment,
+        live: areas.len() as u64 + 2 * some,
+        waiting: some,
+        lazy_max_pages: 8192,
+        areas: areas.iter().copied().collect(),
+    })
 }
 
 /// A whole log with the verdict pass.

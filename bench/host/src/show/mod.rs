@@ -1,5 +1,8 @@
-//! The table of one run: the machine, what was measured on it, what was proven, and how it ended.
+//! The table of one run: the machine, what was measured on it, what was proven, and how it ended. [`foreign`] is that of another
+//! tool's figures.
 
+mod areas;
+pub mod foreign;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +40,9 @@ pub fn render(log: &Log, look: Look, symbols: Option<&Symbols>) -> String {
     }
     if !log.buddyinfo.is_empty() {
         text += &format!("{}\n", free_blocks(&log.buddyinfo, look));
+    }
+    if log.vmallocinfo.iter().any(|info| info.live > 0) {
+        text += &format!("{}\n", areas::table(&log.vmallocinfo, look));
     }
     text += &tail(log, look, symbols);
     text

@@ -10,6 +10,7 @@ mod figures;
 mod layouts;
 mod mutation;
 mod smp;
+mod vmallocinfo;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;

@@ -64,7 +64,14 @@ fn the_figures_of_both_generations() {
 fn with_cache<P: CachePolicy, R>(
     test: impl for<'a, 'm> FnOnce(&'a SharedFrames<'m>, &'a mut FrameCache<'m, P>) -> R,
 ) -> R {
-    let ranges = [Pfn(0)..Pfn(64 * MIB)];
+    with_cache_over(64 * MIB, test)
+}
+
+fn with_cache_over<P: CachePolicy, R>(
+    frames: u64,
+    test: impl for<'a, 'm> FnOnce(&'a SharedFrames<'m>, &'a mut FrameCache<'m, P>) -> R,
+) -> R {
+    let ranges = [Pfn(0)..Pfn(frames)];
     let mut books = Books::new::<InDescriptor>(&ranges, &ONE_ZONE);
     let allocator = FrameAllocator::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
     let allocator = SharedFrames::new(allocator);
@@ -108,7 +115,6 @@ fn hot_lists_are_refilled_and_emptied_at_their_marks() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "16,384 frames, one by one")]
 fn the_later_list_grows_with_demand_and_shrinks_when_the_zone_is_short() {
     with_cache::<Batched, _>(|allocator, cache| {
         allocator.lock().bring_to_life();
@@ -122,9 +128,14 @@ fn the_later_list_grows_with_demand_and_shrinks_when_the_zone_is_short() {
         }
         assert_eq!(cache.frames(), 285);
         // Nothing is left above the low mark but what the list holds; the first free that overflows gives all of it back.
-        let mut rest = Vec::new();
-        while let Ok(block) = allocator.lock().alloc_page(Gfp::KERNEL) {
-            rest.push(block);
+        let mut blocks = Vec::new();
+        let mut rest: Vec<_> = (0..300)
+            .map(|_| allocator.lock().alloc_page(Gfp::KERNEL).unwrap())
+            .collect();
+        for order in (0..=Order::MAX.get()).rev().filter_map(Order::new) {
+            while let Ok(block) = allocator.lock().alloc_pages(Gfp::KERNEL, order) {
+                blocks.push(block);
+            }
         }
         let mut most = 0;
         while let Some(block) = rest.pop() {
@@ -138,6 +149,9 @@ fn the_later_list_grows_with_demand_and_shrinks_when_the_zone_is_short() {
         assert_eq!((most, cache.frames()), (256 + 285, 1));
         for block in rest {
             cache.free(allocator, block).unwrap();
+        }
+        for block in blocks {
+            allocator.lock().free(block).unwrap();
         }
     });
 }
@@ -211,9 +225,9 @@ fn a_cached_frame_is_free_to_whoever_frees_it_again() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "16,384 frames, one by one")]
 fn the_last_frames_are_to_be_had_past_the_cache() {
-    with_cache::<Batched, _>(|allocator, cache| {
+    let frames = if cfg!(miri) { MIB } else { 64 * MIB };
+    with_cache_over::<Batched, _>(frames, |allocator, cache| {
         let all = allocator.lock().free_frames();
         let gfp = Gfp::KERNEL | Gfp::MEMALLOC;
         let blocks: Vec<_> =

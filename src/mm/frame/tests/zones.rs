@@ -4,8 +4,12 @@ use std::vec::Vec;
 
 use super::*;
 
-/// 8,192 frames: min 64, low 128, high 192.
-const PLAIN: [FrameRange; 1] = [Pfn(1 << 20)..Pfn((1 << 20) + 8192)];
+/// The frames of [`PLAIN`], and its min mark; low is twice that, high three times.
+///
+/// Miri looks at every descriptor again at each call, so that its time grows with the square of this.
+const FRAMES: u64 = if cfg!(miri) { 512 } else { 8192 };
+const MIN: u64 = if cfg!(miri) { 20 } else { 64 };
+const PLAIN: [FrameRange; 1] = [Pfn(1 << 20)..Pfn((1 << 20) + FRAMES)];
 
 /// Takes single frames until there are no more, and gives them up.
 fn drain<B: Buddy>(allocator: &mut FrameAllocator<'_, B>, gfp: Gfp) -> Vec<Pfn> {
@@ -44,47 +48,81 @@ fn each_kind_of_request_stops_at_its_mark() {
     let balance =
         |allocator: &FrameAllocator<'_>| allocator.buddy_info().next().unwrap().need_balance;
     // Down to the low mark nobody has to hurry.
-    for _ in 0..8192 - 129 {
+    for _ in 0..FRAMES - (2 * MIN + 1) {
         let _ = allocator.alloc_page(Gfp::KERNEL).unwrap().into_raw();
     }
     assert!(!balance(&allocator));
     let rest = drain(&mut allocator, Gfp::KERNEL);
     assert!(balance(&allocator));
-    assert_eq!((rest.len(), allocator.free_frames()), (129 - 65, 65));
+    assert_eq!((rest.len() as u64, allocator.free_frames()), (MIN, MIN + 1));
     let rest = drain(&mut allocator, Gfp::ATOMIC);
-    assert_eq!((rest.len(), allocator.free_frames()), (65 - 17, 17));
+    let last = MIN / 4 + 1;
+    assert_eq!(
+        (rest.len() as u64, allocator.free_frames()),
+        (MIN + 1 - last, last)
+    );
     let mut rest = drain(&mut allocator, Gfp::KERNEL | Gfp::MEMALLOC);
-    assert_eq!((rest.len(), allocator.free_frames()), (17, 0));
+    assert_eq!((rest.len() as u64, allocator.free_frames()), (last, 0));
     assert_eq!(
         allocator.alloc_page(Gfp::ATOMIC),
         Err(AllocError::OutOfFrames { order: Order::ZERO })
     );
     // Whoever balances stops above the high mark.
-    rest.extend((1 << 20..(1 << 20) + 192).map(Pfn));
+    rest.extend((1 << 20..(1 << 20) + 3 * MIN).map(Pfn));
     rest.sort_unstable();
     rest.dedup();
     for pfn in rest {
         allocator.free_pages(pfn, Order::ZERO).unwrap();
     }
-    assert_eq!(balance(&allocator), allocator.free_frames() <= 192);
+    assert_eq!(balance(&allocator), allocator.free_frames() <= 3 * MIN);
 }
 
-/// The book's machine with 2,560, 5,120 and 12,800 frames in its zones: min 20, 40 and 100.
+/// How many frames the book's three zones have here, and their min marks; low is twice that.
+const BOOK_FRAMES: [u64; 3] = if cfg!(miri) {
+    [200, 150, 150]
+} else {
+    [2560, 5120, 12_800]
+};
+const BOOK_MINS: [u64; 3] = if cfg!(miri) {
+    [20, 20, 20]
+} else {
+    [20, 40, 100]
+};
 const BOOK: [FrameRange; 3] = [
-    Pfn(0)..Pfn(2560),
-    Pfn(16 << 8)..Pfn((16 << 8) + 5120),
-    Pfn(896 << 8)..Pfn((896 << 8) + 12_800),
+    Pfn(0)..Pfn(BOOK_FRAMES[0]),
+    Pfn(16 << 8)..Pfn((16 << 8) + BOOK_FRAMES[1]),
+    Pfn(896 << 8)..Pfn((896 << 8) + BOOK_FRAMES[2]),
 ];
 
 #[test]
-#[cfg_attr(miri, ignore = "20,480 frames, one by one")]
 fn each_kind_of_request_falls_back_at_its_levels() {
     use ZoneKind::{Dma, HighMem, Normal};
+    for (frames, min) in BOOK_FRAMES.into_iter().zip(BOOK_MINS) {
+        assert_eq!(Watermarks::for_zone(frames).min, min);
+    }
+    // What a request leaves in each zone of its list is one frame more than the sum of the marks so far.
+    let [dma, normal, high] = BOOK_FRAMES;
+    let d = BOOK_MINS[0];
+    // From NORMAL on, and from HIGHMEM on.
+    let (n, nd) = (BOOK_MINS[1], BOOK_MINS[1] + d);
+    let (h, hn) = (BOOK_MINS[2], BOOK_MINS[2] + n);
+    let hnd = hn + d;
     // Frames taken one by one until there are no more: how many in turn come from which zone.
-    let to_low = [(HighMem, 12_599), (Normal, 4839), (Dma, 2239)];
-    let to_min = [(HighMem, 100), (Normal, 140), (Dma, 160)];
-    let to_quarter = [(HighMem, 175), (Normal, 245), (Dma, 280)];
-    let to_last = [(HighMem, 101), (Normal, 141), (Dma, 161)];
+    let to_low = [
+        (HighMem, high - 2 * h - 1),
+        (Normal, normal - 2 * hn - 1),
+        (Dma, dma - 2 * hnd - 1),
+    ];
+    let to_min = [(HighMem, h), (Normal, hn), (Dma, hnd)];
+    let to_quarter = [
+        (HighMem, 2 * h - h / 4),
+        (Normal, 2 * hn - hn / 4),
+        (Dma, 2 * hnd - hnd / 4),
+    ];
+    let to_last = [(HighMem, h + 1), (Normal, hn + 1), (Dma, hnd + 1)];
+    let normal_to_low = [(Normal, normal - 2 * n - 1), (Dma, dma - 2 * nd - 1)];
+    let normal_to_min = [(Normal, n), (Dma, nd)];
+    let normal_to_quarter = [(Normal, 2 * n - n / 4), (Dma, 2 * nd - nd / 4)];
     for (gfp, expected) in [
         (Gfp::HIGHUSER, [to_low, to_min].concat()),
         (
@@ -92,21 +130,15 @@ fn each_kind_of_request_falls_back_at_its_levels() {
             [to_low, to_min, to_last].concat(),
         ),
         (Gfp::ATOMIC | Gfp::HIGHMEM, [to_low, to_quarter].concat()),
-        (
-            Gfp::KERNEL,
-            [(Normal, 5039), (Dma, 2439), (Normal, 40), (Dma, 60)].to_vec(),
-        ),
-        (
-            Gfp::ATOMIC,
-            [(Normal, 5039), (Dma, 2439), (Normal, 70), (Dma, 105)].to_vec(),
-        ),
-        (Gfp::KERNEL | Gfp::DMA, [(Dma, 2539)].to_vec()),
-        (Gfp::HIGHUSER | Gfp::DMA, [(Dma, 2539)].to_vec()),
-        (Gfp::ATOMIC | Gfp::DMA, [(Dma, 2554)].to_vec()),
+        (Gfp::KERNEL, [normal_to_low, normal_to_min].concat()),
+        (Gfp::ATOMIC, [normal_to_low, normal_to_quarter].concat()),
+        (Gfp::KERNEL | Gfp::DMA, [(Dma, dma - d - 1)].to_vec()),
+        (Gfp::HIGHUSER | Gfp::DMA, [(Dma, dma - d - 1)].to_vec()),
+        (Gfp::ATOMIC | Gfp::DMA, [(Dma, dma - d / 4 - 1)].to_vec()),
         // All of NORMAL lies below 4 GiB on that machine.
         (
             Gfp::KERNEL | Gfp::DMA32,
-            [(Normal, 5039), (Dma, 2439), (Normal, 40), (Dma, 60)].to_vec(),
+            [normal_to_low, normal_to_min].concat(),
         ),
     ] {
         let mut books = Books::new::<InDescriptor>(&BOOK, &CLASSIC);
@@ -141,13 +173,17 @@ fn a_request_for_a_zone_that_there_is_not() {
         1
     });
     assert_eq!((result, calls), (none, SHRINK_ROUNDS));
-    assert_eq!(allocator.free_frames(), 8192);
+    assert_eq!(allocator.free_frames(), FRAMES);
 }
 
 #[test]
 fn the_marks_of_zones_passed_by_add_up() {
     // Two zones of 4,096 frames less a little: min 31 and 32, low 62 and 64.
-    let ranges = [Pfn(128)..Pfn(4096), Pfn(4096)..Pfn(8192)];
+    let (ranges, below, above) = if cfg!(miri) {
+        ([Pfn(3900)..Pfn(4096), Pfn(4096)..Pfn(4300)], 20, 20)
+    } else {
+        ([Pfn(128)..Pfn(4096), Pfn(4096)..Pfn(8192)], 31, 32)
+    };
     let mut books = Books::new::<InDescriptor>(&ranges, &WIDE);
     let mut allocator: FrameAllocator<'_> =
         FrameAllocator::new(&ranges, &WIDE, books.metadata()).unwrap();
@@ -159,21 +195,32 @@ fn the_marks_of_zones_passed_by_add_up() {
     // The upper zone is down to its min; the lower one keeps that and its own.
     assert_eq!(
         free,
-        [(ZoneKind::Dma, 32 + 31 + 1), (ZoneKind::Dma32, 32 + 1)]
+        [
+            (ZoneKind::Dma, above + below + 1),
+            (ZoneKind::Dma32, above + 1)
+        ]
     );
     let dma = drain(&mut allocator, Gfp::KERNEL | Gfp::DMA);
-    assert_eq!(dma.len(), 32);
+    assert_eq!(dma.len() as u64, above);
     assert!(dma.iter().all(|pfn| pfn.0 < 4096));
 }
 
 #[test]
 fn requests_for_low_frames_get_low_frames() {
     let normal = 4 << 18;
-    let ranges = [
-        Pfn(1)..Pfn(160),
-        Pfn(256)..Pfn(8192),
-        Pfn(normal)..Pfn(normal + 4096),
-    ];
+    let ranges = if cfg!(miri) {
+        [
+            Pfn(4000)..Pfn(4010),
+            Pfn(4050)..Pfn(4200),
+            Pfn(normal)..Pfn(normal + 64),
+        ]
+    } else {
+        [
+            Pfn(1)..Pfn(160),
+            Pfn(256)..Pfn(8192),
+            Pfn(normal)..Pfn(normal + 4096),
+        ]
+    };
     let mut books = Books::new::<InDescriptor>(&ranges, &WIDE);
     let mut allocator: FrameAllocator<'_> =
         FrameAllocator::new(&ranges, &WIDE, books.metadata()).unwrap();
@@ -183,8 +230,14 @@ fn requests_for_low_frames_get_low_frames() {
         (Gfp::DMA32, normal),
         (Gfp::DMA32 | Gfp::HIGHMEM, normal),
     ] {
-        let frames = drain(&mut allocator, Gfp::KERNEL | gfp | Gfp::MEMALLOC);
-        assert!(frames.len() > 1000 && frames.iter().all(|pfn| pfn.0 < below));
+        let mut frames = drain(&mut allocator, Gfp::KERNEL | gfp | Gfp::MEMALLOC);
+        frames.sort_unstable();
+        // All of them, and no others.
+        let low = ranges
+            .iter()
+            .flat_map(|range| range.start.0..range.end.0)
+            .filter(|&pfn| pfn < below);
+        assert_eq!(frames, low.map(Pfn).collect::<Vec<_>>(), "{gfp:?}");
         for pfn in frames {
             allocator.free_pages(pfn, Order::ZERO).unwrap();
         }

@@ -16,6 +16,8 @@ const BORDER: u64 = 512 * 512;
 enum Operation {
     Map(u64, Vec<Pfn>, Shape, Protection, PageSize),
     Unmap(u64, u64),
+    /// The same of a mapping that owns no frames, whose pages are all there.
+    LetGo(u64, u64),
     Protect(u64, u64, Protection),
     Remap(u64, Vec<Pfn>, Shape),
     Harvest(u64, u64),
@@ -99,6 +101,7 @@ fn operations() -> impl Strategy<Value = Operation> {
             start, frames, shape, protection, size
         )),
         2 => pages().prop_map(|(start, pages)| Operation::Unmap(start, pages)),
+        2 => pages().prop_map(|(start, pages)| Operation::LetGo(start, pages)),
         1 => (pages(), protection())
             .prop_map(|((start, pages), protection)| Operation::Protect(start, pages, protection)),
         1 => pages()
@@ -192,6 +195,14 @@ impl Pair<'_> {
                 let result = self.table.unmap(page(start), pages);
                 let result = result.map(|pending| pending.flush(&self.tlb));
                 prop_assert_eq!(result, self.model.unmap(start, pages));
+            }
+            Operation::LetGo(start, pages) => {
+                if self.model.whole_leaves(start, pages).is_ok() {
+                    let mapping = Mapping::new(page(start), pages, ());
+                    let pending = self.table.unmap_borrowed(mapping);
+                    pending.unwrap().flush(&self.tlb);
+                    self.model.unmap(start, pages).unwrap();
+                }
             }
             Operation::Protect(start, pages, protection) => {
                 let result = self.table.protect(page(start), pages, protection);

@@ -58,6 +58,56 @@ fn the_backing_of_a_mapping_that_fails_comes_back() {
     assert_eq!((error, mapping.backing()), (absent, &'a'));
 }
 
+/// A mapping that owns no frames is not looked at entry by entry, but none of its PTs may have fewer entries than it has pages.
+#[test]
+fn a_borrowed_mapping_that_is_gone_comes_back() {
+    let arena = Arena::new(ARENA);
+    let (mut table, mut tables) = table(&arena, Levels::Four, 40);
+    let (protection, size) = (Protection::READ_WRITE, PageSize::Size4K);
+    // Ten pages before the border of two PTs and ten behind it, and one beside them.
+    let start = VirtAddr(HALF + MIB2 - 10 * PAGE_SIZE);
+    let frames = Pfn(5)..Pfn(25);
+    let mapping = table
+        .map_owned(start, (), frames, protection, size, &mut tables)
+        .unwrap();
+    let beside = VirtAddr(start.0 - PAGE_SIZE);
+    table
+        .map(beside, Pfn(4)..Pfn(5), protection, size, &mut tables)
+        .unwrap();
+    let border = VirtAddr(HALF + MIB2);
+    drop(table.unmap(border, 1).unwrap());
+    let before = words(&arena);
+    let (error, mapping) = table.unmap_borrowed(mapping).unwrap_err();
+    assert_eq!(error, ChangeError::NotMapped { address: border });
+    assert_eq!(words(&arena), before);
+    table
+        .map(border, Pfn(15)..Pfn(16), protection, size, &mut tables)
+        .unwrap();
+    drop(table.unmap_borrowed(mapping).unwrap());
+    validate(&table);
+    let left: Vec<_> = leaves(&table).iter().map(|&(address, _)| address).collect();
+    assert_eq!(left, [beside]);
+}
+
+/// A table that has an entry never leaves the tree, whatever its count says.
+#[test]
+fn a_pt_whose_count_is_wrong_stays() {
+    let arena = Arena::new(ARENA);
+    let (mut table, mut tables) = table(&arena, Levels::Four, 40);
+    let (start, size) = (VirtAddr(HALF), PageSize::Size4K);
+    table
+        .map(start, Pfn(5)..Pfn(6), Protection::READ, size, &mut tables)
+        .unwrap();
+    let count = |table: &mut PageTable<&Arena>, change: fn(Live<'_>)| {
+        change(table.entries_in_pt(start, 1).unwrap().live);
+    };
+    count(&mut table, |live| live.sub(1));
+    let released = table.release_tables(start, 512).unwrap();
+    assert_eq!(released.waiting().count(), 0);
+    count(&mut table, |live| live.add(1));
+    assert_eq!(leaves(&table).len(), 1);
+}
+
 /// The model TLB has teeth: a flush that is left out is found.
 #[test]
 fn a_missing_flush_is_found() {

@@ -6,6 +6,7 @@ mod bad_input;
 mod devices;
 mod failures;
 mod high_memory;
+mod lazy;
 mod model;
 
 use std::mem::MaybeUninit;

@@ -1,0 +1,72 @@
+//! How much may wait for a flush, and that no more does.
+
+use super::*;
+
+#[test]
+fn the_limit_is_linux_s_32_mib_for_each_bit_of_the_number_of_cpus() {
+    for (cpus, mib) in [
+        (1, 32),
+        (2, 64),
+        (3, 64),
+        (4, 96),
+        (7, 96),
+        (8, 128),
+        (15, 128),
+        (16, 160),
+        (31, 160),
+        (64, 224),
+        (127, 224),
+    ] {
+        let pages = Lazy::default_max_pages(cpus);
+        assert_eq!((pages * PAGE_SIZE) >> 20, mib, "{cpus} CPUs");
+        assert_eq!(Lazy::new(pages).max_pages(), pages);
+    }
+}
+
+/// Up to the limit every CPU may keep the translations of what was freed; the area that goes beyond it takes all with it. Guard
+/// pages, which were never mapped, do not count.
+#[test]
+fn the_area_that_goes_beyond_the_limit_flushes_all() {
+    const LIMIT: u64 = 12;
+    const PAGES: u64 = 3;
+    let mut parts = Parts::new(2);
+    let (mut kernel, _, tlb) = parts.kernel();
+    let mut slots = slots(17);
+    let areas = GapTree::new(region(64), &mut slots);
+    let mut vmalloc = Vmalloc::new(areas, Lazy::new(LIMIT));
+    for round in 0..2 {
+        for number in 1..=LIMIT / PAGES + 1 {
+            let area = vmalloc.vmalloc(PAGES * PAGE_SIZE, &mut kernel).unwrap();
+            let start = area.start();
+            assert_eq!(start, page((number - 1) * (PAGES + 1)), "round {round}");
+            tlb.access_on(1, &kernel.table, start).unwrap();
+            vmalloc.vfree(area, &mut kernel).unwrap();
+            let expected = match number * PAGES {
+                pages @ ..=LIMIT => Waiting {
+                    areas: number as usize,
+                    pages,
+                },
+                _ => Waiting::default(),
+            };
+            assert_eq!(vmalloc.waiting(), expected);
+            for old in 0..number {
+                let held = tlb.holds(|address, _| address == page(old * (PAGES + 1)));
+                assert_eq!(held, expected.areas > 0, "area {old} of {number}");
+            }
+        }
+    }
+}
+
+#[test]
+fn with_a_limit_of_0_nothing_waits() {
+    let mut parts = Parts::new(2);
+    let (mut kernel, _, tlb) = parts.kernel();
+    let mut slots = slots(17);
+    let areas = GapTree::new(region(64), &mut slots);
+    let mut vmalloc = Vmalloc::new(areas, Lazy::new(0));
+    let area = vmalloc.vmalloc(1, &mut kernel).unwrap();
+    tlb.access(&kernel.table, area.start()).unwrap();
+    vmalloc.vfree(area, &mut kernel).unwrap();
+    assert_eq!(vmalloc.waiting(), Waiting::default());
+    assert!(!tlb.holds(|_, _| true));
+}
