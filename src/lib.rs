@@ -7,7 +7,6 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod boot;
-#[cfg(target_os = "none")]
 pub mod console;
 #[cfg(target_os = "none")]
 pub mod cpu;

@@ -7,7 +7,7 @@
 //!   ACPI tables, console
 //!   memory map -> layout -> boot-time allocator -> kernel map
 //! CR3                             the identity mapping is gone
-//!   frame allocator, vmalloc
+//!   frame allocator, vmalloc, screen
 //!   the other CPUs
 //! ```
 //!
@@ -19,11 +19,14 @@ mod memory;
 use core::fmt;
 
 use arrayvec::ArrayString;
-use pagemark_record::{Error, ExitCode, Probe, Record, Start, Verdict};
+use pagemark_record::{Error, ExitCode, Notice, Probe, Record, Start, Verdict};
 
 use crate::boot::command_line::{Exit, Options, Suite};
+use crate::boot::framebuffer::{Framebuffer, FramebufferError};
+use crate::boot::info::IDENTITY_END;
 use crate::boot::{self, BootError, BootInfo, Loader, entry};
 use crate::console::log;
+use crate::console::screen::Screen;
 use crate::console::serial::{COM1, SerialPort};
 use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
@@ -37,11 +40,13 @@ use crate::mm::frame::ZoneEnds;
 use crate::mm::kmap::Kmap;
 use crate::mm::layout::{Layout, LayoutError};
 use crate::mm::memory_map::MapError;
+use crate::mm::vmalloc::Caching;
 
 use crate::mm::shootdown::CpuId;
 use crate::smp::bring_up::{self, BringUp};
 use crate::smp::work::Processors;
 
+use memory::Memory;
 pub use memory::{Kernel, SetUpError, VmallocRegion};
 
 /// Everything the application works with.
@@ -161,6 +166,15 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
     // SAFETY: the console is the only user of the port.
     log::start(unsafe { SerialPort::new(serial.unwrap_or(COM1)) });
 
+    if let Ok(Some(Ok(framebuffer))) = boot.as_ref().map(|boot| boot.framebuffer) {
+        let end = framebuffer.address().0 + framebuffer.bytes();
+        // SAFETY: the boot stretch maps what lies below that end; the screen is told when it ends, before CR3 is written.
+        let screen = unsafe { Screen::new(framebuffer, end <= IDENTITY_END) };
+        if let Some(screen) = screen {
+            log::add_screen(screen);
+        }
+    }
+
     let command_line = boot
         .as_ref()
         .map_or(ArrayString::new(), |boot| boot.command_line);
@@ -204,6 +218,7 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
 
 /// Tells why there is no run, and leaves.
 fn refuse(error: &dyn core::error::Error, exit: Exit) -> ! {
+    log::with_screen(Screen::show_early);
     log::record(&Record::Error(Error {
         message: format_args!("{error}").into(),
     }));
@@ -240,6 +255,9 @@ unsafe fn bring_up(
     let frequency = tsc::frequency(clock, firmware.pm_timer);
     // SAFETY: the caller's promise.
     let mut memory = unsafe { memory::set_up(boot, &firmware, &features, &options)? };
+    if let Some(framebuffer) = boot.framebuffer {
+        show_screen(framebuffer, &mut memory);
+    }
     // SAFETY: the memory system is up; all of this is done once.
     let processors = unsafe {
         bring_up::start(BringUp {
@@ -271,4 +289,31 @@ unsafe fn bring_up(
         vmalloc: memory.vmalloc,
         processors,
     })
+}
+
+/// Maps the framebuffer, to stay, and shows the screen; or tells why not.
+fn show_screen(framebuffer: Result<Framebuffer, FramebufferError>, memory: &mut Memory) {
+    let tell = |text: fmt::Arguments<'_>| {
+        log::record(&Record::Notice(Notice {
+            text: format_args!("screen: {text}").into(),
+        }));
+    };
+    let framebuffer = match framebuffer {
+        Ok(framebuffer) => framebuffer,
+        Err(error) => {
+            return tell(format_args!(
+                "the loader's framebuffer is of no use: {error}"
+            ));
+        }
+    };
+    let (vmalloc, kernel) = (&mut memory.vmalloc, &mut memory.kernel);
+    let (address, bytes) = (framebuffer.address(), framebuffer.bytes());
+    match vmalloc.ioremap(address, bytes, Caching::WriteCombining, kernel) {
+        Ok(area) => {
+            tell(format_args!("{framebuffer}"));
+            // SAFETY: all of it is mapped there, and stays.
+            log::with_screen(|screen| unsafe { screen.show_at(area.into_raw()) });
+        }
+        Err(error) => tell(format_args!("{framebuffer}: {error}")),
+    }
 }

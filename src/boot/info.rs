@@ -5,6 +5,7 @@ use core::ops::Range;
 
 use arrayvec::{ArrayString, ArrayVec};
 
+use super::framebuffer::{Framebuffer, FramebufferError};
 use crate::mm::address::PhysAddr;
 use crate::mm::memory_map::{LINES, Line, LineKind};
 
@@ -48,6 +49,8 @@ pub struct BootInfo {
     pub map: ArrayVec<Line, MAP_LINES>,
     /// Where the ACPI root pointer lies, or a copy of it.
     pub rsdp: Option<PhysAddr>,
+    /// The framebuffer, if the loader set one up, or why it is of no use.
+    pub framebuffer: Option<Result<Framebuffer, FramebufferError>>,
     /// Physical memory that the loader still uses for what it told us, end exclusive.
     pub loader_ranges: ArrayVec<Range<PhysAddr>, LOADER_RANGES>,
 }
@@ -121,6 +124,7 @@ impl BootInfo {
             command_line: ArrayString::new(),
             map: ArrayVec::new(),
             rsdp: None,
+            framebuffer: None,
             loader_ranges: ArrayVec::new(),
         }
     }

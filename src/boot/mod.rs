@@ -6,6 +6,7 @@
 pub mod command_line;
 #[cfg(target_os = "none")]
 pub mod entry;
+pub mod framebuffer;
 pub mod info;
 pub mod multiboot2;
 pub mod pvh;

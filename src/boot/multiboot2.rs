@@ -1,8 +1,12 @@
 //! The multiboot2 door (Multiboot2 specification 2.0, section 3.6), read by the `multiboot2` crate.
 
 use arrayvec::ArrayString;
-use multiboot2::{BootInformation, BootInformationHeader, MemoryMapTag, TagType};
+use multiboot2::{
+    BootInformation, BootInformationHeader, FramebufferField, FramebufferTag, FramebufferType,
+    MemoryMapTag, TagType,
+};
 
+use super::framebuffer::{Channel, Framebuffer, FramebufferError};
 use super::info::{BootError, BootInfo, IDENTITY_END, Loader};
 use crate::mm::address::PhysAddr;
 use crate::mm::memory_map::LineKind;
@@ -56,6 +60,9 @@ pub unsafe fn read(address: u64) -> Result<BootInfo, BootError> {
         .or_else(|| information.rsdp_v1_tag().map(|tag| &raw const *tag as u64));
     info.rsdp = rsdp.map(|tag| PhysAddr(tag + TAG_HEADER));
 
+    info.framebuffer = information
+        .framebuffer_tag()
+        .map(|tag| framebuffer(tag.map_err(|_| FramebufferError::NotRgb)?));
     let map = information.memory_map_tag().ok_or(BootError::NoMemoryMap)?;
     add_lines(&mut info, map)?;
     for module in information.module_tags() {
@@ -78,6 +85,7 @@ fn check_sizes(information: &BootInformation<'_>) -> Result<(), BootError> {
             TagType::BootLoaderName => ("loader name", size > 8),
             TagType::Module => ("module", size > 16),
             TagType::Mmap => ("memory map", size >= 16 && (size - 16).is_multiple_of(LINE)),
+            TagType::Framebuffer => ("framebuffer", framebuffer_is_sane(tag.payload())),
             TagType::AcpiV1 => ("ACPI root pointer", size == 28),
             TagType::AcpiV2 => ("ACPI root pointer", size == 44),
             _ => continue,
@@ -87,6 +95,41 @@ fn check_sizes(information: &BootInformation<'_>) -> Result<(), BootError> {
         }
     }
     Ok(())
+}
+
+/// Whether a framebuffer's tag has all that its kind, byte 21, has to have (section 3.6.12): six bytes of colour fields, or a
+/// palette of the size in front of it.
+fn framebuffer_is_sane(content: &[u8]) -> bool {
+    const KIND: usize = 21;
+    const COLOURS: usize = 24;
+    let (Some(kind), Some(colours)) = (content.get(KIND), content.get(COLOURS..)) else {
+        return false;
+    };
+    match (kind, colours) {
+        (0, &[low, high, ref palette @ ..]) => {
+            palette.len() >= 3 * usize::from(u16::from_le_bytes([low, high]))
+        }
+        (0, _) => false,
+        (1, colours) => colours.len() >= 6,
+        _ => true,
+    }
+}
+
+fn framebuffer(tag: &FramebufferTag) -> Result<Framebuffer, FramebufferError> {
+    let Ok(FramebufferType::RGB { red, green, blue }) = tag.buffer_type() else {
+        return Err(FramebufferError::NotRgb);
+    };
+    let channel = |field: FramebufferField| Channel {
+        position: field.position,
+        bits: field.size,
+    };
+    Framebuffer::new(
+        PhysAddr(tag.address()),
+        [tag.width(), tag.height()],
+        tag.bpp(),
+        tag.pitch(),
+        [red, green, blue].map(channel),
+    )
 }
 
 fn add_lines(info: &mut BootInfo, map: &MemoryMapTag) -> Result<(), BootError> {

@@ -1,16 +1,19 @@
 //! The one log of the run. Records, text for people and the messages of crates all go through the same writer, which sums
-//! up the lines for the `end` record.
+//! up the lines for the `end` record. Where there is a screen, it shows in words what a person wants to know of them.
 
 use core::fmt::{self, Write};
 
 use arrayvec::ArrayVec;
 use log::{Level, LevelFilter, Metadata};
-use pagemark_record::{Hex, LogWriter, MAX_ADDRESSES, Panic, Record, Text, Verdict};
+use pagemark_record::{End, Hex, LogWriter, MAX_ADDRESSES, Panic, Record, Text, Verdict, brief};
 use spin::Mutex;
 
+use super::screen::Screen;
 use super::serial::SerialPort;
 
 static LOG: Mutex<Option<LogWriter<SerialPort>>> = Mutex::new(None);
+/// Taken while `LOG` is held, or by itself.
+static SCREEN: Mutex<Option<Screen>> = Mutex::new(None);
 
 /// Starts the log on a serial port, and takes the messages of crates that use `log`.
 pub fn start(port: SerialPort) {
@@ -20,25 +23,46 @@ pub fn start(port: SerialPort) {
     log::set_max_level(LevelFilter::Info);
 }
 
+/// Has a screen show what is written from now on, once it is shown itself.
+pub fn add_screen(screen: Screen) {
+    *SCREEN.lock() = Some(screen);
+}
+
+/// Does something with the screen, if there is one.
+pub fn with_screen(work: impl FnOnce(&mut Screen)) {
+    if let Some(screen) = SCREEN.lock().as_mut() {
+        work(screen);
+    }
+}
+
 /// Writes a record.
 pub fn record(record: &Record<Text<'_>>) {
     if let Some(log) = LOG.lock().as_mut() {
         // Nobody can be told that the console fails.
         let _ = log.record(record);
+        with_screen(|screen| {
+            let _ = brief::tell(record, screen);
+        });
     }
 }
 
 /// Ends the log with the `end` record.
 pub fn end(verdict: Verdict) {
-    if let Some(log) = LOG.lock().as_mut() {
-        let _ = log.end(verdict);
-    }
+    // The log knows its lines and their sum.
+    record(&Record::End(End {
+        verdict,
+        lines: 0,
+        crc32: Hex(0),
+    }));
 }
 
 /// Writes a line for people.
 pub fn line(text: fmt::Arguments<'_>) {
     if let Some(log) = LOG.lock().as_mut() {
         let _ = writeln!(log, "{text}");
+        with_screen(|screen| {
+            let _ = writeln!(screen, "{text}");
+        });
     }
 }
 
@@ -61,12 +85,21 @@ pub fn last_words(
         line,
         addresses,
     });
-    // SAFETY: one CPU runs, and it will not return to whoever holds the lock.
-    unsafe { LOG.force_unlock() };
+    // SAFETY: one CPU runs, and it will not return to whoever holds the locks.
+    unsafe {
+        LOG.force_unlock();
+        SCREEN.force_unlock();
+    }
     let _ = LOG
         .lock()
         .get_or_insert_with(|| LogWriter::new(port()))
         .record(&record);
+    // Last, and only once, as what fails may be the screen.
+    let screen = SCREEN.lock().take();
+    if let Some(mut screen) = screen {
+        screen.show_early();
+        let _ = brief::tell(&record, &mut screen);
+    }
 }
 
 /// The backend of the `log` crate.

@@ -1,4 +1,7 @@
-//! The console: the serial port, and the log that goes out on it.
+//! The console: the serial port and the screen, and the log that goes out on both.
 
+#[cfg(target_os = "none")]
 pub mod log;
+pub mod screen;
+#[cfg(target_os = "none")]
 pub mod serial;

@@ -16,6 +16,7 @@
 //! feature `read`.
 #![no_std]
 
+pub mod brief;
 mod checksum;
 mod exit;
 mod figure;

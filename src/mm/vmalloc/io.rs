@@ -12,7 +12,7 @@ use crate::mm::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAdd
 use crate::mm::frame::Buddy;
 use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
 use crate::mm::kernel_map::KernelMemory;
-use crate::mm::page_table::{MapError, Protection};
+use crate::mm::page_table::{MapError, MemoryType, Protection};
 
 /// End of the addresses that an entry can hold (52 bits).
 const END_OF_PHYSICAL: u64 = 1 << 52;
@@ -22,6 +22,8 @@ const END_OF_PHYSICAL: u64 = 1 << 52;
 pub enum Caching {
     /// Not at all: registers.
     Uncached,
+    /// Reads not at all, writes are gathered into bursts: framebuffers.
+    WriteCombining,
     /// As RAM: memory on a device, or tables of the firmware.
     WriteBack,
 }
@@ -30,6 +32,9 @@ impl Caching {
     const fn protection(self) -> Protection {
         match self {
             Caching::Uncached => Protection::DEVICE,
+            Caching::WriteCombining => {
+                Protection::READ_WRITE.with_memory_type(MemoryType::WriteCombining)
+            }
             Caching::WriteBack => Protection::READ_WRITE,
         }
     }

@@ -42,12 +42,14 @@ impl Bochs {
             iso,
             ..
         } = self;
-        // A screen that nobody has to look at: RFB, which does not wait for a viewer.
+        // A screen that nobody has to look at: RFB, which does not wait for a viewer. It is without graphics, since GRUB crashes
+        // in the VBE of Bochs's BIOS.
         format!(
             "config_interface: textconfig\n\
              display_library: rfb, options=\"timeout=0\"\n\
              romimage: file=/usr/share/bochs/BIOS-bochs-latest\n\
              vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest\n\
+             vga: extension=none\n\
              cpu: model={cpu_model}, count=1, ips=50000000, reset_on_triple_fault=0\n\
              memory: guest={memory}, host={memory}\n\
              clock: sync=none\n\

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 const MIB: u64 = 1 << 20;
 
 /// A boot through GRUB, and the folder that its ISO lives in.
-fn grub(command_line: &[&str], uefi: bool) -> (Boot, TempDir) {
+pub(super) fn grub(command_line: &[&str], uefi: bool) -> (Boot, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let iso = folder.path().join("pagemark.iso");
     let words: Vec<_> = command_line.iter().map(|&word| word.to_owned()).collect();

@@ -9,6 +9,7 @@ mod failures;
 mod figures;
 mod layouts;
 mod mutation;
+mod screen;
 mod smp;
 mod vmallocinfo;
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::mm::address::PhysAddr;
+use crate::mm::page_table::MemoryType;
 
 #[test]
 fn a_device_keeps_its_offset_and_its_caching() {
@@ -31,6 +32,29 @@ fn a_device_keeps_its_offset_and_its_caching() {
                 .iounmap_at(VirtAddr(REGION + 0x320), kernel)
                 .is_err()
         );
+    });
+}
+
+#[test]
+fn each_caching_has_its_memory_type_and_nothing_else_differs() {
+    each!(64, 16, |kernel, vmalloc| {
+        for (caching, memory_type) in [
+            (Caching::Uncached, MemoryType::Uncacheable),
+            (Caching::WriteCombining, MemoryType::WriteCombining),
+            (Caching::WriteBack, MemoryType::WriteBack),
+        ] {
+            let device = PhysAddr(0xfd00_0000);
+            let io = vmalloc
+                .ioremap(device, 2 * PAGE_SIZE, caching, kernel)
+                .unwrap();
+            for address in [io.address(), VirtAddr(io.address().0 + PAGE_SIZE)] {
+                let found = kernel.table.translate(address).unwrap().protection();
+                let expected = Protection::READ_WRITE.with_memory_type(memory_type);
+                assert_eq!(found, expected, "{caching:?}");
+                assert_eq!(found.memory_type(), memory_type);
+            }
+            vmalloc.iounmap(io, kernel).unwrap();
+        }
     });
 }
 

@@ -1,0 +1,211 @@
+//! The log on a screen, for somebody without a serial cable: what a picture of it shows, and how the framebuffer is mapped.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
+use pagemark_host::log::{Log, read};
+use pagemark_host::run::Boot;
+use pagemark_record::{Access, Area, AreaKind, Hex, MemoryType, Moment};
+
+use super::SHORT;
+use super::boots::grub;
+
+const WEIGHT: FontWeight = FontWeight::Regular;
+const HEIGHT: RasterHeight = RasterHeight::Size16;
+/// Where QEMU's VGA card has its memory, with BIOS and with UEFI.
+const CARDS: [u64; 2] = [0xfd00_0000, 0xc000_0000];
+
+/// QEMU, which is gone with this.
+struct Qemu(Child);
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A picture as `screendump` writes it.
+struct Picture {
+    width: usize,
+    height: usize,
+    /// Red, green and blue of each pixel.
+    pixels: Vec<u8>,
+}
+
+impl Picture {
+    fn of_ppm(bytes: &[u8]) -> Self {
+        let mut lines = bytes.splitn(4, |&byte| byte == b'\n');
+        let mut line = || lines.next().unwrap();
+        assert_eq!(line(), b"P6");
+        let sides = String::from_utf8(line().to_vec()).unwrap();
+        let (width, height) = sides.split_once(' ').unwrap();
+        assert_eq!(line(), b"255");
+        Picture {
+            width: width.parse().unwrap(),
+            height: height.parse().unwrap(),
+            pixels: line().to_vec(),
+        }
+    }
+
+    /// The text that it shows, line by line.
+    fn text(&self) -> Vec<String> {
+        let width = get_raster_width(WEIGHT, HEIGHT);
+        let rows = self.height / HEIGHT.val();
+        let line = |row| {
+            let characters = (0..self.width / width).map(|column| self.character(row, column));
+            characters.collect::<String>().trim_end().to_owned()
+        };
+        (0..rows).map(line).collect()
+    }
+
+    /// The character whose glyph stands there, in white on black.
+    fn character(&self, row: usize, column: usize) -> char {
+        let shows = |&character: &char| {
+            let glyph = get_raster(character, WEIGHT, HEIGHT).unwrap();
+            let (left, top) = (column * glyph.width(), row * glyph.height());
+            glyph.rows().enumerate().all(|(y, line)| {
+                let first = ((top + y) * self.width + left) * 3;
+                let pixels = self.pixels[first..].chunks(3);
+                line.iter()
+                    .zip(pixels)
+                    .all(|(&grey, pixel)| pixel == [grey; 3])
+            })
+        };
+        (' '..='~').find(shows).unwrap_or('\u{fffd}')
+    }
+}
+
+/// Boots with a screen and no way out, takes a picture of the screen when the log is over, and returns the log's bytes and what
+/// the picture shows.
+fn watched(boot: &Boot) -> (Vec<u8>, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let (monitor, picture) = (
+        folder.path().join("monitor"),
+        folder.path().join("picture.ppm"),
+    );
+    let mut qemu = Qemu(start(boot, folder.path(), &monitor));
+    let mut log = Vec::new();
+    let mut serial = BufReader::new(qemu.0.stdout.take().unwrap());
+    loop {
+        let mut line = Vec::new();
+        let bytes = serial.read_until(b'\n', &mut line).unwrap();
+        let told = String::from_utf8_lossy(&line);
+        let over = ["end", "panic"].map(|kind| told.contains(&format!("\"record\":\"{kind}\"")));
+        log.extend(&line);
+        if over.contains(&true) {
+            break;
+        }
+        assert!(bytes > 0, "{}", String::from_utf8_lossy(&log));
+    }
+    // What the last record says is drawn behind it.
+    std::thread::sleep(Duration::from_secs(2));
+    let mut monitor = UnixStream::connect(monitor).unwrap();
+    writeln!(monitor, "screendump {}\nquit", picture.display()).unwrap();
+    qemu.0.wait().unwrap();
+    let text = Picture::of_ppm(&std::fs::read(picture).unwrap()).text();
+    (log, text)
+}
+
+/// The boot's own command, with a screen, a monitor and an end, and without the device by which the image leaves QEMU.
+fn start(boot: &Boot, scratch: &Path, monitor: &Path) -> Child {
+    let command = boot.command(scratch).unwrap();
+    let mut arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+    let exit = arguments
+        .iter()
+        .position(|argument| argument.to_string_lossy().starts_with("isa-debug-exit"))
+        .unwrap();
+    arguments.drain(exit - 1..=exit);
+    Command::new("timeout")
+        .arg(boot.timeout.as_secs().to_string())
+        .arg(command.get_program())
+        .args(arguments)
+        .args(["-vga", "std", "-monitor"])
+        .arg(format!("unix:{},server,nowait", monitor.display()))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// The framebuffer's area, the only one that is there from start to end.
+fn area(log: &Log) -> Area {
+    let of = |moment| {
+        let mut infos = log.vmallocinfo.iter();
+        let info = infos.find(|info| info.moment == moment).unwrap();
+        assert_eq!((info.live, info.areas.len()), (1, 1));
+        info.areas[0]
+    };
+    assert_eq!(of(Moment::Start), of(Moment::End));
+    of(Moment::Start)
+}
+
+#[test]
+fn the_whole_run_is_seen_through_a_write_combining_mapping() {
+    for uefi in [false, true] {
+        let (boot, _folder) = grub(&SHORT, uefi);
+        let (log, text) = watched(&boot);
+        let log = read(&log).unwrap();
+        let card = CARDS[usize::from(uefi)];
+        let area = area(&log);
+        let start = area.start.0;
+        assert_eq!(
+            area,
+            Area {
+                start: Hex(start),
+                // 1,024 by 768 pixels of 4 bytes are 768 pages, and a guard page.
+                end: Hex(start + 769 * 4096),
+                pages: 768,
+                kind: AreaKind::Ioremap,
+                access: Access::ReadWrite,
+                memory_type: MemoryType::WriteCombining,
+                huge: false,
+                physical: Some(Hex(card)),
+            }
+        );
+        let notice = format!("screen: 1024 by 768 pixels of 32 bits at {card:#x}");
+        assert!(log.notices.contains(&notice), "{:?}", log.notices);
+        if !uefi {
+            // Clearing the screen and drawing on it is a part of them.
+            let instructions = log.boot.as_ref().unwrap().ticks;
+            assert!(instructions <= 20_000_000, "{instructions}");
+        }
+        let shown = |start: &str| text.iter().any(|line| line.starts_with(start));
+        for start in [
+            &format!("pagemark {}, suite quick", log.start.revision),
+            &notice,
+            "control/empty ",
+            "control/nops=1000 ",
+        ] {
+            assert!(shown(start), "{start} in {text:#?}");
+        }
+        let last = text.iter().rfind(|line| !line.is_empty());
+        assert_eq!(last.unwrap(), "verdict: pass", "{text:#?}");
+    }
+}
+
+#[test]
+fn a_word_that_cannot_be_followed_is_told_on_the_screen() {
+    let (boot, _folder) = grub(&["layout=narrow"], false);
+    let (log, text) = watched(&boot);
+    let error = &read(&log).unwrap().errors[0];
+    assert!(text.contains(&format!("error: {error}")), "{text:#?}");
+    assert!(text.contains(&"verdict: error".to_owned()), "{text:#?}");
+}
+
+#[test]
+fn a_panic_is_told_on_the_screen() {
+    let (boot, _folder) = grub(&["suite=quick", "provoke=panic"], false);
+    let (_, text) = watched(&boot);
+    let panic = text.iter().position(|line| line.starts_with("panic at "));
+    let lines = &text[panic.unwrap_or_else(|| panic!("{text:#?}"))..];
+    assert!(
+        lines[0].ends_with("provoked by the command line"),
+        "{text:#?}"
+    );
+    assert!(lines[1].starts_with(" 0xffffffffc0"), "{text:#?}");
+}

@@ -1,0 +1,80 @@
+//! Records in words, for somebody who watches the run on the machine's own screen: the course of it, what was found, and above all
+//! what went wrong.
+
+use core::fmt::{self, Write};
+
+use arrayvec::ArrayString;
+
+use crate::{CaseResult, MAX_TEXT, Machine, Panic, Record, Text};
+
+/// Writes the lines that tell `record` to `out`: none for what only a program needs.
+pub fn tell(record: &Record<Text<'_>>, out: &mut impl Write) -> fmt::Result {
+    match record {
+        Record::Start(start) => {
+            writeln!(out, "pagemark {}, suite {}", start.revision, start.suite)
+        }
+        Record::Machine(machine) => tell_machine(machine, out),
+        Record::Notice(notice) => writeln!(out, "{}", notice.text),
+        Record::Check(check) if !check.pass => {
+            writeln!(out, "FAILED {}: {}", check.name, check.detail)
+        }
+        Record::Result(result) => tell_result(result, out),
+        Record::Skip(skip) => writeln!(out, "{} skipped: {}", skip.case, skip.reason),
+        Record::Error(error) => writeln!(out, "error: {}", error.message),
+        Record::Panic(panic) => tell_panic(panic, out),
+        Record::End(end) => writeln!(out, "verdict: {}", end.verdict),
+        Record::Environment(_)
+        | Record::Region(_)
+        | Record::Zone(_)
+        | Record::Buddyinfo(_)
+        | Record::Vmallocinfo(_)
+        | Record::Boot(_)
+        | Record::Check(_)
+        | Record::Frames(_)
+        | Record::Crossover(_)
+        | Record::Probe(_) => Ok(()),
+    }
+}
+
+fn tell_machine(machine: &Machine<Text<'_>>, out: &mut impl Write) -> fmt::Result {
+    let mib = machine.ram_bytes >> 20;
+    writeln!(
+        out,
+        "{}; CPUs: {}; RAM: {mib} MiB; layout: {}; clock: {}",
+        machine.cpu, machine.cpus, machine.layout, machine.clock
+    )
+}
+
+/// The longest names of cases and figures in the millions leave columns straight.
+fn tell_result(result: &CaseResult<Text<'_>>, out: &mut impl Write) -> fmt::Result {
+    let [case, median, p99] = [
+        column(result.case),
+        column(result.median),
+        column(result.p99),
+    ];
+    writeln!(
+        out,
+        "{case:<56} median {median:>13} {}, p99 {p99:>13}",
+        result.unit
+    )
+}
+
+/// A text or figure that can be padded as a whole.
+fn column(value: impl fmt::Display) -> ArrayString<{ MAX_TEXT + '…'.len_utf8() }> {
+    let mut text = ArrayString::new();
+    // Neither is longer.
+    let _ = write!(text, "{value}");
+    text
+}
+
+fn tell_panic(panic: &Panic<Text<'_>>, out: &mut impl Write) -> fmt::Result {
+    writeln!(
+        out,
+        "\npanic at {}:{}: {}",
+        panic.file, panic.line, panic.message
+    )?;
+    for address in &panic.addresses {
+        write!(out, " {address}")?;
+    }
+    writeln!(out)
+}
