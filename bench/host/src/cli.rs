@@ -35,7 +35,7 @@ pub enum Command {
     Gate(Gate),
     /// Find where figures changed over many logs
     History(History),
-    /// Write a log's figures in another tool's format
+    /// Write a log's figures, or another tool's, in another tool's format
     Export(Export),
     /// Write an ISO that boots on BIOS and UEFI, in QEMU, from a USB stick, and on a real machine
     Iso(Iso),
@@ -235,7 +235,7 @@ pub struct History {
 /// `pagemark export`.
 #[derive(Args, Debug)]
 pub struct Export {
-    /// The log
+    /// The log; or for a format that has figures alone, a file of another tool
     pub log: PathBuf,
     /// What to write
     #[arg(long, short, value_enum)]

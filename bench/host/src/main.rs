@@ -14,13 +14,14 @@ use pagemark_host::cli::{
 };
 use pagemark_host::compare::beside::Beside;
 use pagemark_host::compare::{Change, compare};
-use pagemark_host::export::export;
+use pagemark_host::export::{self, export};
 use pagemark_host::gate::baseline::Baseline;
 use pagemark_host::gate::mute::Mutes;
 use pagemark_host::gate::ticks::FALSE_ALARMS;
 use pagemark_host::gate::{self, Finding, Judgement};
 use pagemark_host::history;
 use pagemark_host::image::{self, Symbols};
+use pagemark_host::import::Foreign;
 use pagemark_host::import::source::{self, Source, SourceError, sources};
 use pagemark_host::log::Log;
 use pagemark_host::log::side::{self, SideError};
@@ -210,30 +211,56 @@ fn show_history(options: &History) -> Result<u8> {
 }
 
 fn export_log(options: &Export) -> Result<u8> {
-    let logs = side::logs(from_ref(&options.log))?;
-    let [log] = logs.as_slice() else {
-        bail!(
+    let sources = sources(from_ref(&options.log), None)?;
+    let log = match sources.as_slice() {
+        [Source::Log(log)] => log.as_ref(),
+        [Source::Foreign { figures, .. }] => return export_figures(options, figures),
+        sources => bail!(
             "{} holds {} logs; one is exported at a time",
             options.log.display(),
-            logs.len()
-        );
+            sources.len()
+        ),
     };
     let history = side::logs(&options.history)?;
     let judgement = match &options.base {
         Some(base) => Some(judge(
             from_ref(base),
-            &logs,
+            from_ref(log),
             &history,
             FALSE_ALARMS,
             options.force,
         )?),
         None => None,
     };
-    let text = export(options.format, log, judgement.as_ref(), &history);
+    write_out(
+        options,
+        &export(options.format, log, judgement.as_ref(), &history),
+    )
+}
+
+/// Another tool's figures, in the format of a third.
+fn export_figures(options: &Export, foreign: &Foreign) -> Result<u8> {
+    if options.base.is_some() || !options.history.is_empty() {
+        bail!(
+            "--base and --history are for logs, and {} is none",
+            options.log.display()
+        );
+    }
+    match export::figures(options.format, &foreign.entries) {
+        Some(text) => write_out(options, &text),
+        None => bail!(
+            "{} is {}: its figures make no report on a run",
+            options.log.display(),
+            foreign.format.name()
+        ),
+    }
+}
+
+fn write_out(options: &Export, text: &str) -> Result<u8> {
     match &options.output {
         Some(path) => std::fs::write(path, text)
             .with_context(|| format!("{} cannot be written", path.display()))?,
-        None => print(&text)?,
+        None => print(text)?,
     }
     Ok(0)
 }

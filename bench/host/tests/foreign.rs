@@ -147,6 +147,21 @@ fn a_log_and_its_export_are_equal() {
     }
 }
 
+#[test]
+fn another_tool_s_figures_go_out_in_a_third_one_s_format() {
+    let kvm = seed("import/kvm_unit_tests");
+    let text = printed(&["export", "--format", "go-text"], &[&kvm], 0);
+    assert!(
+        text.contains("\nBenchmarkSelf_ipi_sti_nop/ipi 1 1900 ticks\n"),
+        "{text}"
+    );
+    let text = printed(&["export", "--format", "junit"], &[&kvm], 2);
+    assert!(text.contains("make no report on a run"), "{text}");
+    let base = ["export", "--format", "csv", "--base", kvm.to_str().unwrap()];
+    let text = printed(&base, &[&kvm], 2);
+    assert!(text.contains("--base and --history are for logs"), "{text}");
+}
+
 /// The formats that are written and read.
 const FORMATS: [&str; 4] = ["go-text", "bmf", "google-benchmark", "smaller-is-better"];
 

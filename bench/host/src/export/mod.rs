@@ -18,7 +18,7 @@ pub mod tap;
 #[cfg(test)]
 mod tests;
 
-use crate::figures::of_log;
+use crate::figures::{Entry, of_log};
 use crate::gate::Judgement;
 use crate::log::Log;
 
@@ -51,20 +51,34 @@ pub enum Format {
 
 /// Writes `log`, and what a gate made of it where there is one, in `format`. `history` are earlier logs, oldest first, for the page.
 pub fn export(format: Format, log: &Log, judgement: Option<&Judgement>, history: &[Log]) -> String {
-    let figures = of_log(log);
     match format {
         Format::Markdown => markdown::write(log, judgement),
         Format::Annotations => annotations::write(log, judgement),
         Format::Html => html::write(log, judgement, history),
-        Format::Bmf => bmf::write(&figures),
-        Format::SmallerIsBetter => smaller_is_better::write(&figures),
-        Format::GoogleBenchmark => google_benchmark::write(&figures),
-        Format::GoText => go_text::write(&figures),
         Format::Junit => junit::write(log, judgement),
         Format::Tap => tap::write(log, judgement),
-        Format::Openmetrics => openmetrics::write(&figures),
-        Format::Csv => csv::write(&figures),
+        Format::Bmf
+        | Format::SmallerIsBetter
+        | Format::GoogleBenchmark
+        | Format::GoText
+        | Format::Openmetrics
+        | Format::Csv => figures(format, &of_log(log)).unwrap_or_default(),
     }
+}
+
+/// Writes figures alone, whatever they are of; none in a format that tells of a run.
+pub fn figures(format: Format, figures: &[Entry]) -> Option<String> {
+    Some(match format {
+        Format::Bmf => bmf::write(figures),
+        Format::SmallerIsBetter => smaller_is_better::write(figures),
+        Format::GoogleBenchmark => google_benchmark::write(figures),
+        Format::GoText => go_text::write(figures),
+        Format::Openmetrics => openmetrics::write(figures),
+        Format::Csv => csv::write(figures),
+        Format::Markdown | Format::Annotations | Format::Html | Format::Junit | Format::Tap => {
+            return None;
+        }
+    })
 }
 
 /// One line of a report on a log: a case or a check, and what became of it.

@@ -70,7 +70,7 @@ pub fn sources(paths: &[PathBuf], format: Option<Format>) -> Result<Vec<Source>,
                     sources.push(source(path, format)?);
                 }
             }
-            Err(SideError::Empty(folder)) => match criterion_s(&folder)? {
+            Err(SideError::Empty(folder)) => match left_by_criterion(&folder)? {
                 Some(source) => sources.push(source),
                 None => return Err(SideError::Empty(folder).into()),
             },
@@ -81,7 +81,7 @@ pub fn sources(paths: &[PathBuf], format: Option<Format>) -> Result<Vec<Source>,
 }
 
 /// The figures of all benchmarks that criterion left in a folder, if it left any.
-fn criterion_s(folder: &Path) -> Result<Option<Source>, SourceError> {
+fn left_by_criterion(folder: &Path) -> Result<Option<Source>, SourceError> {
     let files = criterion::files(folder).map_err(|error| SideError::Unreadable {
         path: folder.to_owned(),
         error,
