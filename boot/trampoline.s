@@ -68,12 +68,14 @@ trampoline_long:
     callq *%rax
     ud2
 
+# Marked as accessed: the far jump to 64-bit mode runs with paging on, and would fault when it marks its descriptor in this frame,
+# which is read-only.
 .balign 8
 trampoline_gdt:
     .quad 0
-    .quad 0x00cf9a000000ffff
-    .quad 0x00cf92000000ffff
-    .quad 0x00af9a000000ffff
+    .quad 0x00cf9b000000ffff
+    .quad 0x00cf93000000ffff
+    .quad 0x00af9b000000ffff
 trampoline_gdt_end:
 
 # What the boot CPU fills in: `Parameters` in src/smp/trampoline.rs.

@@ -25,6 +25,8 @@ pub struct Bochs {
     pub program: PathBuf,
     /// Its CPU model; `bochs --help cpu` lists them.
     pub cpu_model: String,
+    /// Number of CPUs.
+    pub cpus: u32,
     /// RAM in MiB.
     pub memory: u32,
     /// The ISO; the image's command line is in it.
@@ -38,19 +40,20 @@ impl Bochs {
     fn configuration(&self, scratch: &Path) -> String {
         let Self {
             cpu_model,
+            cpus,
             memory,
             iso,
             ..
         } = self;
         // A screen that nobody has to look at: RFB, which does not wait for a viewer. It is without graphics, since GRUB crashes
-        // in the VBE of Bochs's BIOS.
+        // in the VBE of Bochs's BIOS. What is worth an "info" to Bochs includes every interrupt between CPUs.
         format!(
             "config_interface: textconfig\n\
              display_library: rfb, options=\"timeout=0\"\n\
              romimage: file=/usr/share/bochs/BIOS-bochs-latest\n\
              vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest\n\
              vga: extension=none\n\
-             cpu: model={cpu_model}, count=1, ips=50000000, reset_on_triple_fault=0\n\
+             cpu: model={cpu_model}, count={cpus}, ips=50000000, reset_on_triple_fault=0\n\
              memory: guest={memory}, host={memory}\n\
              clock: sync=none\n\
              ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14\n\
@@ -59,6 +62,7 @@ impl Bochs {
              com1: enabled=1, mode=file, dev={com1}\n\
              log: {log}\n\
              panic: action=fatal\n\
+             info: action=ignore\n\
              speaker: enabled=0\n",
             iso = iso.display(),
             com1 = scratch.join(COM1).display(),
