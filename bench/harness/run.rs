@@ -49,7 +49,7 @@ pub struct Run {
     /// How often the cases are gone through, and how many rounds each time.
     passes: u32,
     rounds: u32,
-    /// The pass that runs, from 1; 0 before the first.
+    /// The pass that runs, from 1; 0 before the first and after the last.
     pass: u32,
     clock: Clock,
     /// Ticks a second, where they are known and constant.
@@ -144,7 +144,8 @@ impl Run {
             .deadline
             .is_none_or(|deadline| self.pass == 0 || tsc::read() < deadline);
         let more = self.pass < self.passes && in_time && self.verdict == Verdict::Pass;
-        self.pass += u32::from(more);
+        // What comes after the last pass comes once, and is told.
+        self.pass = if more { self.pass + 1 } else { 0 };
         more
     }
 
