@@ -55,13 +55,12 @@ impl<M: PhysicalMemory> PageTable<M> {
     /// Takes out what lies below the table at `frame`, which covers both addresses.
     fn release_below(&self, frame: Pfn, level: u32, first: u64, last: u64, found: &mut Found) {
         let bytes = covered(level);
-        let table = self.table(frame);
-        // From the start of the entry for `first` on; the last entry's end may be that of the address space.
-        let mut start = first & !(bytes - 1);
-        loop {
-            let end = start + (bytes - 1);
-            let entry = &table[index(VirtAddr(start), level)];
+        let entries = index(VirtAddr(first), level)..=index(VirtAddr(last), level);
+        for (number, entry) in self.table(frame)[entries].iter().enumerate() {
             if let Entry::Table(below) = Entry::of(entry.load(Relaxed), leaf_size(level)) {
+                let start = (first & !(bytes - 1)) + number as u64 * bytes;
+                // The last entry's end may be that of the address space.
+                let end = start + (bytes - 1);
                 if level > 2 {
                     self.release_below(below, level - 1, first.max(start), last.min(end), found);
                 }
@@ -74,10 +73,6 @@ impl<M: PhysicalMemory> PageTable<M> {
                     found.covered = Some((covered, end));
                 }
             }
-            if end >= last {
-                break;
-            }
-            start = end + 1;
         }
     }
 
