@@ -1,6 +1,9 @@
 //! Edits of the kernel's page table, in the scratch region, each with the flush that it owes under the policy of the run.
 //!
-//! `tables=build`: a PT and all above it have to be built first, out of the cache of tables. Without it they are there.
+//! As a rule all tables are there, and an edit in one PT finds that it is the one that was edited last. `pt=other`: another one
+//! was. `tables=build`: a PT and all above it have to be built first, out of the cache of tables; unmapping gives them back, under
+//! the same flush, and what lies between is the first edit since they were built.
+//!
 //! `frames=scattered`: frames out of a slice, of which none continues the one before. Without it they are contiguous; more than
 //! 1,024 are so in blocks of that many. `size=`: large leaves, where 4 KiB is meant otherwise.
 
@@ -21,9 +24,9 @@ use crate::harness::case::{Case, Failure};
 use crate::harness::run::{Run, Tier};
 use gib::{Gib, Operation};
 use look::{Harvest, Translate};
-use operations::{Map, Protect, Remap, Unmap};
+use operations::{Map, Protect, Remap, Unmap, UnmapWithTables};
 use resize::{Collapse, Split};
-use window::{Contiguous, InBlocks, Scattered, Shape, Window};
+use window::{Contiguous, Found, InBlocks, Plan, Scattered, Shape, Window};
 
 /// Bytes of a case's name.
 type Name = ArrayString<64>;
@@ -45,17 +48,23 @@ fn measure<'m, S: Shape, C: Case>(
     machine: &'m mut Machine,
     run: &mut Run,
     name: &str,
-    (pages, largest): (u64, PageSize),
+    plan: Plan,
     case: impl FnOnce(Window<'m, S>) -> C,
     end: impl FnOnce(C) -> Window<'m, S>,
 ) {
     if !run.would(name) {
         return;
     }
-    if !fits(machine, pages) {
+    let room = match plan.found {
+        Found::Edited => plan.pages,
+        Found::OtherEdited => plan.pages + PageSize::Size2M.frames(),
+        // Tables of the scratch region that others use too are always there.
+        Found::Built(_) => PageSize::Size1G.frames(),
+    };
+    if !fits(machine, room) {
         return run.skip(name, "the scratch region is too small");
     }
-    let outcome = Window::new(machine, pages, largest).and_then(|window| {
+    let outcome = Window::new(machine, plan).and_then(|window| {
         let mut case = case(window);
         run.measure_hot_and_cold(name, &mut case);
         end(case).end()
@@ -65,46 +74,52 @@ fn measure<'m, S: Shape, C: Case>(
     }
 }
 
-/// Operations that are given frames, where the tables are there. `rest` is the name from the parameters on.
-fn with_frames<S: Shape>(machine: &mut Machine, run: &mut Run, shape: (u64, PageSize), rest: &str) {
-    let map = |window| Map {
-        window,
-        build: None,
-        outcome: Ok(()),
-    };
+/// Operations that are given frames. `rest` is the name from the parameters on.
+fn with_frames<S: Shape>(machine: &mut Machine, run: &mut Run, plan: Plan, rest: &str) {
     let named = |operation| name(format_args!("pt/{operation}/{rest}"));
-    measure::<S, _>(machine, run, &named("map"), shape, map, |case| case.window);
+    let map = |window| Map(window, Ok(()));
+    measure::<S, _>(machine, run, &named("map"), plan, map, |case| case.0);
     let remap = |window| Remap(window, Ok(()));
-    measure::<S, _>(machine, run, &named("remap"), shape, remap, |case| case.0);
+    measure::<S, _>(machine, run, &named("remap"), plan, remap, |case| case.0);
 }
 
-/// All four operations, where the tables are there.
-fn warm<S: Shape>(machine: &mut Machine, run: &mut Run, shape: (u64, PageSize), rest: &str) {
-    with_frames::<S>(machine, run, shape, rest);
+/// All four operations.
+fn all<S: Shape>(machine: &mut Machine, run: &mut Run, plan: Plan, rest: &str) {
+    with_frames::<S>(machine, run, plan, rest);
     let named = |operation| name(format_args!("pt/{operation}/{rest}"));
     let protect = |window| Protect(window, Ok(()));
-    measure::<S, _>(machine, run, &named("protect"), shape, protect, |case| {
+    measure::<S, _>(machine, run, &named("protect"), plan, protect, |case| {
         case.0
     });
-    let unmap = |window| Unmap(window, Ok(()));
-    measure::<S, _>(machine, run, &named("unmap"), shape, unmap, |case| case.0);
+    if let Found::Built(_) = plan.found {
+        let unmap = |window| UnmapWithTables {
+            window,
+            tables: 0,
+            outcome: Ok(()),
+        };
+        measure::<S, _>(machine, run, &named("unmap"), plan, unmap, |case| {
+            case.window
+        });
+    } else {
+        let unmap = |window| Unmap(window, Ok(()));
+        measure::<S, _>(machine, run, &named("unmap"), plan, unmap, |case| case.0);
+    }
 }
 
-/// Map where `pts` PTs and all above them have to be built: the scratch region is a whole entry of the root.
-fn build<S: Shape>(machine: &mut Machine, run: &mut Run, pages: u64, pts: u64, rest: &str) {
+/// So many pages where PTs and all above them have to be built: the scratch region is a whole entry of the root.
+fn build(machine: &Machine, pages: u64) -> Plan {
     let between = machine.kernel.table.levels() as u64 - 2;
-    let name = name(format_args!("pt/map/{rest}/tables=build"));
-    if !fits(machine, PageSize::Size1G.frames()) {
-        // Tables of the scratch region that others use too are always there.
-        return run.skip(&name, "the scratch region is too small");
+    let pts = pages.div_ceil(PageSize::Size2M.frames());
+    Plan {
+        found: Found::Built(pts + between),
+        ..Plan::new(pages, PageSize::Size4K)
     }
-    let map = |window| Map {
-        window,
-        build: Some(pts + between),
-        outcome: Ok(()),
-    };
-    let shape = (pages, PageSize::Size4K);
-    measure::<S, _>(machine, run, &name, shape, map, |case| case.window);
+}
+
+/// All four operations on such.
+fn all_built<S: Shape>(machine: &mut Machine, run: &mut Run, pages: u64, rest: &str) {
+    let plan = build(machine, pages);
+    all::<S>(machine, run, plan, rest);
 }
 
 fn gib(machine: &mut Machine, run: &mut Run) {
@@ -135,8 +150,9 @@ fn measure_gib(
     if !run.would(name) {
         return Ok(());
     }
+    const SIZE: PageSize = PageSize::Size1G;
     // An empty window, for the tables that others may have left there.
-    Window::<Contiguous>::new(machine, 1, PageSize::Size1G)?.end()?;
+    Window::<Contiguous>::new(machine, Plan::new(1, SIZE))?.end()?;
     let block = machine.kernel.frames.alloc_page(Gfp::KERNEL)?;
     let mut case = Gib {
         machine,
@@ -149,11 +165,11 @@ fn measure_gib(
     let Gib { machine, block, .. } = case;
     machine.kernel.frames.free(block)?;
     // And for its own.
-    Window::<Contiguous>::new(machine, 1, PageSize::Size1G)?.end()
+    Window::<Contiguous>::new(machine, Plan::new(1, SIZE))?.end()
 }
 
 fn look(machine: &mut Machine, run: &mut Run) {
-    let one = (1, PageSize::Size4K);
+    let one = Plan::new(1, PageSize::Size4K);
     let name = "pt/translate";
     measure(machine, run, name, one, Translate::new, |case| case.window);
     for (pages, name) in [(1, "pt/harvest/pages=1"), (512, "pt/harvest/pages=512")] {
@@ -162,15 +178,15 @@ fn look(machine: &mut Machine, run: &mut Run) {
             dirty: 0,
             outcome: Ok(()),
         };
-        let shape = (pages, PageSize::Size4K);
-        measure::<Contiguous, _>(machine, run, name, shape, harvest, |case| case.window);
+        let plan = Plan::new(pages, PageSize::Size4K);
+        measure::<Contiguous, _>(machine, run, name, plan, harvest, |case| case.window);
     }
 }
 
 fn resize(machine: &mut Machine, run: &mut Run) {
-    let shape = (512, PageSize::Size2M);
+    let plan = Plan::new(512, PageSize::Size2M);
     let split = |window| Split(window, Ok(()));
-    measure(machine, run, "pt/split/size=2MiB", shape, split, |case| {
+    measure(machine, run, "pt/split/size=2MiB", plan, split, |case| {
         case.0
     });
     let collapse = |window| Collapse {
@@ -179,27 +195,37 @@ fn resize(machine: &mut Machine, run: &mut Run) {
         outcome: Ok(()),
     };
     let name = "pt/collapse/size=2MiB";
-    measure(machine, run, name, shape, collapse, |case| case.window);
+    measure(machine, run, name, plan, collapse, |case| case.window);
 }
 
 pub(super) fn run(machine: &mut Machine, run: &mut Run) {
-    const SMALL: PageSize = PageSize::Size4K;
-    warm::<Contiguous>(machine, run, (1, SMALL), "pages=1");
-    warm::<Contiguous>(machine, run, (512, SMALL), "pages=512");
-    with_frames::<Scattered>(machine, run, (512, SMALL), "pages=512/frames=scattered");
-    build::<Contiguous>(machine, run, 1, 1, "pages=1");
-    warm::<Contiguous>(machine, run, (512, PageSize::Size2M), "size=2MiB");
+    let small = |pages| Plan::new(pages, PageSize::Size4K);
+    let other = Plan {
+        found: Found::OtherEdited,
+        ..small(1)
+    };
+    let large = Plan::new(512, PageSize::Size2M);
+    all::<Contiguous>(machine, run, small(1), "pages=1");
+    all::<Contiguous>(machine, run, other, "pages=1/pt=other");
+    all::<Contiguous>(machine, run, small(512), "pages=512");
+    with_frames::<Scattered>(machine, run, small(512), "pages=512/frames=scattered");
+    all_built::<Contiguous>(machine, run, 1, "pages=1/tables=build");
+    all::<Contiguous>(machine, run, large, "size=2MiB");
     look(machine, run);
     resize(machine, run);
     run.in_tier(Tier::Full, |run| {
-        warm::<Contiguous>(machine, run, (8, SMALL), "pages=8");
-        warm::<Contiguous>(machine, run, (64, SMALL), "pages=64");
-        warm::<InBlocks>(machine, run, (4096, SMALL), "pages=4096");
-        with_frames::<Scattered>(machine, run, (8, SMALL), "pages=8/frames=scattered");
-        with_frames::<Scattered>(machine, run, (64, SMALL), "pages=64/frames=scattered");
-        build::<Contiguous>(machine, run, 512, 1, "pages=512");
-        build::<InBlocks>(machine, run, 4096, 8, "pages=4096");
-        build::<Scattered>(machine, run, 512, 1, "pages=512/frames=scattered");
+        all::<Contiguous>(machine, run, small(8), "pages=8");
+        all::<Contiguous>(machine, run, small(64), "pages=64");
+        all::<InBlocks>(machine, run, small(4096), "pages=4096");
+        with_frames::<Scattered>(machine, run, small(8), "pages=8/frames=scattered");
+        with_frames::<Scattered>(machine, run, small(64), "pages=64/frames=scattered");
+        all_built::<Contiguous>(machine, run, 8, "pages=8/tables=build");
+        all_built::<Contiguous>(machine, run, 64, "pages=64/tables=build");
+        all_built::<Contiguous>(machine, run, 512, "pages=512/tables=build");
+        all_built::<InBlocks>(machine, run, 4096, "pages=4096/tables=build");
+        let scattered = build(machine, 512);
+        let rest = "pages=512/frames=scattered/tables=build";
+        with_frames::<Scattered>(machine, run, scattered, rest);
         gib(machine, run);
     });
 }

@@ -3,38 +3,33 @@
 use pagemark::cpu::probe::PageFaultError;
 use pagemark::mm::page_table::{ChangeError, MapError};
 
-use super::window::{Shape, Window};
+use super::window::{Found, Shape, Window};
 use crate::cases::proof;
 use crate::harness::case::{Case, Failure, expect_eq};
 
-/// Mapping, in tables that are there (`build` is `None`) or that have to be built, so many.
-pub struct Map<'m, S> {
-    pub window: Window<'m, S>,
-    pub build: Option<u64>,
-    pub outcome: Result<(), MapError>,
-}
+pub struct Map<'m, S>(pub Window<'m, S>, pub Result<(), MapError>);
 
 impl<S: Shape> Case for Map<'_, S> {
+    fn prepare(&mut self) -> Result<(), Failure> {
+        self.0.set_the_scene()
+    }
+
     fn operation(&mut self) {
-        if let Err(error) = self.window.map() {
-            self.outcome = Err(error);
+        if let Err(error) = self.0.map() {
+            self.1 = Err(error);
         }
     }
 
     fn verify(&mut self) -> Result<(), Failure> {
-        self.outcome?;
-        self.window.expect_leaves(self.window.largest())?;
-        self.window.expect_frames(0)
+        self.1?;
+        self.0.expect_leaves(self.0.plan().largest)?;
+        self.0.expect_frames(0)
     }
 
     fn restore(&mut self) -> Result<(), Failure> {
-        self.outcome?;
-        self.window.unmap()?;
-        if let Some(expected) = self.build {
-            let built = self.window.release_tables()?;
-            expect_eq!("tables that were built", built, expected);
-        }
-        Ok(())
+        self.1?;
+        self.0.unmap()?;
+        self.0.clear_the_scene()
     }
 }
 
@@ -44,7 +39,8 @@ impl<S: Shape> Case for Unmap<'_, S> {
     fn prepare(&mut self) -> Result<(), Failure> {
         self.0.map()?;
         // Translations that the operation has to drop.
-        self.0.expect_frames(0)
+        self.0.expect_frames(0)?;
+        self.0.set_the_scene()
     }
 
     fn operation(&mut self) {
@@ -55,14 +51,48 @@ impl<S: Shape> Case for Unmap<'_, S> {
 
     fn verify(&mut self) -> Result<(), Failure> {
         self.1?;
-        for number in 0..self.0.pages {
-            proof::expect_fault(self.0.page(number), PageFaultError::empty())?;
-        }
-        Ok(())
+        expect_every_page_gone(&self.0)
     }
 
     fn restore(&mut self) -> Result<(), Failure> {
         Ok(self.1?)
+    }
+}
+
+/// Unmapping, after which the tables that the mapping had built go back to the cache.
+pub struct UnmapWithTables<'m, S> {
+    pub window: Window<'m, S>,
+    pub tables: u64,
+    pub outcome: Result<(), Failure>,
+}
+
+impl<S: Shape> Case for UnmapWithTables<'_, S> {
+    fn prepare(&mut self) -> Result<(), Failure> {
+        self.tables = 0;
+        self.window.map()?;
+        self.window.expect_frames(0)
+    }
+
+    fn operation(&mut self) {
+        match self.window.unmap_with_tables() {
+            Ok(tables) => self.tables = tables,
+            Err(failure) => self.outcome = Err(failure),
+        }
+    }
+
+    fn verify(&mut self) -> Result<(), Failure> {
+        self.outcome.clone()?;
+        expect_every_page_gone(&self.window)?;
+        let expected = match self.window.plan().found {
+            Found::Built(tables) => tables,
+            Found::Edited | Found::OtherEdited => 0,
+        };
+        expect_eq!("tables that left", self.tables, expected);
+        Ok(())
+    }
+
+    fn restore(&mut self) -> Result<(), Failure> {
+        self.outcome.clone()
     }
 }
 
@@ -75,7 +105,7 @@ impl<S: Shape> Case for Protect<'_, S> {
         for number in 0..self.0.pages {
             self.0.write(number)?;
         }
-        Ok(())
+        self.0.set_the_scene()
     }
 
     fn operation(&mut self) {
@@ -97,7 +127,8 @@ impl<S: Shape> Case for Protect<'_, S> {
 
     fn restore(&mut self) -> Result<(), Failure> {
         self.1?;
-        Ok(self.0.unmap()?)
+        self.0.unmap()?;
+        self.0.clear_the_scene()
     }
 }
 
@@ -110,7 +141,7 @@ impl<S: Shape> Case for Remap<'_, S> {
         // first, is the youngest.
         self.0.expect_frames(0)?;
         proof::read(self.0.page(self.0.pages - 1))?;
-        Ok(())
+        self.0.set_the_scene()
     }
 
     fn operation(&mut self) {
@@ -122,11 +153,19 @@ impl<S: Shape> Case for Remap<'_, S> {
     fn verify(&mut self) -> Result<(), Failure> {
         self.1?;
         self.0.expect_frames(1)?;
-        self.0.expect_leaves(self.0.largest())
+        self.0.expect_leaves(self.0.plan().largest)
     }
 
     fn restore(&mut self) -> Result<(), Failure> {
         self.1?;
-        Ok(self.0.unmap()?)
+        self.0.unmap()?;
+        self.0.clear_the_scene()
     }
+}
+
+fn expect_every_page_gone<S: Shape>(window: &Window<'_, S>) -> Result<(), Failure> {
+    for number in 0..window.pages {
+        proof::expect_fault(window.page(number), PageFaultError::empty())?;
+    }
+    Ok(())
 }

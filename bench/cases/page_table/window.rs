@@ -104,27 +104,58 @@ impl Shape for InBlocks {
     }
 }
 
+/// What an operation finds of the tables.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// They are there, and one PT is the one that was edited last.
+    Edited,
+    /// They are there, and another PT was edited last.
+    OtherEdited,
+    /// So many are built by the mapping and leave with it: an operation is the first in them, and that which unmaps takes them
+    /// out.
+    Built(u64),
+}
+
+/// So many pages, mapped by leaves of up to `largest`.
+#[derive(Clone, Copy)]
+pub struct Plan {
+    pub pages: u64,
+    pub largest: PageSize,
+    pub found: Found,
+}
+
+impl Plan {
+    /// Where the tables are there.
+    pub const fn new(pages: u64, largest: PageSize) -> Self {
+        Plan {
+            pages,
+            largest,
+            found: Found::Edited,
+        }
+    }
+}
+
 /// Pages, and frames for them twice, so that there are some to be remapped to.
 pub struct Window<'m, S> {
     pub machine: &'m mut Machine,
     pub start: VirtAddr,
     pub pages: u64,
-    largest: PageSize,
+    plan: Plan,
     backing: [Backing; 2],
     shape: PhantomData<S>,
 }
 
 impl<'m, S: Shape> Window<'m, S> {
-    /// A window of `pages` pages at the start of the scratch region, mapped by leaves of up to `largest`, with none of its tables
-    /// there.
-    pub fn new(machine: &'m mut Machine, pages: u64, largest: PageSize) -> Result<Self, Failure> {
+    /// A window at the start of the scratch region, with none of its tables there.
+    pub fn new(machine: &'m mut Machine, plan: Plan) -> Result<Self, Failure> {
+        let pages = plan.pages;
         let backing = [Backing::new(machine, pages)?, Backing::new(machine, pages)?];
         let start = machine.layout.scratch.start;
         let mut window = Window {
             machine,
             start,
             pages,
-            largest,
+            plan,
             backing,
             shape: PhantomData,
         };
@@ -144,12 +175,37 @@ impl<'m, S: Shape> Window<'m, S> {
         Ok(count)
     }
 
+    /// Brings about what the operation is to find of the tables. The last step before it.
+    pub fn set_the_scene(&mut self) -> Result<(), Failure> {
+        if self.plan.found != Found::OtherEdited {
+            return Ok(());
+        }
+        // The PT behind that of the last page.
+        let page = VirtAddr((self.page(self.pages).0 | (PageSize::Size2M.bytes() - 1)) + 1);
+        let frame = self.frame(0);
+        let kernel = &mut self.machine.kernel;
+        let (table, mut tables) = kernel.table_and_tables();
+        let (frames, size) = (frame..frame.add(1), PageSize::Size4K);
+        table.map(page, frames, Protection::READ_WRITE, size, &mut tables)?;
+        kernel.table.unmap(page, 1)?.flush(&kernel.tlb);
+        Ok(())
+    }
+
+    /// Leaves the tables of the window, which is unmapped, as the next operation is to find them.
+    pub fn clear_the_scene(&mut self) -> Result<(), Failure> {
+        if let Found::Built(expected) = self.plan.found {
+            let built = self.release_tables()?;
+            expect_eq!("tables that were built", built, expected);
+        }
+        Ok(())
+    }
+
     #[inline(always)]
     pub fn map(&mut self) -> Result<(), MapError> {
         let (table, mut tables) = self.machine.kernel.table_and_tables();
         let frames = S::frames(&self.backing[0], self.pages);
-        let protection = Protection::READ_WRITE;
-        table.map(self.start, frames, protection, self.largest, &mut tables)
+        let (protection, largest) = (Protection::READ_WRITE, self.plan.largest);
+        table.map(self.start, frames, protection, largest, &mut tables)
     }
 
     #[inline(always)]
@@ -158,6 +214,20 @@ impl<'m, S: Shape> Window<'m, S> {
         let pending = kernel.table.unmap(self.start, self.pages)?;
         pending.flush(&kernel.tlb);
         Ok(())
+    }
+
+    /// Unmaps, and gives the tables back that the mapping had built, under one flush. Returns how many those were.
+    #[inline(always)]
+    pub fn unmap_with_tables(&mut self) -> Result<u64, Failure> {
+        let scratch = self.machine.layout.scratch;
+        let kernel = &mut self.machine.kernel;
+        let pages = kernel.table.unmap(self.start, self.pages)?;
+        let all = (scratch.end.0 - scratch.start.0) / PAGE_SIZE;
+        let tables = kernel.table.release_tables(scratch.start, all)?;
+        let tables = tables.merge(pages).flush(&kernel.tlb);
+        let count = tables.count();
+        kernel.free_tables(tables)?;
+        Ok(count)
     }
 
     #[inline(always)]
@@ -243,8 +313,8 @@ impl<'m, S: Shape> Window<'m, S> {
         Ok(())
     }
 
-    pub const fn largest(&self) -> PageSize {
-        self.largest
+    pub const fn plan(&self) -> Plan {
+        self.plan
     }
 
     /// Leaves nothing behind.
