@@ -43,13 +43,23 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         largest: Order,
     ) -> Result<BlockList, BulkError> {
         let mut list = BlockList::EMPTY;
+        // The descriptor of the list's last block.
+        let mut tail = None;
         let mut limit = self.largest_order();
         while list.frames < frames {
             let missing = frames - list.frames;
             let order = Order::new(missing.ilog2().min(u32::from(limit.get())) as u8);
             let order = order.unwrap_or(Order::MAX);
             match self.alloc_pages(gfp, order) {
-                Ok(block) => self.append_cut(&mut list, block, largest),
+                Ok(block) if order <= largest => {
+                    // Of the order that was asked for.
+                    let exponent = u32::from(order.get());
+                    tail = self.push_behind(tail, &mut list, block.pfn(), exponent);
+                }
+                Ok(block) => {
+                    self.append_pieces(&mut list, block, u32::from(largest.get()));
+                    tail = self.descriptor(list.last);
+                }
                 Err(_) => match order.get().checked_sub(1).and_then(Order::new) {
                     Some(smaller) => limit = smaller,
                     None => {
@@ -64,14 +74,26 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         Ok(list)
     }
 
-    /// Puts `block` at the end of `list`, cut into blocks of at most the order `largest`.
-    #[inline]
-    fn append_cut(&mut self, list: &mut BlockList, block: Block, largest: Order) {
-        if block.exponent() <= u32::from(largest.get()) {
-            self.push_new(list, block);
-        } else {
-            self.append_pieces(list, block, u32::from(largest.get()));
+    /// [`push_new`](Self::push_new) for who has the descriptor of the list's last block, if there is one, and keeps that of the
+    /// new one.
+    #[inline(always)]
+    fn push_behind(
+        &self,
+        tail: Option<&'m Descriptor>,
+        list: &mut BlockList,
+        pfn: Pfn,
+        order: u32,
+    ) -> Option<&'m Descriptor> {
+        let descriptor = self.descriptor(pfn)?;
+        descriptor.set(owned_word(order, Pfn(0)));
+        match tail {
+            Some(tail) => link(tail, pfn),
+            None => list.first = pfn,
         }
+        list.last = pfn;
+        list.blocks += 1;
+        list.frames += 1 << order;
+        Some(descriptor)
     }
 
     /// Puts the pieces of `block` that have the smaller `order` at the end of `list`.
@@ -105,8 +127,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         if list.is_empty() {
             list.first = first;
         } else if let Some(tail) = self.descriptor(list.last) {
-            let order = (tail.word() & 15) as u32;
-            tail.set(owned_word(order, first));
+            link(tail, first);
         }
         list.last = last;
     }
@@ -220,4 +241,11 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
             .iter()
             .find_map(|zone| zone.lists.table.run(zone.index(pfn), frames))
     }
+}
+
+/// Makes the block at `next` follow an owned block.
+#[inline(always)]
+fn link(block: &Descriptor, next: Pfn) {
+    let order = (block.word() & 15) as u32;
+    block.set(owned_word(order, next));
 }

@@ -33,8 +33,7 @@ impl<M: PhysicalMemory + Copy> PageTable<M> {
         tables: &mut impl TableFrames,
     ) -> Result<FixedPt<M>, MapError> {
         const ONE: FrameRange = Pfn(0)..Pfn(1);
-        let vacant = self.vacate(start, ONE, PageSize::Size4K)?;
-        let mut tables = vacant.allocate_tables(tables)?;
+        let mut tables = self.missing_tables(start, ONE, PageSize::Size4K, tables)?;
         let mut cursor = Cursor::new(self, start);
         let slots = cursor.vacant(start, &ONE, PageSize::Size4K, |parent| {
             let table = self.next_table(&mut tables)?;

@@ -20,6 +20,20 @@ pub trait Frames: Clone {
     /// Leaves out the first `frames`, of those that are left.
     fn skip(&mut self, frames: u64);
 
+    /// Takes the first run out of them, all that is known of it: its first frame, and how many it has.
+    #[inline(always)]
+    fn take_run(&mut self) -> (Pfn, u64) {
+        let run = self.run(u64::MAX);
+        self.skip(run.1);
+        run
+    }
+
+    /// Whether they are known to be blocks of at least `frames` frames, a power of two, aligned to that. `false` says nothing.
+    fn are_blocks_of(&self, frames: u64) -> bool {
+        let _ = frames;
+        false
+    }
+
     /// Writes a 4 KiB leaf for each entry, and leaves those frames out from then on.
     #[doc(hidden)]
     fn fill(&mut self, entries: &[AtomicU64], protection: Protection);
@@ -40,6 +54,11 @@ impl Frames for FrameRange {
     #[inline(always)]
     fn skip(&mut self, frames: u64) {
         self.start = self.start.add(frames);
+    }
+
+    #[inline(always)]
+    fn are_blocks_of(&self, frames: u64) -> bool {
+        (self.start.0 | self.end.0) & (frames - 1) == 0
     }
 
     #[inline(always)]
@@ -90,16 +109,26 @@ pub struct Runs<I> {
     /// What is left of the run at the front, and of all.
     first: FrameRange,
     count: u64,
+    /// Each is made of aligned blocks of so many frames.
+    block: u64,
 }
 
 impl<I: Iterator<Item = (Pfn, u64)> + Clone> Runs<I> {
     /// The first `count` frames of the runs, which have that many at least.
     #[inline(always)]
     pub fn new(runs: I, count: u64) -> Self {
+        Self::of_blocks(runs, count, 1)
+    }
+
+    /// [`new`](Self::new), for runs each of which is known to be made of blocks of `block` frames, a power of two, aligned to
+    /// that.
+    #[inline(always)]
+    pub(in crate::mm) fn of_blocks(runs: I, count: u64, block: u64) -> Self {
         let mut frames = Runs {
             rest: runs,
             first: Pfn(0)..Pfn(0),
             count,
+            block,
         };
         frames.next_run();
         frames
@@ -143,6 +172,21 @@ impl<I: Iterator<Item = (Pfn, u64)> + Clone> Frames for Runs<I> {
             self.advance(now);
             frames -= now;
         }
+    }
+
+    #[inline(always)]
+    fn take_run(&mut self) -> (Pfn, u64) {
+        let run = self.run(u64::MAX);
+        self.count -= run.1;
+        if self.count > 0 {
+            self.next_run();
+        }
+        run
+    }
+
+    #[inline(always)]
+    fn are_blocks_of(&self, frames: u64) -> bool {
+        self.block >= frames && self.count & (frames - 1) == 0
     }
 
     #[inline(always)]

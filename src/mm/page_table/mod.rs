@@ -20,6 +20,7 @@ mod harvest;
 mod last;
 mod let_go;
 mod levels;
+mod map;
 mod mapping;
 mod memory_type;
 mod pd;
@@ -29,7 +30,6 @@ mod release;
 mod resize;
 mod tables;
 mod translate;
-mod vacant;
 
 #[cfg(test)]
 mod tests;
@@ -49,7 +49,6 @@ pub use reference::Reference;
 pub use resize::OldTable;
 pub use tables::{NoTables, TableFrames, Tables};
 pub use translate::Translation;
-pub use vacant::Vacant;
 
 use super::address::{Pfn, WORDS_PER_PAGE};
 use super::hardware::PhysicalMemory;

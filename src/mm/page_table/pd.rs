@@ -43,6 +43,16 @@ impl<'t> InPd<'t> {
     }
 }
 
+impl<'t> InPd<'t> {
+    /// The entries of the PD that cover pages of the range alone.
+    #[inline(always)]
+    pub(super) fn whole(&self) -> &'t [AtomicU64] {
+        let before = self.first.div_ceil(WORDS_PER_PAGE);
+        let end = (self.first + self.pages) / WORDS_PER_PAGE;
+        self.entries.get(before..end).unwrap_or(&[])
+    }
+}
+
 impl<'t> Iterator for InPd<'t> {
     type Item = Part<'t>;
 

@@ -1,5 +1,6 @@
 //! Taking tables out of the tree that map nothing any more.
 
+use core::ops::RangeInclusive;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::entry::Entry;
@@ -37,7 +38,17 @@ impl<M: PhysicalMemory> PageTable<M> {
             tables: Tables::NONE,
             covered: None,
         };
-        self.release_below(self.root, self.levels as u32, start.0, last, &mut found);
+        self.remember_pd_of(start, pages);
+        match self.range_in_last_pd(start, pages) {
+            // Not all of the PD, which would be looked at, too.
+            Some(range) if pages < PageSize::Size1G.frames() => {
+                let entries = range.whole();
+                if entries::any_present(entries) {
+                    self.release_pts(entries, start.0, &mut found);
+                }
+            }
+            _ => self.release_below(self.root, self.levels as u32, start.0, last, &mut found),
+        }
         if found.tables.count() > 0 {
             self.last = Last::NONE;
         }
@@ -50,6 +61,37 @@ impl<M: PhysicalMemory> PageTable<M> {
             None => PendingFlush::new(start, 0, size),
         };
         Ok(pending.guard(found.tables))
+    }
+
+    /// Takes out the PTs that entries of a PD lead to, the first of which is the first that covers no address below `start`.
+    #[cold]
+    #[inline(never)]
+    fn release_pts(&self, entries: &[AtomicU64], start: u64, found: &mut Found) {
+        const SIZE: PageSize = PageSize::Size2M;
+        let start = start.next_multiple_of(SIZE.bytes());
+        for (number, entry) in (0..).zip(entries) {
+            if let Entry::Table(pt) = Entry::of(entry.load(Relaxed), Some(SIZE))
+                && self.is_empty(entry, pt, 1)
+            {
+                let first = start + number * SIZE.bytes();
+                self.take_out(entry, pt, first..=first + (SIZE.bytes() - 1), found);
+            }
+        }
+    }
+
+    /// Takes out a table that maps nothing, which `entry` leads to and which covers these addresses.
+    fn take_out(
+        &self,
+        entry: &AtomicU64,
+        frame: Pfn,
+        addresses: RangeInclusive<u64>,
+        found: &mut Found,
+    ) {
+        entry.store(0, Relaxed);
+        // SAFETY: the table has left the tree, which it belonged to (promised to `new`), and it is full of zeros.
+        unsafe { found.tables.push(frame, &self.memory) };
+        let covered = found.covered.map_or(*addresses.start(), |(first, _)| first);
+        found.covered = Some((covered, *addresses.end()));
     }
 
     /// Takes out what lies below the table at `frame`, which covers both addresses.
@@ -66,11 +108,7 @@ impl<M: PhysicalMemory> PageTable<M> {
                 }
                 // A table that covers other addresses, too, stays whatever is in it: it is not looked through.
                 if start >= first && end <= last && self.is_empty(entry, below, level - 1) {
-                    entry.store(0, Relaxed);
-                    // SAFETY: the table has left the tree, which it belonged to (promised to `new`), and it is full of zeros.
-                    unsafe { found.tables.push(below, &self.memory) };
-                    let covered = found.covered.map_or(start, |(first, _)| first);
-                    found.covered = Some((covered, end));
+                    self.take_out(entry, below, start..=end, found);
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Frames for tables: where they come from, and chains of them on their way in and out of a tree.
 
+use core::mem;
+
 use super::PageTable;
 use crate::mm::address::Pfn;
 use crate::mm::hardware::PhysicalMemory;
@@ -81,6 +83,13 @@ impl Tables {
             words[0].store(0, Relaxed);
         }
         Some(frame)
+    }
+}
+
+/// Tables that were set aside for one mapping, which takes all of them. `Tables::NONE` is for a range whose tables are there.
+impl TableFrames for Tables {
+    fn allocate_tables(&mut self, count: u64) -> Option<Tables> {
+        (count == self.count).then(|| mem::replace(self, Tables::NONE))
     }
 }
 

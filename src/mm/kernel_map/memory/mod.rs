@@ -112,22 +112,25 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
         protection: Protection,
         largest: PageSize,
     ) -> Result<Mapping<BlockList>, (MapError, BlockList)> {
-        let vacant = match self.table.vacate(start, runs(&self.frames, &list), largest) {
-            Ok(vacant) => vacant,
-            Err(error) => return Err((error, list)),
-        };
-        let mut tables = KernelTables {
-            memory: self.memory,
-            cache: &mut self.table_cache,
-            frames: &mut self.frames,
-            count: &mut self.table_frames,
-        };
-        match vacant.allocate_tables(&mut tables) {
-            Ok(tables) => {
-                let frames = runs(&self.frames, &list);
-                Ok(vacant.map_owned(list, frames, protection, tables))
+        let frames = runs(&self.frames, &list);
+        // As a rule the tables are there.
+        let (table, mut none) = (&mut self.table, Tables::NONE);
+        match table.map_owned(start, list, frames, protection, largest, &mut none) {
+            Err((MapError::OutOfTables { address, tables }, list)) => {
+                let (_, mut from) = self.table_and_tables();
+                let Some(mut new) = from.allocate_tables(tables) else {
+                    return Err((MapError::OutOfTables { address, tables }, list));
+                };
+                let (table, frames) = (&mut self.table, runs(&self.frames, &list));
+                let mapped = table.map_owned(start, list, frames, protection, largest, &mut new);
+                debug_assert_eq!(
+                    new,
+                    Tables::NONE,
+                    "nothing has changed since they were counted"
+                );
+                mapped
             }
-            Err(error) => Err((error, list)),
+            mapped => mapped,
         }
     }
 
@@ -136,7 +139,11 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
     /// # Errors
     ///
     /// The frame allocator does not take a frame back, which was none of its own.
+    #[inline]
     pub fn free_tables(&mut self, tables: Tables) -> Result<(), FreeError> {
+        if tables.count() == 0 {
+            return Ok(());
+        }
         let (_, mut kernel_tables) = self.table_and_tables();
         kernel_tables.free_tables(tables)
     }
@@ -149,9 +156,16 @@ fn runs<'f, B: Buddy>(
     list: &BlockList,
 ) -> impl Frames + use<'f, B> {
     let blocks = frames.blocks(list);
-    Runs::new(
+    // Many frames are the largest blocks, all of them, as a rule.
+    let largest = frames.largest_order().frames();
+    let block = match list.frames() == list.blocks() * largest {
+        true => largest,
+        false => 1,
+    };
+    Runs::of_blocks(
         blocks.map(|(frame, order)| (frame, order.frames())),
         list.frames(),
+        block,
     )
 }
 

@@ -32,8 +32,8 @@ enum Shape {
     Range,
     Slice,
     Runs,
-    /// In two steps, as runs.
-    Vacated,
+    /// As runs, with tables that were set aside, as many as turned out to be missing.
+    SetAside,
 }
 
 fn pages() -> impl Strategy<Value = (u64, u64)> {
@@ -90,7 +90,7 @@ fn operations() -> impl Strategy<Value = Operation> {
             Just(Shape::Range),
             Just(Shape::Slice),
             Just(Shape::Runs),
-            Just(Shape::Vacated)
+            Just(Shape::SetAside)
         ]
     };
     prop_oneof![
@@ -152,10 +152,20 @@ impl Pair<'_> {
                 let range = first..first.add(count);
                 table.map(start, range, protection, largest, tables)
             }
-            (Shape::Vacated, _) => {
-                let vacant = table.vacate(start, iter.clone(), largest)?;
-                let tables = vacant.allocate_tables(tables)?;
-                let mapping = vacant.map_owned('x', iter, protection, tables);
+            (Shape::SetAside, _) => {
+                let mut map = |mut tables: Tables| {
+                    table.map_owned(start, 'x', iter.clone(), protection, largest, &mut tables)
+                };
+                let mapped = match map(Tables::NONE) {
+                    Err((
+                        MapError::OutOfTables {
+                            tables: missing, ..
+                        },
+                        'x',
+                    )) => map(tables.allocate_tables(missing).unwrap()),
+                    mapped => mapped,
+                };
+                let mapping = mapped.map_err(|(error, _)| error)?;
                 assert_eq!(mapping.start(), start);
                 assert_eq!(mapping.pages(), frames.len() as u64);
                 Ok(())
@@ -220,7 +230,7 @@ impl Pair<'_> {
                     (Shape::Range, &[(first, count)]) => {
                         self.table.remap(page(start), first..first.add(count))
                     }
-                    (Shape::Runs | Shape::Vacated, _) => self.table.remap(page(start), iter),
+                    (Shape::Runs | Shape::SetAside, _) => self.table.remap(page(start), iter),
                     _ => self.table.remap(page(start), &**frames),
                 };
                 let result = result.map(|pending| pending.flush(&self.tlb));
