@@ -1,12 +1,14 @@
 //! What must hold of vmalloc on this machine's RAM and its MMU.
 
 use pagemark::boot::command_line::Suite;
+use pagemark::cpu::interrupt_sources::LocalVectors;
 use pagemark::cpu::probe::PageFaultError;
 use pagemark::machine::Machine;
-use pagemark::mm::address::{Order, PAGE_SIZE, PhysAddr, VirtAddr};
+use pagemark::mm::address::{Order, PAGE_SIZE, Pfn, PhysAddr, VirtAddr};
 use pagemark::mm::frame::{BlockList, Gfp};
 use pagemark::mm::page_table::Protection;
 use pagemark::mm::vmalloc::{Area, Caching, IoremapError};
+use pagemark::smp::start_up::ApicId;
 
 use super::vmallocinfo;
 use crate::cases::proof;
@@ -25,6 +27,10 @@ pub fn run(machine: &mut Machine, run: &mut Run) {
     run.check("vmalloc/not_executable", with_area(machine, not_executable));
     run.check("vmalloc/read_only", with_area(machine, read_only));
     run.check("vmalloc/ram_is_no_device", ram_is_no_device(machine));
+    run.check("vmalloc/zones", zones(machine));
+    if let LocalVectors::Page(page) = LocalVectors::of_this_cpu() {
+        run.check("vmalloc/device", device(machine, page));
+    }
     run.check("vmalloc/info", vmallocinfo::check(machine));
     if machine.options.suite == Suite::Full || machine.kernel.free_frames() <= QUICK_LIMIT {
         run.check("vmalloc/scattered_frames", scattered_frames(machine));
@@ -73,6 +79,46 @@ fn read_only(machine: &mut Machine, area: &Area) -> Result<(), Failure> {
     // SAFETY: as above.
     unsafe { proof::expect_write_fault(last)? };
     expect_eq!("what was written before", proof::read(last)?, 1);
+    Ok(())
+}
+
+/// Each frame of an area for devices that reach 16 MiB, or 4 GiB, lies below that; be it one, or many.
+fn zones(machine: &mut Machine) -> Result<(), Failure> {
+    let (vmalloc, kernel) = (&mut machine.vmalloc, &mut machine.kernel);
+    for pages in [1, PAGES] {
+        let bytes = pages * PAGE_SIZE;
+        let dma = (vmalloc.vmalloc_dma(bytes, kernel)?, Pfn(16 << 8));
+        let below_4_gib = (vmalloc.vmalloc_32(bytes, kernel)?, Pfn(4 << 18));
+        for (area, end) in [dma, below_4_gib] {
+            let pages = (0..pages).map(|number| area.start().0 + number * PAGE_SIZE);
+            let mut frames =
+                pages.map(|address| vmalloc.vmalloc_to_page(VirtAddr(address), kernel));
+            let above = frames.find(|frame| frame.is_none_or(|frame| frame >= end));
+            vmalloc.vfree(area, kernel)?;
+            expect_eq!("a frame beyond the limit", above, None);
+        }
+    }
+    Ok(())
+}
+
+/// The local APIC's number, read through a mapping that begins with its register, is one that the firmware lists, and the one that
+/// a mapping of the whole page shows.
+fn device(machine: &mut Machine, page: PhysAddr) -> Result<(), Failure> {
+    const ID: u64 = 0x20;
+    let (vmalloc, kernel) = (&mut machine.vmalloc, &mut machine.kernel);
+    let register = PhysAddr(page.0 + ID);
+    let id = vmalloc.ioremap(register, 4, Caching::Uncached, kernel)?;
+    let whole = vmalloc.ioremap(page, PAGE_SIZE, Caching::Uncached, kernel)?;
+    let [through_id, through_whole] = [id.address(), VirtAddr(whole.address().0 + ID)].map(
+        // SAFETY: the register is mapped there, and reading it changes nothing.
+        |address| unsafe { (address.0 as *const u32).read_volatile() },
+    );
+    vmalloc.iounmap(whole, kernel)?;
+    vmalloc.iounmap(id, kernel)?;
+    expect_eq!("the APIC's number", through_id, through_whole);
+    let listed = &machine.firmware.processors;
+    let known = listed.is_empty() || listed.contains(&ApicId(through_id >> 24));
+    expect_eq!("an APIC that the firmware lists", known, true);
     Ok(())
 }
 

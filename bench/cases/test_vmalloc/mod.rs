@@ -14,8 +14,8 @@
 //! | `vm_map_ram_test` | one frame mapped, written to, unmapped |
 //! | `no_block_alloc_test` | a page for a caller that cannot wait |
 //!
-//! There is no RCU here: nothing runs beside the loop, so a grace period ends with the next iteration. And there is no
-//! allocator of per-CPU objects for `pcpu_alloc_test`.
+//! There is no RCU here: nothing runs beside the loop, so a grace period ends with the next iteration. And `pcpu_alloc_test`
+//! measures the allocator of per-CPU objects that Linux has on top of vmalloc; here is none.
 
 mod iteration;
 mod live;
@@ -105,7 +105,7 @@ fn shapes(machine: &mut Machine, run: &mut Run) {
     }
     run.skip(
         "test_vmalloc/pcpu_alloc_test",
-        "there is no allocator of per-CPU objects",
+        "it measures Linux's allocator of per-CPU objects on top of vmalloc, and here is none",
     );
     for shape in [
         "kvfree_rcu_1_arg_vmalloc_test",

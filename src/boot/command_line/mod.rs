@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn every_option_is_understood() {
         let options = Options::parse(
-            "  suite=full only=tlb/*,pt/map/?  rounds=7 seed=9 smp=4 layout=classic ceiling=64 lazy_max_pages=100 provoke=hang exit=reset ",
+            "  suite=full only=tlb/*,pt/map/?  rounds=7 seed=9 smp=4 layout=classic propagation=preallocated ceiling=64 lazy_max_pages=100 provoke=hang exit=reset ",
         )
         .unwrap();
         assert_eq!(options.suite, Suite::Full);
@@ -119,6 +119,7 @@ mod tests {
         assert_eq!(options.seed, Seed(9));
         assert_eq!(options.smp, Some(CpuCount(4)));
         assert_eq!(options.layout, LayoutName::Classic);
+        assert_eq!(options.propagation, Propagation::Preallocated);
         assert_eq!(options.ceiling, Some(Ceiling(64)));
         assert_eq!(options.lazy_max_pages, Some(Pages(100)));
         assert_eq!(options.provoke, Some(Provoke::Hang));
@@ -168,6 +169,14 @@ mod tests {
             (
                 "layout=narrow",
                 "command line: `layout` cannot be `narrow`; it takes wide, classic or wide5",
+            ),
+            (
+                "propagation=eager",
+                "command line: `propagation` cannot be `eager`; it takes lazy or preallocated",
+            ),
+            (
+                "lazy_max_pages=32M",
+                "command line: `lazy_max_pages` cannot be `32M`; it takes a number of pages",
             ),
             (
                 "exit=off",

@@ -11,6 +11,7 @@ mod layouts;
 mod mutation;
 mod screen;
 mod smp;
+mod vmalloc;
 mod vmallocinfo;
 
 use std::path::PathBuf;
