@@ -3,6 +3,7 @@
 
 use core::mem::MaybeUninit;
 use core::ops::{Index, IndexMut};
+use core::slice;
 
 /// Entries, by number.
 #[derive(Debug)]
@@ -44,6 +45,22 @@ impl<'m, T> Slots<'m, T> {
         self.memory.get_mut(number as usize)?.write(entry);
         self.len = len;
         Some(number)
+    }
+
+    /// The entries, for whoever visits many of them.
+    #[must_use]
+    #[inline(always)]
+    pub const fn as_slice(&self) -> &[T] {
+        // SAFETY: entries below `len` are initialised and within the memory, and `MaybeUninit<T>` has the layout of `T`.
+        unsafe { slice::from_raw_parts(self.memory.as_ptr().cast(), self.len as usize) }
+    }
+
+    /// The entries, to change.
+    #[must_use]
+    #[inline(always)]
+    pub const fn as_mut_slice(&mut self) -> &mut [T] {
+        // SAFETY: as in `as_slice`.
+        unsafe { slice::from_raw_parts_mut(self.memory.as_mut_ptr().cast(), self.len as usize) }
     }
 
     /// The entry of this number.

@@ -42,7 +42,8 @@ impl Block {
     }
 
     /// The frame number of a single frame; beyond any for a larger block.
-    pub(super) const fn frame(&self) -> Pfn {
+    #[inline(always)]
+    pub(in crate::mm) const fn frame(&self) -> Pfn {
         Pfn(self.word)
     }
 

@@ -59,6 +59,12 @@ impl<B> Mapping<B> {
     pub const fn backing(&self) -> &B {
         &self.backing
     }
+
+    /// What was mapped.
+    #[inline(always)]
+    pub(super) fn into_backing(self) -> B {
+        self.backing
+    }
 }
 
 impl<M: PhysicalMemory> PageTable<M> {

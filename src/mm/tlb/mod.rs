@@ -23,8 +23,9 @@ mod pending;
 pub use broadcast::{Portion, portions};
 pub use context_flush::ContextFlush;
 pub use contexts::{CatchUp, Context, Contexts, Generations, Pcid, Switch};
-pub use pending::{Gather, PendingFlush};
+pub use pending::{Gather, GatheredFlush, PendingFlush};
 
+use super::address::{PageSize, VirtAddr};
 use super::hardware::TlbInvalidate;
 
 /// The TLBs of the machine under a policy.
@@ -52,6 +53,16 @@ impl<I: TlbInvalidate> Tlb<I> {
         self.ceiling
     }
 
+    /// Page by page up to the ceiling, and everything beyond it.
+    #[inline]
+    fn flush(&self, start: VirtAddr, pages: u64, size: PageSize) {
+        if pages <= self.ceiling {
+            self.invalidate.flush_pages(start, pages, size);
+        } else {
+            self.invalidate.flush_all();
+        }
+    }
+
     /// The hardware, or what stands in for it.
     #[must_use]
     pub const fn invalidate(&self) -> &I {
@@ -62,7 +73,6 @@ impl<I: TlbInvalidate> Tlb<I> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mm::address::{PageSize, VirtAddr};
     use std::cell::RefCell;
     use std::vec::Vec;
 

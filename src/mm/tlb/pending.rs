@@ -64,14 +64,9 @@ impl PendingFlush<()> {
 
 impl<T> PendingFlush<T> {
     /// Flushes, and gives out what waited for it.
-    #[inline]
+    #[inline(always)]
     pub fn flush<I: TlbInvalidate>(self, tlb: &Tlb<I>) -> T {
-        if self.pages <= tlb.ceiling {
-            tlb.invalidate
-                .flush_pages(self.start, self.pages, self.size);
-        } else {
-            tlb.invalidate.flush_all();
-        }
+        tlb.flush(self.start, self.pages, self.size);
         self.value
     }
 
@@ -108,29 +103,24 @@ impl<T> PendingFlush<T> {
         &self.value
     }
 
-    /// Adds what waits here to what waits in `others`, if there are any, under one flush for all.
+    /// Adds what waits here to what waits in `others`, under one flush for all.
     #[inline(always)]
     pub fn gather_into<G: Gather<T, B>, B>(
         self,
-        others: Option<PendingFlush<G>>,
+        others: &mut Option<GatheredFlush<G>>,
         books: &mut B,
-    ) -> PendingFlush<G> {
-        match others {
-            Some(others) => others.join(self, |mut gathered, more| {
-                gathered.gather(more, books);
-                gathered
-            }),
-            None => {
-                let mut gathered = G::default();
-                gathered.gather(self.value, books);
-                PendingFlush {
-                    start: self.start,
-                    pages: self.pages,
-                    size: self.size,
-                    value: gathered,
-                }
-            }
-        }
+    ) {
+        let last = VirtAddr(self.end().wrapping_sub(1));
+        let others = others.get_or_insert_with(|| GatheredFlush {
+            start: self.start,
+            last,
+            size: self.size,
+            value: G::default(),
+        });
+        others.start = others.start.min(self.start);
+        others.last = others.last.max(last);
+        others.size = others.size.min(self.size);
+        others.value.gather(self.value, books);
     }
 
     #[inline(always)]
@@ -159,6 +149,39 @@ impl<T> PendingFlush<T> {
 
     const fn end(&self) -> u64 {
         self.start.0 + self.pages * self.size.bytes()
+    }
+}
+
+/// A flush that many changes owe together: what each of them set free waits in `G`.
+///
+/// It knows the last byte of all pages, not their number, so that one more change is but three comparisons.
+#[must_use = "TLBs may still hold the old translations"]
+#[derive(PartialEq, Eq, Debug)]
+pub struct GatheredFlush<G> {
+    start: VirtAddr,
+    last: VirtAddr,
+    /// The smallest of all pages.
+    size: PageSize,
+    value: G,
+}
+
+impl<G> GatheredFlush<G> {
+    /// Flushes, and gives out what waited for it.
+    pub fn flush<I: TlbInvalidate>(self, tlb: &Tlb<I>) -> G {
+        let bytes = self.last.0.wrapping_sub(self.start.0).wrapping_add(1);
+        PendingFlush {
+            start: self.start,
+            pages: bytes >> self.size.bytes().trailing_zeros(),
+            size: self.size,
+            value: self.value,
+        }
+        .flush(tlb)
+    }
+
+    /// What waits: to look at, not to take.
+    #[must_use]
+    pub const fn waiting(&self) -> &G {
+        &self.value
     }
 }
 

@@ -9,7 +9,7 @@
 use super::search::{AreaSearch, Place, Places};
 use crate::mm::address::PAGE_SIZE;
 use crate::mm::hardware::TlbInvalidate;
-use crate::mm::tlb::{PendingFlush, Tlb};
+use crate::mm::tlb::{GatheredFlush, PendingFlush, Tlb};
 
 /// Areas that are unmapped but whose addresses are not free.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -69,7 +69,7 @@ impl Freeing for Eager {
 #[derive(Debug)]
 pub struct Lazy {
     /// The flush that all of them owe.
-    pending: Option<PendingFlush<Places>>,
+    pending: Option<GatheredFlush<Places>>,
     pages: u64,
     max_pages: u64,
 }
@@ -126,7 +126,7 @@ impl Freeing for Lazy {
         tlb: &Tlb<I>,
     ) -> F {
         let (frames, addresses) = unmapped.release_frames_before_flush();
-        self.pending = Some(addresses.gather_into(self.pending.take(), areas));
+        addresses.gather_into(&mut self.pending, areas);
         self.pages += pages;
         if self.pages > self.max_pages {
             self.flush(areas, tlb);

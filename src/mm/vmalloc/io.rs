@@ -6,7 +6,6 @@
 use core::{error, fmt};
 
 use super::contents::{Contents, Kind};
-use super::reserved::Reserved;
 use super::{AreaSearch, Freeing, SearchError, VfreeError, Vmalloc};
 use crate::mm::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr};
 use crate::mm::frame::Buddy;
@@ -165,14 +164,15 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     ) -> Result<VirtAddr, IoremapError> {
         let first = frames.start;
         let pages = frames.end.0 - first.0;
-        let reserved = Reserved::new(&mut self.areas, pages + 1, PAGE_SIZE)?;
+        let fit = self.areas.find(pages + 1, PAGE_SIZE)?;
         let (protection, largest) = (caching.protection(), PageSize::Size4K);
         let (table, mut tables) = kernel.table_and_tables();
-        let (start, frames) = (reserved.start(), frames.clone());
+        let (start, frames) = (fit.start(), frames.clone());
         let mapping = table
             .map_owned(start, first, frames, protection, largest, &mut tables)
             .map_err(|(error, _)| error)?;
-        Ok(reserved.commit(Contents::Device(mapping)).into_raw())
+        let _ = fit.occupy(Contents::Device(mapping));
+        Ok(start)
     }
 
     /// Unmaps a device.

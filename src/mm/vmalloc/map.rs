@@ -1,8 +1,7 @@
 //! vmap: frames that the caller has, side by side in virtual addresses. They stay the caller's, as in 2.6.
 
-use super::reserved::Reserved;
 use super::{Area, AreaSearch, Contents, Freeing, Kind, VfreeError, Vmalloc, VmapError};
-use crate::mm::address::{PageSize, Pfn, VirtAddr};
+use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use crate::mm::frame::Buddy;
 use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
 use crate::mm::kernel_map::KernelMemory;
@@ -17,6 +16,41 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// made.
     #[inline]
     pub fn vmap<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        frames: &[Pfn],
+        protection: Protection,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<Area, VmapError> {
+        if let [frame] = *frames
+            && let Some(area) = self.map_one(frame, protection, kernel)
+        {
+            return Ok(area);
+        }
+        self.map_any(frames, protection, kernel)
+    }
+
+    /// A single frame, when all is at hand: addresses, and the PT that was edited last. `None` says nothing about the request.
+    #[inline(always)]
+    fn map_one<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        frame: Pfn,
+        protection: Protection,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Option<Area> {
+        let fit = self.areas.find(2, PAGE_SIZE).ok()?;
+        let start = fit.start();
+        let page = kernel.table.vacant_page(start)?;
+        let slot = fit.occupy(Contents::Borrowed(page.map_owned((), frame, protection)));
+        Some(Area {
+            start,
+            bytes: PAGE_SIZE,
+            slot,
+        })
+    }
+
+    /// Any frames.
+    #[inline(never)]
+    fn map_any<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
         frames: &[Pfn],
         protection: Protection,
@@ -44,13 +78,17 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<Area, VmapError> {
         let count = frames.len() as u64;
-        let reserved = Reserved::new(&mut self.areas, count + 1, 1)?;
+        let fit = self.areas.find(count + 1, PAGE_SIZE)?;
         let (table, mut tables) = kernel.table_and_tables();
-        let (start, largest) = (reserved.start(), PageSize::Size4K);
+        let (start, largest) = (fit.start(), PageSize::Size4K);
         let mapping = table
             .map_owned(start, (), frames, protection, largest, &mut tables)
             .map_err(|(error, ())| error)?;
-        Ok(reserved.commit(Contents::Borrowed(mapping)))
+        Ok(Area {
+            start,
+            bytes: count * PAGE_SIZE,
+            slot: fit.occupy(Contents::Borrowed(mapping)),
+        })
     }
 
     #[cold]
@@ -79,7 +117,34 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         area: Area,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<(), VfreeError> {
-        self.release(area.start, Some(area.slot), Kind::Vmap, kernel)
+        let Area { start, slot, .. } = area;
+        match self.unmap_one(start, slot, kernel) {
+            Some(()) => Ok(()),
+            None => self.release(start, Some(slot), Kind::Vmap, kernel),
+        }
+    }
+
+    /// The way back of [`map_one`](Self::map_one).
+    #[inline(always)]
+    fn unmap_one<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        start: VirtAddr,
+        slot: u32,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Option<()> {
+        let area = self.areas.area_at(start, slot)?;
+        let Some(Contents::Borrowed(mapping)) = area.contents() else {
+            return None;
+        };
+        let page = kernel.table.mapped_page(mapping)?;
+        // Just looked at, so that nothing is lost here.
+        let (place, Contents::Borrowed(mapping)) = area.take()? else {
+            return None;
+        };
+        let unmapped = page.unmap_owned(mapping).also(place);
+        self.freeing
+            .retire(unmapped, 1, &mut self.areas, &kernel.tlb);
+        Some(())
     }
 
     /// Unmaps the area of vmap that starts at `address`; its frames stay as they are.

@@ -28,7 +28,6 @@ mod freeing;
 mod io;
 mod map;
 mod request;
-mod reserved;
 mod search;
 
 #[cfg(test)]
@@ -41,7 +40,10 @@ pub use error::{ProtectError, VfreeError, VmallocError, VmapError};
 pub use freeing::{Eager, Freeing, Lazy, Waiting};
 pub use io::{Caching, IoArea, IoremapError};
 pub use request::Request;
-pub use search::{AreaSearch, FirstFit, GapTree, ListSlot, Place, Places, SearchError, TreeSlot};
+pub use search::{
+    AreaSearch, FirstFit, Fit, Found, GapTree, ListSlot, Owned, Place, Places, SearchError,
+    TreeSlot,
+};
 
 use core::ops::Range;
 
@@ -50,7 +52,6 @@ use super::frame::{Block, BlockList, Buddy, Gfp};
 use super::hardware::{PhysicalMemory, TlbInvalidate};
 use super::kernel_map::KernelMemory;
 use super::page_table::{Mapping, Protection};
-use reserved::Reserved;
 
 /// The vmalloc region.
 #[derive(Debug)]
@@ -168,6 +169,46 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     #[inline(always)]
     fn serve<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
+        request: Request,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<Area, VmallocError> {
+        match self.serve_page(&request, kernel) {
+            Some(area) => Ok(area),
+            None => self.serve_any(request, kernel),
+        }
+    }
+
+    /// A single page, when all is at hand: addresses, a frame in the cache, and the PT that was edited last. `None` says nothing
+    /// about the request; then nothing has changed.
+    #[inline(always)]
+    fn serve_page<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        request: &Request,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Option<Area> {
+        // 0 bytes are the most here.
+        let single = request.bytes.wrapping_sub(1) < PAGE_SIZE;
+        if !single || request.zeroed || !request.align.is_power_of_two() {
+            return None;
+        }
+        if kernel.frames.has_high_memory() {
+            return None;
+        }
+        let with_guard = 1 + u64::from(request.guard);
+        let fit = self.areas.find(with_guard, request.align).ok()?;
+        let (start, gfp) = (fit.start(), request.gfp - Gfp::HIGHMEM);
+        let mapping = kernel.map_cached_page(start, gfp, request.protection)?;
+        Some(Area {
+            start,
+            bytes: PAGE_SIZE,
+            slot: fit.occupy(Contents::Frame(mapping)),
+        })
+    }
+
+    /// Whatever is asked for.
+    #[inline(never)]
+    fn serve_any<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
         mut request: Request,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<Area, VmallocError> {
@@ -205,34 +246,27 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         pages: u64,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<Area, VmallocError> {
-        if pages > 1 {
-            return self.populate_many(*request, pages, kernel);
-        }
-        let with_guard = 1 + u64::from(request.guard);
-        let reserved = Reserved::new(&mut self.areas, with_guard, request.align)?;
-        let mapping = map_frame(reserved.start(), request, kernel)?;
-        Ok(reserved.commit(Contents::Frame(mapping)))
-    }
-
-    /// Both phases, for more than one page.
-    #[inline(never)]
-    fn populate_many<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
-        &mut self,
-        request: Request,
-        pages: u64,
-        kernel: &mut KernelMemory<'_, M, I, B>,
-    ) -> Result<Area, VmallocError> {
         let with_guard = pages + u64::from(request.guard);
         let align = match request.huge && pages >= PageSize::Size2M.frames() {
             true => request.align.max(PageSize::Size2M.bytes()),
             false => request.align,
         };
-        let reserved = Reserved::new(&mut self.areas, with_guard, align)?;
-        if request.huge {
-            make_room_for_large_leaves(reserved.start(), pages, kernel);
-        }
-        let mapping = map_frames(reserved.start(), pages, &request, kernel)?;
-        Ok(reserved.commit(Contents::Frames(mapping)))
+        let fit = self.areas.find(with_guard, align)?;
+        let start = fit.start();
+        let contents = match pages {
+            1 => Contents::Frame(map_frame(start, request, kernel)?),
+            _ => {
+                if request.huge {
+                    make_room_for_large_leaves(start, pages, kernel);
+                }
+                Contents::Frames(map_frames(start, pages, request, kernel)?)
+            }
+        };
+        Ok(Area {
+            start,
+            bytes: pages * PAGE_SIZE,
+            slot: fit.occupy(contents),
+        })
     }
 
     /// Tries again with the addresses that were waiting for a flush and the frames that were waiting in the cache, if there
@@ -281,7 +315,36 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         area: Area,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<(), VfreeError> {
-        self.release(area.start, Some(area.slot), Kind::Vmalloc, kernel)
+        let Area { start, slot, .. } = area;
+        match self.release_page(start, slot, kernel) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(block)) => free_block(block, kernel),
+            None => self.release(start, Some(slot), Kind::Vmalloc, kernel),
+        }
+    }
+
+    /// The way back of [`serve_page`](Self::serve_page); the block comes back if it does not go into the cache.
+    #[inline(always)]
+    fn release_page<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        start: VirtAddr,
+        slot: u32,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Option<Result<(), Block>> {
+        let area = self.areas.area_at(start, slot)?;
+        let Some(Contents::Frame(mapping)) = area.contents() else {
+            return None;
+        };
+        let page = kernel.table.mapped_page(mapping)?;
+        // Just looked at, so that nothing is lost here.
+        let (place, Contents::Frame(mapping)) = area.take()? else {
+            return None;
+        };
+        let unmapped = page.unmap_owned(mapping).also(place);
+        let block = self
+            .freeing
+            .retire(unmapped, 1, &mut self.areas, &kernel.tlb);
+        Some(kernel.cache_page(block))
     }
 
     /// Frees the area that starts at `address`, and its frames.
@@ -298,7 +361,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     }
 
     /// Frees the area of the given kind that starts at `address`; its owner may know the slot.
-    #[inline(always)]
+    #[inline(never)]
     fn release<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
         address: VirtAddr,
@@ -307,7 +370,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<(), VfreeError> {
         let taken = match slot {
-            Some(slot) => self.areas.take_slot(address, slot),
+            Some(slot) => self.areas.area_at(address, slot).and_then(Owned::take),
             None => self.areas.take(address),
         };
         let Some((place, contents)) = taken else {
@@ -315,7 +378,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         };
         if contents.kind() != kind {
             let found = contents.kind();
-            self.areas.commit(place, contents);
+            self.areas.put_back(place, contents);
             return Err(VfreeError::WrongKind {
                 address,
                 wanted: kind,
@@ -354,7 +417,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
                 Err((error, mapping)) => (error, Contents::Device(mapping)),
             },
         };
-        self.areas.commit(place, contents);
+        self.areas.put_back(place, contents);
         Err(VfreeError::Pages(error))
     }
 
@@ -416,6 +479,16 @@ fn make_room_for_large_leaves<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Bud
         // They came from there: they can only go back.
         let _ = kernel.free_tables(tables);
     }
+}
+
+/// Frees a block that does not go into the cache of frames.
+#[cold]
+#[inline(never)]
+fn free_block<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    block: Block,
+    kernel: &mut KernelMemory<'_, M, I, B>,
+) -> Result<(), VfreeError> {
+    kernel.free_page(block).map_err(VfreeError::Frames)
 }
 
 /// A frame, its tables, and its entry.

@@ -3,7 +3,7 @@
 use free_list::{FreeList, PageLayout, PageRange};
 use offset_allocator::{Allocation, Allocator};
 use pagemark::mm::address::{PAGE_SIZE, VirtAddr};
-use pagemark::mm::vmalloc::{AreaSearch, FirstFit, GapTree};
+use pagemark::mm::vmalloc::{AreaSearch, FirstFit, GapTree, Owned};
 use range_alloc::RangeAllocator;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -55,15 +55,13 @@ impl<S: AreaSearch<Contents = u64>> Ranges for Areas<S> {
 
     #[inline]
     fn take(&mut self, pages: u64) -> (VirtAddr, u32) {
-        let place = self.0.reserve(pages, PAGE_SIZE).expect("a gap");
-        let held = (place.start(), place.slot());
-        self.0.commit(place, pages);
-        held
+        let fit = self.0.find(pages, PAGE_SIZE).expect("a gap");
+        (fit.start(), fit.occupy(pages))
     }
 
     #[inline]
     fn give(&mut self, (start, slot): (VirtAddr, u32)) {
-        let taken = self.0.take_slot(start, slot);
+        let taken = self.0.area_at(start, slot).and_then(Owned::take);
         let (place, _) = taken.expect("an area that was taken");
         self.0.cancel(place);
     }

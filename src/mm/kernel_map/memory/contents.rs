@@ -3,9 +3,10 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::KernelMemory;
-use crate::mm::address::{Order, PAGE_SIZE, PhysAddr};
+use crate::mm::address::{Order, PAGE_SIZE, PhysAddr, VirtAddr};
 use crate::mm::frame::{AllocError, Block, BlockList, Buddy, BulkError, FreeError, Gfp};
 use crate::mm::hardware::{FrameWords, PhysicalMemory};
+use crate::mm::page_table::{Mapping, Protection};
 
 impl<M: PhysicalMemory + Copy, I, B: Buddy> KernelMemory<'_, M, I, B> {
     /// Allocates one frame, out of the cache if it can be.
@@ -28,11 +29,42 @@ impl<M: PhysicalMemory + Copy, I, B: Buddy> KernelMemory<'_, M, I, B> {
     /// As for [`FrameAllocator::free`](crate::mm::frame::FrameAllocator::free).
     #[inline(always)]
     pub fn free_page(&mut self, block: Block) -> Result<(), FreeError> {
-        let (pfn, order) = block.into_raw();
-        if order == Order::ZERO && self.frame_cache.put(pfn) {
-            return Ok(());
+        match self.cache_page(block) {
+            Ok(()) => Ok(()),
+            Err(block) => {
+                let (pfn, order) = block.into_raw();
+                self.frame_cache.free_to(&mut self.frames, pfn, order)
+            }
         }
-        self.frame_cache.free_to(&mut self.frames, pfn, order)
+    }
+
+    /// The part of [`free_page`](Self::free_page) that cannot fail.
+    ///
+    /// # Errors
+    ///
+    /// The block does not go into the cache; it comes back.
+    #[inline(always)]
+    pub fn cache_page(&mut self, block: Block) -> Result<(), Block> {
+        // The number of a larger block is beyond any frame's.
+        match self.frame_cache.put(block.frame()) {
+            true => Ok(()),
+            false => Err(block),
+        }
+    }
+
+    /// Maps the page at `start` to a frame that is at hand in the cache, in the PT that was edited last. `None` if there is no
+    /// such frame, or something else to be looked at; then nothing has changed.
+    #[inline(always)]
+    pub fn map_cached_page(
+        &mut self,
+        start: VirtAddr,
+        gfp: Gfp,
+        protection: Protection,
+    ) -> Option<Mapping<Block>> {
+        let page = self.table.vacant_page(start)?;
+        let block = self.frame_cache.take(gfp)?;
+        let frame = block.frame();
+        Some(page.map_owned(block, frame, protection))
     }
 
     /// Gives the frames of the cache back to the allocator, where they merge. Tells how many there were.

@@ -7,7 +7,7 @@
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
-use super::{AreaSearch, Place, Places, SearchError, fit, size_and_align};
+use super::{AreaSearch, Found, Owned, Place, Places, SearchError, lowest_in, size_and_align};
 use crate::mm::address::VirtAddr;
 use crate::mm::slots::Slots;
 
@@ -70,7 +70,7 @@ impl<'m, T> FirstFit<'m, T> {
     }
 
     /// The slot of the area or place that starts at `start`.
-    fn find(&self, start: VirtAddr) -> Option<u32> {
+    fn slot_of(&self, start: VirtAddr) -> Option<u32> {
         let mut index = self.first;
         while let Some(slot) = self.slots.get(index) {
             if slot.start == start {
@@ -81,16 +81,16 @@ impl<'m, T> FirstFit<'m, T> {
         None
     }
 
-    /// A slot for this area, whatever it held.
-    fn fill(&mut self, slot: ListSlot<T>) -> Option<u32> {
+    /// Puts an area on a slot, whatever that held. There is one, as was looked at before.
+    fn fill(&mut self, area: ListSlot<T>) -> u32 {
         let index = self.unused;
         match self.slots.get_mut(index) {
             Some(unused) => {
                 self.unused = unused.next;
-                *unused = slot;
-                Some(index)
+                *unused = area;
+                index
             }
-            None => self.slots.push(slot),
+            None => self.slots.push(area).unwrap_or(NONE),
         }
     }
 }
@@ -98,50 +98,67 @@ impl<'m, T> FirstFit<'m, T> {
 impl<T> AreaSearch for FirstFit<'_, T> {
     type Contents = T;
 
-    fn reserve(&mut self, pages: u64, align: u64) -> Result<Place, SearchError> {
+    #[inline(always)]
+    fn lowest_fit(&mut self, pages: u64, align: u64) -> Result<Found, SearchError> {
         let (bytes, align) = size_and_align(pages, align)?;
-        let (mut previous, mut next) = (NONE, self.first);
+        let (mut beside, mut next) = (NONE, self.first);
         let mut gap_start = self.region.start;
+        let areas = self.slots.as_slice();
         let start = loop {
-            let area = self.slots.get(next);
-            let gap_end = area.map_or(self.region.end, |area| area.start);
-            if let Some(start) = fit(gap_start.0..gap_end.0, bytes, align) {
-                break VirtAddr(start);
+            let Some(area) = areas.get(next as usize) else {
+                let last = gap_start.0..self.region.end.0;
+                break lowest_in(last, bytes, align).ok_or(SearchError::NoGap { pages, align })?;
+            };
+            if let Some(start) = lowest_in(gap_start.0..area.start.0, bytes, align) {
+                break start;
             }
-            let area = area.ok_or(SearchError::NoGap { pages, align })?;
             gap_start = area.end;
-            previous = next;
+            beside = next;
             next = area.next;
         };
-        let area = ListSlot {
-            start,
-            end: VirtAddr(start.0 + bytes),
-            next,
-            earlier: NONE,
-            contents: None,
-        };
         let slots = self.slots.capacity();
-        let slot = self.fill(area).ok_or(SearchError::NoSlot { slots })?;
-        self.link(previous, slot);
-        self.taken += 1;
-        Ok(Place { start, slot })
+        if self.taken == slots {
+            return Err(SearchError::NoSlot { slots });
+        }
+        Ok(Found {
+            start: VirtAddr(start),
+            bytes,
+            beside,
+        })
     }
 
-    fn commit(&mut self, place: Place, contents: T) {
+    fn occupy(&mut self, found: Found, contents: T) -> u32 {
+        let next = match self.slots.get(found.beside) {
+            Some(below) => below.next,
+            None => self.first,
+        };
+        let slot = self.fill(ListSlot {
+            start: found.start,
+            end: VirtAddr(found.start.0 + found.bytes),
+            next,
+            earlier: NONE,
+            contents: Some(contents),
+        });
+        self.link(found.beside, slot);
+        self.taken += 1;
+        slot
+    }
+
+    fn put_back(&mut self, place: Place, contents: T) {
         if let Some(slot) = self.slots.get_mut(place.slot) {
             slot.contents = Some(contents);
         }
     }
 
     fn take(&mut self, start: VirtAddr) -> Option<(Place, T)> {
-        let slot = self.find(start)?;
-        let contents = self.slots.get_mut(slot)?.contents.take()?;
-        Some((Place { start, slot }, contents))
+        self.area_at(start, 0)?.take()
     }
 
     /// 2.4 walks the list: so does this.
-    fn take_slot(&mut self, start: VirtAddr, _: u32) -> Option<(Place, T)> {
-        self.take(start)
+    fn area_at(&mut self, start: VirtAddr, _: u32) -> Option<Owned<'_, T>> {
+        let slot = self.slot_of(start)?;
+        let contents = &mut self.slots.get_mut(slot)?.contents;
+        Some(Owned::new(start, slot, contents))
     }
 
     fn cancel(&mut self, place: Place) {
@@ -180,11 +197,11 @@ impl<T> AreaSearch for FirstFit<'_, T> {
     }
 
     fn is_taken(&self, start: VirtAddr) -> bool {
-        self.find(start).is_some()
+        self.slot_of(start).is_some()
     }
 
     fn get(&self, start: VirtAddr) -> Option<&T> {
-        self.slots.get(self.find(start)?)?.contents.as_ref()
+        self.slots.get(self.slot_of(start)?)?.contents.as_ref()
     }
 
     fn areas(&self) -> impl Iterator<Item = (Range<VirtAddr>, &T)> {

@@ -7,7 +7,9 @@
 //! Both keep their books in [`Slots`](crate::mm::slots::Slots) that the caller hands in, one for each area.
 
 mod first_fit;
+mod fit;
 mod gap_tree;
+mod owned;
 
 #[cfg(test)]
 mod tests;
@@ -16,13 +18,15 @@ use core::ops::Range;
 use core::{error, fmt};
 
 pub use first_fit::{FirstFit, ListSlot};
+pub use fit::{Fit, Found};
 pub use gap_tree::{GapTree, TreeSlot};
+pub use owned::Owned;
 
 use crate::mm::address::{PAGE_SIZE, VirtAddr};
 use crate::mm::tlb::Gather;
 
-/// A range of addresses that is taken, but has no owner: it has to be committed or cancelled.
-#[must_use = "the addresses leak unless the place is committed or cancelled"]
+/// A range of addresses that is taken, but is no area any more: it has to be cancelled, or made an area again.
+#[must_use = "the addresses leak unless the place is cancelled"]
 #[derive(PartialEq, Eq, Debug)]
 pub struct Place {
     start: VirtAddr,
@@ -76,22 +80,39 @@ pub trait AreaSearch {
     /// What an area owns.
     type Contents;
 
-    /// Takes the lowest free range of `pages` pages, guard page included, that starts at a multiple of `align`, which is a
-    /// power of two. (Anything below a page counts as a page.)
+    /// The lowest free range of `pages` pages, guard page included, that starts at a multiple of `align`, which is a power of
+    /// two. (Anything below a page counts as a page.) Nothing is taken yet.
     ///
     /// # Errors
     ///
     /// There is no such range, or no room to remember it.
-    fn reserve(&mut self, pages: u64, align: u64) -> Result<Place, SearchError>;
+    #[inline(always)]
+    fn find(&mut self, pages: u64, align: u64) -> Result<Fit<'_, Self>, SearchError>
+    where
+        Self: Sized,
+    {
+        let found = self.lowest_fit(pages, align)?;
+        Ok(Fit::new(self, found))
+    }
 
-    /// Makes a place an area that owns `contents`.
-    fn commit(&mut self, place: Place, contents: Self::Contents);
+    /// [`find`](Self::find), for it alone: a range that [`occupy`](Self::occupy) can take as long as nothing else is called.
+    ///
+    /// # Errors
+    ///
+    /// As for `find`.
+    fn lowest_fit(&mut self, pages: u64, align: u64) -> Result<Found, SearchError>;
+
+    /// Makes a range that was found just now an area that owns `contents`. Returns its slot.
+    fn occupy(&mut self, found: Found, contents: Self::Contents) -> u32;
+
+    /// Makes a place the area again that it was.
+    fn put_back(&mut self, place: Place, contents: Self::Contents);
 
     /// Takes the contents out of the area that starts at `start`; its addresses stay taken. `None` if no area starts there.
     fn take(&mut self, start: VirtAddr) -> Option<(Place, Self::Contents)>;
 
-    /// The same for an owner who also remembers the slot, and so needs no search.
-    fn take_slot(&mut self, start: VirtAddr, slot: u32) -> Option<(Place, Self::Contents)>;
+    /// The area that starts at `start`, for an owner who also remembers the slot, and so needs no search.
+    fn area_at(&mut self, start: VirtAddr, slot: u32) -> Option<Owned<'_, Self::Contents>>;
 
     /// Gives a place's addresses back.
     fn cancel(&mut self, place: Place);
@@ -151,7 +172,7 @@ impl error::Error for SearchError {}
 
 /// The lowest range of `bytes` bytes at a multiple of `align` in a gap.
 #[inline(always)]
-fn fit(gap: Range<u64>, bytes: u64, align: u64) -> Option<u64> {
+fn lowest_in(gap: Range<u64>, bytes: u64, align: u64) -> Option<u64> {
     let start = gap.start.checked_add(align - 1)? & !(align - 1);
     (start.checked_add(bytes)? <= gap.end).then_some(start)
 }

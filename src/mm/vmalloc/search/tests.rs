@@ -64,9 +64,9 @@ impl<S: AreaSearch<Contents = u64>> Side<S> {
     fn apply(&mut self, operation: &Operation) -> Result<Option<VirtAddr>, SearchError> {
         match *operation {
             Operation::Reserve { pages, align } => {
-                let place = self.search.reserve(pages, align)?;
-                let (start, slot) = (place.start(), place.slot());
-                self.search.commit(place, start.0);
+                let fit = self.search.find(pages, align)?;
+                let start = fit.start();
+                let slot = fit.occupy(start.0);
                 self.areas.push((start, slot));
                 return Ok(Some(start));
             }
@@ -74,10 +74,14 @@ impl<S: AreaSearch<Contents = u64>> Side<S> {
                 self.search.cancel_all(core::mem::take(&mut self.deferred));
             }
             Operation::Cancel(index) if index < self.areas.len() => {
-                let (pages, align) = (1, 1);
-                if let Ok(place) = self.search.reserve(pages, align) {
-                    self.search.cancel(place);
-                }
+                // Not taken after all, and taken away again.
+                let (start, slot) = self.areas[index];
+                assert_eq!(
+                    self.search.area_at(start, slot).unwrap().contents(),
+                    Some(&start.0)
+                );
+                let (place, contents) = self.search.area_at(start, slot).unwrap().take().unwrap();
+                self.search.put_back(place, contents);
             }
             Operation::Free(index) | Operation::FreeBySlot(index) | Operation::Defer(index)
                 if index < self.areas.len() =>
@@ -85,7 +89,7 @@ impl<S: AreaSearch<Contents = u64>> Side<S> {
                 let (start, slot) = self.areas.swap_remove(index);
                 let taken = match operation {
                     Operation::Free(_) => self.search.take(start),
-                    _ => self.search.take_slot(start, slot),
+                    _ => self.search.area_at(start, slot).and_then(Owned::take),
                 };
                 let (place, contents) = taken.unwrap();
                 assert_eq!(contents, start.0);
@@ -127,19 +131,28 @@ proptest! {
     }
 }
 
+fn reserve(
+    search: &mut impl AreaSearch<Contents = ()>,
+    pages: u64,
+    align: u64,
+) -> Result<Place, SearchError> {
+    let fit = search.find(pages, align)?;
+    let start = fit.start();
+    let slot = fit.occupy(());
+    Ok(search.area_at(start, slot).unwrap().take().unwrap().0)
+}
+
 /// `get_vm_area` of 2.4, step by step.
 fn steps_of_2_4(mut search: impl AreaSearch<Contents = ()>) {
-    let mut reserve = |pages: u64| {
-        let place = search.reserve(pages + 1, 1).unwrap();
-        let at = page(&place);
-        (at, place)
-    };
-    let places = [1, 2, 3, 1].map(&mut reserve);
+    let places = [1, 2, 3, 1].map(|pages| {
+        let place = reserve(&mut search, pages + 1, 1).unwrap();
+        (page(&place), place)
+    });
     assert_eq!(places.each_ref().map(|(at, _)| *at), [0, 2, 5, 9]);
     let [_, (_, second), ..] = places;
     search.cancel(second);
-    let mut reserve = |pages: u64| page(&search.reserve(pages + 1, 1).unwrap());
-    assert_eq!([reserve(1), reserve(2)], [2, 11]);
+    let again = [1, 2].map(|pages| page(&reserve(&mut search, pages + 1, 1).unwrap()));
+    assert_eq!(again, [2, 11]);
 }
 
 #[test]
@@ -158,17 +171,22 @@ fn refusals(mut search: impl AreaSearch<Contents = ()>, slots: usize) {
         assert_eq!(search(17, 4096), no_gap(17, 4096));
         assert_eq!(search(1, 1 << 63), no_gap(1, 1 << 63));
     };
-    refused(&mut |pages, align| search.reserve(pages, align));
-    let whole = search.reserve(16, 1).unwrap();
-    assert_eq!(search.reserve(1, 1), no_gap(1, 4096));
+    refused(&mut |pages, align| reserve(&mut search, pages, align));
+    let whole = reserve(&mut search, 16, 1).unwrap();
+    assert_eq!(reserve(&mut search, 1, 1), no_gap(1, 4096));
     search.cancel(whole);
-    let places: Vec<_> = (0..slots).map(|_| search.reserve(1, 1).unwrap()).collect();
-    assert_eq!(search.reserve(1, 1), Err(SearchError::NoSlot { slots }));
+    let places: Vec<_> = (0..slots)
+        .map(|_| reserve(&mut search, 1, 1).unwrap())
+        .collect();
+    assert_eq!(
+        reserve(&mut search, 1, 1),
+        Err(SearchError::NoSlot { slots })
+    );
     for place in places {
         search.cancel(place);
     }
     assert_eq!(search.taken(), 0);
-    let whole = search.reserve(16, 1).unwrap();
+    let whole = reserve(&mut search, 16, 1).unwrap();
     search.cancel(whole);
 }
 
@@ -186,7 +204,7 @@ fn the_tree_stays_shallow() {
         let mut memory = memory(count + 1);
         let mut tree = GapTree::<()>::new(region(2 * count as u64), &mut memory);
         let mut places: Vec<_> = (0..count)
-            .map(|_| Some(tree.reserve(2, 1).unwrap()))
+            .map(|_| Some(reserve(&mut tree, 2, 1).unwrap()))
             .collect();
         let mut at = 0;
         for _ in 0..count {

@@ -6,9 +6,21 @@
 use super::{END, GapTree, NONE};
 
 impl<T> GapTree<'_, T> {
-    /// The area above the lowest gap of at least `bytes` bytes, the one above the highest area left out.
+    /// The area above the lowest gap of at least `bytes` bytes, and where the gap starts.
     #[inline(always)]
-    pub(super) fn lowest_gap(&self, bytes: u64) -> Option<u32> {
+    pub(super) fn lowest_gap(&self, bytes: u64) -> Option<(u32, u64)> {
+        let slots = self.slots.as_slice();
+        let end = slots.first()?;
+        let above = match slots[end.left as usize].largest < bytes {
+            true => END,
+            false => self.lowest_of(end.left, bytes),
+        };
+        let area = &slots[above as usize];
+        (area.gap >= bytes).then_some((above, area.start.0 - area.gap))
+    }
+
+    /// The area above the lowest gap of at least `bytes` bytes, the one above the highest area left out.
+    pub(super) fn lowest_in_tree(&self, bytes: u64) -> Option<u32> {
         self.lowest_below(self.slots.get(END)?.left, bytes)
     }
 

@@ -31,7 +31,7 @@ impl<T> GapTree<'_, T> {
 
     /// The area or place that starts at `start`.
     #[inline(always)]
-    pub(super) fn find(&self, start: VirtAddr) -> Option<u32> {
+    pub(super) fn slot_of(&self, start: VirtAddr) -> Option<u32> {
         let mut slot = self.slots.get(self.bucket(start))?.bucket;
         while slot != NONE {
             let area = &self.slots[slot];

@@ -20,7 +20,7 @@ mod validate;
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
-use super::{AreaSearch, Place, Places, SearchError, fit, size_and_align};
+use super::{AreaSearch, Found, Owned, Place, Places, SearchError, lowest_in, size_and_align};
 use crate::mm::address::{PAGE_SIZE, VirtAddr};
 use crate::mm::slots::Slots;
 
@@ -108,80 +108,32 @@ impl<'m, T> GapTree<'m, T> {
         }
     }
 
-    /// The area above the gap for a request, and where the request goes in it.
-    #[inline(always)]
-    fn lowest_fit(&self, bytes: u64, align: u64) -> Option<(u32, u64)> {
-        if align > PAGE_SIZE {
-            return self.lowest_aligned_fit(bytes, align);
-        }
-        let above = match self.lowest_gap(bytes) {
-            Some(above) => above,
-            None => END,
-        };
-        let area = self.slots.get(above)?;
-        (area.gap >= bytes).then_some((above, area.start.0 - area.gap))
-    }
-
     /// Tries the gaps that have so many bytes, lowest first. One that has `align` bytes more fits in any case.
     #[cold]
     fn lowest_aligned_fit(&self, bytes: u64, align: u64) -> Option<(u32, u64)> {
-        let mut gap = self.lowest_gap(bytes);
+        let mut gap = self.lowest_in_tree(bytes);
         loop {
             let above = gap.unwrap_or(END);
             let area = self.slots.get(above)?;
-            if let Some(start) = fit(area.start.0 - area.gap..area.start.0, bytes, align) {
+            if let Some(start) = lowest_in(area.start.0 - area.gap..area.start.0, bytes, align) {
                 return Some((above, start));
             }
             gap = self.next_gap(gap?, bytes);
         }
     }
 
-    /// Puts an area of `bytes` bytes at `start` into the gap below the area `above`.
-    #[inline(always)]
-    fn insert(&mut self, above: u32, start: VirtAddr, bytes: u64) -> Option<u32> {
-        let slot = self.unused_slot()?;
-        let end = VirtAddr(start.0 + bytes);
-        let upper = &mut self.slots[above];
-        let below = upper.previous;
-        let left_over = start.0 - (upper.start.0 - upper.gap);
-        upper.gap = upper.start.0 - end.0;
-        upper.previous = slot;
-        self.slots[below].next = slot;
-        let area = &mut self.slots[slot];
-        area.start = start;
-        area.end = end;
-        area.gap = left_over;
-        area.previous = below;
-        area.next = above;
-        if above != END {
-            self.gap_shrank(above);
-        }
-        if left_over > 0 {
-            self.add_gap(slot);
-        }
-        self.enter(slot);
-        Some(slot)
-    }
-
-    /// A slot that is not in use: its `largest` is 0.
-    #[inline(always)]
-    fn unused_slot(&mut self) -> Option<u32> {
-        match self.unused {
-            NONE => self.new_slot(),
-            slot => {
-                self.unused = self.slots[slot].chain;
-                Some(slot)
-            }
-        }
-    }
-
+    /// Makes one more slot unused, which there has not been before. Whether there was room for one.
     #[cold]
     #[inline(never)]
-    fn new_slot(&mut self) -> Option<u32> {
+    fn add_slot(&mut self) -> bool {
         let nowhere = VirtAddr(0);
-        let slot = self.slots.push(Self::slot(nowhere, nowhere, 0))?;
+        let Some(slot) = self.slots.push(Self::slot(nowhere, nowhere, 0)) else {
+            return false;
+        };
         self.add_bucket(slot);
-        Some(slot)
+        self.slots[slot].chain = self.unused;
+        self.unused = slot;
+        true
     }
 }
 
@@ -189,39 +141,72 @@ impl<T> AreaSearch for GapTree<'_, T> {
     type Contents = T;
 
     #[inline(always)]
-    fn reserve(&mut self, pages: u64, align: u64) -> Result<Place, SearchError> {
+    fn lowest_fit(&mut self, pages: u64, align: u64) -> Result<Found, SearchError> {
         let (bytes, align) = size_and_align(pages, align)?;
-        let Some((above, start)) = self.lowest_fit(bytes, align) else {
+        let found = match align {
+            PAGE_SIZE => self.lowest_gap(bytes),
+            _ => self.lowest_aligned_fit(bytes, align),
+        };
+        let Some((beside, start)) = found else {
             return Err(SearchError::NoGap { pages, align });
         };
+        if self.unused == NONE && !self.add_slot() {
+            let slots = self.slots.capacity().saturating_sub(1);
+            return Err(SearchError::NoSlot { slots });
+        }
         let start = VirtAddr(start);
-        let slots = self.slots.capacity().saturating_sub(1);
-        let slot = self
-            .insert(above, start, bytes)
-            .ok_or(SearchError::NoSlot { slots })?;
-        self.taken += 1;
-        Ok(Place { start, slot })
+        Ok(Found {
+            start,
+            bytes,
+            beside,
+        })
     }
 
     #[inline(always)]
-    fn commit(&mut self, place: Place, contents: T) {
+    fn occupy(&mut self, found: Found, contents: T) -> u32 {
+        let slots = self.slots.as_mut_slice();
+        let (slot, above) = (self.unused, found.beside);
+        let (start, end) = (found.start, VirtAddr(found.start.0 + found.bytes));
+        let upper = &mut slots[above as usize];
+        let below = upper.previous;
+        let left_over = start.0 - (upper.start.0 - upper.gap);
+        upper.gap = upper.start.0 - end.0;
+        upper.previous = slot;
+        slots[below as usize].next = slot;
+        let area = &mut slots[slot as usize];
+        self.unused = area.chain;
+        area.start = start;
+        area.end = end;
+        area.gap = left_over;
+        area.previous = below;
+        area.next = above;
+        area.contents = Some(contents);
+        if above != END {
+            self.gap_shrank(above);
+        }
+        if left_over > 0 {
+            self.add_gap(slot);
+        }
+        self.enter(slot);
+        self.taken += 1;
+        slot
+    }
+
+    #[inline(always)]
+    fn put_back(&mut self, place: Place, contents: T) {
         self.slots[place.slot].contents = Some(contents);
     }
 
     #[inline(always)]
     fn take(&mut self, start: VirtAddr) -> Option<(Place, T)> {
-        let slot = self.find(start)?;
-        self.take_slot(start, slot)
+        let slot = self.slot_of(start)?;
+        self.area_at(start, slot)?.take()
     }
 
     #[inline(always)]
-    fn take_slot(&mut self, start: VirtAddr, slot: u32) -> Option<(Place, T)> {
+    fn area_at(&mut self, start: VirtAddr, slot: u32) -> Option<Owned<'_, T>> {
         let area = self.slots.get_mut(slot)?;
-        if area.start != start {
-            return None;
-        }
-        let contents = area.contents.take()?;
-        Some((Place { start, slot }, contents))
+        (area.start == start).then_some(Owned::new(start, slot, &mut area.contents))
     }
 
     #[inline(always)]
@@ -278,11 +263,11 @@ impl<T> AreaSearch for GapTree<'_, T> {
     }
 
     fn is_taken(&self, start: VirtAddr) -> bool {
-        self.find(start).is_some()
+        self.slot_of(start).is_some()
     }
 
     fn get(&self, start: VirtAddr) -> Option<&T> {
-        self.slots.get(self.find(start)?)?.contents.as_ref()
+        self.slots.get(self.slot_of(start)?)?.contents.as_ref()
     }
 
     fn areas(&self) -> impl Iterator<Item = (Range<VirtAddr>, &T)> {

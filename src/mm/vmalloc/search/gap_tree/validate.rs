@@ -19,7 +19,7 @@ impl<T> GapTree<'_, T> {
                 break;
             }
             assert!(area.end > area.start);
-            assert_eq!(self.find(area.start), Some(next));
+            assert_eq!(self.slot_of(area.start), Some(next));
             areas.push(next);
             (previous, end) = (next, area.end);
         }
