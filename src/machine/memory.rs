@@ -30,7 +30,7 @@ use crate::mm::layout::{Constants, KMAP_SLOTS, Layout};
 use crate::mm::memory_map::{self, MemoryMap, Ranges};
 use crate::mm::page_table::{self, Levels, PageTable};
 use crate::mm::tlb::Tlb;
-use crate::mm::vmalloc::{Contents, GapTree, Lazy, TreeSlot, Vmalloc};
+use crate::mm::vmalloc::{Contents, GapTree, Lazy, TreeNode, TreeSlot, Vmalloc};
 use crate::smp::bring_up::{self, LOW_FRAMES_END};
 use crate::smp::tlbs::{AllCpus, MAILBOXES, MachineTlb};
 
@@ -155,6 +155,8 @@ pub unsafe fn set_up(
     let reachable = layout.direct_mapped().min(map.ram_frames() * PAGE_SIZE);
     let areas = ((reachable / AREA_BOOKS) as usize / slot_bytes).min(AREAS);
     let slots = frames_for(areas * slot_bytes)?;
+    let node_count = TreeNode::enough_for(areas);
+    let nodes = frames_for(node_count * size_of::<TreeNode>())?;
     let high_memory = layout.kmap.filter(|_| map.top_of_ram().frame() > covered);
     let kmap_slots = match high_memory {
         Some(_) => Some(frames_for(KMAP_SLOTS as usize * size_of::<kmap::Slot>())?),
@@ -196,6 +198,11 @@ pub unsafe fn set_up(
     let slots = unsafe {
         let first = direct_map.address(slots.start).0 as *mut MaybeUninit<TreeSlot<Contents>>;
         slice::from_raw_parts_mut(first, areas)
+    };
+    // SAFETY: as above.
+    let nodes = unsafe {
+        let first = direct_map.address(nodes.start).0 as *mut MaybeUninit<TreeNode>;
+        slice::from_raw_parts_mut(first, node_count)
     };
     let cpus = bring_up::wanted(options, firmware) as u32;
     let lazy_max_pages = options
@@ -253,7 +260,7 @@ pub unsafe fn set_up(
         ram_bytes: map.ram_frames() * PAGE_SIZE,
         kernel,
         vmalloc: Vmalloc::new(
-            GapTree::new(layout.vmalloc.range(), slots),
+            GapTree::new(layout.vmalloc.range(), slots, nodes),
             Lazy::new(lazy_max_pages),
         ),
     })

@@ -10,7 +10,7 @@ use pagemark::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use pagemark::mm::frame::Gfp;
 use pagemark::mm::page_table::Protection;
 use pagemark::mm::vmalloc::{
-    AreaSearch, Contents, Eager, FirstFit, GapTree, ListSlot, TreeSlot, Vmalloc,
+    AreaSearch, Contents, Eager, FirstFit, GapTree, ListSlot, TreeNode, TreeSlot, Vmalloc,
 };
 
 use super::Region;
@@ -50,26 +50,31 @@ const LARGE_TREE: &[Row] = &[(
 pub(super) fn run(machine: &mut Machine, run: &mut Run) {
     for (tier, rows) in [(Tier::Quick, LIST), (Tier::Full, LONG_LIST)] {
         run.in_tier(tier, |run| {
-            with_search::<ListSlot<Contents>>(machine, run, rows, |machine, run, slots| {
+            with_books::<ListSlot<Contents>>(machine, run, rows, |machine, run, slots, _| {
                 let region = machine.layout.scratch.range();
                 measure(machine, run, rows, FirstFit::new(region, slots))
             });
         });
     }
     for rows in [TREE, LARGE_TREE] {
-        with_search::<TreeSlot<Contents>>(machine, run, rows, |machine, run, slots| {
+        with_books::<TreeSlot<Contents>>(machine, run, rows, |machine, run, slots, nodes| {
             let region = machine.layout.scratch.range();
-            measure(machine, run, rows, GapTree::new(region, slots))
+            measure(machine, run, rows, GapTree::new(region, slots, nodes))
         });
     }
 }
 
-/// Hands memory for the books of the largest row's areas to `work`.
-fn with_search<S>(
+/// Hands memory for the books of the largest row's areas to `work`: slots, and the nodes of a tree.
+fn with_books<S>(
     machine: &mut Machine,
     run: &mut Run,
     rows: &[Row],
-    work: impl for<'s> FnOnce(&mut Machine, &mut Run, &'s mut [MaybeUninit<S>]) -> Result<(), Failure>,
+    work: impl for<'s> FnOnce(
+        &mut Machine,
+        &mut Run,
+        &'s mut [MaybeUninit<S>],
+        &'s mut [MaybeUninit<TreeNode>],
+    ) -> Result<(), Failure>,
 ) {
     let names = |row: &Row| [Some(row.1), row.2];
     let wanted = |name: &str| run.would(name);
@@ -82,30 +87,40 @@ fn with_search<S>(
         return;
     };
     let most = rows.iter().map(|row| row.0).max().unwrap_or(0);
-    // One more is measured, and the tree has a slot for the end.
-    let slots = most + 2;
-    let bytes = (slots * size_of::<S>()) as u64;
+    // One more is measured.
+    let areas = most + 1;
+    let nodes = TreeNode::enough_for(areas);
+    let bytes = (areas * size_of::<S>() + nodes * size_of::<TreeNode>()) as u64;
     let tables = most as u64 / 128 + 8;
     if machine.kernel.free_frames() < bytes.div_ceil(4096) + 2 * tables {
         return run.skip(first, "too little memory for the books of so many areas");
     }
-    if machine.layout.scratch.bytes() < (slots as u64) * 8192 {
+    if machine.layout.scratch.bytes() < (areas as u64) * 8192 {
         return run.skip(first, "too few addresses for so many areas");
     }
-    let outcome = match machine.vmalloc.vmalloc(bytes, &mut machine.kernel) {
-        Ok(books) => {
-            // SAFETY: the area is ours until it is freed below, large enough, and any bits are an uninitialised slot.
-            let memory =
-                unsafe { slice::from_raw_parts_mut(books.start().0 as *mut MaybeUninit<S>, slots) };
-            let outcome = work(machine, run, memory);
-            let freed = machine.vmalloc.vfree(books, &mut machine.kernel);
-            outcome.and(freed.map_err(Failure::from))
-        }
-        Err(error) => Err(error.into()),
-    };
+    let outcome = with_memory(machine, areas, |machine, slots| {
+        with_memory(machine, nodes, |machine, nodes| {
+            work(machine, run, slots, nodes)
+        })
+    });
     if let Err(failure) = outcome {
         run.check(first, Err(failure));
     }
+}
+
+/// Hands an area of vmalloc with room for `count` values to `work`.
+fn with_memory<T>(
+    machine: &mut Machine,
+    count: usize,
+    work: impl FnOnce(&mut Machine, &mut [MaybeUninit<T>]) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let bytes = (count * size_of::<T>()) as u64;
+    let area = machine.vmalloc.vmalloc(bytes, &mut machine.kernel)?;
+    let first = area.start().0 as *mut MaybeUninit<T>;
+    // SAFETY: the area is ours until it is freed below, large enough, and any bits are an uninitialised value.
+    let outcome = work(machine, unsafe { slice::from_raw_parts_mut(first, count) });
+    let freed = machine.vmalloc.vfree(area, &mut machine.kernel);
+    outcome.and(freed.map_err(Failure::from))
 }
 
 fn measure<S: AreaSearch<Contents = Contents>>(

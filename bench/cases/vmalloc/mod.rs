@@ -7,6 +7,7 @@ mod live;
 mod map;
 mod purge;
 
+use core::mem::MaybeUninit;
 use core::slice;
 
 use pagemark::cpu::probe::PageFaultError;
@@ -15,8 +16,8 @@ use pagemark::mm::address::{Order, PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use pagemark::mm::frame::Gfp;
 use pagemark::mm::page_table::Protection;
 use pagemark::mm::vmalloc::{
-    Area, AreaSearch, Contents, Eager, Freeing, GapTree, SearchError, TreeSlot, Vmalloc, VmapError,
-    Waiting,
+    Area, AreaSearch, Contents, Eager, Freeing, GapTree, SearchError, TreeNode, TreeSlot, Vmalloc,
+    VmapError, Waiting,
 };
 
 use crate::cases::proof;
@@ -207,8 +208,11 @@ fn eager(machine: &mut Machine, run: &mut Run) {
         }
         return;
     }
-    let mut slots = [const { core::mem::MaybeUninit::<TreeSlot<Contents>>::uninit() }; 8];
-    let search = GapTree::new(machine.layout.scratch.range(), &mut slots);
+    const AREAS: usize = 8;
+    const NODES: usize = TreeNode::enough_for(AREAS);
+    let mut slots = [const { MaybeUninit::<TreeSlot<Contents>>::uninit() }; AREAS];
+    let mut nodes = [const { MaybeUninit::<TreeNode>::uninit() }; NODES];
+    let search = GapTree::new(machine.layout.scratch.range(), &mut slots, &mut nodes);
     let region = Region {
         vmalloc: &mut Vmalloc::new(search, Eager),
         kernel: &mut machine.kernel,

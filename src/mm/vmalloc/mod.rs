@@ -42,7 +42,7 @@ pub use io::{Caching, IoArea, IoremapError};
 pub use request::Request;
 pub use search::{
     AreaSearch, FirstFit, Fit, Found, GapTree, ListSlot, Owned, Place, Places, SearchError,
-    TreeSlot,
+    TreeNode, TreeSlot,
 };
 
 use core::ops::Range;

@@ -3,7 +3,7 @@
 use free_list::{FreeList, PageLayout, PageRange};
 use offset_allocator::{Allocation, Allocator};
 use pagemark::mm::address::{PAGE_SIZE, VirtAddr};
-use pagemark::mm::vmalloc::{AreaSearch, FirstFit, GapTree, Owned};
+use pagemark::mm::vmalloc::{AreaSearch, FirstFit, GapTree, Owned, TreeNode};
 use range_alloc::RangeAllocator;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -29,8 +29,8 @@ pub trait Ranges {
     fn give(&mut self, held: Self::Held);
 }
 
-fn slots<T>() -> &'static mut [MaybeUninit<T>] {
-    Vec::leak((0..SLOTS).map(|_| MaybeUninit::uninit()).collect())
+fn slots<T>(count: usize) -> &'static mut [MaybeUninit<T>] {
+    Vec::leak((0..count).map(|_| MaybeUninit::uninit()).collect())
 }
 
 /// Ours, with either search, as the holder of an `Area` uses it.
@@ -39,14 +39,18 @@ pub struct Areas<S>(S);
 impl Areas<FirstFit<'static, u64>> {
     /// The book's list.
     pub fn list() -> Self {
-        Areas(FirstFit::new(REGION, slots()))
+        Areas(FirstFit::new(REGION, slots(SLOTS)))
     }
 }
 
 impl Areas<GapTree<'static, u64>> {
     /// The default.
     pub fn tree() -> Self {
-        Areas(GapTree::new(REGION, slots()))
+        Areas(GapTree::new(
+            REGION,
+            slots(SLOTS),
+            slots(TreeNode::enough_for(SLOTS)),
+        ))
     }
 }
 

@@ -123,12 +123,14 @@ impl<T> AreaSearch for FirstFit<'_, T> {
         Ok(Found {
             start: VirtAddr(start),
             bytes,
-            beside,
+            node: beside,
+            at: 0,
+            below: 0,
         })
     }
 
     fn occupy(&mut self, found: Found, contents: T) -> u32 {
-        let next = match self.slots.get(found.beside) {
+        let next = match self.slots.get(found.node) {
             Some(below) => below.next,
             None => self.first,
         };
@@ -139,7 +141,7 @@ impl<T> AreaSearch for FirstFit<'_, T> {
             earlier: NONE,
             contents: Some(contents),
         });
-        self.link(found.beside, slot);
+        self.link(found.node, slot);
         self.taken += 1;
         slot
     }

@@ -16,8 +16,12 @@ pub struct Found {
     pub(super) start: VirtAddr,
     /// Guard page included.
     pub(super) bytes: u64,
-    /// The slot of the area at one end of the gap, whichever end the search asks for.
-    pub(super) beside: u32,
+    /// Where the search will enter it: the list by the slot of the area below, the tree by the leaf of the area above, and the
+    /// place in there.
+    pub(super) node: u32,
+    pub(super) at: usize,
+    /// Pages of the gap that stay free below it.
+    pub(super) below: u64,
 }
 
 impl<'s, S: AreaSearch> Fit<'s, S> {

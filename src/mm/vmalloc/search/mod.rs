@@ -1,8 +1,7 @@
 //! Area search: which addresses of the vmalloc region are taken, and where the next area goes.
 //!
 //! Every search gives a request the lowest range that it fits into, so the same requests get the same addresses from all of
-//! them. They differ in what that costs: [`FirstFit`] is the book's list, [`GapTree`] finds gaps by a tree and areas by a
-//! hash table.
+//! them. They differ in what that costs: [`FirstFit`] is the book's list, [`GapTree`] a tree of the areas and the gaps.
 //!
 //! Both keep their books in [`Slots`](crate::mm::slots::Slots) that the caller hands in, one for each area.
 
@@ -19,7 +18,7 @@ use core::{error, fmt};
 
 pub use first_fit::{FirstFit, ListSlot};
 pub use fit::{Fit, Found};
-pub use gap_tree::{GapTree, TreeSlot};
+pub use gap_tree::{GapTree, TreeNode, TreeSlot};
 pub use owned::Owned;
 
 use crate::mm::address::{PAGE_SIZE, VirtAddr};

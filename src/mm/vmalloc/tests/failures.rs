@@ -106,9 +106,9 @@ fn the_kth_frame() {
 fn addresses_that_wait_have_tables() {
     let mut parts = Parts::new(1);
     let (mut kernel, ..) = parts.kernel();
-    let mut slots = slots(17);
+    let (mut slots, mut nodes) = (slots(16), nodes(16));
     let mut vmalloc = Vmalloc::new(
-        GapTree::new(region(1 << 20), &mut slots),
+        GapTree::new(region(1 << 20), &mut slots, &mut nodes),
         Lazy::new(u64::MAX),
     );
     let area = vmalloc.vmalloc(511 * PAGE_SIZE, &mut kernel).unwrap();

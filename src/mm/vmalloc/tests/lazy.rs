@@ -31,8 +31,8 @@ fn the_area_that_goes_beyond_the_limit_flushes_all() {
     const PAGES: u64 = 3;
     let mut parts = Parts::new(2);
     let (mut kernel, _, tlb) = parts.kernel();
-    let mut slots = slots(17);
-    let areas = GapTree::new(region(64), &mut slots);
+    let (mut slots, mut nodes) = (slots(16), nodes(16));
+    let areas = GapTree::new(region(64), &mut slots, &mut nodes);
     let mut vmalloc = Vmalloc::new(areas, Lazy::new(LIMIT));
     for round in 0..2 {
         for number in 1..=LIMIT / PAGES + 1 {
@@ -61,8 +61,8 @@ fn the_area_that_goes_beyond_the_limit_flushes_all() {
 fn with_a_limit_of_0_nothing_waits() {
     let mut parts = Parts::new(2);
     let (mut kernel, _, tlb) = parts.kernel();
-    let mut slots = slots(17);
-    let areas = GapTree::new(region(64), &mut slots);
+    let (mut slots, mut nodes) = (slots(16), nodes(16));
+    let areas = GapTree::new(region(64), &mut slots, &mut nodes);
     let mut vmalloc = Vmalloc::new(areas, Lazy::new(0));
     let area = vmalloc.vmalloc(1, &mut kernel).unwrap();
     tlb.access(&kernel.table, area.start()).unwrap();

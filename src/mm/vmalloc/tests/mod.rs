@@ -70,6 +70,10 @@ fn slots<S>(count: usize) -> Vec<MaybeUninit<S>> {
     (0..count).map(|_| MaybeUninit::uninit()).collect()
 }
 
+fn nodes(areas: usize) -> Vec<MaybeUninit<TreeNode>> {
+    slots(TreeNode::enough_for(areas))
+}
+
 /// Runs the same test with both searches and both policies: `each!(pages, areas, |kernel, vmalloc| { .. })`.
 macro_rules! each {
     ($pages:expr, $areas:expr, |$kernel:ident, $vmalloc:ident $(, $arena:ident $(, $tlb:ident)?)?| $test:block) => {{
@@ -77,18 +81,26 @@ macro_rules! each {
         const LAZY: Lazy = Lazy::new(u64::MAX);
         each!(@ FirstFit, $pages, $areas, Eager, $kernel, $vmalloc, $test $(, $arena $(, $tlb)?)?);
         each!(@ FirstFit, $pages, $areas, LAZY, $kernel, $vmalloc, $test $(, $arena $(, $tlb)?)?);
-        each!(@ GapTree, $pages, $areas + 1, Eager, $kernel, $vmalloc, $test $(, $arena $(, $tlb)?)?);
-        each!(@ GapTree, $pages, $areas + 1, LAZY, $kernel, $vmalloc, $test $(, $arena $(, $tlb)?)?);
+        each!(@ GapTree, $pages, $areas, Eager, $kernel, $vmalloc, $test $(, $arena $(, $tlb)?)?);
+        each!(@ GapTree, $pages, $areas, LAZY, $kernel, $vmalloc, $test $(, $arena $(, $tlb)?)?);
     }};
-    (@ $search:ident, $pages:expr, $slots:expr, $freeing:expr, $kernel:ident, $vmalloc:ident, $test:block $(, $arena:ident $(, $tlb:ident)?)?) => {{
+    (@ $search:ident, $pages:expr, $areas:expr, $freeing:expr, $kernel:ident, $vmalloc:ident, $test:block $(, $arena:ident $(, $tlb:ident)?)?) => {{
         let mut parts = Parts::new(2);
         let (mut kernel, _arena, _tlb) = parts.kernel();
-        let mut slots = slots($slots);
-        let mut vmalloc = Vmalloc::new($search::new(region($pages), &mut slots), $freeing);
+        let (mut slots, mut nodes) = (slots($areas), nodes($areas));
+        let search = each!(@@ $search, region($pages), &mut slots, &mut nodes);
+        let mut vmalloc = Vmalloc::new(search, $freeing);
         let ($kernel, $vmalloc) = (&mut kernel, &mut vmalloc);
         $(let $arena = _arena; $(let $tlb = _tlb;)?)?
         $test
     }};
+    (@@ FirstFit, $region:expr, $slots:expr, $nodes:expr) => {{
+        let _: &mut [_] = $nodes;
+        FirstFit::new($region, $slots)
+    }};
+    (@@ GapTree, $region:expr, $slots:expr, $nodes:expr) => {
+        GapTree::new($region, $slots, $nodes)
+    };
 }
 use each;
 

@@ -220,7 +220,7 @@ proptest! {
         const PAGES: u64 = 250;
         run(cpus, &operations, FirstFit::new(region(PAGES), &mut slots(16)), Eager);
         run(cpus, &operations, FirstFit::new(region(PAGES), &mut slots(16)), Lazy::new(max_pages));
-        run(cpus, &operations, GapTree::new(region(PAGES), &mut slots(17)), Eager);
-        run(cpus, &operations, GapTree::new(region(PAGES), &mut slots(17)), Lazy::new(max_pages));
+        run(cpus, &operations, GapTree::new(region(PAGES), &mut slots(16), &mut nodes(16)), Eager);
+        run(cpus, &operations, GapTree::new(region(PAGES), &mut slots(16), &mut nodes(16)), Lazy::new(max_pages));
     }
 }

@@ -1,221 +1,137 @@
-//! The tree of gaps: ordered by address, heaped by a random priority (a treap; Seidel and Aragon, 1996), which makes it as
-//! deep as a random tree, about 2 ln n, whatever the order of the requests.
-//!
-//! Every node knows the largest gap in its subtree. A change of a gap is told upwards as far as it changes anything.
+//! The gaps: where the lowest one is that is large enough, and what is told upwards when one changes, as far as it changes anything.
 
-use super::{END, GapTree, NONE};
+use super::node::{Entry, MANY, room_of};
+use super::order::Spot;
+use super::{Found, GapTree, NONE, lowest_in};
+use crate::mm::address::{PAGE_SHIFT, VirtAddr};
 
 impl<T> GapTree<'_, T> {
-    /// The area above the lowest gap of at least `bytes` bytes, and where the gap starts.
+    /// The lowest fit at any page, for fewer than [`MANY`] pages.
     #[inline(always)]
-    pub(super) fn lowest_gap(&self, bytes: u64) -> Option<(u32, u64)> {
-        let slots = self.slots.as_slice();
-        let end = slots.first()?;
-        let above = match slots[end.left as usize].largest < bytes {
-            true => END,
-            false => self.lowest_of(end.left, bytes),
+    pub(super) fn lowest_page(&self, pages: u64, bytes: u64) -> Option<Found> {
+        let found = |start, (node, at)| Found {
+            start,
+            bytes,
+            node,
+            at,
+            below: 0,
         };
-        let area = &slots[above as usize];
-        (area.gap >= bytes).then_some((above, area.start.0 - area.gap))
-    }
-
-    /// The area above the lowest gap of at least `bytes` bytes, the one above the highest area left out.
-    pub(super) fn lowest_in_tree(&self, bytes: u64) -> Option<u32> {
-        self.lowest_below(self.slots.get(END)?.left, bytes)
-    }
-
-    /// The same in the subtree of `node`.
-    #[inline(always)]
-    fn lowest_below(&self, node: u32, bytes: u64) -> Option<u32> {
-        // No subtree has 0 as its largest gap but the empty one.
-        if self.slots[node].largest < bytes {
-            return None;
+        if pages <= u64::from(self.largest) {
+            let spot = self.lowest_under(self.root, self.height, pages as u32)?;
+            return Some(found(self.gap_at(spot), spot));
         }
-        Some(self.lowest_of(node, bytes))
+        let fits = bytes <= self.region.end.0 - self.top.0;
+        fits.then(|| found(self.top, (NONE, 0)))
     }
 
-    /// The same in a subtree that has one.
-    fn lowest_of(&self, mut node: u32, bytes: u64) -> u32 {
-        loop {
-            let area = &self.slots[node];
-            if self.slots[area.left].largest >= bytes {
-                node = area.left;
-            } else if area.gap >= bytes {
-                return node;
-            } else {
-                node = area.right;
+    /// The lowest fit for what the rooms alone do not tell: tries the gaps that have so many bytes, one after the other. One that
+    /// has `align` bytes more fits in any case.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn lowest_aligned(&self, bytes: u64, align: u64) -> Option<Found> {
+        let found = |start: u64, gap: VirtAddr, (node, at)| Found {
+            start: VirtAddr(start),
+            bytes,
+            node,
+            at,
+            below: (start - gap.0) >> PAGE_SHIFT,
+        };
+        let room = room_of(bytes >> PAGE_SHIFT);
+        let mut spot = match room <= self.largest {
+            true => self.lowest_under(self.root, self.height, room),
+            false => None,
+        };
+        while let Some(at) = spot {
+            let (gap, above) = (self.gap_at(at), self.at(at)?.start);
+            if let Some(start) = lowest_in(gap.0..above.0, bytes, align) {
+                return Some(found(start, gap, at));
             }
+            spot = self.next_gap(at, room);
         }
+        let start = lowest_in(self.top.0..self.region.end.0, bytes, align)?;
+        Some(found(start, self.top, (NONE, 0)))
     }
 
-    /// The next gap of at least `bytes` bytes above the one of `node`.
-    pub(super) fn next_gap(&self, mut node: u32, bytes: u64) -> Option<u32> {
-        if let Some(found) = self.lowest_below(self.slots[node].right, bytes) {
-            return Some(found);
+    /// The area above the lowest gap with room for so many pages under a node that has so many levels below it.
+    #[inline(always)]
+    fn lowest_under(&self, mut node: u32, levels: u32, room: u32) -> Option<Spot> {
+        let nodes = self.nodes.as_slice();
+        for _ in 0..levels {
+            let inner = &nodes[node as usize];
+            node = inner.entry(inner.first_with(room)?).number();
         }
+        Some((node, nodes[node as usize].first_with(room)?))
+    }
+
+    /// The same above a spot.
+    fn next_gap(&self, (leaf, at): Spot, room: u32) -> Option<Spot> {
+        let (mut node, mut at, mut level) = (leaf, at, 0);
         loop {
-            let parent = self.slots[node].parent;
-            if parent == END {
+            let others = &self.nodes[node].entries()[at + 1..];
+            if let Some(more) = others.iter().position(|entry| entry.room() >= room) {
+                let at = at + 1 + more;
+                return match level {
+                    0 => Some((node, at)),
+                    _ => self.lowest_under(self.nodes[node].entry(at).number(), level - 1, room),
+                };
+            }
+            if node == self.root {
                 return None;
             }
-            let area = &self.slots[parent];
-            if area.left == node {
-                if area.gap >= bytes {
-                    return Some(parent);
-                }
-                if let Some(found) = self.lowest_below(area.right, bytes) {
-                    return Some(found);
-                }
-            }
+            let parent = self.nodes[node].parent;
+            at = self.nodes[parent].place_of(node);
             node = parent;
+            level += 1;
         }
     }
 
-    /// Puts the gap of `node` into the tree.
-    pub(super) fn add_gap(&mut self, node: u32) {
-        let priority = self.draw();
-        let area = &mut self.slots[node];
-        area.left = NONE;
-        area.right = NONE;
-        area.priority = priority;
-        area.largest = area.gap;
-        let (start, gap) = (area.start, area.gap);
-        let (mut parent, mut next) = (END, self.slots[END].left);
-        let mut left = true;
-        while next != NONE {
-            parent = next;
-            let area = &mut self.slots[parent];
-            area.largest = area.largest.max(gap);
-            left = start < area.start;
-            next = if left { area.left } else { area.right };
-        }
-        self.slots[node].parent = parent;
-        let above = &mut self.slots[parent];
-        if left {
-            above.left = node;
-        } else {
-            above.right = node;
-        }
-        while parent != END && self.slots[parent].priority < priority {
-            self.rotate_up(node, parent);
-            parent = self.slots[node].parent;
-        }
-    }
-
-    /// Takes the gap of `node` out of the tree.
-    pub(super) fn remove_gap(&mut self, node: u32) {
-        let child = loop {
-            let area = &self.slots[node];
-            let (left, right) = (area.left, area.right);
-            if left == NONE {
-                break right;
-            }
-            if right == NONE {
-                break left;
-            }
-            let left_is_higher = self.slots[left].priority > self.slots[right].priority;
-            self.rotate_up(if left_is_higher { left } else { right }, node);
-        };
-        let parent = self.slots[node].parent;
-        self.replace_child(parent, node, child);
-        self.slots[node].largest = 0;
-        self.update_from(parent);
-    }
-
-    /// Puts the gap of `new`, which is the next above that of `old` once that is gone, in its place.
-    pub(super) fn replace_gap(&mut self, old: u32, new: u32) {
-        let area = &mut self.slots[old];
-        area.largest = 0;
-        let (left, right, parent, priority) = (area.left, area.right, area.parent, area.priority);
-        let area = &mut self.slots[new];
-        area.left = left;
-        area.right = right;
-        area.priority = priority;
-        // Not what it will be, so that the update does not stop here.
-        area.largest = 0;
-        self.replace_child(parent, old, new);
-        for child in [left, right] {
-            if child != NONE {
-                self.slots[child].parent = new;
-            }
-        }
-        self.update_from(new);
-    }
-
-    /// The gap of `node`, which is in the tree, has become smaller, perhaps nothing.
+    /// Where the gap right below the area at a spot starts.
     #[inline(always)]
-    pub(super) fn gap_shrank(&mut self, node: u32) {
-        self.update_from(node);
-        if self.slots[node].gap == 0 {
-            self.remove_gap(node);
+    pub(super) fn gap_at(&self, (leaf, at): Spot) -> VirtAddr {
+        let entry = self.nodes[leaf].entry(at);
+        match entry.room() {
+            MANY => self.start_of_gap((leaf, at)),
+            room => {
+                let above = self.slots[entry.number()].start;
+                VirtAddr(above.0 - (u64::from(room) << PAGE_SHIFT))
+            }
         }
     }
 
-    /// Computes the largest gaps from `node` up, until one is right already. What is not above `node` has to be right.
-    #[inline]
-    pub(super) fn update_from(&mut self, mut node: u32) {
-        while node != END {
-            let area = &self.slots[node];
-            let largest = self.largest(node);
-            if area.largest == largest {
+    /// A gap in `node` has grown to `room`.
+    #[inline(always)]
+    pub(super) fn room_grew(&mut self, mut node: u32, room: u32) {
+        while node != self.root {
+            let parent = self.nodes[node].parent;
+            let upper = &mut self.nodes[parent];
+            let at = upper.place_of(node);
+            if upper.entry(at).room() >= room {
                 return;
             }
-            let area = &mut self.slots[node];
-            area.largest = largest;
-            node = area.parent;
+            upper.set(at, Entry::new(room, node));
+            node = parent;
         }
+        self.largest = self.largest.max(room);
     }
 
+    /// A gap in `node` has shrunk from `old`.
     #[inline(always)]
-    fn largest(&self, node: u32) -> u64 {
-        let area = &self.slots[node];
-        let below = self.slots[area.left].largest;
-        area.gap.max(below).max(self.slots[area.right].largest)
-    }
-
-    /// Makes `node`, a child of `parent`, its parent.
-    fn rotate_up(&mut self, node: u32, parent: u32) {
-        let (left, right) = (self.slots[node].left, self.slots[node].right);
-        let upper = &mut self.slots[parent];
-        let grandparent = upper.parent;
-        upper.parent = node;
-        let moved = if upper.left == node {
-            upper.left = right;
-            self.slots[node].right = parent;
-            right
-        } else {
-            upper.right = left;
-            self.slots[node].left = parent;
-            left
-        };
-        if moved != NONE {
-            self.slots[moved].parent = parent;
+    pub(super) fn room_shrank(&mut self, mut node: u32, old: u32) {
+        while node != self.root {
+            let parent = self.nodes[node].parent;
+            let at = self.nodes[parent].place_of(node);
+            if self.nodes[parent].entry(at).room() > old {
+                return;
+            }
+            let room = self.nodes[node].room();
+            if room == old {
+                return;
+            }
+            self.nodes[parent].set(at, Entry::new(room, node));
+            node = parent;
         }
-        self.replace_child(grandparent, parent, node);
-        self.slots[node].largest = self.slots[parent].largest;
-        self.slots[parent].largest = self.largest(parent);
-    }
-
-    /// Makes `new` the child of `parent` that `old` was.
-    #[inline(always)]
-    fn replace_child(&mut self, parent: u32, old: u32, new: u32) {
-        let upper = &mut self.slots[parent];
-        if upper.left == old {
-            upper.left = new;
-        } else {
-            upper.right = new;
+        if self.largest == old {
+            self.largest = self.nodes[node].room();
         }
-        if new != NONE {
-            self.slots[new].parent = parent;
-        }
-    }
-
-    /// A random priority (xorshift; Marsaglia, 2003). Whoever frees areas cannot know them, but if he reads our books.
-    #[inline(always)]
-    fn draw(&mut self) -> u32 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 17;
-        self.random ^= self.random << 5;
-        self.random
     }
 }

@@ -1,33 +1,37 @@
-//! The default search: a tree of the gaps, a hash table of the areas.
+//! The default search: a tree of the areas that knows the gaps between them.
 //!
-//! A gap is the free space right below an area, so it needs no slot of its own: it is two words in the slot of that area.
-//! Three structures run through the slots:
+//! The areas lie in the order of their addresses in the leaves of a B+ tree (Bayer and McCreight, 1972), each with the number of
+//! free pages right below it; every node knows the largest of these below itself. So the lowest fit is found by one walk down, as
+//! in Linux since 5.2, and an area by its address, too. Nodes are two cache lines: a walk is one line or two for each level, of
+//! which there are five with 100,000 areas.
 //!
-//! - a ring of all areas in the order of their addresses: an area that is freed finds both neighbours at once;
-//! - a tree of the gaps between areas, in the same order, in which every node knows the largest gap below it (`gaps`): the
-//!   lowest fit is found by one walk down, as in Linux since 5.2;
-//! - a hash table by start address (`lookup`), for vfree of an address.
+//! - `node`: the areas of a leaf, or the nodes under a node
+//! - `order`: areas by address, and one after the other
+//! - `gaps`: the lowest gap, and what a change of one means further up
+//! - `shape`: nodes are split and joined
 //!
-//! The gap above the highest area is not in the tree. Areas that lie side by side, however many, have an empty tree, and the
-//! next one costs as much as the first. That gap belongs to slot 0, which stands for the end of the region and closes the
-//! ring; as link to a node of the tree, 0 means none.
+//! The gap above the highest area is not in the tree: where it starts is known. Areas that lie side by side, however many, cost as
+//! much as the first: each goes to the end of the last leaf.
 
 mod gaps;
-mod lookup;
+mod node;
+mod order;
+mod shape;
 #[cfg(test)]
 mod validate;
 
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
-use super::{AreaSearch, Found, Owned, Place, Places, SearchError, lowest_in, size_and_align};
-use crate::mm::address::{PAGE_SIZE, VirtAddr};
-use crate::mm::slots::Slots;
+pub use node::TreeNode;
 
-/// The slot of the region's end.
-const END: u32 = 0;
-/// Link to no slot.
-const NONE: u32 = 0;
+use super::{AreaSearch, Found, Owned, Place, Places, SearchError, lowest_in, size_and_align};
+use crate::mm::address::{PAGE_SHIFT, PAGE_SIZE, VirtAddr};
+use crate::mm::slots::Slots;
+use node::{Entry, LEAST, MANY, room_of};
+
+/// Link to nothing.
+const NONE: u32 = u32::MAX;
 
 /// Room for one area.
 #[derive(Debug)]
@@ -35,90 +39,60 @@ pub struct TreeSlot<T> {
     start: VirtAddr,
     /// First address behind the guard page.
     end: VirtAddr,
-    /// Free bytes right below `start`.
-    gap: u64,
-    /// The largest gap of the subtree that starts here. Only 0 in slots that are not in the tree.
-    largest: u64,
-    /// Links of the tree. The left one of the end leads to the root.
-    left: u32,
-    right: u32,
-    parent: u32,
-    /// A parent's is never less than its children's.
-    priority: u32,
-    /// The areas with the next lower and the next higher address.
-    previous: u32,
-    next: u32,
-    /// The first area of the bucket with this slot's number.
-    bucket: u32,
-    /// The next area of the same bucket; of an unused slot the next unused one.
+    /// Where it is in the tree.
+    leaf: u32,
+    /// Of an unused slot the next unused one; of a place on a list of places, the one before it there.
     chain: u32,
-    /// Of a place on a list of places, the one before it there.
-    earlier: u32,
     contents: Option<T>,
 }
 
 /// The areas and gaps of the region.
 #[derive(Debug)]
 pub struct GapTree<'m, T> {
-    region: Range<VirtAddr>,
     slots: Slots<'m, TreeSlot<T>>,
+    /// The largest room of all entries.
+    largest: u32,
     unused: u32,
+    /// The end of the highest area, or the start of the region.
+    top: VirtAddr,
+    region: Range<VirtAddr>,
+    nodes: Slots<'m, TreeNode>,
+    /// The highest leaf.
+    last: u32,
+    root: u32,
+    /// Levels of nodes above the leaves.
+    height: u32,
+    unused_node: u32,
     taken: usize,
-    /// The number of buckets, less one, as it will be after the next doubling.
-    bucket_mask: u32,
-    /// The last priority that was drawn.
-    random: u32,
+    capacity: usize,
 }
 
 impl<'m, T> GapTree<'m, T> {
-    /// A region without areas, which can have one less than there are slots. Its bounds are page-aligned.
-    pub fn new(region: Range<VirtAddr>, slots: &'m mut [MaybeUninit<TreeSlot<T>>]) -> Self {
-        let mut tree = GapTree {
-            region: region.clone(),
-            slots: Slots::new(slots),
-            unused: NONE,
-            taken: 0,
-            bucket_mask: 0,
-            random: 1,
-        };
-        let end = Self::slot(region.end, region.end, region.end.0 - region.start.0);
+    /// A region without areas, which can have as many as there are slots and [enough nodes](TreeNode::enough_for). Its bounds are
+    /// page-aligned.
+    pub fn new(
+        region: Range<VirtAddr>,
+        slots: &'m mut [MaybeUninit<TreeSlot<T>>],
+        nodes: &'m mut [MaybeUninit<TreeNode>],
+    ) -> Self {
+        let capacity = slots.len().min(TreeNode::areas_of(nodes.len()));
+        let mut nodes = Slots::new(nodes);
         // Without room for even this one, every request will find that there is no slot.
-        let _ = tree.slots.push(end);
-        tree
-    }
-
-    /// A slot that nothing links to.
-    #[inline(always)]
-    const fn slot(start: VirtAddr, end: VirtAddr, gap: u64) -> TreeSlot<T> {
-        TreeSlot {
-            start,
-            end,
-            gap,
+        let root = nodes.push(TreeNode::new(region.start, NONE));
+        let root = root.unwrap_or(NONE);
+        GapTree {
+            slots: Slots::new(slots),
             largest: 0,
-            left: NONE,
-            right: NONE,
-            parent: NONE,
-            priority: 0,
-            previous: END,
-            next: END,
-            bucket: NONE,
-            chain: NONE,
-            earlier: NONE,
-            contents: None,
-        }
-    }
-
-    /// Tries the gaps that have so many bytes, lowest first. One that has `align` bytes more fits in any case.
-    #[cold]
-    fn lowest_aligned_fit(&self, bytes: u64, align: u64) -> Option<(u32, u64)> {
-        let mut gap = self.lowest_in_tree(bytes);
-        loop {
-            let above = gap.unwrap_or(END);
-            let area = self.slots.get(above)?;
-            if let Some(start) = lowest_in(area.start.0 - area.gap..area.start.0, bytes, align) {
-                return Some((above, start));
-            }
-            gap = self.next_gap(gap?, bytes);
+            unused: NONE,
+            top: region.start,
+            region,
+            nodes,
+            last: root,
+            root,
+            height: 0,
+            unused_node: NONE,
+            taken: 0,
+            capacity,
         }
     }
 
@@ -126,14 +100,115 @@ impl<'m, T> GapTree<'m, T> {
     #[cold]
     #[inline(never)]
     fn add_slot(&mut self) -> bool {
-        let nowhere = VirtAddr(0);
-        let Some(slot) = self.slots.push(Self::slot(nowhere, nowhere, 0)) else {
+        if self.slots.len() as usize >= self.capacity {
             return false;
+        }
+        let slot = self.slots.push(TreeSlot {
+            start: VirtAddr(0),
+            end: VirtAddr(0),
+            leaf: NONE,
+            chain: NONE,
+            contents: None,
+        });
+        self.unused = slot.unwrap_or(NONE);
+        slot.is_some()
+    }
+
+    /// Enters an area above all others.
+    #[inline(always)]
+    fn add_highest(&mut self, slot: u32, found: &Found) -> u32 {
+        self.top = VirtAddr(found.start.0 + found.bytes);
+        let room = room_of(found.below);
+        let entry = Entry::new(room, slot);
+        if !self.nodes[self.last].push(entry) {
+            self.add_last_leaf(found.start);
+            self.nodes[self.last].push(entry);
+        }
+        if room > 0 {
+            self.room_grew(self.last, room);
+        }
+        self.last
+    }
+
+    /// Enters an area into a gap between others.
+    #[inline(never)]
+    fn add_below(&mut self, slot: u32, found: &Found) -> u32 {
+        let (mut leaf, mut at) = (found.node, found.at);
+        if self.nodes[leaf].is_full() {
+            (leaf, at) = self.split_leaf(leaf, at);
+        }
+        let above = self.nodes[leaf].entry(at);
+        let end = found.start.0 + found.bytes;
+        let rest = match above.room() {
+            MANY => (self.slots[above.number()].start.0 - end) >> PAGE_SHIFT,
+            room => u64::from(room) - found.below - (found.bytes >> PAGE_SHIFT),
         };
-        self.add_bucket(slot);
-        self.slots[slot].chain = self.unused;
-        self.unused = slot;
-        true
+        let node = &mut self.nodes[leaf];
+        node.set(at, Entry::new(room_of(rest), above.number()));
+        node.insert(at, Entry::new(room_of(found.below), slot));
+        if at == 0 {
+            self.reach_down_to(leaf, found.start);
+        }
+        self.room_shrank(leaf, above.room());
+        leaf
+    }
+
+    /// Takes the highest area out, which the last leaf has.
+    #[inline(always)]
+    fn remove_highest(&mut self, start: VirtAddr, room: u32) {
+        let leaf = self.last;
+        self.top = match room {
+            0 => start,
+            MANY => self.start_of_gap((leaf, self.nodes[leaf].len() - 1)),
+            _ => VirtAddr(start.0 - (u64::from(room) << PAGE_SHIFT)),
+        };
+        let node = &mut self.nodes[leaf];
+        node.pop();
+        if node.len() == 0 {
+            self.reach_down_to(leaf, self.top);
+        }
+        if room > 0 {
+            self.room_shrank(leaf, room);
+        }
+    }
+
+    /// Takes an area out that is not at the end of the last leaf: its pages and the gap below it go to the area above.
+    #[inline(never)]
+    fn remove(&mut self, slot: u32) {
+        let area = &self.slots[slot];
+        let (leaf, start, pages) = (
+            area.leaf,
+            area.start,
+            (area.end.0 - area.start.0) >> PAGE_SHIFT,
+        );
+        let node = &mut self.nodes[leaf];
+        let at = node.place_of(slot);
+        let room = node.entry(at).room();
+        let grown = |above: Entry| {
+            let pages = u64::from(room) + pages + u64::from(above.room());
+            Entry::new(room_of(pages), above.number())
+        };
+        if at + 1 < node.len() {
+            let above = grown(node.entry(at + 1));
+            node.remove(at);
+            node.set(at, above);
+            self.room_grew(leaf, above.room());
+        } else if let Some(next) = self.next_leaf(leaf)
+            && let Some(&above) = self.nodes[next].entries().first()
+        {
+            let above = grown(above);
+            self.nodes[next].set(0, above);
+            self.nodes[leaf].pop();
+            self.room_shrank(leaf, room);
+            self.room_grew(next, above.room());
+        } else {
+            // The last leaf is empty: this is the highest area after all.
+            self.drop_last_leaf();
+            return self.remove_highest(start, room);
+        }
+        if self.nodes[leaf].len() < LEAST {
+            self.even_out(leaf, 0);
+        }
     }
 }
 
@@ -143,51 +218,32 @@ impl<T> AreaSearch for GapTree<'_, T> {
     #[inline(always)]
     fn lowest_fit(&mut self, pages: u64, align: u64) -> Result<Found, SearchError> {
         let (bytes, align) = size_and_align(pages, align)?;
-        let found = match align {
-            PAGE_SIZE => self.lowest_gap(bytes),
-            _ => self.lowest_aligned_fit(bytes, align),
+        let simple = align == PAGE_SIZE && pages < u64::from(MANY);
+        let found = match simple {
+            true => self.lowest_page(pages, bytes),
+            false => self.lowest_aligned(bytes, align),
         };
-        let Some((beside, start)) = found else {
-            return Err(SearchError::NoGap { pages, align });
-        };
+        let found = found.ok_or(SearchError::NoGap { pages, align })?;
         if self.unused == NONE && !self.add_slot() {
-            let slots = self.slots.capacity().saturating_sub(1);
+            let slots = self.capacity;
             return Err(SearchError::NoSlot { slots });
         }
-        let start = VirtAddr(start);
-        Ok(Found {
-            start,
-            bytes,
-            beside,
-        })
+        Ok(found)
     }
 
     #[inline(always)]
     fn occupy(&mut self, found: Found, contents: T) -> u32 {
-        let slots = self.slots.as_mut_slice();
-        let (slot, above) = (self.unused, found.beside);
-        let (start, end) = (found.start, VirtAddr(found.start.0 + found.bytes));
-        let upper = &mut slots[above as usize];
-        let below = upper.previous;
-        let left_over = start.0 - (upper.start.0 - upper.gap);
-        upper.gap = upper.start.0 - end.0;
-        upper.previous = slot;
-        slots[below as usize].next = slot;
-        let area = &mut slots[slot as usize];
-        self.unused = area.chain;
-        area.start = start;
-        area.end = end;
-        area.gap = left_over;
-        area.previous = below;
-        area.next = above;
+        let slot = self.unused;
+        let leaf = match found.node {
+            NONE => self.add_highest(slot, &found),
+            _ => self.add_below(slot, &found),
+        };
+        let area = &mut self.slots[slot];
+        area.start = found.start;
+        area.end = VirtAddr(found.start.0 + found.bytes);
+        area.leaf = leaf;
         area.contents = Some(contents);
-        if above != END {
-            self.gap_shrank(above);
-        }
-        if left_over > 0 {
-            self.add_gap(slot);
-        }
-        self.enter(slot);
+        self.unused = area.chain;
         self.taken += 1;
         slot
     }
@@ -212,33 +268,9 @@ impl<T> AreaSearch for GapTree<'_, T> {
     #[inline(always)]
     fn cancel(&mut self, place: Place) {
         let slot = place.slot;
-        self.leave(slot);
-        let area = &mut self.slots[slot];
-        area.contents = None;
-        let (previous, next) = (area.previous, area.next);
-        let (gap, bytes) = (area.gap, area.end.0 - area.start.0);
-        self.slots[previous].next = next;
-        let above = &mut self.slots[next];
-        above.previous = previous;
-        let old = above.gap;
-        if next == END {
-            above.gap += gap + bytes;
-            if gap > 0 {
-                self.remove_gap(slot);
-            }
-        } else if old > 0 {
-            if gap > 0 {
-                self.remove_gap(slot);
-            }
-            self.slots[next].gap += gap + bytes;
-            self.update_from(next);
-        } else {
-            above.gap = gap + bytes;
-            if gap > 0 {
-                self.replace_gap(slot, next);
-            } else {
-                self.add_gap(next);
-            }
+        match self.nodes[self.last].highest() {
+            Some(entry) if entry.number() == slot => self.remove_highest(place.start, entry.room()),
+            _ => self.remove(slot),
         }
         self.slots[slot].chain = self.unused;
         self.unused = slot;
@@ -247,7 +279,7 @@ impl<T> AreaSearch for GapTree<'_, T> {
 
     #[inline(always)]
     fn push(&mut self, places: &mut Places, place: Place) {
-        self.slots[place.slot].earlier = places.last;
+        self.slots[place.slot].chain = places.last;
         places.last = place.slot;
         places.count += 1;
     }
@@ -256,7 +288,7 @@ impl<T> AreaSearch for GapTree<'_, T> {
         let mut last = places.last;
         for _ in 0..places.count {
             let area = &self.slots[last];
-            let (start, earlier) = (area.start, area.earlier);
+            let (start, earlier) = (area.start, area.chain);
             self.cancel(Place { start, slot: last });
             last = earlier;
         }
@@ -271,12 +303,9 @@ impl<T> AreaSearch for GapTree<'_, T> {
     }
 
     fn areas(&self) -> impl Iterator<Item = (Range<VirtAddr>, &T)> {
-        let after = |slot: &TreeSlot<T>| match slot.next {
-            END => None,
-            next => self.slots.get(next),
-        };
-        let first = self.slots.get(END).and_then(after);
-        core::iter::successors(first, move |slot| after(slot))
+        let first = (self.taken > 0).then(|| self.lowest());
+        core::iter::successors(first, |&spot| self.next(spot))
+            .filter_map(|spot| self.at(spot))
             .filter_map(|slot| Some((slot.start..slot.end, slot.contents.as_ref()?)))
     }
 

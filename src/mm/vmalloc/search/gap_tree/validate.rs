@@ -1,81 +1,94 @@
-//! The walk over all slots that must agree with every link and every sum.
+//! The walk over the whole tree that must agree with every link and every sum.
 
 use std::collections::BTreeSet;
 use std::vec::Vec;
 
-use super::{END, GapTree, NONE};
+use super::node::{FANOUT, LEAST, room_of};
+use super::{GapTree, NONE};
+use crate::mm::address::{PAGE_SHIFT, VirtAddr};
+
+/// What the walk has seen.
+struct Walk {
+    /// The end of the last area.
+    end: VirtAddr,
+    slots: BTreeSet<u32>,
+    leaves: Vec<u32>,
+    nodes: usize,
+}
 
 impl<T> GapTree<'_, T> {
-    /// Recomputes everything from the ring of areas, and panics at the first thing that does not agree.
+    /// Recomputes everything from the areas, and panics at the first thing that does not agree.
     pub(in crate::mm::vmalloc) fn validate(&self) {
-        let mut areas = Vec::new();
-        let (mut previous, mut end) = (END, self.region.start);
-        loop {
-            let next = self.slots[previous].next;
-            let area = &self.slots[next];
-            assert_eq!(area.previous, previous);
-            assert_eq!(area.start.0 - area.gap, end.0, "gap of {next}");
-            if next == END {
-                break;
+        let mut walk = Walk {
+            end: self.region.start,
+            slots: BTreeSet::new(),
+            leaves: Vec::new(),
+            nodes: 0,
+        };
+        let largest = self.validate_below(self.root, self.height, true, &mut walk);
+        assert_eq!(self.largest, largest);
+        assert_eq!(self.top, walk.end);
+        assert_eq!(walk.leaves.last(), Some(&self.last));
+        assert_eq!(walk.slots.len(), self.taken);
+        let mut unused = self.unused;
+        while unused != NONE {
+            assert!(
+                walk.slots.insert(unused),
+                "slot {unused} is in use, or unused twice"
+            );
+            unused = self.slots[unused].chain;
+        }
+        assert_eq!(walk.slots.len(), self.slots.len() as usize);
+        let mut unused = self.unused_node;
+        while unused != NONE {
+            walk.nodes += 1;
+            unused = self.nodes[unused].parent;
+        }
+        assert_eq!(walk.nodes, self.nodes.len() as usize);
+    }
+
+    /// The largest room under a node that has so many levels below it.
+    fn validate_below(&self, number: u32, levels: u32, rightmost: bool, walk: &mut Walk) -> u32 {
+        walk.nodes += 1;
+        let node = &self.nodes[number];
+        let entries = node.entries();
+        assert!(entries.len() <= FANOUT);
+        if !rightmost {
+            assert!(entries.len() >= LEAST, "{number} has {}", entries.len());
+        }
+        if number == self.root && levels > 0 {
+            assert!(entries.len() > 1, "a root with a single node below it");
+        }
+        // Unless it is the leftmost, where nothing looks for it.
+        assert!(walk.end <= node.first || walk.slots.is_empty());
+        for (at, &entry) in entries.iter().enumerate() {
+            let below = entry.number();
+            if levels > 0 {
+                assert_eq!(self.nodes[below].parent, number);
+                assert!(at == 0 || self.nodes[below].first >= walk.end);
+                assert!(self.nodes[below].first >= node.first);
+                let rightmost = rightmost && at + 1 == entries.len();
+                let room = self.validate_below(below, levels - 1, rightmost, walk);
+                assert_eq!(entry.room(), room, "room of node {below}");
+                continue;
             }
-            assert!(area.end > area.start);
-            assert_eq!(self.slot_of(area.start), Some(next));
-            areas.push(next);
-            (previous, end) = (next, area.end);
+            let area = &self.slots[below];
+            assert!(walk.slots.insert(below), "slot {below} is there twice");
+            assert_eq!(area.leaf, number);
+            assert!(area.start >= node.first && area.start < area.end);
+            let gap = area.start.0 - walk.end.0;
+            assert_eq!(entry.room(), room_of(gap >> PAGE_SHIFT), "room of {below}");
+            assert_eq!(self.slot_of(area.start), Some(below));
+            walk.end = area.end;
         }
-        assert_eq!(areas.len(), self.taken);
-        let mut in_tree = Vec::new();
-        assert_eq!(self.slots[END].largest, 0);
-        self.validate_below(self.slots[END].left, END, &mut in_tree);
-        let gaps: Vec<u32> = areas
-            .iter()
-            .copied()
-            .filter(|&area| self.slots[area].gap > 0)
-            .collect();
-        assert_eq!(
-            in_tree, gaps,
-            "the tree has the gaps in the order of addresses"
-        );
-        let mut unused = BTreeSet::new();
-        let mut slot = self.unused;
-        while slot != NONE {
-            assert!(unused.insert(slot), "slot {slot} is unused twice");
-            assert_eq!(self.slots[slot].largest, 0);
-            slot = self.slots[slot].chain;
+        if levels == 0 {
+            walk.leaves.push(number);
         }
-        assert_eq!(unused.len() + areas.len() + 1, self.slots.len() as usize);
+        node.room()
     }
 
-    /// The largest gap of a subtree, whose nodes go into `nodes`, lowest first.
-    fn validate_below(&self, node: u32, parent: u32, nodes: &mut Vec<u32>) -> u64 {
-        if node == NONE {
-            return 0;
-        }
-        let area = &self.slots[node];
-        assert_eq!(area.parent, parent);
-        assert!(parent == END || self.slots[parent].priority >= area.priority);
-        let left = self.validate_below(area.left, node, nodes);
-        nodes.push(node);
-        let right = self.validate_below(area.right, node, nodes);
-        let largest = area.gap.max(left).max(right);
-        assert_eq!(area.largest, largest, "largest of {node}");
-        largest
-    }
-
-    /// Levels of the tree of gaps.
-    pub(in crate::mm::vmalloc) fn depth(&self) -> usize {
-        self.depth_below(self.slots[END].left)
-    }
-
-    fn depth_below(&self, node: u32) -> usize {
-        match node {
-            NONE => 0,
-            node => {
-                let area = &self.slots[node];
-                1 + self
-                    .depth_below(area.left)
-                    .max(self.depth_below(area.right))
-            }
-        }
+    /// Levels of the tree.
+    pub(in crate::mm::vmalloc) const fn depth(&self) -> u32 {
+        self.height + 1
     }
 }

@@ -1,0 +1,187 @@
+//! A node: a short run of areas, or of nodes, in the order of their addresses, each with the room that goes with it.
+//!
+//! Room and number share a word, the room in front. So the first entry with enough room is found by one comparison each, and an
+//! entry moves as one word. Two cache lines make a node.
+
+use crate::mm::address::VirtAddr;
+
+/// Entries of a node, at most.
+pub(super) const FANOUT: usize = 14;
+
+/// Entries of a node, at least, if it has neighbours to take some from.
+pub(super) const LEAST: usize = 5;
+
+/// So many pages, or more.
+pub(super) const MANY: u32 = u32::MAX;
+
+/// An area, or a node further down, and its room: in a leaf the free pages right below the area, further up the largest room of
+/// the node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Entry(u64);
+
+impl Entry {
+    const NONE: Entry = Entry(0);
+
+    #[inline(always)]
+    pub(super) const fn new(room: u32, number: u32) -> Self {
+        Entry((room as u64) << 32 | number as u64)
+    }
+
+    /// In pages, up to [`MANY`].
+    #[inline(always)]
+    pub(super) const fn room(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// Of the area's slot, or of the node.
+    #[inline(always)]
+    pub(super) const fn number(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+/// Nodes on the way to the highest leaf, and those that a split adds before anything is joined.
+const SPARE: usize = 16;
+
+/// Room for a node of the tree.
+#[repr(align(64))]
+#[derive(Debug)]
+pub struct TreeNode {
+    /// No area in here starts below, and those of the nodes to the left all do.
+    pub(super) first: VirtAddr,
+    /// The node above; of an unused node the next unused one.
+    pub(super) parent: u32,
+    len: u32,
+    /// Those from `len` on are none.
+    entries: [Entry; FANOUT],
+}
+
+impl TreeNode {
+    /// Nodes that are enough for so many areas: a leaf for every [`LEAST`] areas, a node for every `LEAST` nodes, and some more.
+    #[must_use]
+    pub const fn enough_for(areas: usize) -> usize {
+        areas.div_ceil(LEAST - 1) + SPARE
+    }
+
+    /// Areas that so many nodes are enough for.
+    pub(super) const fn areas_of(nodes: usize) -> usize {
+        nodes.saturating_sub(SPARE).saturating_mul(LEAST - 1)
+    }
+
+    pub(super) const fn new(first: VirtAddr, parent: u32) -> Self {
+        TreeNode {
+            first,
+            parent,
+            len: 0,
+            entries: [Entry::NONE; FANOUT],
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries[..self.len()]
+    }
+
+    #[inline(always)]
+    pub(super) const fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    #[inline(always)]
+    pub(super) const fn is_full(&self) -> bool {
+        self.len() == FANOUT
+    }
+
+    /// The entry of this place.
+    #[inline(always)]
+    pub(super) const fn entry(&self, at: usize) -> Entry {
+        self.entries[at]
+    }
+
+    #[inline(always)]
+    pub(super) const fn set(&mut self, at: usize, entry: Entry) {
+        self.entries[at] = entry;
+    }
+
+    /// The last entry.
+    #[inline(always)]
+    pub(super) fn highest(&self) -> Option<Entry> {
+        self.entries.get(self.len().wrapping_sub(1)).copied()
+    }
+
+    /// The place of the first entry with room for so many pages, one of them at least.
+    #[inline(always)]
+    pub(super) fn first_with(&self, pages: u32) -> Option<usize> {
+        let least = Entry::new(pages, 0).0;
+        self.entries.iter().position(|entry| entry.0 >= least)
+    }
+
+    /// The place of an entry that is there.
+    #[inline(always)]
+    pub(super) fn place_of(&self, number: u32) -> usize {
+        let mut at = 0;
+        while at + 1 < FANOUT && self.entries[at].number() != number {
+            at += 1;
+        }
+        at
+    }
+
+    /// The largest room.
+    #[inline(always)]
+    pub(super) fn room(&self) -> u32 {
+        let largest = self.entries.iter().map(|entry| entry.0).max();
+        largest.map_or(0, |word| Entry(word).room())
+    }
+
+    /// Adds an entry behind all others, if the node is not full.
+    #[inline(always)]
+    pub(super) fn push(&mut self, entry: Entry) -> bool {
+        let len = self.len();
+        let Some(place) = self.entries.get_mut(len) else {
+            return false;
+        };
+        *place = entry;
+        self.len += 1;
+        true
+    }
+
+    /// Takes the last entry out.
+    #[inline(always)]
+    pub(super) fn pop(&mut self) {
+        self.len -= 1;
+        self.entries[self.len()] = Entry::NONE;
+    }
+
+    /// Adds an entry in front of the one at `at`, to a node that is not full.
+    #[inline(always)]
+    pub(super) fn insert(&mut self, at: usize, entry: Entry) {
+        self.entries.copy_within(at..FANOUT - 1, at + 1);
+        self.entries[at] = entry;
+        self.len += 1;
+    }
+
+    /// Takes an entry out.
+    #[inline(always)]
+    pub(super) fn remove(&mut self, at: usize) {
+        self.entries.copy_within(at + 1.., at);
+        self.entries[FANOUT - 1] = Entry::NONE;
+        self.len -= 1;
+    }
+
+    /// Has these entries and no others from now on.
+    pub(super) fn refill(&mut self, entries: &[Entry]) {
+        self.entries = [Entry::NONE; FANOUT];
+        self.entries[..entries.len()].copy_from_slice(entries);
+        self.len = entries.len() as u32;
+    }
+}
+
+/// Pages as a room.
+#[inline(always)]
+pub(super) const fn room_of(pages: u64) -> u32 {
+    if pages < MANY as u64 {
+        pages as u32
+    } else {
+        MANY
+    }
+}

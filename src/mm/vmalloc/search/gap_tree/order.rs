@@ -1,0 +1,108 @@
+//! The order of the areas: by address, from one to the next, and from one leaf to the next.
+
+use super::{GapTree, TreeSlot};
+use crate::mm::address::VirtAddr;
+
+/// A place in a leaf.
+pub(super) type Spot = (u32, usize);
+
+impl<T> GapTree<'_, T> {
+    /// The area or place that starts at `start`.
+    pub(super) fn slot_of(&self, start: VirtAddr) -> Option<u32> {
+        let mut node = self.root;
+        for _ in 0..self.height {
+            let entries = self.nodes[node].entries();
+            let (first, others) = entries.split_first()?;
+            let below = others
+                .iter()
+                .take_while(|entry| self.nodes[entry.number()].first <= start);
+            node = below.last().unwrap_or(first).number();
+        }
+        let mut numbers = self
+            .nodes
+            .get(node)?
+            .entries()
+            .iter()
+            .map(|entry| entry.number());
+        numbers.find(|&slot| self.slots[slot].start == start)
+    }
+
+    /// The area at a spot.
+    pub(super) fn at(&self, (leaf, at): Spot) -> Option<&TreeSlot<T>> {
+        let entry = self.nodes.get(leaf)?.entries().get(at)?;
+        self.slots.get(entry.number())
+    }
+
+    /// The spot of the lowest area, if there is one.
+    pub(super) fn lowest(&self) -> Spot {
+        (self.first_leaf_of(self.root, self.height), 0)
+    }
+
+    /// The spot right above another one.
+    pub(super) fn next(&self, (leaf, at): Spot) -> Option<Spot> {
+        if at + 1 < self.nodes[leaf].len() {
+            return Some((leaf, at + 1));
+        }
+        Some((self.next_leaf(leaf)?, 0))
+    }
+
+    /// The leaf right above another one.
+    pub(super) fn next_leaf(&self, leaf: u32) -> Option<u32> {
+        let (mut node, mut level) = (leaf, 0);
+        while node != self.root {
+            let parent = &self.nodes[self.nodes[node].parent];
+            if let Some(right) = parent.entries().get(parent.place_of(node) + 1) {
+                return Some(self.first_leaf_of(right.number(), level));
+            }
+            node = self.nodes[node].parent;
+            level += 1;
+        }
+        None
+    }
+
+    /// The lowest leaf under a node that has so many levels below it.
+    fn first_leaf_of(&self, mut node: u32, levels: u32) -> u32 {
+        for _ in 0..levels {
+            node = self.nodes[node].entry(0).number();
+        }
+        node
+    }
+
+    /// Where the gap right below the area at a spot starts, by the area below: for gaps of which the room does not say it.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn start_of_gap(&self, (leaf, at): Spot) -> VirtAddr {
+        if let Some(below) = at.checked_sub(1).and_then(|at| self.at((leaf, at))) {
+            return below.end;
+        }
+        let (mut node, mut level) = (leaf, 0);
+        while node != self.root {
+            let parent = &self.nodes[self.nodes[node].parent];
+            if let Some(at) = parent.place_of(node).checked_sub(1) {
+                let mut left = parent.entry(at).number();
+                for _ in 0..level {
+                    left = self.nodes[left]
+                        .highest()
+                        .map_or(left, |entry| entry.number());
+                }
+                let highest = self.nodes[left].highest();
+                return highest.map_or(self.region.start, |entry| self.slots[entry.number()].end);
+            }
+            node = self.nodes[node].parent;
+            level += 1;
+        }
+        self.region.start
+    }
+
+    /// Makes `start` the first address that may be in `node`, if it is below what was that.
+    pub(super) fn reach_down_to(&mut self, mut node: u32, start: VirtAddr) {
+        while self.nodes[node].first > start {
+            self.nodes[node].first = start;
+            let parent = self.nodes[node].parent;
+            if node == self.root || self.nodes[parent].entry(0).number() != node {
+                break;
+            }
+            node = parent;
+        }
+    }
+}

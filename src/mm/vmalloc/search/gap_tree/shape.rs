@@ -1,0 +1,188 @@
+//! The shape of the tree: nodes that are split where one is full, and joined or evened out where one has few entries.
+//!
+//! Every node has [`LEAST`] entries or more, but for those on the way to the highest leaf, where areas are added one behind the
+//! other: a leaf that is full there stays full, and the next one starts with a single area. The highest leaf may even be empty, so
+//! that an area which is made and freed right where a leaf ends does not make and free a leaf each time.
+
+use super::node::{Entry, FANOUT, LEAST, TreeNode};
+use super::{GapTree, NONE};
+use crate::mm::address::VirtAddr;
+
+impl<T> GapTree<'_, T> {
+    /// A node that nothing leads to. There is one, as there are enough for the areas that may be.
+    fn new_node(&mut self, first: VirtAddr) -> u32 {
+        let node = TreeNode::new(first, NONE);
+        match self.unused_node {
+            NONE => self.nodes.push(node).unwrap_or(NONE),
+            number => {
+                let unused = core::mem::replace(&mut self.nodes[number], node);
+                self.unused_node = unused.parent;
+                number
+            }
+        }
+    }
+
+    fn free_node(&mut self, number: u32) {
+        self.nodes[number].parent = self.unused_node;
+        self.unused_node = number;
+    }
+
+    /// Adds an empty leaf above all others, for an area at `start`.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn add_last_leaf(&mut self, start: VirtAddr) {
+        let leaf = self.new_node(start);
+        self.insert_after(self.last, leaf, 1, true);
+        self.last = leaf;
+    }
+
+    /// Takes the highest leaf out, which is empty and not the only one.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn drop_last_leaf(&mut self) {
+        let mut node = self.last;
+        loop {
+            let parent = self.nodes[node].parent;
+            self.free_node(node);
+            self.nodes[parent].pop();
+            if self.nodes[parent].len() > 0 {
+                break;
+            }
+            node = parent;
+        }
+        self.lower_root();
+        self.last = self.root;
+        for _ in 0..self.height {
+            if let Some(entry) = self.nodes[self.last].highest() {
+                self.last = entry.number();
+            }
+        }
+    }
+
+    /// Makes room in the leaf `leaf`, which is full, in front of the area at `at`. Returns where that is now.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn split_leaf(&mut self, leaf: u32, at: usize) -> (u32, usize) {
+        let right = self.split(leaf, 0);
+        match at.checked_sub(FANOUT / 2) {
+            Some(at) => (right, at),
+            None => (leaf, at),
+        }
+    }
+
+    /// Moves the upper half of a node's entries to a new one. `level` is 0 for a leaf.
+    fn split(&mut self, left: u32, level: u32) -> u32 {
+        let mut entries = [Entry::new(0, 0); FANOUT];
+        entries.copy_from_slice(self.nodes[left].entries());
+        let (lower, upper) = entries.split_at(FANOUT / 2);
+        let right = self.new_node(self.first_of(upper[0], level));
+        self.nodes[left].refill(lower);
+        self.fill(right, upper, level);
+        if left == self.last {
+            self.last = right;
+        }
+        self.insert_after(left, right, level + 1, false);
+        right
+    }
+
+    /// Gives `node` these entries and tells them.
+    fn fill(&mut self, node: u32, entries: &[Entry], level: u32) {
+        self.nodes[node].refill(entries);
+        for entry in entries {
+            match level {
+                0 => self.slots[entry.number()].leaf = node,
+                _ => self.nodes[entry.number()].parent = node,
+            }
+        }
+    }
+
+    /// Where the first area of an entry starts.
+    fn first_of(&self, entry: Entry, level: u32) -> VirtAddr {
+        match level {
+            0 => self.slots[entry.number()].start,
+            _ => self.nodes[entry.number()].first,
+        }
+    }
+
+    /// Enters a new node right of `left` at the level of their parent. With `append` it comes above all others, and a parent that
+    /// is full stays so.
+    fn insert_after(&mut self, left: u32, right: u32, level: u32, append: bool) {
+        let entry = |tree: &Self, node: u32| Entry::new(tree.nodes[node].room(), node);
+        if left == self.root {
+            let root = self.new_node(self.nodes[left].first);
+            let both = [entry(self, left), entry(self, right)];
+            self.fill(root, &both, level);
+            self.root = root;
+            self.height += 1;
+            return;
+        }
+        let parent = self.nodes[left].parent;
+        if self.nodes[parent].is_full() {
+            if append {
+                let aunt = self.new_node(self.nodes[right].first);
+                let only = entry(self, right);
+                self.fill(aunt, &[only], level);
+                return self.insert_after(parent, aunt, level + 1, true);
+            }
+            self.split(parent, level);
+        }
+        let parent = self.nodes[left].parent;
+        let (lower, upper) = (entry(self, left), entry(self, right));
+        let at = self.nodes[parent].place_of(left);
+        self.nodes[parent].set(at, lower);
+        self.nodes[parent].insert(at + 1, upper);
+        self.nodes[right].parent = parent;
+    }
+
+    /// Looks after a node that has lost an entry, and has few: joins it with a neighbour, or evens both out.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn even_out(&mut self, node: u32, level: u32) {
+        if node == self.root {
+            return self.lower_root();
+        }
+        let parent = self.nodes[node].parent;
+        let siblings = self.nodes[parent].len();
+        if self.nodes[node].len() >= LEAST || siblings == 1 {
+            return;
+        }
+        let at = self.nodes[parent].place_of(node).min(siblings - 2);
+        let [left, right] = [at, at + 1].map(|at| self.nodes[parent].entry(at).number());
+        let mut entries = [Entry::new(0, 0); 2 * FANOUT];
+        let lower = self.nodes[left].len();
+        let count = lower + self.nodes[right].len();
+        entries[..lower].copy_from_slice(self.nodes[left].entries());
+        entries[lower..count].copy_from_slice(self.nodes[right].entries());
+        // So that the next area does not split it at once.
+        if count <= FANOUT - 2 {
+            self.fill(left, &entries[..count], level);
+            self.nodes[parent].remove(at + 1);
+            self.free_node(right);
+            if self.last == right {
+                self.last = left;
+            }
+        } else {
+            let (lower, upper) = entries[..count].split_at(count / 2);
+            self.fill(left, lower, level);
+            self.fill(right, upper, level);
+            self.nodes[right].first = self.first_of(upper[0], level);
+            let room = self.nodes[right].room();
+            self.nodes[parent].set(at + 1, Entry::new(room, right));
+        }
+        let room = self.nodes[left].room();
+        self.nodes[parent].set(at, Entry::new(room, left));
+        self.even_out(parent, level + 1);
+    }
+
+    /// Takes the root out as long as it has a single node below it.
+    fn lower_root(&mut self) {
+        while self.height > 0
+            && let [only] = *self.nodes[self.root].entries()
+        {
+            self.free_node(self.root);
+            self.root = only.number();
+            self.nodes[self.root].parent = NONE;
+            self.height -= 1;
+        }
+    }
+}
