@@ -1,6 +1,6 @@
 //! What stands in each format, and that it is well-formed where a reader of ours says so.
 
-use pagemark_record::Clock;
+use pagemark_record::{CaseResult, Clock, Crossover};
 
 use super::{Format, annotations, export, markdown};
 use crate::gate::{Finding, Judgement, Row};
@@ -123,4 +123,30 @@ fn openmetrics_ends_as_it_must() {
         text.contains("pagemark_median_insns{case=\"tlb/invlpg\"} 1\n"),
         "{text}"
     );
+}
+
+/// A page that drew these among the other curves, or lost them, would not tell where the crossover is.
+#[test]
+fn the_page_draws_the_crossover_once() {
+    let mut log = read(&good(Clock::Icount)).unwrap();
+    let some = log.results[0].clone();
+    log.results = ["1/by_page", "8/by_page", "1/whole", "8/whole"]
+        .map(|name| CaseResult {
+            case: format!("tlb/refill/pages={name}"),
+            median: 7_u64.into(),
+            ..some.clone()
+        })
+        .into();
+    log.crossover = Some(Crossover {
+        pages: Some(2),
+        linux: 33,
+        ceiling: 33,
+        largest: 8,
+    });
+    let page = export(Format::Html, &log, None, &[]);
+    assert_eq!(page.matches("<svg").count(), 1);
+    assert!(page.contains("crossover: 2</li>") && page.contains("page by page</li>"));
+    log.results.truncate(3);
+    let page = export(Format::Html, &log, None, &[]);
+    assert_eq!(page.matches("<svg").count(), 0, "a line of one point");
 }

@@ -141,7 +141,7 @@ fn hypervisor(signature: Option<&str>) -> String {
 }
 
 /// Who executes the instructions, and what a reader of the figures has to know.
-fn environment(found: &Environment<String>) -> String {
+pub(crate) fn environment(found: &Environment<String>) -> String {
     let class = match found.class.as_str() {
         "silicon" => "the CPU itself",
         "hardware_virtualisation" => "the CPU, under a hypervisor",
@@ -317,7 +317,7 @@ fn free_blocks(infos: &[Buddyinfo<String>], look: Look) -> String {
 }
 
 /// From how many pages on the whole TLB should be dropped.
-fn crossover(found: Crossover, clock: Option<Clock>) -> String {
+pub(crate) fn crossover(found: Crossover, clock: Option<Clock>) -> String {
     let Crossover {
         pages,
         linux,

@@ -4,10 +4,11 @@ mod plots;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use self::plots::Plot;
 use crate::gate::{Finding, Judgement};
 use crate::history;
 use crate::log::Log;
-use crate::show::words;
+use crate::show::{self, words};
 use crate::style::{figure, number, thousands};
 
 const STYLE: &str = include_str!("page.css");
@@ -31,11 +32,12 @@ pub fn write(log: &Log, judgement: Option<&Judgement>, history: &[Log]) -> Strin
                 (machine(log))
                 @if let Some(judgement) = judgement { (gate(judgement)) }
                 (failures(log))
-                (results(log))
+                (crossover(log))
                 (plotted("How cost grows with size", "Medians over the number in a case's name; both axes are logarithmic.", plots::scaling(log)))
-                (plotted("How samples are spread", "Cases whose samples differ: each dot is one round, in the order taken.", plots::distributions(log)))
+                (plotted("How samples are spread", "The cases whose samples differ most: each dot is one round, in the order taken.", plots::distributions(log)))
                 (changes(history))
                 (plotted("History", "Medians of the cases that changed most, from log to log.", plots::history(history)))
+                (results(log))
                 (skipped(log))
                 script { (PreEscaped(SCRIPT)) }
             }
@@ -51,6 +53,7 @@ fn machine(log: &Log) -> Markup {
                 dt { "CPU" } dd { (machine.cpu.trim()) ", " (machine.cpus) " in use" }
                 dt { "hypervisor" } dd { (machine.hypervisor.as_deref().unwrap_or("none: bare metal")) }
                 dt { "clock" } dd { (machine.clock) ", in " (words(machine.clock.unit())) }
+                @if let Some(found) = &log.environment { dt { "environment" } dd { (show::environment(found)) } }
                 dt { "layout, loader" } dd { (machine.layout) ", " (machine.loader) }
                 dt { "command line" } dd { (log.start.command_line) }
             }
@@ -77,7 +80,7 @@ fn gate(judgement: &Judgement) -> Markup {
                 tbody { @for row in told() { tr {
                     td { (row.name) @for line in &row.blame { br; small { (line) } } }
                     td { (shown(row.base)) } td { (shown(row.new)) }
-                    td { (format!("{:+.2}", row.rise() * 100.0)) }
+                    td { @if row.base.is_some() && row.new.is_some() { (format!("{:+.2}", row.rise() * 100.0)) } }
                     td { (row.finding.word()) @if row.muted { ", muted" } }
                 } } }
             } }
@@ -102,16 +105,16 @@ fn results(log: &Log) -> Markup {
     html! {
         @if !log.results.is_empty() {
             h2 { "Results" }
-            p class="note" { "A click on a heading sorts." }
+            p class="note" { "In " (log.clock().map_or("", |clock| words(clock.unit()))) ". A click on a heading sorts." }
             label { "Only " input type="search" id="filter" placeholder="part of a name"; }
-            div class="wide" { table class="sorts" id="results" {
+            div class="wide" { table class="sorts some" id="results" {
                 thead { tr {
                     th { "case" }
-                    @for title in ["min", "p25", "median", "p75", "p99", "max", "samples"] { th { (title) } }
+                    @for title in ["median", "min", "p25", "p75", "p99", "max", "samples"] { th { (title) } }
                 } }
                 tbody { @for result in &log.results { tr {
                     td { (result.case) }
-                    @for value in [result.min, result.p25, result.median, result.p75, result.p99, result.max] { td { (figure(value)) } }
+                    @for value in [result.median, result.min, result.p25, result.p75, result.p99, result.max] { td { (figure(value)) } }
                     td { (thousands(result.samples)) }
                 } } }
             } }
@@ -119,12 +122,28 @@ fn results(log: &Log) -> Markup {
     }
 }
 
-fn plotted(title: &str, note: &str, plots: Vec<String>) -> Markup {
+fn crossover(log: &Log) -> Markup {
+    let told = |found| format!("Crossover: {}.", show::crossover(found, log.clock()));
+    let note = log.crossover.map_or_else(String::new, told);
+    plotted(
+        "Flush page by page, or everything",
+        &note,
+        plots::crossover(log),
+    )
+}
+
+fn plotted(title: &str, note: &str, plots: Vec<Plot>) -> Markup {
     html! {
         @if !plots.is_empty() {
             h2 { (title) }
             p class="note" { (note) }
-            div class="plots" { @for plot in plots { figure { (PreEscaped(plot)) } } }
+            div class="plots" { @for plot in plots { figure {
+                figcaption { (plot.title) }
+                (PreEscaped(plot.svg))
+                @if !plot.legend.is_empty() {
+                    ul { @for (colour, name) in plot.legend { li { span style=(format!("background: {colour}")) {} (name) } } }
+                }
+            } } }
         }
     }
 }

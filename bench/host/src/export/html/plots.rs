@@ -1,16 +1,16 @@
-//! The page's plots, as SVG. Colours are readable on light and dark paper.
+//! The page's plots, as SVG. Colours are readable on light and dark paper; titles and legends are the page's, which knows how wide it is.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use pagemark_record::read_series;
+use pagemark_record::{CaseResult, read_series};
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
 use crate::history;
 use crate::log::Log;
 
-const SIZE: (u32, u32) = (480, 300);
+const SIZE: (u32, u32) = (440, 250);
 const GREY: RGBColor = RGBColor(128, 128, 128);
 const COLOURS: [RGBColor; 6] = [
     RGBColor(40, 120, 190),
@@ -25,13 +25,61 @@ const MOST: usize = 24;
 /// Lines in one plot.
 const MOST_LINES: usize = 6;
 
+/// The cases that [`crossover`] shows begin so.
+const REFILL: &str = "tlb/refill/pages=";
+
 /// A plot's lines: a name and its points.
 type Lines = BTreeMap<String, Vec<(f64, f64)>>;
 
+/// A plot.
+pub struct Plot {
+    /// What it shows.
+    pub title: String,
+    /// It, as an `<svg>` element.
+    pub svg: String,
+    /// Its lines, where they have names: a colour of CSS and the name.
+    pub legend: Vec<(String, String)>,
+}
+
+/// The cases that flush so many pages and touch them again, page by page and all at once, and where the one becomes cheaper than the
+/// other.
+pub fn crossover(log: &Log) -> Vec<Plot> {
+    let line = |way: &str| {
+        let points = log.results.iter().filter_map(|result| {
+            let (pages, of) = result.case.strip_prefix(REFILL)?.split_once('/')?;
+            let pages = pages.parse().ok().filter(|_| of == way)?;
+            Some((pages, result.median.as_f64()))
+        });
+        points.filter(|point| point.1 > 0.0).collect::<Vec<_>>()
+    };
+    let mut lines = vec![
+        ("page by page".to_owned(), line("by_page")),
+        ("everything".to_owned(), line("whole")),
+    ];
+    if lines.iter().any(|(_, points)| points.len() < 2) {
+        return Vec::new();
+    }
+    if let Some(pages) = log.crossover.and_then(|found| found.pages) {
+        let heights = || {
+            lines
+                .iter()
+                .flat_map(|(_, points)| points)
+                .map(|point| point.1)
+        };
+        let ends = range(heights()).map(|heights| [heights.start, heights.end]);
+        let upright = ends.map(|ends| ends.map(|height| (pages as f64, height)));
+        lines.extend(upright.map(|ends| (format!("crossover: {pages}"), ends.to_vec())));
+    }
+    logarithmic("flush and refill, by pages", &lines)
+        .into_iter()
+        .collect()
+}
+
 /// Cases whose names differ in a number alone, one plot for each first part of a name and key.
-pub fn scaling(log: &Log) -> Vec<String> {
+pub fn scaling(log: &Log) -> Vec<Plot> {
     let mut plots: BTreeMap<(String, String), Lines> = BTreeMap::new();
-    for result in &log.results {
+    let others = |case: &str| !case.starts_with(REFILL);
+    for result in log.results.iter().filter(|result| others(&result.case)) {
         let parts: Vec<&str> = result.case.split('/').collect();
         let Some((place, key, value)) = parts.iter().enumerate().find_map(|(place, part)| {
             let (key, value) = part.split_once('=')?;
@@ -96,10 +144,19 @@ fn amount(text: &str) -> Option<f64> {
     digits.parse::<f64>().ok().map(|number| number * scale)
 }
 
-/// The rounds of the cases whose samples differ.
-pub fn distributions(log: &Log) -> Vec<String> {
-    let spread = log.results.iter().filter(|result| result.min != result.max);
+/// The rounds of the cases whose samples differ most.
+pub fn distributions(log: &Log) -> Vec<Plot> {
+    let mut spread: Vec<_> = log
+        .results
+        .iter()
+        .filter(|result| result.min != result.max)
+        .collect();
+    let share = |result: &CaseResult<String>| {
+        result.max.saturating_sub(result.min).as_f64() / result.median.as_f64().max(1.0)
+    };
+    spread.sort_by(|a, b| share(b).total_cmp(&share(a)));
     spread
+        .into_iter()
         .take(MOST)
         .filter_map(|result| {
             let rounds = read_series(&result.rounds).flatten();
@@ -113,7 +170,7 @@ pub fn distributions(log: &Log) -> Vec<String> {
 }
 
 /// The medians of the cases that changed most over the logs.
-pub fn history(logs: &[Log]) -> Vec<String> {
+pub fn history(logs: &[Log]) -> Vec<Plot> {
     let mut changes = history::changes(logs);
     changes.sort_by(|a, b| b.rise().abs().total_cmp(&a.rise().abs()));
     let mut cases: Vec<String> = Vec::new();
@@ -138,22 +195,20 @@ pub fn history(logs: &[Log]) -> Vec<String> {
         .collect()
 }
 
-fn logarithmic(title: &str, lines: &[(String, Vec<(f64, f64)>)]) -> Option<String> {
+fn logarithmic(title: &str, lines: &[(String, Vec<(f64, f64)>)]) -> Option<Plot> {
     let points = || lines.iter().flat_map(|(_, points)| points);
     let x = range(points().map(|point| point.0))?;
     let y = range(points().map(|point| point.1))?;
-    // Room for the legend above the highest line.
-    let room = (y.end / y.start).powf(0.08 * lines.len() as f64).max(1.3);
     draw(
         title,
         (x.start..x.end * 1.1).log_scale(),
-        (y.start * 0.8..y.end * room).log_scale(),
+        (y.start * 0.8..y.end * 1.25).log_scale(),
         lines,
         true,
     )
 }
 
-fn dots(title: &str, points: &[(f64, f64)]) -> Option<String> {
+fn dots(title: &str, points: &[(f64, f64)]) -> Option<Plot> {
     let x = range(points.iter().map(|point| point.0))?;
     let y = range(points.iter().map(|point| point.1))?;
     let margin = (y.end - y.start).max(y.end * 0.01).max(0.5) * 0.1;
@@ -182,7 +237,7 @@ fn draw<X, Y>(
     y: Y,
     lines: &[(String, Vec<(f64, f64)>)],
     joined: bool,
-) -> Option<String>
+) -> Option<Plot>
 where
     X: AsRangedCoord<Value = f64>,
     Y: AsRangedCoord<Value = f64>,
@@ -194,8 +249,8 @@ where
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         let font = |size: u32| ("sans-serif", size).into_font().color(&GREY);
         let mut chart = ChartBuilder::on(&area)
-            .caption(title, font(16))
-            .margin(8)
+            .margin(6)
+            .margin_right(24)
             .x_label_area_size(26)
             .y_label_area_size(56)
             .build_cartesian_2d(x, y)
@@ -205,14 +260,14 @@ where
             .axis_style(GREY)
             .bold_line_style(GREY.mix(0.25))
             .light_line_style(TRANSPARENT)
-            .label_style(font(12))
+            .label_style(font(13))
             .x_labels(6)
             .y_labels(6)
             .x_label_formatter(&|value| short(*value))
             .y_label_formatter(&|value| short(*value))
             .draw()
             .ok()?;
-        for ((name, points), colour) in lines.iter().zip(COLOURS.iter().cycle()) {
+        for ((_, points), colour) in lines.iter().zip(COLOURS.iter().cycle()) {
             let mut points = points.clone();
             points.sort_by(|a, b| a.0.total_cmp(&b.0));
             if joined {
@@ -221,11 +276,7 @@ where
                         points.iter().copied(),
                         colour.stroke_width(2),
                     ))
-                    .ok()?
-                    .label(name)
-                    .legend(|(x, y)| {
-                        PathElement::new([(x, y), (x + 14, y)], colour.stroke_width(2))
-                    });
+                    .ok()?;
             }
             chart
                 .draw_series(
@@ -235,17 +286,17 @@ where
                 )
                 .ok()?;
         }
-        if joined {
-            chart
-                .configure_series_labels()
-                .position(SeriesLabelPosition::UpperLeft)
-                .label_font(font(12))
-                .draw()
-                .ok()?;
-        }
         area.present().ok()?;
     }
-    Some(svg)
+    let legend = lines.iter().zip(COLOURS.iter().cycle());
+    Some(Plot {
+        title: title.to_owned(),
+        svg,
+        legend: legend
+            .filter(|((name, _), _)| !name.is_empty())
+            .map(|((name, _), RGBColor(r, g, b))| (format!("rgb({r} {g} {b})"), name.clone()))
+            .collect(),
+    })
 }
 
 fn short(value: f64) -> String {
