@@ -2,6 +2,8 @@
 //! up the lines for the `end` record. Where there is a screen, it shows in words what a person wants to know of them.
 
 use core::fmt::{self, Write};
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::Relaxed;
 
 use arrayvec::ArrayVec;
 use log::{Level, LevelFilter, Metadata};
@@ -14,6 +16,8 @@ use super::serial::SerialPort;
 static LOG: Mutex<Option<LogWriter<SerialPort>>> = Mutex::new(None);
 /// Taken while `LOG` is held, or by itself.
 static SCREEN: Mutex<Option<Screen>> = Mutex::new(None);
+/// The screen was told of a panic.
+static LAST_WORDS_SHOWN: AtomicBool = AtomicBool::new(false);
 
 /// Starts the log on a serial port, and takes the messages of crates that use `log`.
 pub fn start(port: SerialPort) {
@@ -94,11 +98,12 @@ pub fn last_words(
         .lock()
         .get_or_insert_with(|| LogWriter::new(port()))
         .record(&record);
-    // Last, and only once, as what fails may be the screen.
-    let screen = SCREEN.lock().take();
-    if let Some(mut screen) = screen {
-        screen.show_early();
-        let _ = brief::tell(&record, &mut screen);
+    // Last, and only once, as what fails may be the screen. It stays where it is: a stack of exceptions has no room for it.
+    if !LAST_WORDS_SHOWN.swap(true, Relaxed) {
+        with_screen(|screen| {
+            screen.show_early();
+            let _ = brief::tell(&record, screen);
+        });
     }
 }
 
