@@ -1,16 +1,32 @@
-//! Links the image by `linker.ld`, and writes the revision that the log names.
+//! Links the image by `linker.ld`, and writes the revision and the offset of the code that the log names.
 
 use std::env;
 use std::process::Command;
 
+/// Bytes by which all code but the bracket lies further up: what a case costs must not hang on where its code happens to lie.
+const OFFSET: &str = "PAGEMARK_TEXT_OFFSET";
+
+/// The offset that was asked for. Functions are aligned to 16 bytes, and a cache line is 64.
+fn text_offset() -> u32 {
+    println!("cargo:rerun-if-env-changed={OFFSET}");
+    let Ok(text) = env::var(OFFSET) else { return 0 };
+    match text.parse() {
+        Ok(offset @ (0 | 16 | 32 | 48)) => offset,
+        _ => panic!("{OFFSET} is 0, 16, 32 or 48, not `{text}`"),
+    }
+}
+
 fn main() {
+    let offset = text_offset();
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
     println!("cargo:rerun-if-changed=linker.ld");
     println!("cargo:rerun-if-changed=.git/HEAD");
     println!("cargo:rerun-if-changed=.git/index");
     if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none") {
         println!("cargo:rustc-link-arg-bins=-T{root}/linker.ld");
+        println!("cargo:rustc-link-arg-bins=--defsym=text_offset={offset}");
     }
+    println!("cargo:rustc-env={OFFSET}={offset}");
     let revision = Command::new("git")
         .args([
             "-C",

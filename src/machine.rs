@@ -187,6 +187,7 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
             .map_or("none", |options| options.suite.name())
             .into(),
         command_line: command_line.as_str().into(),
+        text_offset: env!("PAGEMARK_TEXT_OFFSET").parse().unwrap_or(0),
     }));
     let boot = boot.unwrap_or_else(|error| refuse(&BringUpError::Boot(error), Exit::Auto));
     let options = options.unwrap_or_else(|error| refuse(&error, Exit::Auto));

@@ -4,7 +4,8 @@
 //! nor anything around it moves across a read. The two halves of each reading are put together after the second read only,
 //! both readings stay in registers until then, and the block is the same bytes at the same address, a multiple of 64, for all
 //! cases, so the compiler has no part in what is measured and no store of the harness can evict what a case has touched. Its
-//! own cost, that of an empty operation, is measured with it and taken off.
+//! own cost, that of an empty operation, is measured with it and taken off. `linker.ld` puts it ahead of the code that it measures,
+//! so that an image whose code lies elsewhere (`--text-offset`) has its bracket where every other has it.
 //!
 //! LFENCE;RDTSC;LFENCE: Intel SDM volume 2, RDTSC; AMD APM volume 3, with LFENCE dispatch-serialising. MFENCE before the
 //! closing read waits for the stores of the operation (page-table entries) to be visible. CPUID would leave the guest, and
@@ -21,6 +22,7 @@ pub type Operation = unsafe extern "C" fn(*mut ());
 ///
 /// `operation` may be called with `state`, that many times.
 #[inline(never)]
+#[unsafe(link_section = ".text.bracket")]
 pub unsafe fn ticks(operation: Operation, state: *mut (), count: u64) -> u64 {
     debug_assert_ne!(count, 0);
     let ticks: u64;

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::compare::DEFAULT_THRESHOLD;
 use crate::export::Format;
 use crate::gate::ticks::FALSE_ALARMS;
+use crate::image::{Origin, TEXT_OFFSETS};
 use crate::import;
 use crate::run::{Choice, MachineType, Request};
 
@@ -35,6 +36,8 @@ pub enum Command {
     Gate(Gate),
     /// Find where figures changed over many logs
     History(History),
+    /// Tell which figures hang on where the code lies, from logs of images built with --text-offset
+    Alignment(Alignment),
     /// Write a log's figures, or another tool's, in another tool's format
     Export(Export),
     /// Write an ISO that boots on BIOS and UEFI, in QEMU, from a USB stick, and on a real machine
@@ -92,9 +95,9 @@ pub struct Run {
     /// Where to keep the raw log [default: a new file under target/pagemark/]
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
-    /// The image [default: built from the sources]
-    #[arg(long, value_name = "ELF")]
-    pub image: Option<PathBuf>,
+    /// The image
+    #[command(flatten)]
+    pub image: Image,
     /// The emulator
     #[arg(
         long,
@@ -103,6 +106,26 @@ pub struct Run {
         default_value = "qemu-system-x86_64"
     )]
     pub qemu: PathBuf,
+}
+
+/// Which image.
+#[derive(Args, Debug)]
+pub struct Image {
+    /// The image [default: built from the sources]
+    #[arg(long, value_name = "ELF")]
+    image: Option<PathBuf>,
+    /// Build it with all code that is measured so many bytes further up: 16, 32 or 48; `pagemark alignment` reads the logs
+    #[arg(long, value_name = "BYTES", default_value_t = 0, hide_default_value = true, value_parser = text_offset, conflicts_with = "image")]
+    text_offset: u32,
+}
+
+impl Image {
+    /// Where it comes from.
+    pub fn origin(self) -> Origin {
+        let text_offset = self.text_offset;
+        self.image
+            .map_or(Origin::Sources { text_offset }, Origin::File)
+    }
 }
 
 /// How much to measure.
@@ -232,6 +255,22 @@ pub struct History {
     pub force: bool,
 }
 
+/// `pagemark alignment`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+A processor fetches code in lines of 64 bytes and halves of them, so that a case can be slower for where its code happens to
+lie. One log at each offset shows by how much:
+
+  for offset in 0 16 32 48; do scripts/run.sh --text-offset $offset --log offset-$offset.log; done")]
+pub struct Alignment {
+    /// Logs at two offsets or more, or folders with logs (*.log); of several at one offset the median counts
+    #[arg(required = true)]
+    pub logs: Vec<PathBuf>,
+    /// Take logs of different machines or suites all the same
+    #[arg(long)]
+    pub force: bool,
+}
+
 /// `pagemark export`.
 #[derive(Args, Debug)]
 pub struct Export {
@@ -263,9 +302,9 @@ pub struct Iso {
     /// A word for the image's command line; may be given again
     #[arg(long, value_name = "KEY=VALUE")]
     pub append: Vec<String>,
-    /// The image [default: built from the sources]
-    #[arg(long, value_name = "ELF")]
-    pub image: Option<PathBuf>,
+    /// The image
+    #[command(flatten)]
+    pub image: Image,
 }
 
 impl Run {
@@ -278,7 +317,7 @@ impl Run {
         };
         let only = self.only.map(|glob| format!("only={glob}"));
         Request {
-            image: self.image,
+            image: self.image.origin(),
             qemu: self.qemu,
             accelerator: if self.icount {
                 Choice::Icount
@@ -318,6 +357,13 @@ fn memory(text: &str) -> Result<String, String> {
     match digits.parse::<u64>() {
         Ok(1..) if digits.bytes().all(|digit| digit.is_ascii_digit()) => Ok(text.to_owned()),
         _ => Err("not a size such as 64M or 1G".to_owned()),
+    }
+}
+
+fn text_offset(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(offset) if TEXT_OFFSETS.contains(&offset) => Ok(offset),
+        _ => Err("not 0, 16, 32 or 48".to_owned()),
     }
 }
 
@@ -376,7 +422,9 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        let refused: [&[&str]; 8] = [
+        let refused: [&[&str]; 10] = [
+            &["--text-offset", "8"],
+            &["--text-offset", "16", "--image", "x"],
             &["--mem", "lots"],
             &["--mem", "0"],
             &["--mem", "+1G"],

@@ -10,6 +10,7 @@
 //! - [`blame`] names the functions behind a changed instruction count;
 //! - [`cli`] is the command line of the binary `pagemark`.
 
+pub mod alignment;
 pub mod blame;
 pub mod cli;
 pub mod compare;

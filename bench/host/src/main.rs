@@ -8,9 +8,10 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use pagemark_host::alignment::Alignments;
 use pagemark_host::blame;
 use pagemark_host::cli::{
-    Cli, Command, Compare, Export, Gate, History, Iso, Repeat, Run, Show, words,
+    Alignment, Cli, Command, Compare, Export, Gate, History, Iso, Repeat, Run, Show, words,
 };
 use pagemark_host::compare::beside::Beside;
 use pagemark_host::compare::{Change, compare};
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Show(options) => show_logs(&options),
         Command::Compare(options) => compare_logs(&options),
         Command::History(options) => show_history(&options),
+        Command::Alignment(options) => show_alignment(&options),
         Command::Export(options) => export_log(&options),
         Command::Gate(options) => gate_logs(&options),
         Command::Iso(options) => write_iso(options),
@@ -77,7 +79,7 @@ fn repeat_run(options: Repeat) -> Result<u8> {
     catch_interrupts()?;
     let runs = options.runs;
     let request = options.run.request();
-    let image = request.image.clone().map_or_else(image::build, Ok)?;
+    let image = request.image.file()?;
     let repeated = run::repeat(&request.boot(&image), runs, &mut |run, name| {
         if run.is_multiple_of(50) {
             eprintln!("pagemark: {name}");
@@ -199,15 +201,27 @@ fn judge(
 
 fn show_history(options: &History) -> Result<u8> {
     let logs = side::logs(&options.logs)?;
-    let differing = history::machines(&logs);
-    if !options.force && !differing.is_empty() {
+    of_one_machine(&logs, options.force)?;
+    print(&history::render(&logs, Look::of_stdout()))?;
+    Ok(0)
+}
+
+fn show_alignment(options: &Alignment) -> Result<u8> {
+    let logs = side::logs(&options.logs)?;
+    of_one_machine(&logs, options.force)?;
+    print(&Alignments::new(&logs)?.render(Look::of_stdout()))?;
+    Ok(0)
+}
+
+fn of_one_machine(logs: &[Log], force: bool) -> Result<()> {
+    let differing = history::machines(logs);
+    if !force && !differing.is_empty() {
         bail!(
             "the logs are not of one machine and suite:\n  {}\n(--force takes them all the same)",
             differing.join("\n  ")
         );
     }
-    print(&history::render(&logs, Look::of_stdout()))?;
-    Ok(0)
+    Ok(())
 }
 
 fn export_log(options: &Export) -> Result<u8> {
@@ -300,7 +314,7 @@ fn baseline_file(base: &[PathBuf]) -> Result<Option<Baseline>> {
 }
 
 fn write_iso(options: Iso) -> Result<u8> {
-    let image = options.image.map_or_else(image::build, Ok)?;
+    let image = options.image.origin().file()?;
     let iso = match options.output {
         Some(path) => path,
         None => run::kept_files()?.join("pagemark.iso"),

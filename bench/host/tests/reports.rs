@@ -24,6 +24,7 @@ fn written(folder: &TempDir, name: &str, cpu: &str, insns: u64) -> PathBuf {
         revision: text("v1"),
         suite: text("quick"),
         command_line: text(""),
+        text_offset: 0,
     };
     log.record(&Record::Start(start)).unwrap();
     let machine = Machine {

@@ -69,6 +69,7 @@ fn log(writing: impl FnOnce(&mut LogWriter<String>)) -> String {
         revision: "v1".into(),
         suite: "quick".into(),
         command_line: "suite=quick".into(),
+        text_offset: 0,
     };
     log.record(&Record::Start(start)).unwrap();
     writing(&mut log);

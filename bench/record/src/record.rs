@@ -55,6 +55,13 @@ pub struct Start<T> {
     pub suite: T,
     /// The command line, as the loader gave it.
     pub command_line: T,
+    /// Bytes by which the code lies further up than usual: 0, or a multiple of 16 below 64.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub text_offset: u32,
+}
+
+fn is_usual(text_offset: &u32) -> bool {
+    *text_offset == 0
 }
 
 /// The machine, and what its clock means.

@@ -21,6 +21,7 @@ fn start<'a>() -> Record<Text<'a>> {
         revision: "v1".into(),
         suite: "quick".into(),
         command_line: "suite=quick".into(),
+        text_offset: 0,
     })
 }
 
@@ -523,7 +524,9 @@ fn borrowed(record: &Record<String>) -> Record<Text<'_>> {
         };
     }
     match record {
-        Record::Start(r) => borrow!(Start, r, { revision, suite, command_line }, { schema }),
+        Record::Start(r) => {
+            borrow!(Start, r, { revision, suite, command_line }, { schema, text_offset })
+        }
         Record::Machine(r) => Record::Machine(Machine {
             cpu: r.cpu.as_str().into(),
             family: r.family,

@@ -16,6 +16,37 @@ pub fn build() -> Result<PathBuf> {
     Variant::default().build()
 }
 
+/// Bytes by which all code that is measured can lie further up than usual, the bracket staying where it is.
+pub const TEXT_OFFSETS: [u32; 4] = [0, 16, 32, 48];
+
+/// Where an image comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It is there.
+    File(PathBuf),
+    /// It is built from the sources.
+    Sources {
+        /// One of [`TEXT_OFFSETS`].
+        text_offset: u32,
+    },
+}
+
+impl Origin {
+    /// The image's file, once it is there.
+    pub fn file(&self) -> Result<PathBuf> {
+        match self {
+            Self::File(file) => Ok(file.clone()),
+            Self::Sources { text_offset: 0 } => build(),
+            Self::Sources { text_offset } => Variant {
+                folder: Some("text_offset"),
+                variables: vec![("PAGEMARK_TEXT_OFFSET", text_offset.to_string())],
+                ..Variant::default()
+            }
+            .build(),
+        }
+    }
+}
+
 /// An image that differs from the one that everybody runs.
 #[derive(Clone, Debug, Default)]
 pub struct Variant {

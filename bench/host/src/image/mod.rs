@@ -8,7 +8,7 @@ mod loadable;
 mod symbols;
 
 pub use backtrace::{Frame, backtrace};
-pub use build::{Variant, build, workspace};
+pub use build::{Origin, TEXT_OFFSETS, Variant, build, workspace};
 pub use inlined::Inlined;
 pub use iso::{Firmware, firmware, grub_config, pack};
 pub use symbols::Symbols;

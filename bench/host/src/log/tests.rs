@@ -26,6 +26,7 @@ pub(crate) fn start<'a>(suite: &'a str) -> Record<Text<'a>> {
         revision: "v0.1.0-12-g0123abc".into(),
         suite: suite.into(),
         command_line: "suite=quick".into(),
+        text_offset: 0,
     })
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::image;
+use crate::image::{self, Origin};
 use crate::show;
 use crate::style::{Look, print};
 
@@ -30,8 +30,8 @@ pub use watch::{Ended, Finished, INTERRUPTED, boot};
 /// What `pagemark run` was asked for.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The image; built from the sources when not given.
-    pub image: Option<PathBuf>,
+    /// The image.
+    pub image: Origin,
     /// The emulator.
     pub qemu: PathBuf,
     /// Which accelerator.
@@ -78,13 +78,10 @@ impl Request {
 /// Boots the image once, shows what it found, and returns how it went. Errors are this side's: no image, no emulator.
 pub fn run(request: &Request) -> Result<Outcome> {
     let progress = Progress::new();
-    let image = match &request.image {
-        Some(image) => image.clone(),
-        None => {
-            progress.stage("building the image");
-            image::build()?
-        }
-    };
+    if let Origin::Sources { .. } = request.image {
+        progress.stage("building the image");
+    }
+    let image = request.image.file()?;
     let mut boot = request.boot(&image);
     progress.stage("choosing the accelerator");
     let (accelerator, reason) = choose(request.accelerator, &boot, &image)?;

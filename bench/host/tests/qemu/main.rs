@@ -1,6 +1,7 @@
 //! Tests that boot the image in QEMU: what it does when all is well, and when something is not.
 
 mod address_spaces;
+mod alignment;
 mod blame;
 mod bochs;
 mod boots;
