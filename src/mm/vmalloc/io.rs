@@ -6,7 +6,7 @@
 use core::{error, fmt};
 
 use super::contents::{Contents, Kind};
-use super::{AreaSearch, Freeing, SearchError, VfreeError, Vmalloc};
+use super::{AreaSearch, Freeing, Owned, SearchError, VfreeError, Vmalloc};
 use crate::mm::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr};
 use crate::mm::frame::Buddy;
 use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
@@ -199,6 +199,24 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<(), VfreeError> {
         let start = VirtAddr(address.0 - address.0 % PAGE_SIZE);
-        self.release(start, None, Kind::Ioremap, kernel)
+        let slot = self.areas.slot_of(start);
+        let area = slot.and_then(|slot| self.areas.area_at(start, slot));
+        let device = |area: &Owned<'_, _>| matches!(area.contents(), Some(Contents::Device(_)));
+        let taken = area.filter(device).and_then(Owned::take);
+        let Some((place, Contents::Device(mapping))) = taken else {
+            return Err(self.refusal(start, Kind::Ioremap));
+        };
+        let pages = mapping.pages();
+        match kernel.table.unmap_owned(mapping) {
+            Ok(unmapped) => {
+                let (areas, tlb) = (&mut self.areas, &kernel.tlb);
+                self.freeing.retire(unmapped.also(place), pages, areas, tlb);
+                Ok(())
+            }
+            Err((error, mapping)) => {
+                self.areas.put_back(place, Contents::Device(mapping));
+                Err(VfreeError::Pages(error))
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! vmap: frames that the caller has, side by side in virtual addresses. They stay the caller's, as in 2.6.
 
-use super::{Area, AreaSearch, Contents, Freeing, Kind, VfreeError, Vmalloc, VmapError};
+use super::{Area, AreaSearch, Contents, Freeing, Kind, Owned, VfreeError, Vmalloc, VmapError};
 use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use crate::mm::frame::Buddy;
 use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
@@ -117,10 +117,20 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         area: Area,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<(), VfreeError> {
-        let Area { start, slot, .. } = area;
+        self.unmap_slot(area.start, area.slot, kernel)
+    }
+
+    /// Unmaps the area of a slot, if it starts at `start`.
+    #[inline(always)]
+    fn unmap_slot<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        start: VirtAddr,
+        slot: u32,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<(), VfreeError> {
         match self.unmap_one(start, slot, kernel) {
             Some(()) => Ok(()),
-            None => self.release(start, Some(slot), Kind::Vmap, kernel),
+            None => self.unmap_any(start, slot, kernel),
         }
     }
 
@@ -158,6 +168,37 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         address: VirtAddr,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<(), VfreeError> {
-        self.release(address, None, Kind::Vmap, kernel)
+        match self.areas.slot_of(address) {
+            Some(slot) => self.unmap_slot(address, slot, kernel),
+            None => Err(self.refusal(address, Kind::Vmap)),
+        }
+    }
+
+    /// Unmaps an area of any size.
+    #[inline(never)]
+    fn unmap_any<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        start: VirtAddr,
+        slot: u32,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<(), VfreeError> {
+        let area = self.areas.area_at(start, slot);
+        let borrowed = |area: &Owned<'_, _>| matches!(area.contents(), Some(Contents::Borrowed(_)));
+        let taken = area.filter(borrowed).and_then(Owned::take);
+        let Some((place, Contents::Borrowed(mapping))) = taken else {
+            return Err(self.refusal(start, Kind::Vmap));
+        };
+        let pages = mapping.pages();
+        match kernel.table.unmap_borrowed(mapping) {
+            Ok(unmapped) => {
+                let (areas, tlb) = (&mut self.areas, &kernel.tlb);
+                self.freeing.retire(unmapped.also(place), pages, areas, tlb);
+                Ok(())
+            }
+            Err((error, mapping)) => {
+                self.areas.put_back(place, Contents::Borrowed(mapping));
+                Err(VfreeError::Pages(error))
+            }
+        }
     }
 }

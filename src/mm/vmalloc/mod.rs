@@ -315,11 +315,21 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         area: Area,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<(), VfreeError> {
-        let Area { start, slot, .. } = area;
+        self.free_slot(area.start, area.slot, kernel)
+    }
+
+    /// Frees the area of a slot, if it starts at `start`.
+    #[inline(always)]
+    fn free_slot<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        start: VirtAddr,
+        slot: u32,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<(), VfreeError> {
         match self.release_page(start, slot, kernel) {
             Some(Ok(())) => Ok(()),
             Some(Err(block)) => free_block(block, kernel),
-            None => self.release(start, Some(slot), Kind::Vmalloc, kernel),
+            None => self.release(start, slot, kernel),
         }
     }
 
@@ -357,74 +367,68 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         address: VirtAddr,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<(), VfreeError> {
-        self.release(address, None, Kind::Vmalloc, kernel)
+        match self.areas.slot_of(address) {
+            Some(slot) => self.free_slot(address, slot, kernel),
+            None => Err(self.refusal(address, Kind::Vmalloc)),
+        }
     }
 
-    /// Frees the area of the given kind that starts at `address`; its owner may know the slot.
+    /// Frees an area of any size.
     #[inline(never)]
     fn release<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
-        address: VirtAddr,
-        slot: Option<u32>,
-        kind: Kind,
+        start: VirtAddr,
+        slot: u32,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<(), VfreeError> {
-        let taken = match slot {
-            Some(slot) => self.areas.area_at(address, slot).and_then(Owned::take),
-            None => self.areas.take(address),
+        let area = self.areas.area_at(start, slot);
+        let ours = |area: &Owned<'_, _>| {
+            let contents = area.contents();
+            matches!(contents, Some(Contents::Frame(_) | Contents::Frames(_)))
         };
-        let Some((place, contents)) = taken else {
-            return Err(self.no_area(address));
+        let error = match area.filter(ours).and_then(Owned::take) {
+            Some((place, Contents::Frames(mapping))) => {
+                let pages = mapping.pages();
+                match kernel.table.unmap_owned(mapping) {
+                    Ok(unmapped) => {
+                        let (areas, tlb) = (&mut self.areas, &kernel.tlb);
+                        let list = self.freeing.retire(unmapped.also(place), pages, areas, tlb);
+                        return kernel.frames.free_list(list).map_err(VfreeError::Frames);
+                    }
+                    Err((error, mapping)) => {
+                        self.areas.put_back(place, Contents::Frames(mapping));
+                        error
+                    }
+                }
+            }
+            Some((place, Contents::Frame(mapping))) => match kernel.table.unmap_owned(mapping) {
+                Ok(unmapped) => {
+                    let (areas, tlb) = (&mut self.areas, &kernel.tlb);
+                    let block = self.freeing.retire(unmapped.also(place), 1, areas, tlb);
+                    return free_block(block, kernel);
+                }
+                Err((error, mapping)) => {
+                    self.areas.put_back(place, Contents::Frame(mapping));
+                    error
+                }
+            },
+            _ => return Err(self.refusal(start, Kind::Vmalloc)),
         };
-        if contents.kind() != kind {
-            let found = contents.kind();
-            self.areas.put_back(place, contents);
-            return Err(VfreeError::WrongKind {
-                address,
-                wanted: kind,
-                found,
-            });
-        }
-        let pages = contents.pages();
-        let (areas, tlb) = (&mut self.areas, &kernel.tlb);
-        let (error, contents) = match contents {
-            Contents::Frame(mapping) => match kernel.table.unmap_owned(mapping) {
-                Ok(unmapped) => {
-                    let block = self.freeing.retire(unmapped.also(place), pages, areas, tlb);
-                    return kernel.free_page(block).map_err(VfreeError::Frames);
-                }
-                Err((error, mapping)) => (error, Contents::Frame(mapping)),
-            },
-            Contents::Frames(mapping) => match kernel.table.unmap_owned(mapping) {
-                Ok(unmapped) => {
-                    let list = self.freeing.retire(unmapped.also(place), pages, areas, tlb);
-                    return kernel.frames.free_list(list).map_err(VfreeError::Frames);
-                }
-                Err((error, mapping)) => (error, Contents::Frames(mapping)),
-            },
-            Contents::Borrowed(mapping) => match kernel.table.unmap_borrowed(mapping) {
-                Ok(unmapped) => {
-                    self.freeing.retire(unmapped.also(place), pages, areas, tlb);
-                    return Ok(());
-                }
-                Err((error, mapping)) => (error, Contents::Borrowed(mapping)),
-            },
-            Contents::Device(mapping) => match kernel.table.unmap_owned(mapping) {
-                Ok(unmapped) => {
-                    self.freeing.retire(unmapped.also(place), pages, areas, tlb);
-                    return Ok(());
-                }
-                Err((error, mapping)) => (error, Contents::Device(mapping)),
-            },
-        };
-        self.areas.put_back(place, contents);
         Err(VfreeError::Pages(error))
     }
 
-    /// Why there is nothing to free at an address.
+    /// Why there is nothing to free at an address by the call for `wanted`.
     #[cold]
     #[inline(never)]
-    fn no_area(&self, address: VirtAddr) -> VfreeError {
+    fn refusal(&self, address: VirtAddr, wanted: Kind) -> VfreeError {
+        let found = self.areas.get(address).map(Contents::kind);
+        if let Some(found) = found.filter(|&found| found != wanted) {
+            return VfreeError::WrongKind {
+                address,
+                wanted,
+                found,
+            };
+        }
         if address.0 == 0 {
             return VfreeError::Null;
         }

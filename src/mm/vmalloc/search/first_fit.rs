@@ -69,18 +69,6 @@ impl<'m, T> FirstFit<'m, T> {
         previous
     }
 
-    /// The slot of the area or place that starts at `start`.
-    fn slot_of(&self, start: VirtAddr) -> Option<u32> {
-        let mut index = self.first;
-        while let Some(slot) = self.slots.get(index) {
-            if slot.start == start {
-                return Some(index);
-            }
-            index = slot.next;
-        }
-        None
-    }
-
     /// Puts an area on a slot, whatever that held. There is one, as was looked at before.
     fn fill(&mut self, area: ListSlot<T>) -> u32 {
         let index = self.unused;
@@ -152,15 +140,21 @@ impl<T> AreaSearch for FirstFit<'_, T> {
         }
     }
 
-    fn take(&mut self, start: VirtAddr) -> Option<(Place, T)> {
-        self.area_at(start, 0)?.take()
+    fn slot_of(&self, start: VirtAddr) -> Option<u32> {
+        let mut index = self.first;
+        while let Some(slot) = self.slots.get(index) {
+            if slot.start == start {
+                return Some(index);
+            }
+            index = slot.next;
+        }
+        None
     }
 
-    /// 2.4 walks the list: so does this.
-    fn area_at(&mut self, start: VirtAddr, _: u32) -> Option<Owned<'_, T>> {
-        let slot = self.slot_of(start)?;
-        let contents = &mut self.slots.get_mut(slot)?.contents;
-        Some(Owned::new(start, slot, contents))
+    /// The walk of 2.4's `vfree` is in `cancel`, which looks for the area below.
+    fn area_at(&mut self, start: VirtAddr, slot: u32) -> Option<Owned<'_, T>> {
+        let area = self.slots.get_mut(slot)?;
+        (area.start == start).then_some(Owned::new(start, slot, &mut area.contents))
     }
 
     fn cancel(&mut self, place: Place) {
@@ -196,10 +190,6 @@ impl<T> AreaSearch for FirstFit<'_, T> {
             self.cancel(Place { start, slot: last });
             last = earlier;
         }
-    }
-
-    fn is_taken(&self, start: VirtAddr) -> bool {
-        self.slot_of(start).is_some()
     }
 
     fn get(&self, start: VirtAddr) -> Option<&T> {

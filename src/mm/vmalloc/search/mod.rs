@@ -107,10 +107,10 @@ pub trait AreaSearch {
     /// Makes a place the area again that it was.
     fn put_back(&mut self, place: Place, contents: Self::Contents);
 
-    /// Takes the contents out of the area that starts at `start`; its addresses stay taken. `None` if no area starts there.
-    fn take(&mut self, start: VirtAddr) -> Option<(Place, Self::Contents)>;
+    /// The slot of the area or place that starts at `start`.
+    fn slot_of(&self, start: VirtAddr) -> Option<u32>;
 
-    /// The area that starts at `start`, for an owner who also remembers the slot, and so needs no search.
+    /// The area of a slot, if it starts at `start`; whoever remembers the slot needs no search.
     fn area_at(&mut self, start: VirtAddr, slot: u32) -> Option<Owned<'_, Self::Contents>>;
 
     /// Gives a place's addresses back.
@@ -123,7 +123,9 @@ pub trait AreaSearch {
     fn cancel_all(&mut self, places: Places);
 
     /// Whether an area or a place starts at `start`.
-    fn is_taken(&self, start: VirtAddr) -> bool;
+    fn is_taken(&self, start: VirtAddr) -> bool {
+        self.slot_of(start).is_some()
+    }
 
     /// The contents of the area that starts at `start`.
     fn get(&self, start: VirtAddr) -> Option<&Self::Contents>;

@@ -92,12 +92,16 @@ impl<S: AreaSearch<Contents = u64>> Side<S> {
             {
                 let (start, slot) = self.areas.swap_remove(index);
                 let taken = match operation {
-                    Operation::Free(_) => self.search.take(start),
+                    Operation::Free(_) => {
+                        let slot = self.search.slot_of(start).unwrap();
+                        self.search.area_at(start, slot).and_then(Owned::take)
+                    }
                     _ => self.search.area_at(start, slot).and_then(Owned::take),
                 };
                 let (place, contents) = taken.unwrap();
                 assert_eq!(contents, start.0);
-                assert!(self.search.take(start).is_none());
+                assert!(self.search.get(start).is_none());
+                assert!(self.search.is_taken(start));
                 match operation {
                     Operation::Defer(_) => self.search.push(&mut self.deferred, place),
                     _ => self.search.cancel(place),

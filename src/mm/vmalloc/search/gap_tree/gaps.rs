@@ -78,9 +78,7 @@ impl<T> GapTree<'_, T> {
             if node == self.root {
                 return None;
             }
-            let parent = self.nodes[node].parent;
-            at = self.nodes[parent].place_of(node);
-            node = parent;
+            (node, at) = self.nodes[node].above();
             level += 1;
         }
     }
@@ -102,9 +100,8 @@ impl<T> GapTree<'_, T> {
     #[inline(always)]
     pub(super) fn room_grew(&mut self, mut node: u32, room: u32) {
         while node != self.root {
-            let parent = self.nodes[node].parent;
+            let (parent, at) = self.nodes[node].above();
             let upper = &mut self.nodes[parent];
-            let at = upper.place_of(node);
             if upper.entry(at).room() >= room {
                 return;
             }
@@ -118,8 +115,7 @@ impl<T> GapTree<'_, T> {
     #[inline(always)]
     pub(super) fn room_shrank(&mut self, mut node: u32, old: u32) {
         while node != self.root {
-            let parent = self.nodes[node].parent;
-            let at = self.nodes[parent].place_of(node);
+            let (parent, at) = self.nodes[node].above();
             if self.nodes[parent].entry(at).room() > old {
                 return;
             }

@@ -253,10 +253,8 @@ impl<T> AreaSearch for GapTree<'_, T> {
         self.slots[place.slot].contents = Some(contents);
     }
 
-    #[inline(always)]
-    fn take(&mut self, start: VirtAddr) -> Option<(Place, T)> {
-        let slot = self.slot_of(start)?;
-        self.area_at(start, slot)?.take()
+    fn slot_of(&self, start: VirtAddr) -> Option<u32> {
+        self.find_slot(start)
     }
 
     #[inline(always)]
@@ -292,10 +290,6 @@ impl<T> AreaSearch for GapTree<'_, T> {
             self.cancel(Place { start, slot: last });
             last = earlier;
         }
-    }
-
-    fn is_taken(&self, start: VirtAddr) -> bool {
-        self.slot_of(start).is_some()
     }
 
     fn get(&self, start: VirtAddr) -> Option<&T> {

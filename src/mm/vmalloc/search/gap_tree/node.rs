@@ -51,7 +51,9 @@ pub struct TreeNode {
     pub(super) first: VirtAddr,
     /// The node above; of an unused node the next unused one.
     pub(super) parent: u32,
-    len: u32,
+    /// The place of its entry there.
+    place: u16,
+    len: u16,
     /// Those from `len` on are none.
     entries: [Entry; FANOUT],
 }
@@ -72,9 +74,22 @@ impl TreeNode {
         TreeNode {
             first,
             parent,
+            place: 0,
             len: 0,
             entries: [Entry::NONE; FANOUT],
         }
+    }
+
+    /// The node above, and the place of its entry there.
+    #[inline(always)]
+    pub(super) const fn above(&self) -> (u32, usize) {
+        (self.parent, self.place as usize)
+    }
+
+    /// Says where it is: at this place of that node.
+    pub(super) const fn belongs_to(&mut self, parent: u32, place: usize) {
+        self.parent = parent;
+        self.place = place as u16;
     }
 
     #[inline(always)]
@@ -116,7 +131,7 @@ impl TreeNode {
         self.entries.iter().position(|entry| entry.0 >= least)
     }
 
-    /// The place of an entry that is there.
+    /// The place of an area that is there.
     #[inline(always)]
     pub(super) fn place_of(&self, number: u32) -> usize {
         let mut at = 0;
@@ -172,7 +187,7 @@ impl TreeNode {
     pub(super) fn refill(&mut self, entries: &[Entry]) {
         self.entries = [Entry::NONE; FANOUT];
         self.entries[..entries.len()].copy_from_slice(entries);
-        self.len = entries.len() as u32;
+        self.len = entries.len() as u16;
     }
 }
 

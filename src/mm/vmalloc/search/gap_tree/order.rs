@@ -8,7 +8,7 @@ pub(super) type Spot = (u32, usize);
 
 impl<T> GapTree<'_, T> {
     /// The area or place that starts at `start`.
-    pub(super) fn slot_of(&self, start: VirtAddr) -> Option<u32> {
+    pub(super) fn find_slot(&self, start: VirtAddr) -> Option<u32> {
         let mut node = self.root;
         for _ in 0..self.height {
             let entries = self.nodes[node].entries();
@@ -50,11 +50,11 @@ impl<T> GapTree<'_, T> {
     pub(super) fn next_leaf(&self, leaf: u32) -> Option<u32> {
         let (mut node, mut level) = (leaf, 0);
         while node != self.root {
-            let parent = &self.nodes[self.nodes[node].parent];
-            if let Some(right) = parent.entries().get(parent.place_of(node) + 1) {
+            let (parent, at) = self.nodes[node].above();
+            if let Some(right) = self.nodes[parent].entries().get(at + 1) {
                 return Some(self.first_leaf_of(right.number(), level));
             }
-            node = self.nodes[node].parent;
+            node = parent;
             level += 1;
         }
         None
@@ -77,9 +77,9 @@ impl<T> GapTree<'_, T> {
         }
         let (mut node, mut level) = (leaf, 0);
         while node != self.root {
-            let parent = &self.nodes[self.nodes[node].parent];
-            if let Some(at) = parent.place_of(node).checked_sub(1) {
-                let mut left = parent.entry(at).number();
+            let (parent, at) = self.nodes[node].above();
+            if let Some(at) = at.checked_sub(1) {
+                let mut left = self.nodes[parent].entry(at).number();
                 for _ in 0..level {
                     left = self.nodes[left]
                         .highest()
@@ -88,7 +88,7 @@ impl<T> GapTree<'_, T> {
                 let highest = self.nodes[left].highest();
                 return highest.map_or(self.region.start, |entry| self.slots[entry.number()].end);
             }
-            node = self.nodes[node].parent;
+            node = parent;
             level += 1;
         }
         self.region.start
@@ -98,8 +98,8 @@ impl<T> GapTree<'_, T> {
     pub(super) fn reach_down_to(&mut self, mut node: u32, start: VirtAddr) {
         while self.nodes[node].first > start {
             self.nodes[node].first = start;
-            let parent = self.nodes[node].parent;
-            if node == self.root || self.nodes[parent].entry(0).number() != node {
+            let (parent, at) = self.nodes[node].above();
+            if node == self.root || at > 0 {
                 break;
             }
             node = parent;

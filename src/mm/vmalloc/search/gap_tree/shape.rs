@@ -88,11 +88,19 @@ impl<T> GapTree<'_, T> {
     /// Gives `node` these entries and tells them.
     fn fill(&mut self, node: u32, entries: &[Entry], level: u32) {
         self.nodes[node].refill(entries);
+        if level > 0 {
+            return self.tell(node, 0);
+        }
         for entry in entries {
-            match level {
-                0 => self.slots[entry.number()].leaf = node,
-                _ => self.nodes[entry.number()].parent = node,
-            }
+            self.slots[entry.number()].leaf = node;
+        }
+    }
+
+    /// Tells the nodes below `node` where they are, from one place on.
+    fn tell(&mut self, node: u32, from: usize) {
+        for at in from..self.nodes[node].len() {
+            let below = self.nodes[node].entry(at).number();
+            self.nodes[below].belongs_to(node, at);
         }
     }
 
@@ -126,12 +134,11 @@ impl<T> GapTree<'_, T> {
             }
             self.split(parent, level);
         }
-        let parent = self.nodes[left].parent;
+        let (parent, at) = self.nodes[left].above();
         let (lower, upper) = (entry(self, left), entry(self, right));
-        let at = self.nodes[parent].place_of(left);
         self.nodes[parent].set(at, lower);
         self.nodes[parent].insert(at + 1, upper);
-        self.nodes[right].parent = parent;
+        self.tell(parent, at + 1);
     }
 
     /// Looks after a node that has lost an entry, and has few: joins it with a neighbour, or evens both out.
@@ -141,12 +148,12 @@ impl<T> GapTree<'_, T> {
         if node == self.root {
             return self.lower_root();
         }
-        let parent = self.nodes[node].parent;
+        let (parent, at) = self.nodes[node].above();
         let siblings = self.nodes[parent].len();
         if self.nodes[node].len() >= LEAST || siblings == 1 {
             return;
         }
-        let at = self.nodes[parent].place_of(node).min(siblings - 2);
+        let at = at.min(siblings - 2);
         let [left, right] = [at, at + 1].map(|at| self.nodes[parent].entry(at).number());
         let mut entries = [Entry::new(0, 0); 2 * FANOUT];
         let lower = self.nodes[left].len();
@@ -157,6 +164,7 @@ impl<T> GapTree<'_, T> {
         if count <= FANOUT - 2 {
             self.fill(left, &entries[..count], level);
             self.nodes[parent].remove(at + 1);
+            self.tell(parent, at + 1);
             self.free_node(right);
             if self.last == right {
                 self.last = left;

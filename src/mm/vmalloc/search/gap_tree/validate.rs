@@ -64,7 +64,7 @@ impl<T> GapTree<'_, T> {
         for (at, &entry) in entries.iter().enumerate() {
             let below = entry.number();
             if levels > 0 {
-                assert_eq!(self.nodes[below].parent, number);
+                assert_eq!(self.nodes[below].above(), (number, at));
                 assert!(at == 0 || self.nodes[below].first >= walk.end);
                 assert!(self.nodes[below].first >= node.first);
                 let rightmost = rightmost && at + 1 == entries.len();
@@ -78,7 +78,7 @@ impl<T> GapTree<'_, T> {
             assert!(area.start >= node.first && area.start < area.end);
             let gap = area.start.0 - walk.end.0;
             assert_eq!(entry.room(), room_of(gap >> PAGE_SHIFT), "room of {below}");
-            assert_eq!(self.slot_of(area.start), Some(below));
+            assert_eq!(self.find_slot(area.start), Some(below));
             walk.end = area.end;
         }
         if levels == 0 {
