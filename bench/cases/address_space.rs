@@ -19,7 +19,7 @@ use super::proof;
 use crate::harness::case::{Case, Failure, expect_eq};
 use crate::harness::run::Run;
 
-pub(super) type Space = AddressSpace<DirectMap>;
+pub type Space = AddressSpace<DirectMap>;
 
 /// What the first two pages of an area hold.
 const MARKS: [u64; 2] = [0x7370_6163_6500_0000, 0x7370_6163_6500_0001];
@@ -29,7 +29,7 @@ fn reference(kernel: &Kernel) -> Reference<DirectMap> {
     unsafe { kernel.table.reference() }
 }
 
-pub(super) fn new_space(kernel: &mut Kernel) -> Result<Space, Failure> {
+pub fn new_space(kernel: &mut Kernel) -> Result<Space, Failure> {
     let (reference, memory) = (reference(kernel), *kernel.memory());
     let (_, mut tables) = kernel.table_and_tables();
     // SAFETY: the direct map covers all tables.
@@ -37,7 +37,7 @@ pub(super) fn new_space(kernel: &mut Kernel) -> Result<Space, Failure> {
     space.ok_or(Failure::new(format_args!("no frame for a root")))
 }
 
-pub(super) fn end_space(kernel: &mut Kernel, space: Space) -> Result<(), Failure> {
+pub fn end_space(kernel: &mut Kernel, space: Space) -> Result<(), Failure> {
     // SAFETY: it is not in CR3.
     let tables = unsafe { space.into_tables() };
     kernel.free_tables(tables)?;

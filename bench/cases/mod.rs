@@ -4,7 +4,7 @@
 //! a new case to every reader.
 
 mod access;
-mod address_space;
+pub mod address_space;
 mod buddy;
 mod contended;
 mod control;

@@ -5,6 +5,8 @@
 //! the page, again and again: an older version in the page is a stale read. That this would be seen is shown by rounds without
 //! a shootdown; on a machine whose TLBs forget by themselves none need be, so they are counted, not judged.
 
+mod contexts;
+
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
@@ -40,15 +42,24 @@ pub fn run(machine: &mut Machine, run: &mut Run) {
     checks(machine, run, &GLOBAL_SLOT, rounds);
     checks(machine, run, &MAILBOXES, rounds);
     let local = *all_cpus(machine).local();
-    match one_initiator(machine, &Tlb::new(local, 1), CONTROL_ROUNDS) {
-        Ok(tally) => log::record(&Record::Notice(Notice {
-            text: format_args!(
-                "without shootdowns {} of {} reads in {CONTROL_ROUNDS} rounds were stale",
-                tally.stale, tally.reads
-            )
-            .into(),
-        })),
-        Err(failure) => run.check("shootdown/control", Err(failure)),
+    let tlb = Tlb::new(local, 1);
+    for (what, outcome) in [
+        ("", one_initiator(machine, &tlb, CONTROL_ROUNDS)),
+        (
+            " of a changing space",
+            contexts::changing_space(machine, &tlb, CONTROL_ROUNDS),
+        ),
+    ] {
+        match outcome {
+            Ok(tally) => log::record(&Record::Notice(Notice {
+                text: format_args!(
+                    "without shootdowns {} of {} reads in {CONTROL_ROUNDS} rounds{what} were stale",
+                    tally.stale, tally.reads
+                )
+                .into(),
+            })),
+            Err(failure) => run.check("shootdown/control", Err(failure)),
+        }
     }
 }
 
@@ -76,6 +87,11 @@ fn checks<P: Protocol + Sync>(
     let outcome = into_halt_and_out(machine, &tlb, rounds.div_ceil(8));
     run.check(
         format_args!("shootdown/no_stale_read/halted/policy={}", P::NAME),
+        outcome.and_then(Tally::none_is_stale),
+    );
+    let outcome = contexts::changing_space(machine, &tlb, rounds);
+    run.check(
+        format_args!("shootdown/no_stale_read/changing_space/policy={}", P::NAME),
         outcome.and_then(Tally::none_is_stale),
     );
 }

@@ -9,7 +9,7 @@ use super::pcid;
 use super::probe::PageFaultError;
 use super::registers::cr3;
 use crate::mm::address::{Pfn, PhysAddr, VirtAddr};
-use crate::mm::address_space::AddressSpace;
+use crate::mm::address_space::Loadable;
 use crate::mm::page_table::Reference;
 use crate::mm::tlb::{Contexts, Pcid, Switch};
 
@@ -55,14 +55,20 @@ pub unsafe fn switch_to(root: Pfn) {
 /// The space stays until another root is in use. The contexts are of this CPU, and keep translations apart only if PCIDs are
 /// [`enabled`](pcid::enabled); between them and CR3 comes nothing else but [`leave`].
 #[inline(always)]
-pub unsafe fn enter(space: &AddressSpace<DirectMap>, contexts: &mut Contexts) {
+pub unsafe fn enter(space: Loadable<'_>, contexts: &mut Contexts) {
     let (pcid, keep) = match contexts.switch_to(space.context()) {
         Switch::Nothing => return,
         Switch::Keep(pcid) => (pcid, true),
         Switch::Flush(pcid) => (pcid, false),
     };
-    // SAFETY: as for `switch_to`; PCIDs are enabled where the contexts say so, and they keep only what is true.
-    unsafe { pcid::load(space.root(), pcid, keep) };
+    // SAFETY: as for `switch_to`; PCIDs are enabled where the contexts say so. What is kept is true, and nothing uses what another
+    // CPU changes meanwhile before it is dropped.
+    unsafe {
+        pcid::load(space.root(), pcid, keep);
+        if keep && contexts.changed_meanwhile(space.context()) {
+            pcid::load(space.root(), pcid, false);
+        }
+    }
 }
 
 /// Loads the reference table, at `root`, again.

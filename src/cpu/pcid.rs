@@ -18,9 +18,19 @@ const KEEP: u64 = 1 << 63;
 /// Bits 11 to 0 of CR3 are clear.
 pub unsafe fn enable(features: &Features) {
     if features.pcid && features.global_pages {
-        // SAFETY: the CPU has the bit, in 64-bit mode it may be set, and CR3 names PCID 0 (the caller's promise).
-        unsafe { write_cr4(cr4() | CR4_PCIDE) };
+        // SAFETY: the CPU has the bit, and the rest is the caller's promise.
+        unsafe { switch_on() };
     }
+}
+
+/// Switches PCIDs on: on a CPU like another one that has [them on](enabled).
+///
+/// # Safety
+///
+/// The CPU has PCIDs and runs in 64-bit mode. Bits 11 to 0 of CR3 are clear.
+pub unsafe fn switch_on() {
+    // SAFETY: the CPU has the bit, in 64-bit mode it may be set, and CR3 names PCID 0 (the caller's promise).
+    unsafe { write_cr4(cr4() | CR4_PCIDE) };
 }
 
 /// Whether this CPU keeps the translations of several roots apart.

@@ -99,6 +99,131 @@ impl<M: PhysicalMemory + Copy> AddressSpace<M> {
         &self.context
     }
 
+    /// What a CPU needs to load the space.
+    #[must_use]
+    pub const fn loadable(&self) -> Loadable<'_> {
+        Loadable {
+            root: self.table.root(),
+            context: &self.context,
+        }
+    }
+
+    /// The user half, to be changed on one CPU while others load the space and leave it.
+    pub const fn split(&mut self) -> (UserHalf<'_, M>, Loadable<'_>) {
+        let loadable = Loadable {
+            root: self.table.root(),
+            context: &self.context,
+        };
+        let half = UserHalf {
+            table: &mut self.table,
+            context: &self.context,
+        };
+        (half, loadable)
+    }
+
+    /// As [`UserHalf::map`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn map(
+        &mut self,
+        start: VirtAddr,
+        frames: impl Frames,
+        protection: Protection,
+        tables: &mut impl TableFrames,
+    ) -> Result<(), UserError> {
+        self.split().0.map(start, frames, protection, tables)
+    }
+
+    /// As [`UserHalf::remap`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn remap(
+        &mut self,
+        start: VirtAddr,
+        frames: impl Frames,
+    ) -> Result<ContextFlush, UserError> {
+        self.split().0.remap(start, frames)
+    }
+
+    /// As [`UserHalf::unmap`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn unmap(&mut self, start: VirtAddr, pages: u64) -> Result<ContextFlush, UserError> {
+        self.split().0.unmap(start, pages)
+    }
+
+    /// What the page fault does: gives this root the entry for `address` that it misses. `false` if that is not what it misses.
+    pub fn propagate(&self, address: VirtAddr) -> bool {
+        // SAFETY: the root was made by `copy_kernel_half`.
+        unsafe { self.reference.propagate(self.root(), address) }
+    }
+
+    /// Takes the root's entry for `address` out again, as if the reference table had got it after the root was made. The flush of
+    /// what the entry led to is the caller's.
+    pub fn forget(&mut self, address: VirtAddr) {
+        // SAFETY: the root is this value's, and is shared as atomics.
+        unsafe { self.reference.clear_entry(self.root(), address) };
+    }
+
+    /// Gives the root's frame back, full of zeros, and the tables of the user half. What is still mapped there is lost sight of,
+    /// and so are the tables that it is mapped by.
+    ///
+    /// # Safety
+    ///
+    /// No CPU has the root in CR3. Nobody loads the context's PCID again without dropping its translations first: switches
+    /// through [`Contexts`](super::tlb::Contexts) see to that, as no other context has this one's id.
+    pub unsafe fn into_tables(mut self) -> Tables {
+        let half = 1 << (self.reference.levels().virtual_bits() - 1);
+        let mut tables = Tables::NONE;
+        if let Ok(pending) = self.table.release_tables(VirtAddr(0), half / PAGE_SIZE) {
+            // No CPU walks through them any more (the caller's promise).
+            tables = self.context.changed(pending).into_unreachable();
+        }
+        let root = self.root();
+        // SAFETY: the frame is this value's, covered by `memory`, and no CPU walks from it any more.
+        unsafe {
+            self.memory.zero(root);
+            tables.push(root, &self.memory);
+        }
+        tables
+    }
+}
+
+/// What a CPU needs to load a space.
+#[derive(Clone, Copy, Debug)]
+pub struct Loadable<'s> {
+    root: Pfn,
+    context: &'s Context,
+}
+
+impl Loadable<'_> {
+    /// The frame of the root.
+    #[must_use]
+    pub const fn root(&self) -> Pfn {
+        self.root
+    }
+
+    /// The space as TLBs know it.
+    #[must_use]
+    pub const fn context(&self) -> &Context {
+        self.context
+    }
+}
+
+/// The user half of a space, which one CPU changes.
+#[derive(Debug)]
+pub struct UserHalf<'s, M> {
+    table: &'s mut PageTable<M>,
+    context: &'s Context,
+}
+
+impl<M: PhysicalMemory> UserHalf<'_, M> {
     /// Maps pages of the user half to frames, with 4 KiB leaves. They are not global, whatever `protection` says.
     ///
     /// # Errors
@@ -142,42 +267,6 @@ impl<M: PhysicalMemory + Copy> AddressSpace<M> {
         in_user_half(start)?;
         let pending = self.table.unmap(start, pages).map_err(UserError::Change)?;
         Ok(self.context.changed(pending))
-    }
-
-    /// What the page fault does: gives this root the entry for `address` that it misses. `false` if that is not what it misses.
-    pub fn propagate(&self, address: VirtAddr) -> bool {
-        // SAFETY: the root was made by `copy_kernel_half`.
-        unsafe { self.reference.propagate(self.root(), address) }
-    }
-
-    /// Takes the root's entry for `address` out again, as if the reference table had got it after the root was made. The flush of
-    /// what the entry led to is the caller's.
-    pub fn forget(&mut self, address: VirtAddr) {
-        // SAFETY: the root is this value's, and is shared as atomics.
-        unsafe { self.reference.clear_entry(self.root(), address) };
-    }
-
-    /// Gives the root's frame back, full of zeros, and the tables of the user half. What is still mapped there is lost sight of,
-    /// and so are the tables that it is mapped by.
-    ///
-    /// # Safety
-    ///
-    /// No CPU has the root in CR3. Nobody loads the context's PCID again without dropping its translations first: switches
-    /// through [`Contexts`](super::tlb::Contexts) see to that, as no other context has this one's id.
-    pub unsafe fn into_tables(mut self) -> Tables {
-        let half = 1 << (self.reference.levels().virtual_bits() - 1);
-        let mut tables = Tables::NONE;
-        if let Ok(pending) = self.table.release_tables(VirtAddr(0), half / PAGE_SIZE) {
-            // No CPU walks through them any more (the caller's promise).
-            tables = self.context.changed(pending).into_unreachable();
-        }
-        let root = self.root();
-        // SAFETY: the frame is this value's, covered by `memory`, and no CPU walks from it any more.
-        unsafe {
-            self.memory.zero(root);
-            tables.push(root, &self.memory);
-        }
-        tables
     }
 }
 

@@ -86,10 +86,15 @@ pub trait TlbInvalidate {
     /// Drops every translation, global ones included.
     fn flush_all(&self);
 
-    /// Drops every translation of the context in this CPU's CR3 that is not global, and no other CPU's; more where that is all
-    /// there is.
+    /// Drops every translation of the context in each CPU's CR3 that is not global; more where that is all there is.
     #[inline]
     fn flush_context(&self) {
         self.flush_all();
+    }
+
+    /// Whether there are TLBs of other CPUs that these flushes reach, too.
+    #[inline]
+    fn reaches_others(&self) -> bool {
+        false
     }
 }

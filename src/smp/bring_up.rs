@@ -19,7 +19,7 @@ use crate::console::log;
 use crate::cpu::apic::{self, LocalApic};
 use crate::cpu::direct_map::DirectMap;
 use crate::cpu::per_cpu::{self, PerCpu};
-use crate::cpu::{exceptions, invalidate, pat, stacks, tsc};
+use crate::cpu::{exceptions, invalidate, pat, pcid, stacks, tsc};
 use crate::firmware::acpi::Firmware;
 use crate::machine::{Kernel, VmallocRegion};
 use crate::mm::address::{PageSize, Pfn, PhysAddr, VirtAddr};
@@ -107,12 +107,13 @@ fn tell(shortage: &Shortage) {
 
 /// The number of the CPU that arrived last.
 static ARRIVED: AtomicU64 = AtomicU64::new(0);
-/// What every CPU that starts needs to know.
-static COMMON: Once<(LocalApic, AllCpus)> = Once::new();
+/// What every CPU that starts needs to know: how CPUs are interrupted, their TLBs, and whether those keep contexts apart.
+static COMMON: Once<(LocalApic, AllCpus, bool)> = Once::new();
 
 /// The first Rust of a started CPU, on its own stack.
 extern "C" fn arrive(number: u64) -> ! {
-    let Some((this, &(apic, cpus))) = CpuId::new(number as usize).zip(COMMON.get()) else {
+    let Some((this, &(apic, cpus, with_pcid))) = CpuId::new(number as usize).zip(COMMON.get())
+    else {
         crate::cpu::halt();
     };
     // SAFETY: the boot CPU has filled the IDT, and gives each number, with its stacks, to one CPU. Nothing has used a memory type
@@ -123,6 +124,10 @@ extern "C" fn arrive(number: u64) -> ! {
         pat::load();
     }
     invalidate::flush_everything();
+    if with_pcid {
+        // SAFETY: the boot CPU has them, and all CPUs are alike; the trampoline has put nothing but the root into CR3.
+        unsafe { pcid::switch_on() };
+    }
     apic.enable();
     PerCpu::of(this).apic_id.store(apic.id().0, Relaxed);
     ARRIVED.store(number, Release);
@@ -249,7 +254,7 @@ unsafe fn start_others(with: BringUp<'_>, wanted: usize) -> Result<(CpuMask, Loc
     let apic = unsafe { LocalApic::new(found, FixmapSlot::LOCAL_APIC.address()) };
     apic.enable();
     PerCpu::of(CpuId::BOOT).apic_id.store(apic.id().0, Relaxed);
-    COMMON.call_once(|| (apic, cpus));
+    COMMON.call_once(|| (apic, cpus, pcid::enabled()));
     tlbs::interrupt_by(apic);
     doorbell::expect(cpus);
 

@@ -103,7 +103,7 @@ impl Case for SwitchAndTouch<'_> {
         self.turn ^= 1;
         let own = &self.spaces[self.turn];
         // SAFETY: the space stays, the contexts are this CPU's, and `restore` leaves it.
-        unsafe { enter(&own.space, &mut self.contexts) };
+        unsafe { enter(own.space.loadable(), &mut self.contexts) };
         let mut sum = 0;
         for page in 0..own.pages {
             let address = USER.0 + page * PAGE_SIZE;
@@ -235,7 +235,7 @@ impl Scene {
 
     fn load_two(&mut self) {
         // SAFETY: the space stays until `end`, and the contexts are this CPU's.
-        unsafe { enter(&self.two.space, &mut self.contexts) };
+        unsafe { enter(self.two.space.loadable(), &mut self.contexts) };
     }
 
     /// Puts the other frames behind the pages of the first space. Returns the flush that is owed.

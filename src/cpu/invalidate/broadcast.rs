@@ -88,4 +88,9 @@ impl TlbInvalidate for BroadcastTlb {
             tlbsync();
         }
     }
+
+    #[inline]
+    fn reaches_others(&self) -> bool {
+        true
+    }
 }

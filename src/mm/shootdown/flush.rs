@@ -18,6 +18,8 @@ pub enum Flush {
         /// Of which size.
         size: PageSize,
     },
+    /// What is not global in the context that a CPU has loaded.
+    Context,
     /// Everything, global translations included.
     All,
 }
@@ -28,6 +30,7 @@ impl Flush {
     pub fn perform(self, local: &impl TlbInvalidate) {
         match self {
             Flush::Pages { start, pages, size } => local.flush_pages(start, pages, size),
+            Flush::Context => local.flush_context(),
             Flush::All => local.flush_all(),
         }
     }
@@ -37,12 +40,13 @@ impl Flush {
 /// to release what was written here, and they to acquire it.
 pub(super) struct Place {
     start: AtomicU64,
-    /// Pages, and in the two lowest bits their size; [`Place::ALL`] for everything.
+    /// Pages, and in the two lowest bits their size; [`Place::CONTEXT`] and [`Place::ALL`] for those, whose bits are no size.
     pages: AtomicU64,
 }
 
 impl Place {
     const ALL: u64 = u64::MAX;
+    const CONTEXT: u64 = Self::ALL >> 1;
     const SIZE_BITS: u32 = 2;
     const SIZES: [PageSize; 3] = [PageSize::Size4K, PageSize::Size2M, PageSize::Size1G];
 
@@ -62,6 +66,7 @@ impl Place {
                 self.start.store(start.0, Relaxed);
                 pages << Self::SIZE_BITS | size as u64
             }
+            Flush::Context => Self::CONTEXT,
             Flush::All => Self::ALL,
         };
         self.pages.store(pages, Relaxed);
@@ -76,7 +81,7 @@ impl Place {
                 pages: word >> Self::SIZE_BITS,
                 size,
             },
-            // The bits of `ALL` are no size.
+            None if word == Self::CONTEXT => Flush::Context,
             None => Flush::All,
         }
     }
@@ -96,7 +101,9 @@ mod tests {
             place.write(flush);
             assert_eq!(place.read(), flush);
         }
-        place.write(Flush::All);
-        assert_eq!(place.read(), Flush::All);
+        for flush in [Flush::Context, Flush::All] {
+            place.write(flush);
+            assert_eq!(place.read(), flush);
+        }
     }
 }

@@ -37,7 +37,7 @@ mod cpus;
 mod flush;
 mod global_slot;
 mod mailboxes;
-mod sync;
+pub(in crate::mm) mod sync;
 
 #[cfg(test)]
 mod tests;
@@ -134,5 +134,18 @@ impl<C: Cpus, P: Protocol> TlbInvalidate for Shootdown<C, P> {
             CpuMask::EMPTY => self.cpus.local().flush_all(),
             others => self.shoot(others, Flush::All),
         }
+    }
+
+    #[inline]
+    fn flush_context(&self) {
+        match self.cpus.others() {
+            CpuMask::EMPTY => self.cpus.local().flush_context(),
+            others => self.shoot(others, Flush::Context),
+        }
+    }
+
+    #[inline]
+    fn reaches_others(&self) -> bool {
+        !self.cpus.others().is_empty()
     }
 }

@@ -50,13 +50,18 @@ impl<T> ContextFlush<T> {
         }
     }
 
-    /// Flushes on this CPU, whose contexts these are, and gives out what waited. If the context is not loaded, nothing is done
-    /// here: the switch that brings it back sees to it. Others that have it loaded are told by shootdown, before this.
+    /// Flushes on every CPU that `tlb` reaches, and gives out what waited. `contexts` are those of this CPU.
+    ///
+    /// A CPU that has the context loaded flushes now. Where it is not loaded nothing has to be done: the switch that brings it back
+    /// sees to it. Which of the others have it loaded is not known here, so that all of them are told; the pages of this flush are
+    /// enough for them, as every other flush that they miss is on its way to them, too.
     #[inline]
     pub fn flush<I: TlbInvalidate>(self, contexts: &mut Contexts, tlb: &Tlb<I>) -> T {
         match contexts.catch_up(self.generations) {
-            CatchUp::Nothing => self.pending.leave_to_the_next_switch(),
-            CatchUp::Pages => self.pending.flush_context(tlb, true),
+            CatchUp::Nothing if !tlb.invalidate().reaches_others() => {
+                self.pending.leave_to_the_next_switch()
+            }
+            CatchUp::Nothing | CatchUp::Pages => self.pending.flush_context(tlb, true),
             CatchUp::Whole => self.pending.flush_context(tlb, false),
         }
     }

@@ -7,8 +7,18 @@
 //!
 //! It is about translations that are not global alone. Those of the kernel half are global, and dropped from all contexts at
 //! once; CPUs without global pages use no PCIDs, so that every switch drops everything.
+//!
+//! # Other CPUs
+//!
+//! A change is made known by the generation first and by a shootdown then, which makes every CPU drop what it holds of the context
+//! that it has loaded. So a CPU that loads the space later sees the generation, and one that has it loaded is interrupted. Between
+//! the two lies the CPU that has looked at the generation and has not loaded CR3 yet: the interrupt drops translations of the
+//! context from before. Hence [`Contexts::changed_meanwhile`], the second look, once CR3 is loaded. Linux holds interrupts off for so
+//! long; here they are NMIs. What a responder dropped it does not write down: its next switch to the space drops it once more.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64 as Count, Ordering};
+
+use crate::mm::shootdown::sync::AtomicU64;
 
 /// Address spaces that a CPU keeps apart: TLB_NR_DYN_ASIDS in Linux.
 const ASIDS: usize = 6;
@@ -27,7 +37,7 @@ impl Context {
     #[must_use]
     pub fn new() -> Self {
         /// 0 is nobody's.
-        static NEXT: AtomicU64 = AtomicU64::new(1);
+        static NEXT: Count = Count::new(1);
         Context {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             generation: AtomicU64::new(0),
@@ -141,7 +151,8 @@ impl Contexts {
         }
     }
 
-    /// This CPU is about to load `context`: what does it take? The caller does it at once, with interrupts off.
+    /// This CPU is about to load `context`: what does it take? The caller does it at once, with interrupts off, and if it was to
+    /// [keep](Switch::Keep) translations it then asks whether the context [changed meanwhile](Self::changed_meanwhile).
     #[inline]
     pub fn switch_to(&mut self, context: &Context) -> Switch {
         // Before CR3 is loaded: a change that comes later is caught up with as one of a context that is loaded.
@@ -168,6 +179,23 @@ impl Contexts {
             (true, false) => Switch::Flush(Pcid(u16::from(place) + 1)),
             (false, _) => Switch::Flush(Pcid(0)),
         }
+    }
+
+    /// CR3 was loaded with `context`, its translations kept. Did it change since [`switch_to`](Self::switch_to) looked? Then CR3 is
+    /// loaded again, and they are dropped, before any of them is used.
+    #[inline]
+    pub fn changed_meanwhile(&mut self, context: &Context) -> bool {
+        let Some(loaded) = self.loaded else {
+            return false;
+        };
+        let held = &mut self.held[usize::from(loaded)];
+        let now = Held {
+            id: context.id,
+            generation: context.generation.load(Ordering::Acquire),
+        };
+        let changed = *held != now;
+        *held = now;
+        changed
     }
 
     /// This CPU is about to load the reference table, which is no context.

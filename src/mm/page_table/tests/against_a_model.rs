@@ -12,6 +12,17 @@ use crate::mm::tlb::Tlb;
 /// The border of two PDs, in whose surroundings the test maps: between pages of two PTs, 2 MiB and 1 GiB leaves.
 const BORDER: u64 = 512 * 512;
 
+/// A GiB of pages, and some more than that; Miri, which takes minutes for one such range, has three PTs of pages.
+const MANY: [u64; 2] = if cfg!(miri) {
+    [3 * 512, 3 * 512 + 1]
+} else {
+    [512 * 512, 512 * 512 + 512 + 1]
+};
+/// Frames, of which the first is the root.
+const FRAMES: u64 = if cfg!(miri) { ARENA } else { 2048 };
+/// Most operations of a run.
+const OPERATIONS: usize = if cfg!(miri) { 8 } else { 20 };
+
 #[derive(Clone, Debug)]
 enum Operation {
     Map(u64, Vec<Pfn>, Shape, Protection, PageSize),
@@ -51,8 +62,8 @@ fn pages() -> impl Strategy<Value = (u64, u64)> {
         4 => 500u64..530,
         6 => Just(512),
         4 => Just(1024),
-        1 => Just(512 * 512),
-        1 => Just(512 * 512 + 512 + 1),
+        1 => Just(MANY[0]),
+        1 => Just(MANY[1]),
     ];
     (start, pages)
 }
@@ -309,12 +320,12 @@ proptest! {
 
     #[test]
     fn agrees_with_the_model(
-        operations in prop::collection::vec(operations(), 1..20),
+        operations in prop::collection::vec(operations(), 1..OPERATIONS),
         levels in prop_oneof![Just(Levels::Four), Just(Levels::Five)],
     ) {
-        let arena = Arena::new(2048);
+        let arena = Arena::new(FRAMES);
         let cache = ModelTlb::default();
-        let (table, tables) = table(&arena, levels, 2047);
+        let (table, tables) = table(&arena, levels, FRAMES - 1);
         let model = Model { depth: levels as u32 - 1, ..Model::default() };
         let mut pair = Pair { table, tables, tlb: Tlb::new(&cache, 33), model };
         for operation in &operations {

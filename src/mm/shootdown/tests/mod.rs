@@ -6,12 +6,14 @@
 //! `RUSTFLAGS="--cfg loom" cargo test --release --lib shootdown --target-dir target/loom`.
 //! That it finds what is wrong is shown by protocols with the bugs that the field knows (`planted`).
 
+mod contexts;
 mod model;
 #[cfg(loom)]
 mod planted;
 mod scenarios;
 
 use super::{GlobalSlot, Mailboxes, Protocol};
+use contexts::LeftOut;
 use model::explore;
 
 #[test]
@@ -62,4 +64,14 @@ fn requests_that_wait_at_once_are_one_flush() {
 #[test]
 fn the_protocols_have_names() {
     assert_ne!(GlobalSlot::NAME, <Mailboxes as Protocol>::NAME);
+}
+
+#[test]
+fn global_slot_a_space_changes_under_a_cpu_that_switches() {
+    explore::<2>(|| contexts::switching(GlobalSlot::new(), LeftOut::Nothing));
+}
+
+#[test]
+fn mailboxes_a_space_changes_under_a_cpu_that_switches() {
+    explore::<2>(|| contexts::switching(Mailboxes::<2>::new(), LeftOut::Nothing));
 }

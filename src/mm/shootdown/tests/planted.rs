@@ -3,10 +3,11 @@
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
+use super::contexts::{self, LeftOut};
 use super::model::explore;
 use super::scenarios;
 use crate::mm::shootdown::sync::{AtomicU64, load_after_locked_instruction};
-use crate::mm::shootdown::{CpuMask, Cpus, Flush, Protocol};
+use crate::mm::shootdown::{CpuMask, Cpus, Flush, Mailboxes, Protocol};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Bug {
@@ -192,4 +193,16 @@ fn a_generation_that_is_claimed_without_a_flush_is_found() {
 #[should_panic(expected = "after the shootdown")]
 fn a_look_at_the_generation_while_still_idle_is_found() {
     play(Bug::LookBeforeAwake);
+}
+
+#[test]
+#[should_panic(expected = "was read after the flush")]
+fn a_switch_that_does_not_look_twice_is_found() {
+    explore::<2>(|| contexts::switching(Mailboxes::<2>::new(), LeftOut::SecondLook));
+}
+
+#[test]
+#[should_panic(expected = "was read after the flush")]
+fn a_space_that_changes_without_a_word_to_other_cpus_is_found() {
+    explore::<2>(|| contexts::switching(Mailboxes::<2>::new(), LeftOut::Others));
 }
