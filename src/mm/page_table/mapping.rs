@@ -10,14 +10,24 @@ use crate::mm::tlb::PendingFlush;
 /// A mapped range together with the frames behind it, of whatever type their owner gave.
 ///
 /// The frames come back in two steps that the types put in order: [`PageTable::unmap_owned`] turns the mapping into a pending
-/// flush, and the flush gives the frames out. Using them before does not compile:
+/// flush, and the flush gives the frames out:
+///
+/// ```
+/// # use pagemark::mm::{frame::{Block, FrameAllocator}, hardware::{PhysicalMemory, TlbInvalidate}, page_table::{Mapping, PageTable}, tlb::Tlb};
+/// # fn free<M: PhysicalMemory, I: TlbInvalidate>(table: &mut PageTable<M>, frames: &mut FrameAllocator, mapping: Mapping<Block>, tlb: &Tlb<I>) {
+/// let pending = table.unmap_owned(mapping).ok().unwrap();
+/// frames.free(pending.flush(tlb)).unwrap();
+/// # }
+/// ```
+///
+/// Using them before does not compile:
 ///
 /// ```compile_fail,E0308
-/// # use pagemark::mm::{frame::{Block, FrameAllocator}, hardware::PhysicalMemory, page_table::{Mapping, PageTable}};
-/// fn free_first<M: PhysicalMemory>(table: &mut PageTable<M>, frames: &mut FrameAllocator, mapping: Mapping<Block>) {
-///     let pending = table.unmap_owned(mapping).ok().unwrap();
-///     frames.free(pending).unwrap(); // a block is wanted, and it is not out yet
-/// }
+/// # use pagemark::mm::{frame::{Block, FrameAllocator}, hardware::{PhysicalMemory, TlbInvalidate}, page_table::{Mapping, PageTable}, tlb::Tlb};
+/// # fn free<M: PhysicalMemory, I: TlbInvalidate>(table: &mut PageTable<M>, frames: &mut FrameAllocator, mapping: Mapping<Block>, tlb: &Tlb<I>) {
+/// let pending = table.unmap_owned(mapping).ok().unwrap();
+/// frames.free(pending).unwrap(); // a block is wanted, and it is not out yet
+/// # }
 /// ```
 #[must_use = "the frames leak unless the mapping is taken apart"]
 #[derive(PartialEq, Eq, Debug)]
@@ -84,21 +94,30 @@ impl<M: PhysicalMemory> PageTable<M> {
         }
     }
 
-    /// Puts other frames behind a mapping: `backing` owns them from now on, and the frames from before wait for the flush.
+    /// Puts other frames behind a mapping: `backing` owns them from now on, and the frames from before wait for the flush:
+    ///
+    /// ```
+    /// # use pagemark::mm::{frame::{Block, FrameAllocator}, hardware::{PhysicalMemory, TlbInvalidate}, page_table::{Mapping, PageTable}, tlb::Tlb};
+    /// # fn free<M: PhysicalMemory, I: TlbInvalidate>(
+    /// #     table: &mut PageTable<M>, frames: &mut FrameAllocator, mapping: &mut Mapping<Block>, new: Block, tlb: &Tlb<I>,
+    /// # ) {
+    /// let frame = new.pfn()..new.pfn().add(1);
+    /// let pending = table.remap_owned(mapping, new, frame).ok().unwrap();
+    /// frames.free(pending.flush(tlb)).unwrap();
+    /// # }
+    /// ```
+    ///
+    /// Without it they are not out yet:
     ///
     /// ```compile_fail,E0308
-    /// # use pagemark::mm::{address::Pfn, frame::{Block, FrameAllocator}, hardware::PhysicalMemory};
-    /// # use pagemark::mm::page_table::{Mapping, PageTable};
-    /// fn free_first<M: PhysicalMemory>(
-    ///     table: &mut PageTable<M>,
-    ///     frames: &mut FrameAllocator,
-    ///     mapping: &mut Mapping<Block>,
-    ///     new: Block,
-    /// ) {
-    ///     let frame = new.pfn()..new.pfn().add(1);
-    ///     let pending = table.remap_owned(mapping, new, frame).ok().unwrap();
-    ///     frames.free(pending).unwrap(); // a block is wanted, and it is not out yet
-    /// }
+    /// # use pagemark::mm::{frame::{Block, FrameAllocator}, hardware::{PhysicalMemory, TlbInvalidate}, page_table::{Mapping, PageTable}, tlb::Tlb};
+    /// # fn free<M: PhysicalMemory, I: TlbInvalidate>(
+    /// #     table: &mut PageTable<M>, frames: &mut FrameAllocator, mapping: &mut Mapping<Block>, new: Block, tlb: &Tlb<I>,
+    /// # ) {
+    /// let frame = new.pfn()..new.pfn().add(1);
+    /// let pending = table.remap_owned(mapping, new, frame).ok().unwrap();
+    /// frames.free(pending).unwrap(); // a block is wanted
+    /// # }
     /// ```
     ///
     /// # Errors

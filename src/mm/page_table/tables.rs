@@ -17,14 +17,24 @@ pub trait TableFrames {
 /// Frames to become tables, or that were tables: all zeros but for the first word, which chains them. As a table's entry that
 /// word is absent: a CPU that still walks there finds nothing.
 ///
-/// Dropping it leaks the frames. Those that leave a tree come out of the flush alone:
+/// Dropping it leaks the frames. Those that leave a tree come out of the flush,
+///
+/// ```
+/// # use pagemark::mm::{address::VirtAddr, hardware::{PhysicalMemory, TlbInvalidate}, page_table::{PageTable, TableCache}, tlb::Tlb};
+/// # fn free<M: PhysicalMemory, I: TlbInvalidate>(table: &mut PageTable<M>, cache: &mut TableCache<M>, start: VirtAddr, tlb: &Tlb<I>) {
+/// let pending = table.release_tables(start, 512).unwrap();
+/// let _ = cache.put(pending.flush(tlb));
+/// # }
+/// ```
+///
+/// and out of nothing else:
 ///
 /// ```compile_fail,E0308
-/// # use pagemark::mm::{hardware::PhysicalMemory, page_table::{PageTable, TableCache}, address::VirtAddr};
-/// fn free_first<M: PhysicalMemory>(table: &mut PageTable<M>, cache: &mut TableCache<M>, start: VirtAddr) {
-///     let pending = table.release_tables(start, 512).unwrap();
-///     let _ = cache.put(pending); // tables are wanted, and they are not out yet
-/// }
+/// # use pagemark::mm::{address::VirtAddr, hardware::{PhysicalMemory, TlbInvalidate}, page_table::{PageTable, TableCache}, tlb::Tlb};
+/// # fn free<M: PhysicalMemory, I: TlbInvalidate>(table: &mut PageTable<M>, cache: &mut TableCache<M>, start: VirtAddr, tlb: &Tlb<I>) {
+/// let pending = table.release_tables(start, 512).unwrap();
+/// let _ = cache.put(pending); // tables are wanted, and they are not out yet
+/// # }
 /// ```
 #[must_use = "the frames leak unless they are given back"]
 #[derive(PartialEq, Eq, Debug)]

@@ -12,21 +12,50 @@ pub trait Gather<T, B>: Default {
 
 /// A flush that is still owed, and what may only be used after it.
 ///
-/// The value cannot be had without the flush:
+/// The value comes out of the flush,
 ///
-/// ```compile_fail,E0616
-/// # use pagemark::mm::tlb::PendingFlush;
-/// fn reuse(pending: PendingFlush<u32>) -> u32 {
-///     pending.value // private: it comes out of `flush`
+/// ```
+/// # use pagemark::mm::{hardware::TlbInvalidate, tlb::{PendingFlush, Tlb}};
+/// fn reuse<I: TlbInvalidate>(pending: PendingFlush<u32>, tlb: &Tlb<I>) -> u32 {
+///     pending.flush(tlb)
 /// }
 /// ```
 ///
-/// nor can the flush be used twice:
+/// cannot be had without it,
+///
+/// ```compile_fail,E0616
+/// # use pagemark::mm::{hardware::TlbInvalidate, tlb::{PendingFlush, Tlb}};
+/// fn reuse<I: TlbInvalidate>(pending: PendingFlush<u32>, tlb: &Tlb<I>) -> u32 {
+///     pending.value // private
+/// }
+/// ```
+///
+/// and comes once:
 ///
 /// ```compile_fail,E0382
 /// # use pagemark::mm::{hardware::TlbInvalidate, tlb::{PendingFlush, Tlb}};
-/// fn twice<I: TlbInvalidate>(pending: PendingFlush<u32>, tlb: &Tlb<I>) -> u32 {
+/// fn reuse<I: TlbInvalidate>(pending: PendingFlush<u32>, tlb: &Tlb<I>) -> u32 {
 ///     pending.flush(tlb) + pending.flush(tlb)
+/// }
+/// ```
+///
+/// Nor is a flush forgotten by mistake, where warnings are errors as they are here: this one is done,
+///
+/// ```
+/// #![deny(unused_must_use)]
+/// # use pagemark::mm::{address::VirtAddr, hardware::{PhysicalMemory, TlbInvalidate}, page_table::PageTable, tlb::Tlb};
+/// fn unmap<M: PhysicalMemory, I: TlbInvalidate>(table: &mut PageTable<M>, page: VirtAddr, tlb: &Tlb<I>) {
+///     table.unmap(page, 1).unwrap().flush(tlb);
+/// }
+/// ```
+///
+/// and this one is not:
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// # use pagemark::mm::{address::VirtAddr, hardware::{PhysicalMemory, TlbInvalidate}, page_table::PageTable, tlb::Tlb};
+/// fn unmap<M: PhysicalMemory, I: TlbInvalidate>(table: &mut PageTable<M>, page: VirtAddr, tlb: &Tlb<I>) {
+///     table.unmap(page, 1).unwrap();
 /// }
 /// ```
 #[must_use = "TLBs may still hold the old translations"]
