@@ -20,7 +20,7 @@ mod context_flush;
 mod contexts;
 mod pending;
 
-pub use broadcast::{Portion, portions};
+pub use broadcast::{Operands, Portion, portions};
 pub use context_flush::ContextFlush;
 pub use contexts::{CatchUp, Context, Contexts, Generations, Pcid, Switch};
 pub use pending::{Gather, GatheredFlush, PendingFlush};
