@@ -19,7 +19,7 @@ pub struct Found {
     /// Where the search will enter it: the list by the slot of the area below, the tree by the leaf of the area above, and the
     /// place in there.
     pub(super) node: u32,
-    pub(super) at: usize,
+    pub(super) at: u32,
     /// Pages of the gap that stay free below it.
     pub(super) below: u64,
 }

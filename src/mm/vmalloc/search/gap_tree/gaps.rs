@@ -2,54 +2,39 @@
 
 use super::node::{Entry, MANY, room_of};
 use super::order::Spot;
-use super::{Found, GapTree, NONE, lowest_in};
+use super::{GapTree, lowest_in};
 use crate::mm::address::{PAGE_SHIFT, VirtAddr};
 
 impl<T> GapTree<'_, T> {
-    /// The lowest fit at any page, for fewer than [`MANY`] pages.
+    /// Above the lowest gap with room for so many pages, fewer than [`MANY`]; the spot without a leaf is that above all areas.
     #[inline(always)]
-    pub(super) fn lowest_page(&self, pages: u64, bytes: u64) -> Option<Found> {
-        let found = |start, (node, at)| Found {
-            start,
-            bytes,
-            node,
-            at,
-            below: 0,
-        };
+    pub(super) fn lowest_page(&self, pages: u64) -> Option<Spot> {
         if pages <= u64::from(self.largest) {
-            let spot = self.lowest_under(self.root, self.height, pages as u32)?;
-            return Some(found(self.gap_at(spot), spot));
+            return self.lowest_under(self.root, self.height, pages as u32);
         }
-        let fits = bytes <= self.region.end.0 - self.top.0;
-        fits.then(|| found(self.top, (NONE, 0)))
+        let rest = (self.region.end.0 - self.top.0) >> PAGE_SHIFT;
+        (pages <= rest).then_some(Spot::TOP)
     }
 
-    /// The lowest fit for what the rooms alone do not tell: tries the gaps that have so many bytes, one after the other. One that
-    /// has `align` bytes more fits in any case.
+    /// The same for what the rooms alone do not tell: tries the gaps that have so many bytes, one after the other. One that has
+    /// `align` bytes more fits in any case.
     #[cold]
     #[inline(never)]
-    pub(super) fn lowest_aligned(&self, bytes: u64, align: u64) -> Option<Found> {
-        let found = |start: u64, gap: VirtAddr, (node, at)| Found {
-            start: VirtAddr(start),
-            bytes,
-            node,
-            at,
-            below: (start - gap.0) >> PAGE_SHIFT,
-        };
+    pub(super) fn lowest_aligned(&self, bytes: u64, align: u64) -> Option<Spot> {
         let room = room_of(bytes >> PAGE_SHIFT);
-        let mut spot = match room <= self.largest {
+        let mut next = match room <= self.largest {
             true => self.lowest_under(self.root, self.height, room),
             false => None,
         };
-        while let Some(at) = spot {
-            let (gap, above) = (self.gap_at(at), self.at(at)?.start);
-            if let Some(start) = lowest_in(gap.0..above.0, bytes, align) {
-                return Some(found(start, gap, at));
+        while let Some(spot) = next {
+            let (gap, above) = (self.gap_at(spot), self.at(spot)?.start);
+            if lowest_in(gap.0..above.0, bytes, align).is_some() {
+                return next;
             }
-            spot = self.next_gap(at, room);
+            next = self.next_gap(spot, room);
         }
-        let start = lowest_in(self.top.0..self.region.end.0, bytes, align)?;
-        Some(found(start, self.top, (NONE, 0)))
+        let fit = lowest_in(self.top.0..self.region.end.0, bytes, align);
+        fit.map(|_| Spot::TOP)
     }
 
     /// The area above the lowest gap with room for so many pages under a node that has so many levels below it.
@@ -60,18 +45,18 @@ impl<T> GapTree<'_, T> {
             let inner = &nodes[node as usize];
             node = inner.entry(inner.first_with(room)?).number();
         }
-        Some((node, nodes[node as usize].first_with(room)?))
+        Some(Spot::new(node, nodes[node as usize].first_with(room)?))
     }
 
     /// The same above a spot.
-    fn next_gap(&self, (leaf, at): Spot, room: u32) -> Option<Spot> {
-        let (mut node, mut at, mut level) = (leaf, at, 0);
+    fn next_gap(&self, spot: Spot, room: u32) -> Option<Spot> {
+        let (mut node, mut at, mut level) = (spot.leaf, spot.at as usize, 0);
         loop {
             let others = &self.nodes[node].entries()[at + 1..];
             if let Some(more) = others.iter().position(|entry| entry.room() >= room) {
                 let at = at + 1 + more;
                 return match level {
-                    0 => Some((node, at)),
+                    0 => Some(Spot::new(node, at)),
                     _ => self.lowest_under(self.nodes[node].entry(at).number(), level - 1, room),
                 };
             }
@@ -85,10 +70,10 @@ impl<T> GapTree<'_, T> {
 
     /// Where the gap right below the area at a spot starts.
     #[inline(always)]
-    pub(super) fn gap_at(&self, (leaf, at): Spot) -> VirtAddr {
-        let entry = self.nodes[leaf].entry(at);
+    pub(super) fn gap_at(&self, Spot { leaf, at }: Spot) -> VirtAddr {
+        let entry = self.nodes[leaf].entry(at as usize);
         match entry.room() {
-            MANY => self.start_of_gap((leaf, at)),
+            MANY => self.start_of_gap(leaf, at as usize),
             room => {
                 let above = self.slots[entry.number()].start;
                 VirtAddr(above.0 - (u64::from(room) << PAGE_SHIFT))

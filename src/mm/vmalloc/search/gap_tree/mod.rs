@@ -29,6 +29,7 @@ use super::{AreaSearch, Found, Owned, Place, Places, SearchError, lowest_in, siz
 use crate::mm::address::{PAGE_SHIFT, PAGE_SIZE, VirtAddr};
 use crate::mm::slots::Slots;
 use node::{Entry, LEAST, MANY, room_of};
+use order::Spot;
 
 /// Link to nothing.
 const NONE: u32 = u32::MAX;
@@ -133,10 +134,14 @@ impl<'m, T> GapTree<'m, T> {
     /// Enters an area into a gap between others.
     #[inline(never)]
     fn add_below(&mut self, slot: u32, found: &Found) -> u32 {
-        let (mut leaf, mut at) = (found.node, found.at);
-        if self.nodes[leaf].is_full() {
-            (leaf, at) = self.split_leaf(leaf, at);
+        let mut spot = Spot {
+            leaf: found.node,
+            at: found.at,
+        };
+        if self.nodes[spot.leaf].is_full() {
+            spot = self.split_leaf(spot);
         }
+        let (leaf, at) = (spot.leaf, spot.at as usize);
         let above = self.nodes[leaf].entry(at);
         let end = found.start.0 + found.bytes;
         let rest = match above.room() {
@@ -159,7 +164,7 @@ impl<'m, T> GapTree<'m, T> {
         let leaf = self.last;
         self.top = match room {
             0 => start,
-            MANY => self.start_of_gap((leaf, self.nodes[leaf].len() - 1)),
+            MANY => self.start_of_gap(leaf, self.nodes[leaf].len() - 1),
             _ => VirtAddr(start.0 - (u64::from(room) << PAGE_SHIFT)),
         };
         let node = &mut self.nodes[leaf];
@@ -218,17 +223,32 @@ impl<T> AreaSearch for GapTree<'_, T> {
     #[inline(always)]
     fn lowest_fit(&mut self, pages: u64, align: u64) -> Result<Found, SearchError> {
         let (bytes, align) = size_and_align(pages, align)?;
+        // No gap starts elsewhere than at a page, and rooms up to this say all that there is to know.
         let simple = align == PAGE_SIZE && pages < u64::from(MANY);
-        let found = match simple {
-            true => self.lowest_page(pages, bytes),
+        let spot = match simple {
+            true => self.lowest_page(pages),
             false => self.lowest_aligned(bytes, align),
         };
-        let found = found.ok_or(SearchError::NoGap { pages, align })?;
+        let spot = spot.ok_or(SearchError::NoGap { pages, align })?;
+        let gap = match spot.leaf {
+            NONE => self.top,
+            _ => self.gap_at(spot),
+        };
+        let start = match simple {
+            true => gap,
+            false => VirtAddr(gap.0.next_multiple_of(align)),
+        };
         if self.unused == NONE && !self.add_slot() {
             let slots = self.capacity;
             return Err(SearchError::NoSlot { slots });
         }
-        Ok(found)
+        Ok(Found {
+            start,
+            bytes,
+            node: spot.leaf,
+            at: spot.at,
+            below: (start.0 - gap.0) >> PAGE_SHIFT,
+        })
     }
 
     #[inline(always)]

@@ -144,8 +144,8 @@ impl TreeNode {
     /// The largest room.
     #[inline(always)]
     pub(super) fn room(&self) -> u32 {
-        let largest = self.entries.iter().map(|entry| entry.0).max();
-        largest.map_or(0, |word| Entry(word).room())
+        let larger = |largest: u64, entry: &Entry| largest.max(entry.0);
+        Entry(self.entries.iter().fold(0, larger)).room()
     }
 
     /// Adds an entry behind all others, if the node is not full.

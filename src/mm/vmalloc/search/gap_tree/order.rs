@@ -1,10 +1,27 @@
 //! The order of the areas: by address, from one to the next, and from one leaf to the next.
 
-use super::{GapTree, TreeSlot};
+use super::{GapTree, NONE, TreeSlot};
 use crate::mm::address::VirtAddr;
 
-/// A place in a leaf.
-pub(super) type Spot = (u32, usize);
+/// A place in a leaf, and the gap right below the area there. It is returned in registers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot {
+    pub(super) leaf: u32,
+    pub(super) at: u32,
+}
+
+impl Spot {
+    /// Above all areas.
+    pub(super) const TOP: Spot = Spot { leaf: NONE, at: 0 };
+
+    #[inline(always)]
+    pub(super) const fn new(leaf: u32, at: usize) -> Self {
+        Spot {
+            leaf,
+            at: at as u32,
+        }
+    }
+}
 
 impl<T> GapTree<'_, T> {
     /// The area or place that starts at `start`.
@@ -28,22 +45,23 @@ impl<T> GapTree<'_, T> {
     }
 
     /// The area at a spot.
-    pub(super) fn at(&self, (leaf, at): Spot) -> Option<&TreeSlot<T>> {
-        let entry = self.nodes.get(leaf)?.entries().get(at)?;
+    pub(super) fn at(&self, spot: Spot) -> Option<&TreeSlot<T>> {
+        let entry = self.nodes.get(spot.leaf)?.entries().get(spot.at as usize)?;
         self.slots.get(entry.number())
     }
 
     /// The spot of the lowest area, if there is one.
     pub(super) fn lowest(&self) -> Spot {
-        (self.first_leaf_of(self.root, self.height), 0)
+        Spot::new(self.first_leaf_of(self.root, self.height), 0)
     }
 
     /// The spot right above another one.
-    pub(super) fn next(&self, (leaf, at): Spot) -> Option<Spot> {
-        if at + 1 < self.nodes[leaf].len() {
-            return Some((leaf, at + 1));
+    pub(super) fn next(&self, Spot { leaf, at }: Spot) -> Option<Spot> {
+        let next = at as usize + 1;
+        if next < self.nodes[leaf].len() {
+            return Some(Spot::new(leaf, next));
         }
-        Some((self.next_leaf(leaf)?, 0))
+        Some(Spot::new(self.next_leaf(leaf)?, 0))
     }
 
     /// The leaf right above another one.
@@ -71,8 +89,9 @@ impl<T> GapTree<'_, T> {
     /// Where the gap right below the area at a spot starts, by the area below: for gaps of which the room does not say it.
     #[cold]
     #[inline(never)]
-    pub(super) fn start_of_gap(&self, (leaf, at): Spot) -> VirtAddr {
-        if let Some(below) = at.checked_sub(1).and_then(|at| self.at((leaf, at))) {
+    pub(super) fn start_of_gap(&self, leaf: u32, at: usize) -> VirtAddr {
+        let below = at.checked_sub(1).map(|at| Spot::new(leaf, at));
+        if let Some(below) = below.and_then(|spot| self.at(spot)) {
             return below.end;
         }
         let (mut node, mut level) = (leaf, 0);

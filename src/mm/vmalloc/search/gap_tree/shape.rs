@@ -5,6 +5,7 @@
 //! that an area which is made and freed right where a leaf ends does not make and free a leaf each time.
 
 use super::node::{Entry, FANOUT, LEAST, TreeNode};
+use super::order::Spot;
 use super::{GapTree, NONE};
 use crate::mm::address::VirtAddr;
 
@@ -59,14 +60,14 @@ impl<T> GapTree<'_, T> {
         }
     }
 
-    /// Makes room in the leaf `leaf`, which is full, in front of the area at `at`. Returns where that is now.
+    /// Makes room in a leaf that is full, in front of the area at a spot. Returns where that is now.
     #[cold]
     #[inline(never)]
-    pub(super) fn split_leaf(&mut self, leaf: u32, at: usize) -> (u32, usize) {
+    pub(super) fn split_leaf(&mut self, Spot { leaf, at }: Spot) -> Spot {
         let right = self.split(leaf, 0);
-        match at.checked_sub(FANOUT / 2) {
-            Some(at) => (right, at),
-            None => (leaf, at),
+        match at.checked_sub(FANOUT as u32 / 2) {
+            Some(at) => Spot { leaf: right, at },
+            None => Spot { leaf, at },
         }
     }
 
