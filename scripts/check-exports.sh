@@ -1,34 +1,75 @@
 #!/usr/bin/env bash
-# Gives each exported format of LOG to a reader that others wrote: Python's json and csv, prometheus_client, tap.py
-# and junitparser. A reader that is not installed is named and passed over
-# (pip install prometheus_client tap.py junitparser).
+# usage: check-exports.sh LOG [--without READER]...
+# Gives each exported format of LOG to readers that others wrote, which it installs under target/readers first: into a virtual
+# environment of Python's, but for google-benchmark's compare.py, which is in Debian's package libbenchmark-tools, and the schema
+# of JUnit's XML, which is in pytest's sources. A reader that cannot be had is an error unless --without names it.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-log=${1:?usage: check-exports.sh LOG}
-python=${PYTHON:-python3}
+log=${1:?usage: check-exports.sh LOG [--without READER]...}
+shift
+without=" "
+while [ $# -gt 0 ]; do
+    [ "$1" = --without ] && [ $# -gt 1 ] || { echo "usage: check-exports.sh LOG [--without READER]..." >&2; exit 2; }
+    without+="$2 "
+    shift 2
+done
+wanted() { [[ $without != *" $1 "* ]]; }
+
+readers="$root/target/readers"
+mkdir -p "$readers"
+if ! python3 -c "import ensurepip" 2>/dev/null; then
+    ((EUID == 0)) || { echo "as root, type: apt-get update && apt-get install -y python3-venv" >&2; exit 1; }
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv
+fi
+[ -x "$readers/bin/python" ] || python3 -m venv "$readers"
+# The packages of each reader; tap.py reads version 13 with the help of two others.
+declare -A packages=([tap]="tap.py pyyaml more-itertools" [prometheus_client]=prometheus_client [junitparser]=junitparser
+    [xmlschema]=xmlschema [compare.py]="numpy scipy")
+pip=("$readers/bin/python" -m pip --quiet --disable-pip-version-check)
+for reader in "${!packages[@]}"; do
+    stamp="$readers/installed-$reader"
+    if wanted "$reader" && [ ! -e "$stamp" ]; then
+        read -ra names <<<"${packages[$reader]}"
+        "${pip[@]}" install "${names[@]}"
+        touch "$stamp"
+    fi
+done
+if wanted compare.py && [ ! -e "$readers/usr/share/benchmark/compare.py" ]; then
+    apt-cache show libbenchmark-tools >/dev/null 2>&1 || apt-get update -qq
+    # Root's downloads are apt's own user's otherwise, who may not write here.
+    (cd "$readers" && apt-get -o APT::Sandbox::User=root download -qq libbenchmark-tools &&
+        dpkg-deb --extract libbenchmark-tools_*.deb .)
+fi
+if wanted xmlschema && [ ! -e "$readers/junit-10.xsd" ]; then
+    (cd "$readers" && "${pip[@]}" download --no-deps --no-binary pytest pytest &&
+        tar --extract --gzip --wildcards --strip-components=3 --file pytest-*.tar.gz '*/junit-10.xsd')
+fi
+
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-pagemark="$root/target/debug/pagemark"
 for format in bmf smaller-is-better google-benchmark junit tap openmetrics csv; do
-    "$pagemark" export "$log" --format "$format" --output "$folder/$format"
+    "$root/target/debug/pagemark" export "$log" --format "$format" --output "$folder/$format"
 done
-"$python" - "$folder" <<'PYTHON'
-import csv, importlib, json, sys
+"$readers/bin/python" - "$folder" "$readers" "$without" <<'PYTHON'
+import csv, importlib, json, subprocess, sys
 
-folder = sys.argv[1]
-text = lambda name: open(f"{folder}/{name}", encoding="utf-8").read()
+folder, readers, without = sys.argv[1], sys.argv[2], sys.argv[3].split()
 failed = 0
 
 
-def check(name, reader, look):
+def text(name):
+    with open(f"{folder}/{name}", encoding="utf-8") as file:
+        return file.read()
+
+
+def check(name, reader, look, module=None):
+    """`look` gets the module, and tells what it read; a reader that is not there is a failure."""
     global failed
-    try:
-        module = importlib.import_module(reader)
-    except ImportError:
-        print(f"{name}: passed over, {reader} is not installed")
+    if reader in without:
+        print(f"{name}: without {reader}")
         return
     try:
-        print(f"{name}: {reader} reads {look(module)}")
+        print(f"{name}: {reader} reads {look(importlib.import_module(module or reader))}")
     except Exception as error:
         failed = 1
         print(f"{name}: {reader} refuses it: {error!r}")
@@ -64,19 +105,36 @@ def junit(module):
     return f"{sum(len(suite) for suite in module.JUnitXml.fromfile(f'{folder}/junit'))} cases"
 
 
+def schema(module):
+    module.XMLSchema(f"{readers}/junit-10.xsd").validate(f"{folder}/junit")
+    return "a report of the schema junit-10"
+
+
 def google(_):
+    """Compares the export with one whose first figure is twice as large: a row for each case, and that one told."""
     report = json.loads(text("google-benchmark"))
-    assert {"num_cpus", "caches", "library_build_type"} <= report["context"].keys()
-    assert all({"name", "run_type", "real_time", "cpu_time", "time_unit"} <= run.keys() for run in report["benchmarks"])
-    return f"{len(report['benchmarks'])} benchmarks"
+    first = next(run for run in report["benchmarks"] if run["cpu_time"])
+    first["cpu_time"] *= 2
+    with open(f"{folder}/twice", "w", encoding="utf-8") as file:
+        json.dump(report, file)
+    command = [sys.executable, f"{readers}/usr/share/benchmark/compare.py", "--no-color", "benchmarks"]
+    run = subprocess.run([*command, f"{folder}/google-benchmark", f"{folder}/twice"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    rows = {line.split()[0]: line.split()[2] for line in run.stdout.splitlines() if "+" in line or " 0 " in line}
+    for benchmark in report["benchmarks"]:
+        expected = "+1.0000" if benchmark is first else None
+        assert benchmark["name"] in rows, f"no row {benchmark['name']}"
+        assert expected in (None, rows[benchmark["name"]]), rows[benchmark["name"]]
+    return f"{len(report['benchmarks'])} benchmarks, and tells the one that differs"
 
 
 check("bmf", "json", bmf)
 check("smaller-is-better", "json", smaller)
 check("csv", "csv", lambda module: f"{len(list(module.DictReader(open(f'{folder}/csv'))))} rows")
-check("tap", "tap.parser", tap)
-check("openmetrics", "prometheus_client.openmetrics.parser", metrics)
+check("tap", "tap", tap, "tap.parser")
+check("openmetrics", "prometheus_client", metrics, "prometheus_client.openmetrics.parser")
 check("junit", "junitparser", junit)
-check("google-benchmark", "json", google)
+check("junit", "xmlschema", schema)
+check("google-benchmark", "compare.py", google, "json")
 sys.exit(failed)
 PYTHON
