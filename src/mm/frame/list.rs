@@ -50,17 +50,17 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
             let missing = frames - list.frames;
             let order = Order::new(missing.ilog2().min(u32::from(limit.get())) as u8);
             let order = order.unwrap_or(Order::MAX);
-            match self.alloc_pages(gfp, order) {
-                Ok(block) if order <= largest => {
+            match self.alloc_pages(gfp, order).ok() {
+                Some(block) if order <= largest => {
                     // Of the order that was asked for.
                     let exponent = u32::from(order.get());
                     tail = self.push_behind(tail, &mut list, block.pfn(), exponent);
                 }
-                Ok(block) => {
+                Some(block) => {
                     self.append_pieces(&mut list, block, u32::from(largest.get()));
                     tail = self.descriptor(list.last);
                 }
-                Err(_) => match order.get().checked_sub(1).and_then(Order::new) {
+                None => match order.get().checked_sub(1).and_then(Order::new) {
                     Some(smaller) => limit = smaller,
                     None => {
                         let available = list.frames;

@@ -161,6 +161,19 @@ impl<M: PhysicalMemory> PageTable<M> {
         Some(InPd::new(self.last_pd(), first as usize, pages as usize))
     }
 
+    /// The entries of the PD that was edited last that would be the leaves of a range of 2 MiB pages. `None` says nothing about
+    /// the range.
+    #[inline(always)]
+    pub(super) fn leaves_in_last_pd(&self, start: VirtAddr, pages: u64) -> Option<&[AtomicU64]> {
+        const PAGES: u64 = PageSize::Size2M.frames();
+        let first = self.last.pd.first_of(start, pages)?;
+        if !(first | pages).is_multiple_of(PAGES) {
+            return None;
+        }
+        let (first, leaves) = ((first / PAGES) as usize, (pages / PAGES) as usize);
+        self.last_pd().get(first..)?.get(..leaves)
+    }
+
     /// The PD that was edited last; there is one.
     #[inline(always)]
     fn last_pd(&self) -> &Table {

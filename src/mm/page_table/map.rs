@@ -21,7 +21,7 @@ impl<M: PhysicalMemory> PageTable<M> {
     /// # Errors
     ///
     /// The range is no range of pages, something is mapped in it, or there is no frame for a table. Nothing has changed.
-    #[inline]
+    #[inline(always)]
     pub fn map(
         &mut self,
         start: VirtAddr,
@@ -52,6 +52,15 @@ impl<M: PhysicalMemory> PageTable<M> {
         tables: &mut impl TableFrames,
     ) -> Result<(), MapError> {
         let pages = frames.count();
+        // Neither leaves nor tables: so it is as a rule with blocks as large as leaves.
+        if largest >= LARGE
+            && frames.are_blocks_of(LARGE.frames())
+            && let Some(leaves) = self.leaves_in_last_pd(start, pages)
+            && !entries::any_present(leaves)
+        {
+            fill_large(leaves, frames, protection);
+            return Ok(());
+        }
         match self.entries_in_pt(start, pages) {
             Some(pt) if pt.any_present() => Err(already_mapped(pt.entries, start)),
             Some(pt) => {
@@ -75,7 +84,7 @@ impl<M: PhysicalMemory> PageTable<M> {
     /// # Errors
     ///
     /// As for [`map`](Self::map); the frames come back.
-    #[inline]
+    #[inline(always)]
     pub fn map_owned<B>(
         &mut self,
         start: VirtAddr,
@@ -105,10 +114,6 @@ impl<M: PhysicalMemory> PageTable<M> {
         largest: PageSize,
         tables: &mut impl TableFrames,
     ) -> Result<(), MapError> {
-        if let Some(entries) = absent_leaves(range, &frames, largest) {
-            fill_large(entries, frames, protection);
-            return Ok(());
-        }
         let missing = self.look_in_pd(start, range, frames.clone(), largest)?;
         let tables = allocate(start, missing, tables)?;
         self.fill_in_pd(start, range, frames, protection, largest, tables);
@@ -275,19 +280,6 @@ fn allocate(
         tables: missing,
     };
     from.allocate_tables(missing).ok_or(out)
-}
-
-/// The entries of a range where nothing is, not even tables, and that gets 2 MiB leaves alone. `None` says nothing.
-#[inline(always)]
-fn absent_leaves<'t>(
-    range: InPd<'t>,
-    frames: &impl Frames,
-    largest: PageSize,
-) -> Option<&'t [AtomicU64]> {
-    let entries = range.whole();
-    let are_all = entries.len() as u64 * LARGE.frames() == frames.count();
-    let blocks = largest >= LARGE && frames.are_blocks_of(LARGE.frames());
-    (are_all && blocks && !entries::any_present(entries)).then_some(entries)
 }
 
 /// Writes 2 MiB leaves for blocks of frames, of which there are as many.

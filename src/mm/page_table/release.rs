@@ -32,6 +32,14 @@ impl<M: PhysicalMemory> PageTable<M> {
         start: VirtAddr,
         pages: u64,
     ) -> Result<PendingFlush<Tables>, RangeError> {
+        // So it is as a rule where 2 MiB leaves were before.
+        if pages < PageSize::Size1G.frames()
+            && let Some(entries) = self.leaves_in_last_pd(start, pages)
+            && !entries::any_present(entries)
+        {
+            let pending = PendingFlush::new(start, 0, PageSize::Size2M);
+            return Ok(pending.guard(Tables::NONE));
+        }
         self.levels.check_range(start, pages)?;
         let last = start.0 + (pages * PAGE_SIZE - 1);
         let mut found = Found {
@@ -42,10 +50,7 @@ impl<M: PhysicalMemory> PageTable<M> {
         match self.range_in_last_pd(start, pages) {
             // Not all of the PD, which would be looked at, too.
             Some(range) if pages < PageSize::Size1G.frames() => {
-                let entries = range.whole();
-                if entries::any_present(entries) {
-                    self.release_pts(entries, start.0, &mut found);
-                }
+                self.release_pts(range.whole(), start.0, &mut found);
             }
             _ => self.release_below(self.root, self.levels as u32, start.0, last, &mut found),
         }

@@ -17,11 +17,13 @@ impl<const LARGEST: u32> InDescriptor<LARGEST> {
     #[inline(always)]
     fn split_largest(lists: &mut Lists<'_>, order: u32) -> Option<usize> {
         let (index, block) = lists.pop_largest(LARGEST)?;
-        for half in (order..LARGEST).rev() {
-            block[1 << half].set(free_word(half, 0));
-            lists.set_lone(index + (1 << half), half);
+        if order < LARGEST {
+            for half in (order..LARGEST).rev() {
+                block[1 << half].set(free_word(half, 0));
+                lists.set_lone(index + (1 << half), half);
+            }
+            lists.nonempty |= (1 << LARGEST) - (1 << order);
         }
-        lists.nonempty |= (1 << LARGEST) - (1 << order);
         block[0].set(ALLOCATED | u64::from(order));
         Some(index)
     }

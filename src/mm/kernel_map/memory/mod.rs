@@ -116,22 +116,37 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
         // As a rule the tables are there.
         let (table, mut none) = (&mut self.table, Tables::NONE);
         match table.map_owned(start, list, frames, protection, largest, &mut none) {
-            Err((MapError::OutOfTables { address, tables }, list)) => {
-                let (_, mut from) = self.table_and_tables();
-                let Some(mut new) = from.allocate_tables(tables) else {
-                    return Err((MapError::OutOfTables { address, tables }, list));
-                };
-                let (table, frames) = (&mut self.table, runs(&self.frames, &list));
-                let mapped = table.map_owned(start, list, frames, protection, largest, &mut new);
-                debug_assert_eq!(
-                    new,
-                    Tables::NONE,
-                    "nothing has changed since they were counted"
-                );
-                mapped
+            Err((MapError::OutOfTables { tables, .. }, list)) => {
+                self.map_blocks_to_new_tables(start, list, protection, largest, tables)
             }
             mapped => mapped,
         }
+    }
+
+    /// [`map_blocks`](Self::map_blocks), where so many tables are missing.
+    #[cold]
+    #[inline(never)]
+    fn map_blocks_to_new_tables(
+        &mut self,
+        start: VirtAddr,
+        list: BlockList,
+        protection: Protection,
+        largest: PageSize,
+        tables: u64,
+    ) -> Result<Mapping<BlockList>, (MapError, BlockList)> {
+        let (_, mut from) = self.table_and_tables();
+        let Some(mut new) = from.allocate_tables(tables) else {
+            let address = start;
+            return Err((MapError::OutOfTables { address, tables }, list));
+        };
+        let (table, frames) = (&mut self.table, runs(&self.frames, &list));
+        let mapped = table.map_owned(start, list, frames, protection, largest, &mut new);
+        debug_assert_eq!(
+            new,
+            Tables::NONE,
+            "nothing has changed since they were counted"
+        );
+        mapped
     }
 
     /// Gives tables back that came out of a flush: to the cache, and from there to the frame allocator what is too much.
