@@ -188,6 +188,12 @@ impl<M: PhysicalMemory> PageTable<M> {
             None => {
                 self.remember_pd_of(start, pages);
                 match self.range_in_last_pd(start, pages) {
+                    Some(_)
+                        if let Some(leaves) = self.leaves_in_last_pd(start, pages)
+                            && entries::all_large(leaves) =>
+                    {
+                        change_large(start, leaves, edit)
+                    }
                     Some(range) => self.change_in_pd(start, pages, range, edit),
                     None => self.change_by_tables(start, pages, edit),
                 }
@@ -299,6 +305,24 @@ pub(super) fn change_in_pt(
     edit.edit(Leaves::of_pt(start, pt));
     let pages = pt.entries.len() as u64;
     Ok(PendingFlush::new(start, pages, PageSize::Size4K))
+}
+
+/// Applies `edit` to 2 MiB leaves from `start` on.
+#[inline(always)]
+fn change_large(
+    start: VirtAddr,
+    entries: &[AtomicU64],
+    mut edit: impl Edit,
+) -> Result<PendingFlush, ChangeError> {
+    let (leaves, size) = (entries.len() as u64, PageSize::Size2M);
+    edit.check(start, leaves, size)?;
+    edit.edit(Leaves {
+        start,
+        entries,
+        size,
+        live: None,
+    });
+    Ok(PendingFlush::new(start, leaves, size))
 }
 
 /// Puts the next frames into 4 KiB leaves, which keep their flags and get A and D: what the old frames were used for says

@@ -22,6 +22,13 @@ pub(super) fn all_present(entries: &[AtomicU64]) -> bool {
     fold(entries, u64::MAX, |all, word| all & word) & Flags::PRESENT.bits() != 0
 }
 
+/// Whether every entry is a large leaf, in a table that can have some.
+#[inline(always)]
+pub(super) fn all_large(entries: &[AtomicU64]) -> bool {
+    let large = Flags::PRESENT.union(Flags::LARGE).bits();
+    fold(entries, large, |all, word| all & word) == large
+}
+
 #[inline(always)]
 fn fold<T: Copy>(entries: &[AtomicU64], start: T, join: impl Fn(T, u64) -> T) -> T {
     // A plain load, as it can be the operand of the instruction that joins it: half the instructions of an atomic one.
