@@ -149,8 +149,9 @@ impl<'m, T> GapTree<'m, T> {
             room => u64::from(room) - found.below - (found.bytes >> PAGE_SHIFT),
         };
         let node = &mut self.nodes[leaf];
-        node.set(at, Entry::new(room_of(rest), above.number()));
+        // In this order, as a word that was just stored would hold up the wider loads that move it.
         node.insert(at, Entry::new(room_of(found.below), slot));
+        node.set(at + 1, Entry::new(room_of(rest), above.number()));
         if at == 0 {
             self.reach_down_to(leaf, found.start);
         }
