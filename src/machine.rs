@@ -169,10 +169,7 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
     if let Ok(Some(Ok(framebuffer))) = boot.as_ref().map(|boot| boot.framebuffer) {
         let end = framebuffer.address().0 + framebuffer.bytes();
         // SAFETY: the boot stretch maps what lies below that end; the screen is told when it ends, before CR3 is written.
-        let screen = unsafe { Screen::new(framebuffer, end <= IDENTITY_END) };
-        if let Some(screen) = screen {
-            log::add_screen(screen);
-        }
+        unsafe { log::add_screen(framebuffer, end <= IDENTITY_END) };
     }
 
     let command_line = boot

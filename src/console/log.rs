@@ -8,14 +8,17 @@ use core::sync::atomic::Ordering::Relaxed;
 use arrayvec::ArrayVec;
 use log::{Level, LevelFilter, Metadata};
 use pagemark_record::{End, Hex, LogWriter, MAX_ADDRESSES, Panic, Record, Text, Verdict, brief};
-use spin::Mutex;
+use spin::{Mutex, MutexGuard};
 
-use super::screen::Screen;
+use super::screen::{COLUMNS, Cells, ROWS, Screen};
 use super::serial::SerialPort;
+use crate::boot::framebuffer::Framebuffer;
 
 static LOG: Mutex<Option<LogWriter<SerialPort>>> = Mutex::new(None);
 /// Taken while `LOG` is held, or by itself.
-static SCREEN: Mutex<Option<Screen>> = Mutex::new(None);
+static SCREEN: Mutex<Option<Screen<'_>>> = Mutex::new(None);
+/// What it shows. It is the screen's for ever, once there is one.
+static CELLS: Mutex<Cells> = Mutex::new([[0; COLUMNS]; ROWS]);
 /// The screen was told of a panic.
 static LAST_WORDS_SHOWN: AtomicBool = AtomicBool::new(false);
 
@@ -28,12 +31,18 @@ pub fn start(port: SerialPort) {
 }
 
 /// Has a screen show what is written from now on, once it is shown itself.
-pub fn add_screen(screen: Screen) {
-    *SCREEN.lock() = Some(screen);
+///
+/// # Safety
+///
+/// As for [`Screen::new`], and called once.
+pub unsafe fn add_screen(framebuffer: Framebuffer, identity: bool) {
+    let cells = MutexGuard::leak(CELLS.lock());
+    // SAFETY: the caller's promise.
+    *SCREEN.lock() = unsafe { Screen::new(framebuffer, identity, cells) };
 }
 
 /// Does something with the screen, if there is one.
-pub fn with_screen(work: impl FnOnce(&mut Screen)) {
+pub fn with_screen(work: impl FnOnce(&mut Screen<'static>)) {
     if let Some(screen) = SCREEN.lock().as_mut() {
         work(screen);
     }
@@ -98,7 +107,7 @@ pub fn last_words(
         .lock()
         .get_or_insert_with(|| LogWriter::new(port()))
         .record(&record);
-    // Last, and only once, as what fails may be the screen. It stays where it is: a stack of exceptions has no room for it.
+    // Last, and only once, as what fails may be the screen.
     if !LAST_WORDS_SHOWN.swap(true, Relaxed) {
         with_screen(|screen| {
             screen.show_early();

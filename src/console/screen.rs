@@ -12,9 +12,9 @@ use crate::boot::framebuffer::Framebuffer;
 use crate::mm::address::VirtAddr;
 
 /// Most characters of a line; what is right of them stays dark.
-const COLUMNS: usize = 160;
+pub const COLUMNS: usize = 160;
 /// Most lines.
-const ROWS: usize = 64;
+pub const ROWS: usize = 64;
 
 const WEIGHT: FontWeight = FontWeight::Regular;
 const HEIGHT: RasterHeight = RasterHeight::Size16;
@@ -23,16 +23,17 @@ const CHARACTER_WIDTH: usize = get_raster_width(WEIGHT, HEIGHT);
 /// Pixels from one line to the next.
 const LINE_HEIGHT: usize = HEIGHT.val();
 
+/// The characters of a screen, line by line.
+pub type Cells = [[u8; COLUMNS]; ROWS];
+
 /// Text on a framebuffer.
-pub struct Screen {
+pub struct Screen<'c> {
     framebuffer: Framebuffer,
     /// Where the framebuffer is mapped, and what is written is seen.
     pixels: Option<VirtAddr>,
     /// It can be reached at its physical address.
     identity: bool,
-    /// The pixel of each brightness.
-    greys: [u32; 256],
-    cells: [[u8; COLUMNS]; ROWS],
+    cells: &'c mut Cells,
     columns: usize,
     rows: usize,
     /// Where the next character goes; `rows` stands for a line that is not there yet.
@@ -40,26 +41,30 @@ pub struct Screen {
     column: usize,
 }
 
-impl Screen {
-    /// A screen that shows nothing yet; `None` if not even a character has room.
+impl<'c> Screen<'c> {
+    /// A screen that shows nothing yet and keeps its characters in `cells`; `None` if not even a character has room.
     ///
     /// # Safety
     ///
     /// If `identity`, the framebuffer is mapped at its physical address until [`Self::boot_stretch_ends`] is called. Nobody else
     /// uses it.
     #[must_use]
-    pub unsafe fn new(framebuffer: Framebuffer, identity: bool) -> Option<Self> {
+    pub unsafe fn new(
+        framebuffer: Framebuffer,
+        identity: bool,
+        cells: &'c mut Cells,
+    ) -> Option<Self> {
         let columns = (framebuffer.width() / CHARACTER_WIDTH).min(COLUMNS);
         let rows = (framebuffer.height() / LINE_HEIGHT).min(ROWS);
         if columns == 0 || rows == 0 {
             return None;
         }
+        *cells = [[b' '; COLUMNS]; ROWS];
         Some(Screen {
             framebuffer,
             pixels: None,
             identity,
-            greys: core::array::from_fn(|brightness| framebuffer.grey(brightness as u8)),
-            cells: [[b' '; COLUMNS]; ROWS],
+            cells,
             columns,
             rows,
             row: 0,
@@ -72,11 +77,13 @@ impl Screen {
     /// # Safety
     ///
     /// The framebuffer is mapped at `address`, for writing, from now on.
+    #[inline(never)]
     pub unsafe fn show_at(&mut self, address: VirtAddr) {
         self.pixels = Some(address);
+        let black = self.framebuffer.grey(0);
         for y in 0..self.framebuffer.height() {
             for x in 0..self.framebuffer.width() {
-                self.put_pixel(address, x, y, 0);
+                self.put_pixel(address, x, y, black);
             }
         }
         for row in 0..self.rows {
@@ -101,6 +108,7 @@ impl Screen {
         self.identity = false;
     }
 
+    #[inline(never)]
     fn put(&mut self, character: u8) {
         if self.column == self.columns {
             self.end_line();
@@ -112,6 +120,7 @@ impl Screen {
         self.column += 1;
     }
 
+    #[inline(never)]
     fn end_line(&mut self) {
         if self.row == self.rows {
             self.scroll();
@@ -133,6 +142,7 @@ impl Screen {
         }
     }
 
+    #[inline(never)]
     fn set(&mut self, row: usize, column: usize, character: u8) {
         if self.cells[row][column] != character {
             self.cells[row][column] = character;
@@ -140,6 +150,7 @@ impl Screen {
         }
     }
 
+    #[inline(never)]
     fn draw(&self, row: usize, column: usize) {
         let Some(address) = self.pixels else {
             return;
@@ -151,14 +162,14 @@ impl Screen {
         for (y, line) in glyph.rows().enumerate() {
             for (x, &brightness) in line.iter().enumerate() {
                 let (x, y) = (column * CHARACTER_WIDTH + x, row * LINE_HEIGHT + y);
-                self.put_pixel(address, x, y, brightness);
+                self.put_pixel(address, x, y, self.framebuffer.grey(brightness));
             }
         }
     }
 
-    fn put_pixel(&self, address: VirtAddr, x: usize, y: usize, brightness: u8) {
+    #[inline(always)]
+    fn put_pixel(&self, address: VirtAddr, x: usize, y: usize, pixel: u32) {
         let bytes = self.framebuffer.pixel_bytes();
-        let pixel = self.greys[usize::from(brightness)];
         let to = (address.0 as usize + y * self.framebuffer.pitch() + x * bytes) as *mut u8;
         // SAFETY: rows and columns are such that each character lies inside the framebuffer, which is mapped there (the promise to
         // `show_at`) and nobody else's (the promise to `new`). Pixels that are words are aligned (`Framebuffer::new`).
@@ -176,14 +187,14 @@ impl Screen {
     }
 }
 
-impl fmt::Debug for Screen {
+impl fmt::Debug for Screen<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (columns, rows) = (self.columns, self.rows);
         write!(f, "{columns} by {rows} characters on {}", self.framebuffer)
     }
 }
 
-impl fmt::Write for Screen {
+impl fmt::Write for Screen<'_> {
     /// Writes the text; a character that the font does not have becomes `?`.
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for character in text.chars() {
@@ -208,13 +219,20 @@ mod tests {
     use std::vec;
     use std::vec::Vec;
 
+    const EMPTY: Cells = [[0; COLUMNS]; ROWS];
+
     fn channels(bits: [(u8, u8); 3]) -> [Channel; 3] {
         bits.map(|(position, bits)| Channel { position, bits })
     }
 
     /// A screen of so many characters with pixels of so many bytes, some bytes wider and some lines higher than these need; and the
     /// memory that it is in, full of what firmware left.
-    fn screen(columns: usize, rows: usize, bytes: usize) -> (Screen, Vec<u32>) {
+    fn screen(
+        cells: &mut Cells,
+        columns: usize,
+        rows: usize,
+        bytes: usize,
+    ) -> (Screen<'_>, Vec<u32>) {
         let (width, height) = (columns * CHARACTER_WIDTH + 3, rows * LINE_HEIGHT + 5);
         let pitch = width * bytes + 12;
         let channels = match bytes {
@@ -229,14 +247,14 @@ mod tests {
             channels,
         );
         // SAFETY: it is not mapped at its address, and the memory is the test's own.
-        let screen = unsafe { Screen::new(framebuffer.unwrap(), false) };
+        let screen = unsafe { Screen::new(framebuffer.unwrap(), false, cells) };
         (
             screen.unwrap(),
             vec![0xa5a5_a5a5; (pitch * height).div_ceil(4)],
         )
     }
 
-    fn show(screen: &mut Screen, memory: &mut [u32]) {
+    fn show(screen: &mut Screen<'_>, memory: &mut [u32]) {
         // SAFETY: the memory has the size of the framebuffer, and outlives the screen.
         unsafe { screen.show_at(VirtAddr(memory.as_mut_ptr() as u64)) };
     }
@@ -246,7 +264,7 @@ mod tests {
     }
 
     /// The text that the pixels show, line by line.
-    fn seen(screen: &Screen, memory: &[u32]) -> Vec<String> {
+    fn seen(screen: &Screen<'_>, memory: &[u32]) -> Vec<String> {
         let memory = bytes_of(memory);
         let bytes = screen.framebuffer.pixel_bytes();
         let pixel = |x: usize, y: usize| {
@@ -279,7 +297,8 @@ mod tests {
     #[test]
     fn what_is_written_is_seen_before_and_after_it_is_shown() {
         for bytes in [2, 3, 4] {
-            let (mut screen, mut memory) = screen(6, 3, bytes);
+            let mut cells = EMPTY;
+            let (mut screen, mut memory) = screen(&mut cells, 6, 3, bytes);
             write!(screen, "one\ntwö").unwrap();
             show(&mut screen, &mut memory);
             assert_eq!(seen(&screen, &memory), ["one   ", "tw?   ", "      "]);
@@ -290,7 +309,8 @@ mod tests {
 
     #[test]
     fn a_full_screen_scrolls_and_a_long_line_goes_on() {
-        let (mut screen, mut memory) = screen(4, 3, 4);
+        let mut cells = EMPTY;
+        let (mut screen, mut memory) = screen(&mut cells, 4, 3, 4);
         show(&mut screen, &mut memory);
         write!(screen, "1\n2\n3\n").unwrap();
         // The last line's end makes no room before there is something to put there.
@@ -303,7 +323,8 @@ mod tests {
 
     #[test]
     fn every_pixel_is_cleared_and_no_byte_between_lines_is_touched() {
-        let (mut screen, mut memory) = screen(2, 1, 3);
+        let mut cells = EMPTY;
+        let (mut screen, mut memory) = screen(&mut cells, 2, 1, 3);
         show(&mut screen, &mut memory);
         let line_bytes = screen.framebuffer.width() * 3;
         for line in bytes_of(&memory).chunks_exact(screen.framebuffer.pitch()) {
@@ -315,7 +336,8 @@ mod tests {
 
     #[test]
     fn a_screen_larger_than_the_grid_uses_a_part() {
-        let (mut screen, mut memory) = screen(COLUMNS + 9, ROWS + 2, 2);
+        let mut cells = EMPTY;
+        let (mut screen, mut memory) = screen(&mut cells, COLUMNS + 9, ROWS + 2, 2);
         show(&mut screen, &mut memory);
         assert_eq!((screen.columns, screen.rows), (COLUMNS, ROWS));
         for number in 0..2 * ROWS {
@@ -330,7 +352,8 @@ mod tests {
         let sides = [CHARACTER_WIDTH as u32, LINE_HEIGHT as u32 - 1];
         let framebuffer =
             Framebuffer::new(PhysAddr(0), sides, 32, 64, channels([(0, 8); 3])).unwrap();
+        let mut cells = EMPTY;
         // SAFETY: nothing is drawn.
-        assert!(unsafe { Screen::new(framebuffer, false) }.is_none());
+        assert!(unsafe { Screen::new(framebuffer, false, &mut cells) }.is_none());
     }
 }
