@@ -1,5 +1,5 @@
 //! 1 GiB leaves. The GiB of physical memory that a frame of the case lies in is mapped, and nothing but that frame is accessed
-//! through the leaf.
+//! through the leaf; after a remap, the frame as far into another GiB, which is read.
 
 use pagemark::cpu::probe::PageFaultError;
 use pagemark::machine::Machine;
@@ -11,13 +11,33 @@ use crate::cases::proof;
 use crate::harness::case::{Case, Failure, expect_eq};
 
 const SIZE: PageSize = PageSize::Size1G;
+/// GiBs of physical memory that are looked through for RAM.
+const GIBS: u64 = 64;
+/// What the frame of the case holds.
+const MARK: u64 = 0x6769_6261_6279_7465;
 
 /// What is done to the leaf.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     Map,
+    /// To the GiB that this frame lies in, as far into it as the frame of the case into its own.
+    Remap(Pfn),
     Protect,
     Unmap,
+}
+
+/// A frame of RAM as far into another GiB as `frame` is into its own.
+pub fn elsewhere(machine: &Machine, frame: Pfn) -> Option<Pfn> {
+    let place = frame.0 % SIZE.frames();
+    let others = (0..GIBS).map(|gib| Pfn(gib * SIZE.frames() + place));
+    let is_ram = |&other: &Pfn| machine.kernel.first_ram(&(other..other.add(1))).is_some();
+    others.filter(|&other| other != frame).find(is_ram)
+}
+
+/// The GiB that a frame lies in.
+const fn around(frame: Pfn) -> FrameRange {
+    let first = Pfn(frame.0 & !(SIZE.frames() - 1));
+    first..first.add(SIZE.frames())
 }
 
 pub struct Gib<'m> {
@@ -34,21 +54,15 @@ impl Gib<'_> {
         self.machine.layout.scratch.start
     }
 
-    /// The GiB that the frame lies in.
-    fn frames(&self) -> FrameRange {
-        let first = Pfn(self.block.pfn().0 & !(SIZE.frames() - 1));
-        first..first.add(SIZE.frames())
-    }
-
     /// The frame's page in the leaf.
     fn page(&self) -> VirtAddr {
-        let number = self.block.pfn().0 - self.frames().start.0;
+        let number = self.block.pfn().0 % SIZE.frames();
         VirtAddr(self.start().0 + number * PAGE_SIZE)
     }
 
     #[inline(always)]
     fn map(&mut self) -> Result<(), MapError> {
-        let (start, frames) = (self.start(), self.frames());
+        let (start, frames) = (self.start(), around(self.block.pfn()));
         let (table, mut tables) = self.machine.kernel.table_and_tables();
         table.map(start, frames, Protection::READ_WRITE, SIZE, &mut tables)
     }
@@ -57,12 +71,11 @@ impl Gib<'_> {
     fn change(&mut self) -> Result<(), ChangeError> {
         let start = self.start();
         let kernel = &mut self.machine.kernel;
-        let pending = if self.operation == Operation::Protect {
-            kernel
-                .table
-                .protect(start, SIZE.frames(), Protection::READ)?
-        } else {
-            kernel.table.unmap(start, SIZE.frames())?
+        let (table, frames) = (&mut kernel.table, SIZE.frames());
+        let pending = match self.operation {
+            Operation::Remap(frame) => table.remap(start, around(frame))?,
+            Operation::Protect => table.protect(start, frames, Protection::READ)?,
+            Operation::Map | Operation::Unmap => table.unmap(start, frames)?,
         };
         pending.flush(&kernel.tlb);
         Ok(())
@@ -81,7 +94,7 @@ impl Case for Gib<'_> {
             // A translation that allows writing, which the operation has to drop.
             //
             // SAFETY: the frame is ours.
-            unsafe { proof::write(self.page(), 0)? };
+            unsafe { proof::write(self.page(), MARK)? };
         }
         Ok(())
     }
@@ -102,10 +115,14 @@ impl Case for Gib<'_> {
         let page = self.page();
         let expected = match self.operation {
             Operation::Map => {
-                let mark = 0x6769_6261_6279_7465;
                 // SAFETY: the frame is ours.
-                unsafe { proof::write(self.machine.frame_address(self.block.pfn()), mark)? };
-                expect_eq!("the page of the frame", proof::read(page)?, mark);
+                unsafe { proof::write(self.machine.frame_address(self.block.pfn()), MARK)? };
+                expect_eq!("the page of the frame", proof::read(page)?, MARK);
+                Some((SIZE, Protection::READ_WRITE))
+            }
+            Operation::Remap(frame) => {
+                let expected = proof::read_frame(self.machine, frame);
+                expect_eq!("the page after the remap", proof::read(page)?, expected);
                 Some((SIZE, Protection::READ_WRITE))
             }
             Operation::Protect => {

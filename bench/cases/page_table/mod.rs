@@ -17,7 +17,7 @@ use core::fmt::{self, Write};
 
 use arrayvec::ArrayString;
 use pagemark::machine::Machine;
-use pagemark::mm::address::{PAGE_SIZE, PageSize};
+use pagemark::mm::address::{PAGE_SIZE, PageSize, Pfn};
 use pagemark::mm::frame::Gfp;
 
 use crate::harness::case::{Case, Failure};
@@ -122,21 +122,25 @@ fn all_built<S: Shape>(machine: &mut Machine, run: &mut Run, pages: u64, rest: &
     all::<S>(machine, run, plan, rest);
 }
 
+/// What a case does to the GiB that a frame lies in; `None` if it cannot be done on this machine.
+type OnGib = fn(&Machine, Pfn) -> Option<Operation>;
+
 fn gib(machine: &mut Machine, run: &mut Run) {
-    for (operation, name) in [
-        (Operation::Map, "pt/map/size=1GiB"),
-        (Operation::Protect, "pt/protect/size=1GiB"),
-        (Operation::Unmap, "pt/unmap/size=1GiB"),
-    ] {
+    const CASES: [(&str, OnGib); 4] = [
+        ("pt/map/size=1GiB", |_, _| Some(Operation::Map)),
+        ("pt/remap/size=1GiB", |machine, frame| {
+            gib::elsewhere(machine, frame).map(Operation::Remap)
+        }),
+        ("pt/protect/size=1GiB", |_, _| Some(Operation::Protect)),
+        ("pt/unmap/size=1GiB", |_, _| Some(Operation::Unmap)),
+    ];
+    for (name, operation) in CASES {
         if !machine.features.gib_pages {
             run.skip(name, "the CPU has no 1 GiB pages");
         } else if !fits(machine, PageSize::Size1G.frames()) {
             run.skip(name, "the scratch region is too small");
-        } else {
-            let outcome = measure_gib(machine, run, name, operation);
-            if let Err(failure) = outcome {
-                run.check(name, Err(failure));
-            }
+        } else if let Err(failure) = measure_gib(machine, run, name, operation) {
+            run.check(name, Err(failure));
         }
     }
 }
@@ -145,7 +149,7 @@ fn measure_gib(
     machine: &mut Machine,
     run: &mut Run,
     name: &str,
-    operation: Operation,
+    operation: OnGib,
 ) -> Result<(), Failure> {
     if !run.would(name) {
         return Ok(());
@@ -154,6 +158,11 @@ fn measure_gib(
     // An empty window, for the tables that others may have left there.
     Window::<Contiguous>::new(machine, Plan::new(1, SIZE))?.end()?;
     let block = machine.kernel.frames.alloc_page(Gfp::KERNEL)?;
+    let Some(operation) = operation(machine, block.pfn()) else {
+        run.skip(name, "no other GiB has RAM in the same place");
+        machine.kernel.frames.free(block)?;
+        return Ok(());
+    };
     let mut case = Gib {
         machine,
         block,

@@ -169,6 +169,20 @@ fn starting_up_costs_the_same_with_a_tebibyte() {
 }
 
 #[test]
+fn a_leaf_of_a_gib_is_remapped_where_another_gib_has_ram() {
+    let boot = |words: &[&str]| {
+        let only = ["suite=full", "only=pt/*/size=1GiB", "rounds=3"];
+        passed(&Boot {
+            memory: "6G".to_owned(),
+            ..pvh(&[&only, words].concat())
+        })
+    };
+    assert_eq!(boot(&[]).results.len(), 4);
+    let log = boot(&["mutate=operation"]);
+    assert!(checked(&log).contains(&"pt/remap/size=1GiB"));
+}
+
+#[test]
 fn a_cpu_without_pcid_and_large_pages_is_enough() {
     let log = passed(&Boot {
         cpu_model: Some("qemu64".to_owned()),
