@@ -188,9 +188,31 @@ pub struct Compare {
     /// For ticks: the rise of a median that is a regression, in per cent
     #[arg(long, value_name = "PER CENT", default_value_t = DEFAULT_THRESHOLD, value_parser = per_cent)]
     pub threshold: f64,
+    /// What traces changed instruction counts
+    #[command(flatten)]
+    pub images: Images,
     /// Compare runs of different machines or suites, and failed runs
     #[arg(long)]
     pub force: bool,
+}
+
+/// The images behind two sides' logs, and what runs them once more.
+#[derive(Args, Debug)]
+pub struct Images {
+    /// The image of the base: changed instruction counts are then traced to their functions
+    #[arg(long, value_name = "ELF", requires = "image")]
+    pub base_image: Option<PathBuf>,
+    /// The image that wrote the new logs
+    #[arg(long, value_name = "ELF", requires = "base_image")]
+    pub image: Option<PathBuf>,
+    /// The emulator that traces them
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "PAGEMARK_QEMU",
+        default_value = "qemu-system-x86_64"
+    )]
+    pub qemu: PathBuf,
 }
 
 /// `pagemark gate`.
@@ -222,20 +244,9 @@ pub struct Gate {
     /// For ticks: the probability of even one false alarm
     #[arg(long, value_name = "P", default_value_t = FALSE_ALARMS, value_parser = probability)]
     pub false_alarms: f64,
-    /// The image of the base: changed instruction counts are then traced to their functions
-    #[arg(long, value_name = "ELF", requires = "image")]
-    pub base_image: Option<PathBuf>,
-    /// The image that wrote the new logs
-    #[arg(long, value_name = "ELF", requires = "base_image")]
-    pub image: Option<PathBuf>,
-    /// The emulator that traces them
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "PAGEMARK_QEMU",
-        default_value = "qemu-system-x86_64"
-    )]
-    pub qemu: PathBuf,
+    /// What traces changed instruction counts
+    #[command(flatten)]
+    pub images: Images,
     /// Compare different machines, clocks or suites all the same
     #[arg(long)]
     pub force: bool,

@@ -7,7 +7,7 @@
 
 use pagemark_record::Clock;
 
-use crate::compare::fingerprint;
+use crate::compare::{fingerprint, unlike};
 use crate::gate::rank_test::p_value;
 use crate::gate::ticks::median;
 use crate::log::Log;
@@ -115,11 +115,7 @@ fn cuts(figures: &[f64]) -> Vec<usize> {
 pub fn machines(logs: &[Log]) -> Vec<String> {
     let mut differing = Vec::new();
     for pair in logs.windows(2) {
-        for (before, after) in fingerprint(&pair[0]).into_iter().zip(fingerprint(&pair[1])) {
-            if before != after {
-                differing.push(format!("{}: {} | {}", before.0, before.1, after.1));
-            }
-        }
+        differing.extend(unlike(&fingerprint(&pair[0]), &fingerprint(&pair[1])));
     }
     differing.dedup();
     differing

@@ -11,7 +11,7 @@ use clap::Parser;
 use pagemark_host::alignment::Alignments;
 use pagemark_host::blame;
 use pagemark_host::cli::{
-    Alignment, Cli, Command, Compare, Export, Gate, History, Iso, Repeat, Run, Show, words,
+    Alignment, Cli, Command, Compare, Export, Gate, History, Images, Iso, Repeat, Run, Show, words,
 };
 use pagemark_host::compare::beside::Beside;
 use pagemark_host::compare::{Change, compare};
@@ -123,12 +123,14 @@ fn compare_logs(options: &Compare) -> Result<u8> {
         print(&beside.render(Look::of_stdout()))?;
         return Ok(0);
     };
-    if let ([base], [new]) = (base.as_slice(), new.as_slice()) {
+    // What is traced is told as the gate tells it, behind the cases that changed.
+    if let ([base], [new], None) = (base.as_slice(), new.as_slice(), &options.images.image) {
         let comparison = compare(base, new, options.threshold, options.force)?;
         print(&comparison.render(Look::of_stdout()))?;
         return Ok(u8::from(comparison.count(Change::Regression) > 0));
     }
-    let judgement = gate::judge_logs(&base, &new, &[], FALSE_ALARMS, options.force)?;
+    let mut judgement = gate::judge_logs(&base, &new, &[], FALSE_ALARMS, options.force)?;
+    blame_functions(&mut judgement, &options.images, new.first());
     print(&judgement.render(Look::of_stdout()))?;
     Ok(u8::from(judgement.count(Finding::Slower) > 0))
 }
@@ -146,9 +148,7 @@ fn gate_logs(options: &Gate) -> Result<u8> {
             .with_context(|| format!("{} cannot be read", path.display()))?;
         judgement.mute(&Mutes::read(&text));
     }
-    if let (Some(base), Some(image)) = (&options.base_image, &options.image) {
-        blame_functions(&mut judgement, &options.qemu, base, image);
-    }
+    blame_functions(&mut judgement, &options.images, new.first());
     print(&judgement.render(Look::of_stdout()))?;
     Ok(match () {
         () if judgement.fails() => 1,
@@ -157,12 +157,16 @@ fn gate_logs(options: &Gate) -> Result<u8> {
     })
 }
 
-/// Traces the cases that changed most in both images. Each takes two boots, so there are few.
-fn blame_functions(judgement: &mut Judgement, qemu: &Path, base: &Path, new: &Path) {
+/// Traces the cases that changed most in both images, where both are given, on the machine of `log`. Each takes two boots, so
+/// there are few.
+fn blame_functions(judgement: &mut Judgement, images: &Images, log: Option<&Log>) {
     const MOST: usize = 5;
-    if judgement.clock != Clock::Icount {
+    let (Some(base), Some(new)) = (&images.base_image, &images.image) else {
         return;
-    }
+    };
+    let Some(log) = log.filter(|_| judgement.clock == Clock::Icount) else {
+        return;
+    };
     let is_changed = |row: &&mut gate::Row| {
         matches!(row.finding, Finding::Slower | Finding::Faster) && !row.muted
     };
@@ -172,7 +176,8 @@ fn blame_functions(judgement: &mut Judgement, qemu: &Path, base: &Path, new: &Pa
     let mut seen = HashSet::new();
     rows.retain(|row| seen.insert(row.case().to_owned()));
     for row in rows.into_iter().take(MOST) {
-        let profile = |image: &Path| blame::profile(&Boot::of_case(qemu, image, row.case()));
+        let profile =
+            |image: &Path| blame::profile(&Boot::of_case(&images.qemu, image, log, row.case()));
         let told = profile(base).and_then(|base| Ok(blame::differences(&base, &profile(new)?)));
         row.blame = match told {
             Ok(told) if told.is_empty() => vec!["no function, when it runs alone".to_owned()],

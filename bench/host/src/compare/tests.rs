@@ -1,7 +1,7 @@
 //! What is a regression, and what is not compared at all.
 
 use insta::assert_snapshot;
-use pagemark_record::{CaseResult, Clock, Figure, Verdict};
+use pagemark_record::{CaseResult, Clock, Environment, Figure, Frequencies, Hex, Verdict};
 
 use super::beside::Beside;
 use super::{Change, DEFAULT_THRESHOLD, compare};
@@ -43,6 +43,48 @@ fn one_instruction_more_is_a_regression_whatever_the_threshold() {
     assert_eq!(icount(0, 1), Change::Regression);
     assert_eq!(icount(7, 7), Change::None);
     assert_eq!(icount(7, 6), Change::Improvement);
+}
+
+/// New microcode can make an instruction dearer, and a fractured TLB a flush; what struck one run is told case by case.
+#[test]
+fn other_microcode_is_another_machine_and_a_disturbance_is_none() {
+    let with = |microcode, tags: &str| {
+        let mut log = log(Clock::Tsc);
+        log.environment = Some(environment(microcode, tags));
+        log
+    };
+    let base = with(Some(Hex(0x21)), "smi");
+    assert!(compare(&base, &with(Some(Hex(0x21)), "steal"), 5.0, false).is_ok());
+    let refused = |new: &Log| compare(&base, new, 5.0, false).unwrap_err().to_string();
+    let newer = with(Some(Hex(0x22)), "");
+    assert!(refused(&newer).contains("microcode: 0x21 | 0x22"));
+    assert!(refused(&with(None, "")).contains("microcode: 0x21 | none"));
+    let fractured = with(Some(Hex(0x21)), "smi fractured");
+    assert!(refused(&fractured).contains("tags: none | fractured"));
+    assert!(refused(&log(Clock::Tsc)).contains("microcode: 0x21 | -"));
+    assert!(compare(&base, &newer, 5.0, true).is_ok());
+}
+
+fn environment(microcode: Option<Hex>, tags: &str) -> Environment<String> {
+    Environment {
+        class: "silicon".to_owned(),
+        shift: None,
+        tags: tags.to_owned(),
+        nops: [250, 250],
+        quantum: 1,
+        rdtscp: true,
+        invariant_tsc: true,
+        lfence: "always".to_owned(),
+        frequencies: Frequencies::default(),
+        disagreement_ppm: None,
+        cycles_per_1000_ticks: None,
+        core_clock: "none".to_owned(),
+        smi_count: None,
+        steal_ns: None,
+        microcode,
+        fractured: None,
+        masked: String::new(),
+    }
 }
 
 #[test]
@@ -114,7 +156,7 @@ fn what_does_not_compare_is_refused_with_the_reason() {
     other.start.suite = "full".to_owned();
     assert_eq!(
         refusal(&other),
-        "the two runs do not compare:\n  suite: quick | full\n  CPU: QEMU TCG CPU version 2.5+ | another CPU\n\
+        "the two runs do not compare:\n  CPU: QEMU TCG CPU version 2.5+ | another CPU\n  suite: quick | full\n\
          (--force compares them all the same)"
     );
     assert!(compare(&base, &other, DEFAULT_THRESHOLD, true).is_ok());

@@ -19,7 +19,7 @@ use std::str::FromStr;
 
 use pagemark_record::{CaseResult, Clock, Figure, is_case_name};
 
-use crate::compare::fingerprint;
+use crate::compare::{Fingerprint, fingerprint};
 use crate::log::Log;
 
 /// The first line of every baseline of this version.
@@ -50,8 +50,8 @@ pub struct Exact {
 /// A baseline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Baseline {
-    /// What has to be equal for figures to mean the same, by name.
-    pub fingerprint: BTreeMap<String, String>,
+    /// The machine and the suite that they are of.
+    pub fingerprint: Fingerprint,
     /// The cases.
     pub cases: BTreeMap<String, Entry>,
 }
@@ -92,10 +92,7 @@ impl Baseline {
             .iter()
             .map(|skip| (skip.case.clone(), Entry::Skipped));
         Some(Self {
-            fingerprint: fingerprint(log)
-                .into_iter()
-                .map(|(what, value)| (what.to_owned(), value.trim().to_owned()))
-                .collect(),
+            fingerprint: fingerprint(log),
             cases: measured.chain(skipped).collect(),
         })
     }

@@ -1,8 +1,8 @@
 //! Judges instruction counts: equal, or changed. There is no tolerance and no statistics.
 
-use std::collections::BTreeMap;
-
 use pagemark_record::{Clock, Figure};
+
+use crate::compare::unlike;
 
 use super::baseline::{Baseline, Entry, Exact};
 use super::{Finding, Judgement, Refusal, Row};
@@ -39,23 +39,6 @@ pub fn judge(base: &Baseline, new: &Baseline, force: bool) -> Result<Judgement, 
         rule: "exact: every difference counts".to_owned(),
         rows,
     })
-}
-
-/// What is not equal, in words.
-pub(super) fn unlike(
-    base: &BTreeMap<String, String>,
-    new: &BTreeMap<String, String>,
-) -> Vec<String> {
-    let lacking = "-".to_owned();
-    let keys: std::collections::BTreeSet<_> = base.keys().chain(new.keys()).collect();
-    keys.into_iter()
-        .map(|key| {
-            let value = |side: &BTreeMap<String, String>| side.get(key).unwrap_or(&lacking).clone();
-            (key, value(base), value(new))
-        })
-        .filter(|(_, before, after)| before != after)
-        .map(|(key, before, after)| format!("{key}: {before} | {after}"))
-        .collect()
 }
 
 /// The median, and every other statistic that moved otherwise.

@@ -5,9 +5,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use pagemark_record::Machine;
 
 use super::Accelerator;
 use crate::image::Firmware;
+use crate::log::Log;
 
 /// The machine that QEMU builds around the CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -73,20 +75,33 @@ pub enum Door {
     },
 }
 
+/// The options of the image's that a run of one case has otherwise.
+const REPLACED: [&str; 5] = ["suite=", "only=", "rounds=", "passes=", "seconds="];
+
 impl Boot {
-    /// A few samples of one case on the machine that baselines are of.
-    pub fn of_case(qemu: &Path, image: &Path, case: &str) -> Self {
-        let words = ["suite=full", &format!("only={case}"), "rounds=3"];
+    /// A few samples of one case on the machine that `log` is of: with its RAM, its CPUs and its words on the command line. What a log
+    /// does not tell is what baselines have: a q35 with the accelerator's own CPU model, which loads the image by PVH.
+    pub fn of_case(qemu: &Path, image: &Path, log: &Log, case: &str) -> Self {
+        // The image is told of all but the firmware's part of the first MiB, and of tables at the end of RAM.
+        let mebibytes = |machine: &Machine<String>| machine.ram_bytes.div_ceil(1 << 20);
+        let machine = log.machine.as_ref();
+        let kept = log.start.command_line.split_whitespace();
+        let kept = kept.filter(|word| REPLACED.iter().all(|key| !word.starts_with(key)));
         Self {
             qemu: qemu.to_owned(),
             accelerator: Accelerator::Icount,
             cpu_model: None,
-            cpus: 1,
-            memory: "1G".to_owned(),
+            cpus: machine.map_or(1, |machine| machine.cpus),
+            memory: format!("{}M", machine.map_or(1024, mebibytes)),
             machine: MachineType::default(),
             door: Door::Pvh {
                 image: image.to_owned(),
-                command_line: words.map(str::to_owned).into(),
+                command_line: ["suite=full", "rounds=3"]
+                    .into_iter()
+                    .chain(kept)
+                    .map(str::to_owned)
+                    .chain([format!("only={case}")])
+                    .collect(),
             },
             timeout: Duration::from_secs(300),
         }
@@ -156,4 +171,34 @@ impl Boot {
 /// A path as the value of one of QEMU's `key=value` options, where a comma is written twice.
 fn option(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
+}
+
+#[cfg(test)]
+mod tests {
+    use pagemark_record::Clock;
+
+    use super::*;
+    use crate::log::read;
+    use crate::log::tests::good;
+
+    /// A case that was traced on another machine would be blamed for what that machine does.
+    #[test]
+    fn a_case_is_run_again_on_the_machine_of_its_log() {
+        let mut log = read(&good(Clock::Icount)).unwrap();
+        let machine = log.machine.as_mut().unwrap();
+        // What 2.5 GiB leave in QEMU.
+        machine.ram_bytes = (2560 << 20) - (1 << 19) - 4096;
+        machine.cpus = 4;
+        log.start.command_line = "suite=quick layout=classic only=pt/* rounds=7 smp=4".to_owned();
+        let boot = Boot::of_case(Path::new("qemu"), Path::new("elf"), &log, "pt/map/pages=1");
+        assert_eq!((boot.memory.as_str(), boot.cpus), ("2560M", 4));
+        let Door::Pvh { command_line, .. } = boot.door else {
+            panic!("{:?}", boot.door)
+        };
+        let words = "suite=full rounds=3 layout=classic smp=4 only=pt/map/pages=1";
+        assert_eq!(command_line.join(" "), words);
+        log.machine = None;
+        let boot = Boot::of_case(Path::new("qemu"), Path::new("elf"), &log, "a");
+        assert_eq!((boot.memory.as_str(), boot.cpus), ("1024M", 1));
+    }
 }

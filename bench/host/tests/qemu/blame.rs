@@ -50,32 +50,33 @@ fn an_added_nop_is_told_for_its_case_alone_and_with_its_function() {
     };
     assert_eq!(new - base, 1.0);
 
-    let gate = Command::new(env!("CARGO_BIN_EXE_pagemark"))
-        .arg("gate")
-        .arg("--base")
-        .arg(base_log)
-        .arg("--base-image")
-        .arg(image())
-        .arg("--image")
-        .arg(with_nop)
-        .arg(new_log)
-        .output()
-        .unwrap();
-    let words = String::from_utf8_lossy(&gate.stdout);
-    assert_eq!(gate.status.code(), Some(1), "{words}");
-    let blamed: Vec<&str> = words
-        .lines()
-        .skip_while(|line| !line.contains("an operation:"))
-        .skip(1)
-        .take_while(|line| !line.is_empty())
-        .collect();
-    let [function] = blamed[..] else {
-        panic!("{words}");
-    };
-    assert!(
-        function.ends_with("cases::tlb::operations::flush_page +1"),
-        "{words}"
-    );
+    let base_log = base_log.to_str().unwrap();
+    for command in [&["gate", "--base", base_log][..], &["compare", base_log]] {
+        let told = Command::new(env!("CARGO_BIN_EXE_pagemark"))
+            .args(command)
+            .arg(&new_log)
+            .arg("--base-image")
+            .arg(image())
+            .arg("--image")
+            .arg(&with_nop)
+            .output()
+            .unwrap();
+        let words = String::from_utf8_lossy(&told.stdout);
+        assert_eq!(told.status.code(), Some(1), "{words}");
+        let blamed: Vec<&str> = words
+            .lines()
+            .skip_while(|line| !line.contains("an operation:"))
+            .skip(1)
+            .take_while(|line| !line.is_empty())
+            .collect();
+        let [function] = blamed[..] else {
+            panic!("{words}");
+        };
+        assert!(
+            function.ends_with("cases::tlb::operations::flush_page +1"),
+            "{words}"
+        );
+    }
 }
 
 /// A trace that lost or doubled lines would blame functions that nobody changed.
@@ -88,7 +89,7 @@ fn a_trace_has_every_instruction_of_the_samples() {
         let [result] = &log.results[..] else {
             panic!("{:?}", log.results);
         };
-        let profile = blame::profile(&Boot::of_case(&boot.qemu, &image(), case)).unwrap();
+        let profile = blame::profile(&Boot::of_case(&boot.qemu, &image(), &log, case)).unwrap();
         let instructions: u64 = profile.functions.values().sum();
         let each = instructions as f64 / profile.operations as f64;
         let figure = result.median.as_f64() + result.overhead.as_f64();
