@@ -3,7 +3,7 @@
 use core::fmt::Write;
 
 use arrayvec::ArrayString;
-use pagemark::boot::command_line::{Filter, Mutate, Options, Suite};
+use pagemark::boot::command_line::{Align, Filter, Mutate, Options, Suite};
 use pagemark::console::log;
 use pagemark::cpu::tsc::{self, Clock};
 use pagemark_record::{
@@ -40,6 +40,7 @@ pub enum Tier {
 pub struct Run {
     only: Option<Filter>,
     mutate: Option<Mutate>,
+    align: Align,
     /// The tier of the suite that runs.
     suite: Tier,
     /// The tier of the cases that come now.
@@ -99,6 +100,7 @@ impl Run {
         Run {
             only: options.only.clone(),
             mutate: options.mutate,
+            align: options.align,
             suite,
             tier: Tier::Quick,
             wanted: 0,
@@ -288,7 +290,10 @@ impl Run {
         warm_up(case)?;
         let witness = self.witness.as_ref();
         let core = witness.and_then(Witness::core);
-        for _ in 0..self.rounds {
+        for round in 0..self.rounds {
+            if self.align == Align::Sweep {
+                case.sweep(round + self.pass);
+            }
             let sample = undisturbed(case, temperature, witness, &mut entry.disturbances)?;
             entry.push(sample, &mut self.random);
         }

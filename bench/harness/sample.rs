@@ -7,7 +7,7 @@
 use pagemark::cpu::invalidate::evict;
 use pagemark_record::Figure;
 
-use super::bracket::{self, Operation};
+use super::bracket::{self, Bracket, Operation, SWEEP};
 use super::case::{Case, Failure};
 
 /// Calls before the first sample: caches, TLBs and tables are then as they stay.
@@ -48,6 +48,7 @@ unsafe extern "C" fn operation<C: Case>(state: *mut ()) {
 pub struct AnyCase<'c> {
     case: &'c mut dyn Case,
     operation: Operation,
+    bracket: Bracket,
 }
 
 impl<'c> AnyCase<'c> {
@@ -56,7 +57,13 @@ impl<'c> AnyCase<'c> {
         AnyCase {
             case,
             operation: operation::<C>,
+            bracket: bracket::ticks,
         }
+    }
+
+    /// Has further samples taken by the next of the brackets in [`SWEEP`], round after round.
+    pub fn sweep(&mut self, round: u32) {
+        self.bracket = SWEEP[round as usize % SWEEP.len()];
     }
 
     /// The case, for everything but its operation.
@@ -81,17 +88,17 @@ impl<'c> AnyCase<'c> {
             evict();
         }
         // SAFETY: as in `perform`; a case says how often its operation can follow on itself.
-        let ticks = unsafe { bracket::ticks(self.operation, self.state(), u64::from(count)) };
+        let ticks = unsafe { (self.bracket)(self.operation, self.state(), u64::from(count)) };
         self.case.restore()?;
         Ok(ticks)
     }
 }
 
-fn empty_ticks(count: u32, temperature: Temperature) -> u64 {
+fn empty_ticks(bracket: Bracket, count: u32, temperature: Temperature) -> u64 {
     if temperature == Temperature::Cold {
         evict();
     }
-    bracket::empty(u64::from(count))
+    bracket::empty(bracket, u64::from(count))
 }
 
 /// Takes one sample.
@@ -105,7 +112,7 @@ pub fn sample(case: &mut AnyCase<'_>, temperature: Temperature) -> Result<Sample
         return Ok(Sample {
             batch,
             with_operation: case.ticks(1, temperature)?.into(),
-            empty: empty_ticks(1, temperature).into(),
+            empty: empty_ticks(case.bracket, 1, temperature).into(),
         });
     }
     let slope = |once: u64, twice: u64| Figure::share(twice.saturating_sub(once), batch);
@@ -113,7 +120,7 @@ pub fn sample(case: &mut AnyCase<'_>, temperature: Temperature) -> Result<Sample
         case.ticks(batch, temperature)?,
         case.ticks(2 * batch, temperature)?,
     ];
-    let empties = [batch, 2 * batch].map(|count| empty_ticks(count, temperature));
+    let empties = [batch, 2 * batch].map(|count| empty_ticks(case.bracket, count, temperature));
     Ok(Sample {
         batch,
         with_operation: slope(once, twice),

@@ -55,6 +55,8 @@ options! {
     smp: Option<CpuCount>,
     /// `shootdowns=`: rounds of each check that no CPU reads stale data.
     shootdowns: Option<Shootdowns>,
+    /// `align=`: of the code that takes samples.
+    align: Align,
     /// `layout=`: of the address space.
     layout: LayoutName,
     /// `propagation=`: of entries of the reference table.
@@ -111,12 +113,13 @@ mod tests {
     #[test]
     fn every_option_is_understood() {
         let options = Options::parse(
-            "  suite=full only=tlb/*,pt/map/?  rounds=7 seed=9 smp=4 layout=classic propagation=preallocated ceiling=64 lazy_max_pages=100 provoke=hang exit=reset ",
+            "  suite=full only=tlb/*,pt/map/?  rounds=7 seed=9 smp=4 align=sweep layout=classic propagation=preallocated ceiling=64 lazy_max_pages=100 provoke=hang exit=reset ",
         )
         .unwrap();
         assert_eq!(options.suite, Suite::Full);
         assert_eq!(options.rounds, Some(Rounds(7)));
         assert_eq!(options.seed, Seed(9));
+        assert_eq!(options.align, Align::Sweep);
         assert_eq!(options.smp, Some(CpuCount(4)));
         assert_eq!(options.layout, LayoutName::Classic);
         assert_eq!(options.propagation, Propagation::Preallocated);

@@ -133,6 +133,18 @@ words! {
 }
 
 words! {
+    /// Where the code lies that takes samples.
+    #[derive(Default)]
+    Align {
+        /// At a multiple of 64.
+        #[default]
+        Fixed = "fixed",
+        /// Elsewhere in each round, in steps of 8 bytes: what a figure owes to that shows between its least and its most.
+        Sweep = "sweep",
+    }
+}
+
+words! {
     /// What is known of the TLB's memory.
     #[derive(Default)]
     Stale {

@@ -76,7 +76,9 @@ pub enum Door {
 }
 
 /// The options of the image's that a run of one case has otherwise.
-const REPLACED: [&str; 5] = ["suite=", "only=", "rounds=", "passes=", "seconds="];
+const REPLACED: [&str; 6] = [
+    "suite=", "only=", "rounds=", "passes=", "seconds=", "align=",
+];
 
 impl Boot {
     /// A few samples of one case on the machine that `log` is of: with its RAM, its CPUs and its words on the command line. What a log
@@ -189,7 +191,8 @@ mod tests {
         // What 2.5 GiB leave in QEMU.
         machine.ram_bytes = (2560 << 20) - (1 << 19) - 4096;
         machine.cpus = 4;
-        log.start.command_line = "suite=quick layout=classic only=pt/* rounds=7 smp=4".to_owned();
+        log.start.command_line =
+            "suite=quick layout=classic only=pt/* rounds=7 align=sweep smp=4".to_owned();
         let boot = Boot::of_case(Path::new("qemu"), Path::new("elf"), &log, "pt/map/pages=1");
         assert_eq!((boot.memory.as_str(), boot.cpus), ("2560M", 4));
         let Door::Pvh { command_line, .. } = boot.door else {

@@ -1,7 +1,9 @@
 //! The figures themselves: the same on every machine, and few enough bytes for a real serial line.
 
 use super::{passed, pvh, run, told};
+use pagemark_host::log::Log;
 use pagemark_host::run::{Accelerator, Boot, repeat};
+use pagemark_record::CaseResult;
 
 /// What a line at 115,200 baud, ten bits a byte, takes in ten seconds.
 const TEN_SECONDS: usize = 115_200;
@@ -45,4 +47,18 @@ fn the_quick_suite_s_log_takes_ten_seconds_on_a_real_line() {
     assert_eq!(outcome.exit_status(), 0, "{}", told(&outcome, &finished));
     let bytes = finished.raw.len();
     assert!(bytes <= TEN_SECONDS, "{bytes} bytes");
+}
+
+/// The place of the code that takes samples is no part of an instruction count; a sweep that stretched what is measured would show.
+#[test]
+fn a_sweep_of_alignments_changes_no_count() {
+    let words = ["suite=quick", "only=control/*,tlb/invlpg,pt/map/pages=512"];
+    let fixed = passed(&pvh(&words));
+    let sweep = passed(&pvh(&[&words[..], &["align=sweep"]].concat()));
+    let figures = |log: &Log| -> Vec<_> {
+        let all = |result: &CaseResult<String>| (result.case.clone(), result.min, result.max);
+        log.results.iter().map(all).collect()
+    };
+    assert!(figures(&fixed).len() >= 4, "{:?}", fixed.results);
+    assert_eq!(figures(&fixed), figures(&sweep));
 }
