@@ -1,6 +1,6 @@
 //! Ownership of frames: a block, and a list of blocks that needs no memory of its own.
 
-use crate::mm::address::{Order, Pfn};
+use crate::mm::address::{FrameRange, Order, Pfn};
 
 /// A block of 2^order frames that its holder owns. Only the allocator makes one; it goes back by value.
 ///
@@ -89,6 +89,15 @@ impl BlockList {
     #[must_use]
     pub const fn frames(&self) -> u64 {
         self.frames
+    }
+
+    /// The frames, if they are one block.
+    #[must_use]
+    pub const fn single(&self) -> Option<FrameRange> {
+        match self.blocks {
+            1 => Some(self.first..self.first.add(self.frames)),
+            _ => None,
+        }
     }
 
     /// Whether there are no blocks.

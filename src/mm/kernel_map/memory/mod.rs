@@ -112,10 +112,16 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
         protection: Protection,
         largest: PageSize,
     ) -> Result<Mapping<BlockList>, (MapError, BlockList)> {
-        let frames = runs(&self.frames, &list);
-        // As a rule the tables are there.
+        // As a rule the tables are there; and a single block is looked up nowhere.
         let (table, mut none) = (&mut self.table, Tables::NONE);
-        match table.map_owned(start, list, frames, protection, largest, &mut none) {
+        let mapped = match list.single() {
+            Some(frames) => table.map_owned(start, list, frames, protection, largest, &mut none),
+            None => {
+                let frames = runs(&self.frames, &list);
+                table.map_owned(start, list, frames, protection, largest, &mut none)
+            }
+        };
+        match mapped {
             Err((MapError::OutOfTables { tables, .. }, list)) => {
                 self.map_blocks_to_new_tables(start, list, protection, largest, tables)
             }
