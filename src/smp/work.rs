@@ -146,18 +146,28 @@ impl Online {
             call: call::<J>,
             state: (&raw const *job).cast(),
         };
-        for cpu in on {
-            let before = PerCpu::of(cpu).job.swap(&raw mut job, AcqRel);
-            debug_assert!(before.is_null(), "CPU {cpu} is at work");
-        }
-        on.into_iter().for_each(tlbs::interrupt);
+        hand_out(on, &raw mut job);
         let result = meanwhile();
-        for cpu in on {
-            while !PerCpu::of(cpu).job.load(Acquire).is_null() || !MAILBOXES.is_idle(cpu) {
-                spin_loop();
-            }
-        }
+        wait_for(on);
         result
+    }
+}
+
+/// Gives each of these CPUs the job, and wakes it.
+fn hand_out(on: CpuMask, job: *mut Job) {
+    for cpu in on {
+        let before = PerCpu::of(cpu).job.swap(job, AcqRel);
+        debug_assert!(before.is_null(), "CPU {cpu} is at work");
+    }
+    on.into_iter().for_each(tlbs::interrupt);
+}
+
+/// Returns when each of these CPUs is through with its job and its mailbox.
+fn wait_for(on: CpuMask) {
+    for cpu in on {
+        while !PerCpu::of(cpu).job.load(Acquire).is_null() || !MAILBOXES.is_idle(cpu) {
+            spin_loop();
+        }
     }
 }
 

@@ -7,10 +7,10 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::Release};
 use pagemark::cpu::address_space::{enter, leave};
 use pagemark::cpu::direct_map::DirectMap;
 use pagemark::cpu::pcid;
-use pagemark::machine::Machine;
+use pagemark::machine::{Kernel, Machine};
 use pagemark::mm::address::{Pfn, VirtAddr};
 use pagemark::mm::address_space::UserHalf;
-use pagemark::mm::frame::Gfp;
+use pagemark::mm::frame::{Block, Gfp};
 use pagemark::mm::hardware::TlbInvalidate;
 use pagemark::mm::page_table::Protection;
 use pagemark::mm::shootdown::CpuId;
@@ -51,6 +51,20 @@ impl Page<'_> {
     }
 }
 
+#[inline(never)]
+fn two_frames(kernel: &mut Kernel) -> Result<[Block; 2], Failure> {
+    let first = kernel.frames.alloc_page(Gfp::KERNEL)?;
+    Ok([first, kernel.frames.alloc_page(Gfp::KERNEL)?])
+}
+
+#[inline(never)]
+fn give_back(kernel: &mut Kernel, blocks: [Block; 2]) -> Result<(), Failure> {
+    for block in blocks {
+        kernel.frames.free(block)?;
+    }
+    Ok(())
+}
+
 /// This CPU changes the page, at first from outside of the space and then within it. Of the others every second one stays in the
 /// space, and the rest go to another one and back between two reads.
 pub(super) fn changing_space<I: TlbInvalidate + Sync>(
@@ -59,10 +73,7 @@ pub(super) fn changing_space<I: TlbInvalidate + Sync>(
     rounds: u64,
 ) -> Result<Tally, Failure> {
     let kernel = &mut machine.kernel;
-    let blocks = [
-        kernel.frames.alloc_page(Gfp::KERNEL)?,
-        kernel.frames.alloc_page(Gfp::KERNEL)?,
-    ];
+    let blocks = two_frames(kernel)?;
     let frames = [blocks[0].pfn(), blocks[1].pfn()];
     let windows = frames.map(|frame| machine.direct_map.address(frame));
     let (mut space, away) = (new_space(kernel)?, new_space(kernel)?);
@@ -123,8 +134,6 @@ pub(super) fn changing_space<I: TlbInvalidate + Sync>(
     space.unmap(PAGE, 1)?.flush(&mut contexts, &kernel.tlb);
     end_space(kernel, space)?;
     end_space(kernel, away)?;
-    for block in blocks {
-        kernel.frames.free(block)?;
-    }
+    give_back(kernel, blocks)?;
     outcome.map(|()| reads.tally())
 }

@@ -104,7 +104,13 @@ impl<F: Frames> Edit for Remap<F> {
     fn edit(&mut self, leaves: Leaves<'_>) {
         let size = leaves.size;
         if size == PageSize::Size4K {
-            return refill(leaves.entries, &mut self.frames);
+            return match leaves.entries {
+                [entry] => {
+                    let protection = entry::protection(entry.load(Relaxed), size);
+                    self.frames.fill(leaves.entries, protection);
+                }
+                entries => refill(entries, &mut self.frames),
+            };
         }
         for entry in leaves.entries {
             let protection = entry::protection(entry.load(Relaxed), size);
@@ -326,14 +332,12 @@ fn change_large(
 }
 
 /// Puts the next frames into 4 KiB leaves, which keep their flags and get A and D: what the old frames were used for says
-/// nothing of the new ones, so what the CPU sets meanwhile may be lost.
-#[inline(always)]
+/// nothing of the new ones, so what the CPU sets meanwhile may be lost. Long, and called from many places.
+#[inline(never)]
 fn refill(entries: &[AtomicU64], frames: &mut impl Frames) {
     const SIZE: PageSize = PageSize::Size4K;
     let flags = |entry: &AtomicU64| entry::protection(entry.load(Relaxed), SIZE);
-    if let [entry] = entries {
-        frames.fill(entries, flags(entry));
-    } else if let Some(common) = entries::common_flags(entries, entry::address_mask(SIZE)) {
+    if let Some(common) = entries::common_flags(entries, entry::address_mask(SIZE)) {
         frames.fill(entries, entry::protection(common, SIZE));
     } else {
         for same in entries.chunk_by(|one, next| flags(one) == flags(next)) {

@@ -111,6 +111,9 @@ impl<'t, M: PhysicalMemory> Cursor<'t, M> {
     }
 
     /// The leaves that map `address` and what follows in one table, up to `pages` pages: all present, none reaching further.
+    ///
+    /// Once for all kinds of changes: a call a table is little beside what it does.
+    #[inline(never)]
     pub(super) fn present(
         &mut self,
         address: VirtAddr,

@@ -80,8 +80,16 @@ pub(super) fn clear(entries: &[AtomicU64]) {
 /// both.
 #[inline(always)]
 pub(super) fn set_flags(entries: &[AtomicU64], frame: u64, flags: u64) {
-    if entries.len() > 1
-        && let Some(common) = common_flags(entries, frame)
+    match entries {
+        [entry] => entry.store(entry.load(Relaxed) & frame | flags, Relaxed),
+        _ => set_flags_of_many(entries, frame, flags),
+    }
+}
+
+/// [`set_flags`] of more than one: long, and called from many places.
+#[inline(never)]
+fn set_flags_of_many(entries: &[AtomicU64], frame: u64, flags: u64) {
+    if let Some(common) = common_flags(entries, frame)
         && common & USED == USED
     {
         let difference = common ^ flags;

@@ -54,7 +54,8 @@ impl Place {
         pub(super) fn new() -> Self {
             Place {
                 start: AtomicU64::new(0),
-                pages: AtomicU64::new(Self::ALL),
+                // No pages, until somebody writes: all zeros take no bytes in the image's file.
+                pages: AtomicU64::new(0),
             }
         }
     }
