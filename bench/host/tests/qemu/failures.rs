@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{image, pvh, run, told};
+use super::{SHORT, image, passed, pvh, run, told};
 use pagemark_host::image::{Symbols, backtrace, pack};
 use pagemark_host::log::{Ending, Log};
 use pagemark_host::run::{Boot, Door, Outcome};
@@ -171,4 +171,25 @@ fn a_memory_that_ends_inside_the_image_is_told_by_its_first_instructions() {
     assert!(text.contains("the image's Error"), "{text}");
     let said = String::from_utf8_lossy(&finished.raw);
     assert!(said.contains("too little memory"), "{said}");
+}
+
+#[test]
+fn a_cpu_without_nx_is_refused_by_name() {
+    let errors = refused(&Boot {
+        cpu_model: Some("qemu64,-nx".to_owned()),
+        ..pvh(&SHORT)
+    });
+    assert_eq!(errors, ["this CPU has no NX (execute-disable)"]);
+}
+
+#[test]
+fn a_cpu_without_global_pages_is_enough() {
+    let log = passed(&Boot {
+        cpu_model: Some("qemu64,-pge".to_owned()),
+        ..pvh(&["suite=quick", "only=tlb/*,pt/*"])
+    });
+    let skips = log.skips.iter();
+    let told = skips.filter(|skip| skip.case == "tlb/pge_toggle");
+    let told: Vec<_> = told.map(|skip| skip.reason.as_str()).collect();
+    assert_eq!(told, ["the CPU has no PGE"]);
 }
