@@ -3,9 +3,10 @@
 //! It reads the clock, calls the operation a number of times, and reads the clock again, fenced so that neither the operation
 //! nor anything around it moves across a read. The two halves of each reading are put together after the second read only,
 //! both readings stay in registers until then, and the block is the same bytes at the same address, a multiple of 64, for all
-//! cases, unless it is moved on purpose ([`SWEEP`]), so the compiler has no part in what is measured and no store of the harness can evict what a case has touched. Its
-//! own cost, that of an empty operation, is measured with it and taken off. `linker.ld` puts it ahead of the code that it measures,
-//! so that an image whose code lies elsewhere (`--text-offset`) has its bracket where every other has it.
+//! cases, unless it is moved on purpose ([`SWEEP`]). So the compiler has no part in what is measured, and no store of the harness
+//! can evict what a case has touched. Its own cost, that of an empty operation, is measured with it and taken off. `linker.ld`
+//! puts it ahead of the code that it measures, so that an image whose code lies elsewhere (`--text-offset`) has its bracket where
+//! every other has it.
 //!
 //! LFENCE;RDTSC;LFENCE: Intel SDM volume 2, RDTSC; AMD APM volume 3, with LFENCE dispatch-serialising. MFENCE before the
 //! closing read waits for the stores of the operation (page-table entries) to be visible. CPUID would leave the guest, and
@@ -79,12 +80,14 @@ macro_rules! block {
 ///
 /// See [`Bracket`].
 #[inline(never)]
+#[unsafe(link_section = ".text.bracket")]
 pub unsafe fn ticks(operation: Operation, state: *mut (), count: u64) -> u64 {
     block!(operation, state, count, 0)
 }
 
 /// It, so many bytes behind a multiple of 64.
 #[inline(never)]
+#[unsafe(link_section = ".text.bracket")]
 unsafe fn moved<const OFFSET: u32>(operation: Operation, state: *mut (), count: u64) -> u64 {
     block!(operation, state, count, OFFSET)
 }
