@@ -52,6 +52,8 @@ fn the_cache_is_trimmed_from_above_the_high_mark_to_the_low_one() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }))]
+
     #[test]
     fn what_comes_out_was_put_in_and_is_all_zeros(
         steps in prop::collection::vec((any::<bool>(), 0u64..60), 1..30),
