@@ -40,13 +40,15 @@ impl Flush {
 /// to release what was written here, and they to acquire it.
 pub(super) struct Place {
     start: AtomicU64,
-    /// Pages, and in the two lowest bits their size; [`Place::CONTEXT`] and [`Place::ALL`] for those, whose bits are no size.
+    /// Pages, and in the two lowest bits their size, from 1; [`Place::CONTEXT`] and [`Place::ALL`] for those, whose bits are no
+    /// size.
     pages: AtomicU64,
 }
 
 impl Place {
-    const ALL: u64 = u64::MAX;
-    const CONTEXT: u64 = Self::ALL >> 1;
+    /// What a place says that nobody has written to, too; zeros take no bytes in the image's file.
+    const ALL: u64 = 0;
+    const CONTEXT: u64 = 1 << Self::SIZE_BITS;
     const SIZE_BITS: u32 = 2;
     const SIZES: [PageSize; 3] = [PageSize::Size4K, PageSize::Size2M, PageSize::Size1G];
 
@@ -54,8 +56,7 @@ impl Place {
         pub(super) fn new() -> Self {
             Place {
                 start: AtomicU64::new(0),
-                // No pages, until somebody writes: all zeros take no bytes in the image's file.
-                pages: AtomicU64::new(0),
+                pages: AtomicU64::new(Self::ALL),
             }
         }
     }
@@ -65,7 +66,7 @@ impl Place {
         let pages = match flush {
             Flush::Pages { start, pages, size } => {
                 self.start.store(start.0, Relaxed);
-                pages << Self::SIZE_BITS | size as u64
+                pages << Self::SIZE_BITS | (size as u64 + 1)
             }
             Flush::Context => Self::CONTEXT,
             Flush::All => Self::ALL,
@@ -76,7 +77,8 @@ impl Place {
     #[inline(always)]
     pub(super) fn read(&self) -> Flush {
         let word = self.pages.load(Relaxed);
-        match Self::SIZES.get((word & ((1 << Self::SIZE_BITS) - 1)) as usize) {
+        let size = (word & ((1 << Self::SIZE_BITS) - 1)) as usize;
+        match Self::SIZES.get(size.wrapping_sub(1)) {
             Some(&size) => Flush::Pages {
                 start: VirtAddr(self.start.load(Relaxed)),
                 pages: word >> Self::SIZE_BITS,
