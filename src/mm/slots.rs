@@ -55,14 +55,6 @@ impl<'m, T> Slots<'m, T> {
         unsafe { slice::from_raw_parts(self.memory.as_ptr().cast(), self.len as usize) }
     }
 
-    /// The entries, to change.
-    #[must_use]
-    #[inline(always)]
-    pub const fn as_mut_slice(&mut self) -> &mut [T] {
-        // SAFETY: as in `as_slice`.
-        unsafe { slice::from_raw_parts_mut(self.memory.as_mut_ptr().cast(), self.len as usize) }
-    }
-
     /// The entry of this number.
     #[must_use]
     #[inline(always)]

@@ -39,14 +39,6 @@ impl BuddyInfo {
             .sum()
     }
 
-    /// The share of free memory that a request of `order` cannot use, in thousandths: 0 is no fragmentation (Linux's
-    /// "unusable free space index"). 1000 if nothing is free.
-    #[must_use]
-    pub fn unusable_index(&self, order: Order) -> u64 {
-        let unusable = self.free - (self.suitable(order) << order.get());
-        (unusable * 1000).checked_div(self.free).unwrap_or(1000)
-    }
-
     /// Why a request of `order` would fail, in thousandths: towards 0 for lack of memory, towards 1000 because of
     /// fragmentation (Linux's "external fragmentation index"). `None` if it would not fail for want of a block.
     #[must_use]

@@ -207,16 +207,8 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
             return Err(self.refusal(start, Kind::Ioremap));
         };
         let pages = mapping.pages();
-        match kernel.table.unmap_owned(mapping) {
-            Ok(unmapped) => {
-                let (areas, tlb) = (&mut self.areas, &kernel.tlb);
-                self.freeing.retire(unmapped.also(place), pages, areas, tlb);
-                Ok(())
-            }
-            Err((error, mapping)) => {
-                self.areas.put_back(place, Contents::Device(mapping));
-                Err(VfreeError::Pages(error))
-            }
-        }
+        let unmapped = kernel.table.unmap_owned(mapping);
+        self.settle(unmapped, place, pages, Contents::Device, &kernel.tlb)?;
+        Ok(())
     }
 }

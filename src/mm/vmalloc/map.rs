@@ -189,16 +189,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
             return Err(self.refusal(start, Kind::Vmap));
         };
         let pages = mapping.pages();
-        match kernel.table.unmap_borrowed(mapping) {
-            Ok(unmapped) => {
-                let (areas, tlb) = (&mut self.areas, &kernel.tlb);
-                self.freeing.retire(unmapped.also(place), pages, areas, tlb);
-                Ok(())
-            }
-            Err((error, mapping)) => {
-                self.areas.put_back(place, Contents::Borrowed(mapping));
-                Err(VfreeError::Pages(error))
-            }
-        }
+        let unmapped = kernel.table.unmap_borrowed(mapping);
+        self.settle(unmapped, place, pages, Contents::Borrowed, &kernel.tlb)
     }
 }

@@ -1,7 +1,8 @@
 //! Floor 6: vmalloc, memory that is contiguous in virtual addresses only (the book's chapter 7).
 //!
 //! ```text
-//! Vmalloc          the region: vmalloc and its variants, vfree      (this file)
+//! Vmalloc          the region: vmalloc and its variants             (this file)
+//!   vfree          the way back of all of them
 //!   request        what can be asked for: alignment, zones, protection, zeros, huge pages
 //!   map            vmap and vunmap: the frames stay their owner's
 //!   io             ioremap and iounmap: memory of devices
@@ -29,6 +30,7 @@ mod io;
 mod map;
 mod request;
 mod search;
+mod vfree;
 
 #[cfg(test)]
 mod tests;
@@ -44,8 +46,6 @@ pub use search::{
     AreaSearch, FirstFit, Fit, Found, GapTree, ListSlot, Owned, Place, Places, SearchError,
     TreeNode, TreeSlot,
 };
-
-use core::ops::Range;
 
 use super::address::{Order, PAGE_SIZE, PageSize, VirtAddr};
 use super::frame::{Block, BlockList, Buddy, Gfp};
@@ -304,153 +304,6 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         self.freeing.purge(&mut self.areas, &kernel.tlb)
     }
 
-    /// Frees an area, and its frames.
-    ///
-    /// # Errors
-    ///
-    /// As for [`vfree_at`](Self::vfree_at): a vmap area, or one that was freed by its address before.
-    #[inline]
-    pub fn vfree<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
-        &mut self,
-        area: Area,
-        kernel: &mut KernelMemory<'_, M, I, B>,
-    ) -> Result<(), VfreeError> {
-        self.free_slot(area.start, area.slot, kernel)
-    }
-
-    /// Frees the area of a slot, if it starts at `start`.
-    #[inline(always)]
-    fn free_slot<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
-        &mut self,
-        start: VirtAddr,
-        slot: u32,
-        kernel: &mut KernelMemory<'_, M, I, B>,
-    ) -> Result<(), VfreeError> {
-        match self.release_page(start, slot, kernel) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(block)) => free_block(block, kernel),
-            None => self.release(start, slot, kernel),
-        }
-    }
-
-    /// The way back of [`serve_page`](Self::serve_page); the block comes back if it does not go into the cache.
-    #[inline(always)]
-    fn release_page<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
-        &mut self,
-        start: VirtAddr,
-        slot: u32,
-        kernel: &mut KernelMemory<'_, M, I, B>,
-    ) -> Option<Result<(), Block>> {
-        let area = self.areas.area_at(start, slot)?;
-        let Some(Contents::Frame(mapping)) = area.contents() else {
-            return None;
-        };
-        let page = kernel.table.mapped_page(mapping)?;
-        // Just looked at, so that nothing is lost here.
-        let (place, Contents::Frame(mapping)) = area.take()? else {
-            return None;
-        };
-        let unmapped = page.unmap_owned(mapping).also(place);
-        let block = self
-            .freeing
-            .retire(unmapped, 1, &mut self.areas, &kernel.tlb);
-        Some(kernel.cache_page(block))
-    }
-
-    /// Frees the area that starts at `address`, and its frames.
-    ///
-    /// # Errors
-    ///
-    /// No area of vmalloc starts there, or its pages were unmapped behind vmalloc's back. Nothing has changed.
-    pub fn vfree_at<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
-        &mut self,
-        address: VirtAddr,
-        kernel: &mut KernelMemory<'_, M, I, B>,
-    ) -> Result<(), VfreeError> {
-        match self.areas.slot_of(address) {
-            Some(slot) => self.free_slot(address, slot, kernel),
-            None => Err(self.refusal(address, Kind::Vmalloc)),
-        }
-    }
-
-    /// Frees an area of any size.
-    #[inline(never)]
-    fn release<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
-        &mut self,
-        start: VirtAddr,
-        slot: u32,
-        kernel: &mut KernelMemory<'_, M, I, B>,
-    ) -> Result<(), VfreeError> {
-        let area = self.areas.area_at(start, slot);
-        let ours = |area: &Owned<'_, _>| {
-            let contents = area.contents();
-            matches!(contents, Some(Contents::Frame(_) | Contents::Frames(_)))
-        };
-        let error = match area.filter(ours).and_then(Owned::take) {
-            Some((place, Contents::Frames(mapping))) => {
-                let pages = mapping.pages();
-                match kernel.table.unmap_owned(mapping) {
-                    Ok(unmapped) => {
-                        let (areas, tlb) = (&mut self.areas, &kernel.tlb);
-                        let list = self.freeing.retire(unmapped.also(place), pages, areas, tlb);
-                        return kernel.frames.free_list(list).map_err(VfreeError::Frames);
-                    }
-                    Err((error, mapping)) => {
-                        self.areas.put_back(place, Contents::Frames(mapping));
-                        error
-                    }
-                }
-            }
-            Some((place, Contents::Frame(mapping))) => match kernel.table.unmap_owned(mapping) {
-                Ok(unmapped) => {
-                    let (areas, tlb) = (&mut self.areas, &kernel.tlb);
-                    let block = self.freeing.retire(unmapped.also(place), 1, areas, tlb);
-                    return free_block(block, kernel);
-                }
-                Err((error, mapping)) => {
-                    self.areas.put_back(place, Contents::Frame(mapping));
-                    error
-                }
-            },
-            _ => return Err(self.refusal(start, Kind::Vmalloc)),
-        };
-        Err(VfreeError::Pages(error))
-    }
-
-    /// Why there is nothing to free at an address by the call for `wanted`.
-    #[cold]
-    #[inline(never)]
-    fn refusal(&self, address: VirtAddr, wanted: Kind) -> VfreeError {
-        let found = self.areas.get(address).map(Contents::kind);
-        if let Some(found) = found.filter(|&found| found != wanted) {
-            return VfreeError::WrongKind {
-                address,
-                wanted,
-                found,
-            };
-        }
-        if address.0 == 0 {
-            return VfreeError::Null;
-        }
-        if !address.is_aligned(PAGE_SIZE) {
-            return VfreeError::Misaligned { address };
-        }
-        if !self.areas.region().contains(&address) {
-            return VfreeError::OutsideRegion { address };
-        }
-        if self.areas.is_taken(address) {
-            return VfreeError::AlreadyFreed { address };
-        }
-        let around = |(range, _): &(Range<VirtAddr>, _)| range.contains(&address);
-        match self.areas.areas().find(around) {
-            Some((range, _)) => VfreeError::InsideArea {
-                address,
-                start: range.start,
-            },
-            None => VfreeError::NoArea { address },
-        }
-    }
-
     /// Gives all pages of the area that starts at `address` another protection, on every CPU (`set_memory_ro`, `_rw`, `_x`).
     ///
     /// # Errors
@@ -483,16 +336,6 @@ fn make_room_for_large_leaves<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Bud
         // They came from there: they can only go back.
         let _ = kernel.free_tables(tables);
     }
-}
-
-/// Frees a block that does not go into the cache of frames.
-#[cold]
-#[inline(never)]
-fn free_block<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
-    block: Block,
-    kernel: &mut KernelMemory<'_, M, I, B>,
-) -> Result<(), VfreeError> {
-    kernel.free_page(block).map_err(VfreeError::Frames)
 }
 
 /// A frame, its tables, and its entry.

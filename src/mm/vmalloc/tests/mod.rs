@@ -9,6 +9,7 @@ mod high_memory;
 mod lazy;
 mod model;
 
+use core::ops::Range;
 use std::mem::MaybeUninit;
 use std::vec::Vec;
 

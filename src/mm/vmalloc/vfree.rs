@@ -1,0 +1,182 @@
+//! `vfree`: an area's entries, its frames and its addresses go back (the book's section 7.3).
+//!
+//! An address that no area of vmalloc starts at is refused by its reason, and nothing has changed. What was taken from the search and
+//! cannot be unmapped is an area again. The other calls that end an area, of [`map`](super::map) and [`io`](super::io), share
+//! this.
+
+use core::ops::Range;
+
+use super::{Area, AreaSearch, Contents, Freeing, Kind, Owned, Place, VfreeError, Vmalloc};
+use crate::mm::address::{PAGE_SIZE, VirtAddr};
+use crate::mm::frame::{Block, Buddy};
+use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
+use crate::mm::kernel_map::KernelMemory;
+use crate::mm::page_table::{ChangeError, Mapping};
+use crate::mm::tlb::{PendingFlush, Tlb};
+
+impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
+    /// Frees an area, and its frames.
+    ///
+    /// # Errors
+    ///
+    /// As for [`vfree_at`](Self::vfree_at): a vmap area, or one that was freed by its address before.
+    #[inline]
+    pub fn vfree<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        area: Area,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<(), VfreeError> {
+        self.free_slot(area.start, area.slot, kernel)
+    }
+
+    /// Frees the area of a slot, if it starts at `start`.
+    #[inline(always)]
+    fn free_slot<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        start: VirtAddr,
+        slot: u32,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<(), VfreeError> {
+        match self.release_page(start, slot, kernel) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(block)) => free_block(block, kernel),
+            None => self.release(start, slot, kernel),
+        }
+    }
+
+    /// The way back of [`serve_page`](Self::serve_page); the block comes back if it does not go into the cache.
+    #[inline(always)]
+    fn release_page<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        start: VirtAddr,
+        slot: u32,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Option<Result<(), Block>> {
+        let area = self.areas.area_at(start, slot)?;
+        let Some(Contents::Frame(mapping)) = area.contents() else {
+            return None;
+        };
+        let page = kernel.table.mapped_page(mapping)?;
+        // Just looked at, so that nothing is lost here.
+        let (place, Contents::Frame(mapping)) = area.take()? else {
+            return None;
+        };
+        let unmapped = page.unmap_owned(mapping).also(place);
+        let block = self
+            .freeing
+            .retire(unmapped, 1, &mut self.areas, &kernel.tlb);
+        Some(kernel.cache_page(block))
+    }
+
+    /// Frees the area that starts at `address`, and its frames.
+    ///
+    /// # Errors
+    ///
+    /// No area of vmalloc starts there, or its pages were unmapped behind vmalloc's back. Nothing has changed.
+    pub fn vfree_at<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        address: VirtAddr,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<(), VfreeError> {
+        match self.areas.slot_of(address) {
+            Some(slot) => self.free_slot(address, slot, kernel),
+            None => Err(self.refusal(address, Kind::Vmalloc)),
+        }
+    }
+
+    /// Frees an area of any size.
+    #[inline(never)]
+    fn release<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        start: VirtAddr,
+        slot: u32,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<(), VfreeError> {
+        let area = self.areas.area_at(start, slot);
+        let ours = |area: &Owned<'_, _>| {
+            let contents = area.contents();
+            matches!(contents, Some(Contents::Frame(_) | Contents::Frames(_)))
+        };
+        match area.filter(ours).and_then(Owned::take) {
+            Some((place, Contents::Frames(mapping))) => {
+                let pages = mapping.pages();
+                let unmapped = kernel.table.unmap_owned(mapping);
+                let list = self.settle(unmapped, place, pages, Contents::Frames, &kernel.tlb)?;
+                kernel.frames.free_list(list).map_err(VfreeError::Frames)
+            }
+            Some((place, Contents::Frame(mapping))) => {
+                let unmapped = kernel.table.unmap_owned(mapping);
+                let block = self.settle(unmapped, place, 1, Contents::Frame, &kernel.tlb)?;
+                free_block(block, kernel)
+            }
+            _ => Err(self.refusal(start, Kind::Vmalloc)),
+        }
+    }
+
+    /// Retires an area of `pages` pages that was taken and unmapped, and returns what it owned; if its mapping could not be
+    /// unmapped it is an area again.
+    #[inline(always)]
+    pub(super) fn settle<F, I: TlbInvalidate>(
+        &mut self,
+        unmapped: Result<PendingFlush<F>, (ChangeError, Mapping<F>)>,
+        place: Place,
+        pages: u64,
+        contents: fn(Mapping<F>) -> Contents,
+        tlb: &Tlb<I>,
+    ) -> Result<F, VfreeError> {
+        match unmapped {
+            Ok(unmapped) => {
+                let areas = &mut self.areas;
+                Ok(self.freeing.retire(unmapped.also(place), pages, areas, tlb))
+            }
+            Err((error, mapping)) => {
+                self.areas.put_back(place, contents(mapping));
+                Err(VfreeError::Pages(error))
+            }
+        }
+    }
+
+    /// Why there is nothing to free at an address by the call for `wanted`.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn refusal(&self, address: VirtAddr, wanted: Kind) -> VfreeError {
+        let found = self.areas.get(address).map(Contents::kind);
+        if let Some(found) = found.filter(|&found| found != wanted) {
+            return VfreeError::WrongKind {
+                address,
+                wanted,
+                found,
+            };
+        }
+        if address.0 == 0 {
+            return VfreeError::Null;
+        }
+        if !address.is_aligned(PAGE_SIZE) {
+            return VfreeError::Misaligned { address };
+        }
+        if !self.areas.region().contains(&address) {
+            return VfreeError::OutsideRegion { address };
+        }
+        if self.areas.is_taken(address) {
+            return VfreeError::AlreadyFreed { address };
+        }
+        let around = |(range, _): &(Range<VirtAddr>, _)| range.contains(&address);
+        match self.areas.areas().find(around) {
+            Some((range, _)) => VfreeError::InsideArea {
+                address,
+                start: range.start,
+            },
+            None => VfreeError::NoArea { address },
+        }
+    }
+}
+
+/// Frees a block that does not go into the cache of frames.
+#[cold]
+#[inline(never)]
+fn free_block<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    block: Block,
+    kernel: &mut KernelMemory<'_, M, I, B>,
+) -> Result<(), VfreeError> {
+    kernel.free_page(block).map_err(VfreeError::Frames)
+}
