@@ -69,7 +69,7 @@ pub struct Run {
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = memory)]
     pub mem: String,
     /// QEMU's CPU model [default: max under TCG, the host's under KVM]
-    #[arg(long, value_name = "MODEL")]
+    #[arg(long, value_name = "MODEL", value_parser = cpu_model)]
     pub cpu: Option<String>,
     /// What is around the CPU: q35, pc or microvm
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
@@ -371,6 +371,15 @@ fn memory(text: &str) -> Result<String, String> {
     }
 }
 
+/// A model that the image's command line can name.
+fn cpu_model(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        Err("not one word, as the log has to name it".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
 fn text_offset(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(offset) if TEXT_OFFSETS.contains(&offset) => Ok(offset),
@@ -433,7 +442,8 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        let refused: [&[&str]; 10] = [
+        let refused: [&[&str]; 11] = [
+            &["--cpu", "max,model-id=two words"],
             &["--text-offset", "8"],
             &["--text-offset", "16", "--image", "x"],
             &["--mem", "lots"],

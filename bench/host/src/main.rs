@@ -1,7 +1,6 @@
 //! The binary `pagemark`.
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::slice::from_ref;
 use std::sync::atomic::Ordering;
@@ -26,10 +25,9 @@ use pagemark_host::import::Foreign;
 use pagemark_host::import::source::{self, Source, SourceError, sources};
 use pagemark_host::log::Log;
 use pagemark_host::log::side::{self, SideError};
-use pagemark_host::run::{self, Boot, INTERRUPTED};
+use pagemark_host::run::{self, INTERRUPTED};
 use pagemark_host::show;
 use pagemark_host::style::{Look, print, thousands};
-use pagemark_record::Clock;
 
 /// The status for what could not be done as it was asked for.
 const CANNOT: u8 = 2;
@@ -157,33 +155,11 @@ fn gate_logs(options: &Gate) -> Result<u8> {
     })
 }
 
-/// Traces the cases that changed most in both images, where both are given, on the machine of `log`. Each takes two boots, so
-/// there are few.
+/// Traces what changed, where both images are given, on the machine of `log`.
 fn blame_functions(judgement: &mut Judgement, images: &Images, log: Option<&Log>) {
-    const MOST: usize = 5;
-    let (Some(base), Some(new)) = (&images.base_image, &images.image) else {
-        return;
-    };
-    let Some(log) = log.filter(|_| judgement.clock == Clock::Icount) else {
-        return;
-    };
-    let is_changed = |row: &&mut gate::Row| {
-        matches!(row.finding, Finding::Slower | Finding::Faster) && !row.muted
-    };
-    let mut rows: Vec<_> = judgement.rows.iter_mut().filter(is_changed).collect();
-    rows.sort_by(|a, b| b.rise().abs().total_cmp(&a.rise().abs()));
-    // Another statistic of the same case would be traced to the same.
-    let mut seen = HashSet::new();
-    rows.retain(|row| seen.insert(row.case().to_owned()));
-    for row in rows.into_iter().take(MOST) {
-        let profile =
-            |image: &Path| blame::profile(&Boot::of_case(&images.qemu, image, log, row.case()));
-        let told = profile(base).and_then(|base| Ok(blame::differences(&base, &profile(new)?)));
-        row.blame = match told {
-            Ok(told) if told.is_empty() => vec!["no function, when it runs alone".to_owned()],
-            Ok(told) => told,
-            Err(error) => vec![format!("not traced: {error:#}")],
-        };
+    if let (Some(base), Some(new), Some(log)) = (&images.base_image, &images.image, log) {
+        let qemu = &images.qemu;
+        blame::functions(judgement, blame::Images { qemu, base, new }, log);
     }
 }
 

@@ -274,7 +274,7 @@ fn options_reach_qemu() {
     assert!(
         arguments
             .trim_end()
-            .ends_with("-append suite=quick only=tlb/* layout=classic"),
+            .ends_with("-append suite=quick only=tlb/* layout=classic machine=q35 cpu=qemu64"),
         "{arguments}"
     );
 }

@@ -73,6 +73,11 @@ options! {
     mutate: Option<Mutate>,
     /// `exit=`
     exit: Exit,
+    /// `machine=`: what the image is started on, as whoever started it calls that: QEMU's machine type, say. For the log's
+    /// readers, who find the whole line there.
+    machine: Told,
+    /// `cpu=`: the CPU model, in the same way.
+    cpu: Told,
 }
 
 impl Options {
@@ -113,7 +118,7 @@ mod tests {
     #[test]
     fn every_option_is_understood() {
         let options = Options::parse(
-            "  suite=full only=tlb/*,pt/map/?  rounds=7 seed=9 smp=4 align=sweep layout=classic propagation=preallocated ceiling=64 lazy_max_pages=100 provoke=hang exit=reset ",
+            "  suite=full only=tlb/*,pt/map/?  rounds=7 seed=9 smp=4 align=sweep layout=classic propagation=preallocated ceiling=64 lazy_max_pages=100 provoke=hang exit=reset machine=pc cpu=max,+x2apic=off ",
         )
         .unwrap();
         assert_eq!(options.suite, Suite::Full);
@@ -185,6 +190,11 @@ mod tests {
                 "exit=off",
                 "command line: `exit` cannot be `off`; it takes auto, halt or reset",
             ),
+            (
+                "machine=",
+                "command line: `machine` cannot be ``; it takes a name",
+            ),
+            ("cpu=max cpu=max", "command line: `cpu` is given twice"),
             (
                 "provoke=joy",
                 "command line: `provoke` cannot be `joy`; it takes panic, guard-page, null, hang, other-cpu-panic or other-cpu-guard-page",

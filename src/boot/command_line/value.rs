@@ -198,6 +198,18 @@ words! {
     }
 }
 
+/// A name that the image makes nothing of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Told;
+
+impl Value for Told {
+    const ACCEPTED: Accepted = Accepted::Text("a name");
+
+    fn parse(text: &str) -> Option<Self> {
+        (!text.is_empty()).then_some(Told)
+    }
+}
+
 /// A number of rounds, each of which takes one sample of every case.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rounds(pub u32);

@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::Profile;
 use super::gdb::{Gdb, Register};
 use crate::image::{Inlined, Symbols};
+use crate::log::Log;
 use crate::run::{Boot, Door};
 
 /// The function of the harness that brackets each sample.
@@ -37,8 +38,17 @@ struct Window {
 /// How often which address was executed.
 type Counts = BTreeMap<u64, u64>;
 
+/// A traced run.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// What was executed in the samples.
+    pub profile: Profile,
+    /// The run's own log.
+    pub log: Log,
+}
+
 /// Boots the image of `boot`, whose command line selects one case, and profiles that case's samples.
-pub fn profile(boot: &Boot) -> Result<Profile> {
+pub fn trace(boot: &Boot) -> Result<Trace> {
     let Door::Pvh { image, .. } = &boot.door else {
         bail!("only an image that QEMU loads itself can be traced");
     };
@@ -69,12 +79,12 @@ pub fn profile(boot: &Boot) -> Result<Profile> {
         raw
     });
     let start = ends.start;
-    let trace = thread::spawn(move || traced(BufReader::with_capacity(1 << 20, stderr), start));
+    let counting = thread::spawn(move || traced(BufReader::with_capacity(1 << 20, stderr), start));
     let windows = drive(&socket, &ends, Instant::now() + boot.timeout)?;
     qemu.0.wait()?;
     let log = crate::log::read(&console.join().unwrap_or_default()).context("the traced run")?;
     ensure!(!log.results.is_empty(), "the traced run has no result");
-    let counts = trace.join().unwrap_or_default();
+    let counts = counting.join().unwrap_or_default();
     ensure!(
         counts.len() == windows.len(),
         "QEMU's trace has {} of {} brackets",
@@ -86,7 +96,8 @@ pub fn profile(boot: &Boot) -> Result<Profile> {
         let symbol = || symbols.function_name(address).map(str::to_owned);
         inlined.function(address).or_else(symbol)
     };
-    Ok(Profile::new(operations, &addresses, name))
+    let profile = Profile::new(operations, &addresses, name);
+    Ok(Trace { profile, log })
 }
 
 /// QEMU, which does not outlive us.

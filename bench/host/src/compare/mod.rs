@@ -150,6 +150,8 @@ pub(crate) fn fingerprint(log: &Log) -> Fingerprint {
             ("bytes of RAM", thousands(machine.ram_bytes)),
             ("layout", machine.layout.clone()),
             ("loader", machine.loader.clone()),
+            // Which way a path takes. QEMU's names of its machine and CPU model are no part: they tell no more of the figures.
+            ("features", machine.features.clone()),
         ]);
     }
     if let Some(found) = &log.environment {

@@ -29,6 +29,7 @@ fn judgement(slower: usize) -> Judgement {
         clock: Clock::Icount,
         rule: "exact".to_owned(),
         rows: rows.collect(),
+        traced: Vec::new(),
     }
 }
 

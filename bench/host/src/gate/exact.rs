@@ -38,6 +38,7 @@ pub fn judge(base: &Baseline, new: &Baseline, force: bool) -> Result<Judgement, 
         clock: Clock::Icount,
         rule: "exact: every difference counts".to_owned(),
         rows,
+        traced: Vec::new(),
     })
 }
 

@@ -83,6 +83,8 @@ pub struct Judgement {
     pub rule: String,
     /// One for each case, and for each further statistic of exact figures that moved by itself.
     pub rows: Vec<Row>,
+    /// On which machine changed cases were traced, in words; empty where none was.
+    pub traced: Vec<String>,
 }
 
 /// Why the two sides cannot be held against each other, each reason in a line.

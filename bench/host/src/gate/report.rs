@@ -32,6 +32,7 @@ impl Judgement {
                 text.extend(row.blame.iter().map(|line| format!("    {line}\n")));
                 text.push('\n');
             }
+            text.extend(self.traced.iter().map(|line| format!("  {line}\n")));
         }
         let summary = self.summary();
         let summary = if self.fails() {

@@ -77,6 +77,7 @@ pub fn judge(
             false_alarms * 100.0
         ),
         rows,
+        traced: Vec::new(),
     }
 }
 

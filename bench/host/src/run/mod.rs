@@ -23,7 +23,7 @@ pub use bochs::Bochs;
 pub use log_file::{LogFile, kept_files};
 pub use outcome::{Outcome, judge};
 pub use progress::Progress;
-pub use qemu::{Boot, Door, MachineType};
+pub use qemu::{Boot, CPU_KEY, Door, MACHINE_KEY, MachineType};
 pub use repeat::{Difference, Repeated, repeat};
 pub use watch::{Ended, Finished, INTERRUPTED, boot};
 
@@ -90,19 +90,25 @@ pub fn run(request: &Request) -> Result<Outcome> {
         Some(reason) => progress.say(&format!("accelerator: {accelerator}; {reason}")),
         None => progress.say(&format!("accelerator: {accelerator}")),
     }
+    let command_line = [&request.command_line[..], &boot.names()].concat();
     // The ISO lives as long as QEMU reads from it.
     let folder = tempfile::tempdir().context("no temporary folder for the ISO")?;
-    if request.iso {
+    boot.door = if request.iso {
         progress.stage("packing the ISO");
         let iso = folder.path().join("pagemark.iso");
-        image::pack(&image, &request.command_line, &iso)?;
+        image::pack(&image, &command_line, &iso)?;
         let firmware = if request.uefi {
             Some(image::firmware()?)
         } else {
             None
         };
-        boot.door = Door::Grub { iso, firmware };
-    }
+        Door::Grub { iso, firmware }
+    } else {
+        Door::Pvh {
+            image: image.clone(),
+            command_line,
+        }
+    };
 
     let log = LogFile::create(request.log.as_deref())?;
     progress.stage("starting");

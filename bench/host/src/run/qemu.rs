@@ -5,11 +5,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use pagemark_record::Machine;
 
 use super::Accelerator;
 use crate::image::Firmware;
-use crate::log::Log;
+
+/// What a word of the image's command line begins with that names the [`MachineType`].
+pub const MACHINE_KEY: &str = "machine=";
+/// And one that names QEMU's CPU model.
+pub const CPU_KEY: &str = "cpu=";
 
 /// The machine that QEMU builds around the CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -24,12 +27,26 @@ pub enum MachineType {
 }
 
 impl MachineType {
-    /// QEMU's name of it, with the options that make it one that the image boots on: a serial port on the ISA bus, and no words
-    /// of its own on the command line.
-    const fn options(self) -> &'static str {
+    /// QEMU's name of it.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Q35 => "q35",
             Self::Pc => "pc",
+            Self::Microvm => "microvm",
+        }
+    }
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        let known = <Self as clap::ValueEnum>::value_variants();
+        known.iter().copied().find(|known| known.name() == name)
+    }
+
+    /// Its name, with the options that make it one that the image boots on: a serial port on the ISA bus, and no words
+    /// of its own on the command line.
+    const fn options(self) -> &'static str {
+        match self {
+            Self::Q35 | Self::Pc => self.name(),
             Self::Microvm => "microvm,isa-serial=on,auto-kernel-cmdline=off",
         }
     }
@@ -75,38 +92,21 @@ pub enum Door {
     },
 }
 
-/// The options of the image's that a run of one case has otherwise.
-const REPLACED: [&str; 6] = [
-    "suite=", "only=", "rounds=", "passes=", "seconds=", "align=",
-];
-
 impl Boot {
-    /// A few samples of one case on the machine that `log` is of: with its RAM, its CPUs and its words on the command line. What a log
-    /// does not tell is what baselines have: a q35 with the accelerator's own CPU model, which loads the image by PVH.
-    pub fn of_case(qemu: &Path, image: &Path, log: &Log, case: &str) -> Self {
-        // The image is told of all but the firmware's part of the first MiB, and of tables at the end of RAM.
-        let mebibytes = |machine: &Machine<String>| machine.ram_bytes.div_ceil(1 << 20);
-        let machine = log.machine.as_ref();
-        let kept = log.start.command_line.split_whitespace();
-        let kept = kept.filter(|word| REPLACED.iter().all(|key| !word.starts_with(key)));
-        Self {
-            qemu: qemu.to_owned(),
-            accelerator: Accelerator::Icount,
-            cpu_model: None,
-            cpus: machine.map_or(1, |machine| machine.cpus),
-            memory: format!("{}M", machine.map_or(1024, mebibytes)),
-            machine: MachineType::default(),
-            door: Door::Pvh {
-                image: image.to_owned(),
-                command_line: ["suite=full", "rounds=3"]
-                    .into_iter()
-                    .chain(kept)
-                    .map(str::to_owned)
-                    .chain([format!("only={case}")])
-                    .collect(),
-            },
-            timeout: Duration::from_secs(300),
-        }
+    /// What the log cannot tell otherwise of the machine, as words of the image's command line: `machine=q35`, `cpu=max`. The
+    /// image makes nothing of them.
+    pub fn names(&self) -> [String; 2] {
+        let machine = self.machine.name();
+        [
+            format!("{MACHINE_KEY}{machine}"),
+            format!("{CPU_KEY}{}", self.cpu_model()),
+        ]
+    }
+
+    /// QEMU's CPU model.
+    fn cpu_model(&self) -> &str {
+        let usual = self.accelerator.cpu_model();
+        self.cpu_model.as_deref().unwrap_or(usual)
     }
 
     /// The command. `scratch` is a folder for files that live as long as QEMU runs.
@@ -134,12 +134,7 @@ impl Boot {
         ]);
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x4"]);
         command.args(["-m", &self.memory, "-smp", &self.cpus.to_string()]);
-        command.args([
-            "-cpu",
-            self.cpu_model
-                .as_deref()
-                .unwrap_or(self.accelerator.cpu_model()),
-        ]);
+        command.args(["-cpu", self.cpu_model()]);
         command.args(self.accelerator.arguments());
         match &self.door {
             Door::Pvh {
@@ -173,35 +168,4 @@ impl Boot {
 /// A path as the value of one of QEMU's `key=value` options, where a comma is written twice.
 fn option(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
-}
-
-#[cfg(test)]
-mod tests {
-    use pagemark_record::Clock;
-
-    use super::*;
-    use crate::log::read;
-    use crate::log::tests::good;
-
-    /// A case that was traced on another machine would be blamed for what that machine does.
-    #[test]
-    fn a_case_is_run_again_on_the_machine_of_its_log() {
-        let mut log = read(&good(Clock::Icount)).unwrap();
-        let machine = log.machine.as_mut().unwrap();
-        // What 2.5 GiB leave in QEMU.
-        machine.ram_bytes = (2560 << 20) - (1 << 19) - 4096;
-        machine.cpus = 4;
-        log.start.command_line =
-            "suite=quick layout=classic only=pt/* rounds=7 align=sweep smp=4".to_owned();
-        let boot = Boot::of_case(Path::new("qemu"), Path::new("elf"), &log, "pt/map/pages=1");
-        assert_eq!((boot.memory.as_str(), boot.cpus), ("2560M", 4));
-        let Door::Pvh { command_line, .. } = boot.door else {
-            panic!("{:?}", boot.door)
-        };
-        let words = "suite=full rounds=3 layout=classic smp=4 only=pt/map/pages=1";
-        assert_eq!(command_line.join(" "), words);
-        log.machine = None;
-        let boot = Boot::of_case(Path::new("qemu"), Path::new("elf"), &log, "a");
-        assert_eq!((boot.memory.as_str(), boot.cpus), ("1024M", 1));
-    }
 }

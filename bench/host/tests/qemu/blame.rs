@@ -1,26 +1,43 @@
 //! What the gate says of a changed image: the case, by how much, and which function it is.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use pagemark_host::blame;
+use pagemark_host::blame::{Rebuilt, trace};
 use pagemark_host::gate::{self, Finding};
 use pagemark_host::image::Variant;
-use pagemark_host::run::{Boot, Door, Outcome};
+use pagemark_host::run::{Door, Outcome};
 
 use super::{image, passed, pvh, run, told};
 
 /// The case whose operation, in a function `flush_page` that is inlined there, the feature `added_nop` adds a NOP to.
 const CASE: &str = "tlb/invlpg";
 
-/// One NOP, in one case: a figure moves by 1 and no other at all, though all code behind it lies elsewhere.
-#[test]
-fn an_added_nop_is_told_for_its_case_alone_and_with_its_function() {
+/// The image with that NOP.
+fn with_nop() -> PathBuf {
     let variant = Variant {
         folder: Some("added_nop"),
         features: "added_nop",
         ..Variant::default()
     };
-    let with_nop = variant.build().expect("the image builds");
+    variant.build().expect("the image builds")
+}
+
+/// What `pagemark` says to these words, and its exit status.
+fn pagemark(words: &[&str], paths: &[&Path]) -> (String, Option<i32>) {
+    let told = Command::new(env!("CARGO_BIN_EXE_pagemark"))
+        .args(words)
+        .args(paths)
+        .output()
+        .unwrap();
+    let words = String::from_utf8_lossy(&told.stdout).into_owned();
+    (words, told.status.code())
+}
+
+/// One NOP, in one case: a figure moves by 1 and no other at all, though all code behind it lies elsewhere.
+#[test]
+fn an_added_nop_is_told_for_its_case_alone_and_with_its_function() {
+    let with_nop = with_nop();
     let folder = tempfile::tempdir().unwrap();
     let quick = |image, name: &str| {
         let mut boot = pvh(&["suite=quick"]);
@@ -76,6 +93,48 @@ fn an_added_nop_is_told_for_its_case_alone_and_with_its_function() {
             function.ends_with("cases::tlb::operations::flush_page +1"),
             "{words}"
         );
+        // These logs were made without the runner, which would have named the machine.
+        let assumed = "the log does not say, machine q35 and CPU model max is assumed";
+        assert!(words.contains(assumed), "{words}");
+        assert!(!words.contains("another machine"), "{words}");
+    }
+}
+
+/// A log of another machine than the usual one is traced on a machine like its own, by what the runner had it say.
+#[test]
+fn a_log_is_traced_on_its_own_machine() {
+    let (base, new) = (image(), with_nop());
+    let folder = tempfile::tempdir().unwrap();
+    for (machine, cpu) in [("pc", "qemu64"), ("microvm", "max,-pdpe1gb,-la57")] {
+        let logs = [&base, &new].map(|image| {
+            let log = folder
+                .path()
+                .join(machine)
+                .with_extension(if image == &base { "base" } else { "new" });
+            let asked_for = [
+                "run",
+                "--icount",
+                "--only",
+                CASE,
+                "--machine",
+                machine,
+                "--cpu",
+                cpu,
+            ];
+            let paths = [Path::new("--log"), &log, Path::new("--image"), image];
+            let (words, status) = pagemark(&asked_for, &paths);
+            assert_eq!(status, Some(0), "{words}");
+            log
+        });
+        let images = [Path::new("--base-image"), &base, Path::new("--image"), &new];
+        let paths = [&[logs[0].as_path(), &logs[1]], &images[..]].concat();
+        let (words, status) = pagemark(&["compare"], &paths);
+        assert_eq!(status, Some(1), "{words}");
+        let traced = format!("traced on the machine of the log: machine={machine} cpu={cpu}\n");
+        assert!(words.contains(&traced), "{words}");
+        // What the traced runs say of their machine is what the log says.
+        assert!(!words.contains("another machine"), "{words}");
+        assert!(words.contains("flush_page +1\n"), "{words}");
     }
 }
 
@@ -89,7 +148,8 @@ fn a_trace_has_every_instruction_of_the_samples() {
         let [result] = &log.results[..] else {
             panic!("{:?}", log.results);
         };
-        let profile = blame::profile(&Boot::of_case(&boot.qemu, &image(), &log, case)).unwrap();
+        let rebuilt = Rebuilt::of_case(&boot.qemu, &image(), &log, case).unwrap();
+        let profile = trace(&rebuilt.boot).unwrap().profile;
         let instructions: u64 = profile.functions.values().sum();
         let each = instructions as f64 / profile.operations as f64;
         let figure = result.median.as_f64() + result.overhead.as_f64();
