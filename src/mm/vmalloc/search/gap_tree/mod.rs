@@ -160,7 +160,6 @@ impl<'m, T> GapTree<'m, T> {
     }
 
     /// Takes the highest area out, which the last leaf has.
-    #[inline(always)]
     fn remove_highest(&mut self, start: VirtAddr, room: u32) {
         let leaf = self.last;
         self.top = match room {
@@ -178,9 +177,17 @@ impl<'m, T> GapTree<'m, T> {
         }
     }
 
-    /// Takes an area out that is not at the end of the last leaf: its pages and the gap below it go to the area above.
+    /// Takes an area out.
     #[inline(never)]
-    fn remove(&mut self, slot: u32) {
+    fn remove(&mut self, start: VirtAddr, slot: u32) {
+        match self.nodes[self.last].highest() {
+            Some(entry) if entry.number() == slot => self.remove_highest(start, entry.room()),
+            _ => self.remove_below(slot),
+        }
+    }
+
+    /// Takes an area out that is not at the end of the last leaf: its pages and the gap below it go to the area above.
+    fn remove_below(&mut self, slot: u32) {
         let area = &self.slots[slot];
         let (leaf, start, pages) = (
             area.leaf,
@@ -286,14 +293,17 @@ impl<T> AreaSearch for GapTree<'_, T> {
 
     #[inline(always)]
     fn cancel(&mut self, place: Place) {
-        let slot = place.slot;
-        match self.nodes[self.last].highest() {
-            Some(entry) if entry.number() == slot => self.remove_highest(place.start, entry.room()),
-            _ => self.remove(slot),
-        }
+        let Place { start, slot } = place;
         self.slots[slot].chain = self.unused;
         self.unused = slot;
         self.taken -= 1;
+        let last = &mut self.nodes[self.last];
+        if last.highest() == Some(Entry::new(0, slot)) {
+            last.pop();
+            self.top = start;
+            return;
+        }
+        self.remove(start, slot);
     }
 
     #[inline(always)]
