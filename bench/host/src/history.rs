@@ -7,7 +7,7 @@
 
 use pagemark_record::Clock;
 
-use crate::compare::{fingerprint, unlike};
+use crate::compare::Fingerprint;
 use crate::gate::rank_test::p_value;
 use crate::gate::ticks::median;
 use crate::log::Log;
@@ -111,12 +111,16 @@ fn cuts(figures: &[f64]) -> Vec<usize> {
     }
 }
 
-/// What differs between the machines of `logs`, in words; empty where they are one.
+/// What differs between the first machine of `logs` and any other, in words; empty where they are one.
 pub fn machines(logs: &[Log]) -> Vec<String> {
-    let mut differing = Vec::new();
-    for pair in logs.windows(2) {
-        differing.extend(unlike(&fingerprint(&pair[0]), &fingerprint(&pair[1])));
-    }
+    let Some((first, others)) = logs.split_first() else {
+        return Vec::new();
+    };
+    let first = Fingerprint::of(first);
+    let mut differing: Vec<String> = others
+        .iter()
+        .flat_map(|log| first.unlike(&Fingerprint::of(log)))
+        .collect();
     differing.dedup();
     differing
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pagemark_record::Machine;
 
-use crate::compare::{fingerprint, unlike};
+use crate::compare::Fingerprint;
 use crate::log::Log;
 use crate::run::{Accelerator, Boot, CPU_KEY, Door, MACHINE_KEY, MachineType};
 
@@ -100,11 +100,12 @@ impl Rebuilt {
 /// trace is of an image that QEMU loads.
 pub fn deviations(log: &Log, traced: &Log) -> Vec<String> {
     let [log, traced] = [log, traced].map(|log| {
-        let mut parts = fingerprint(log);
-        parts.retain(|what, _| !["suite", "loader"].contains(&what.as_str()));
-        parts
+        let mut found = Fingerprint::of(log);
+        let is_kept = |what: &str| !["suite", "loader"].contains(&what);
+        found.parts.retain(|what, _| is_kept(what));
+        found
     });
-    unlike(&log, &traced)
+    log.unlike(&traced)
 }
 
 #[cfg(test)]

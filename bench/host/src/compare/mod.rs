@@ -1,17 +1,20 @@
 //! Two runs side by side, case by case. [`beside`] does so with figures that are no runs of ours.
 
 pub mod beside;
+mod fingerprint;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use comfy_table::Cell;
 use pagemark_record::{CaseResult, Clock, End, Figure, Verdict};
 
 use crate::log::{Ending, Log};
 use crate::show::words;
-use crate::style::{Look, counted, figure, indented, thousands};
+use crate::style::{Look, counted, figure, indented};
+
+pub use fingerprint::Fingerprint;
 
 /// On a clock that is not exact, a median that rose by more than this share, in per cent, is a regression.
 pub const DEFAULT_THRESHOLD: f64 = 5.0;
@@ -96,19 +99,8 @@ pub(crate) fn differences(base: &Log, new: &Log) -> Vec<String> {
         .into_iter()
         .filter_map(|(side, log)| failure(side, log))
         .collect();
-    reasons.extend(unlike(&fingerprint(base), &fingerprint(new)));
+    reasons.extend(Fingerprint::of(base).unlike(&Fingerprint::of(new)));
     reasons
-}
-
-/// The parts of two fingerprints that differ, in words. What one side does not tell is not equal to what the other does.
-pub(crate) fn unlike(base: &Fingerprint, new: &Fingerprint) -> Vec<String> {
-    let keys: BTreeSet<&String> = base.keys().chain(new.keys()).collect();
-    let value = |side: &Fingerprint, key| side.get(key).map_or("-", String::as_str).to_owned();
-    keys.into_iter()
-        .map(|key| (key, value(base, key), value(new, key)))
-        .filter(|(_, before, after)| before != after)
-        .map(|(key, before, after)| format!("{key}: {before} | {after}"))
-        .collect()
 }
 
 /// How a run failed, in words; none of one that passed.
@@ -121,59 +113,6 @@ pub(crate) fn failure(side: &str, log: &Log) -> Option<String> {
         Ending::End(End { verdict, .. }) => Some(format!("{side}: the run's verdict is {verdict}")),
         Ending::Panic(_) => Some(format!("{side}: the run ended in a panic")),
     }
-}
-
-/// What must be equal for figures to mean the same, by name.
-pub type Fingerprint = BTreeMap<String, String>;
-
-/// Tags of an environment that tell what happened in a run, not what machine it is.
-const PASSING: [&str; 3] = ["frequency_disagrees", "smi", "steal"];
-
-/// The fingerprint of the machine and the suite that `log` is of.
-pub(crate) fn fingerprint(log: &Log) -> Fingerprint {
-    let mut parts = vec![("suite", log.start.suite.clone())];
-    let none = || "none".to_owned();
-    if let Some(machine) = &log.machine {
-        let number = |family, model, stepping| format!("{family}/{model}/{stepping}");
-        parts.extend([
-            ("clock", machine.clock.to_string()),
-            ("CPU", machine.cpu.clone()),
-            (
-                "family/model/stepping",
-                number(machine.family, machine.model, machine.stepping),
-            ),
-            (
-                "hypervisor",
-                machine.hypervisor.clone().unwrap_or_else(none),
-            ),
-            ("CPUs", machine.cpus.to_string()),
-            ("bytes of RAM", thousands(machine.ram_bytes)),
-            ("layout", machine.layout.clone()),
-            ("loader", machine.loader.clone()),
-            // Which way a path takes. QEMU's names of its machine and CPU model are no part: they tell no more of the figures.
-            ("features", machine.features.clone()),
-        ]);
-    }
-    if let Some(found) = &log.environment {
-        let tags = found.tags.split_whitespace();
-        let tags: Vec<&str> = tags.filter(|tag| !PASSING.contains(tag)).collect();
-        let microcode = found.microcode.map(|revision| format!("{:#x}", revision.0));
-        parts.extend([
-            ("microcode", microcode.unwrap_or_else(none)),
-            (
-                "tags",
-                if tags.is_empty() {
-                    none()
-                } else {
-                    tags.join(" ")
-                },
-            ),
-        ]);
-    }
-    parts
-        .into_iter()
-        .map(|(what, value)| (what.to_owned(), value.trim().to_owned()))
-        .collect()
 }
 
 /// The cases of `log` that `other` has not.

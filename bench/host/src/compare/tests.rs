@@ -65,6 +65,43 @@ fn other_microcode_is_another_machine_and_a_disturbance_is_none() {
     assert!(compare(&base, &newer, 5.0, true).is_ok());
 }
 
+/// Ticks of two rates are not the same time. A rate that was counted is never twice the same, and a log of instructions has none.
+#[test]
+fn another_tick_rate_is_another_machine_and_one_that_was_counted_again_is_not() {
+    let at = |clock, hertz: Option<u64>, counted: Option<u64>| {
+        let mut log = log(clock);
+        log.machine.as_mut().unwrap().tsc_hz = hertz;
+        log.environment = Some(environment(None, ""));
+        log.environment.as_mut().unwrap().frequencies.pit = counted;
+        log
+    };
+    let ticks = |hertz| at(Clock::Tsc, Some(hertz), None);
+    let refused = |base: &Log, new: &Log| match compare(base, new, 5.0, false) {
+        Ok(_) => String::new(),
+        Err(refusal) => refusal.to_string(),
+    };
+    let base = ticks(2_200_000_000);
+    // Two boots of one machine: the worst of its timers is good to 1,000 millionths.
+    for same in [2_200_000_000, 2_199_998_214, 2_202_200_000] {
+        assert_eq!(refused(&base, &ticks(same)), "");
+        assert_eq!(refused(&ticks(same), &base), "");
+    }
+    // A base clock one per cent higher, the next CPU of the series, the same twice.
+    for other in [2_222_000_000, 2_300_000_000, 4_400_000_000, 1] {
+        let told = refused(&base, &ticks(other));
+        assert!(told.contains("TSC in Hz: 2,200,000,000 | "), "{told}");
+        assert_ne!(refused(&ticks(other), &base), "");
+    }
+    let unknown = at(Clock::Tsc, None, None);
+    assert!(refused(&base, &unknown).contains("TSC in Hz: 2,200,000,000 | -"));
+    assert_eq!(refused(&unknown, &unknown), "");
+    // What was counted when the environment was looked at is closer than what the boot took.
+    let counted = at(Clock::Tsc, Some(2_300_000_000), Some(2_200_000_300));
+    assert_eq!(refused(&base, &counted), "");
+    let [one, other] = [1_000_000_000, 2_000_000_000].map(|hz| at(Clock::Icount, Some(hz), None));
+    assert_eq!(refused(&one, &other), "");
+}
+
 fn environment(microcode: Option<Hex>, tags: &str) -> Environment<String> {
     Environment {
         class: "silicon".to_owned(),

@@ -19,7 +19,7 @@ use std::str::FromStr;
 
 use pagemark_record::{CaseResult, Clock, Figure, is_case_name};
 
-use crate::compare::{Fingerprint, fingerprint};
+use crate::compare::Fingerprint;
 use crate::log::Log;
 
 /// The first line of every baseline of this version.
@@ -92,7 +92,7 @@ impl Baseline {
             .iter()
             .map(|skip| (skip.case.clone(), Entry::Skipped));
         Some(Self {
-            fingerprint: fingerprint(log),
+            fingerprint: Fingerprint::of(log),
             cases: measured.chain(skipped).collect(),
         })
     }
@@ -110,7 +110,7 @@ impl fmt::Display for Baseline {
             f,
             "# Median instructions, one line a case; other statistics where they differ. `pagemark gate --update` writes this."
         )?;
-        for (what, value) in &self.fingerprint {
+        for (what, value) in &self.fingerprint.parts {
             writeln!(f, "{what}: {value}")?;
         }
         for (case, entry) in &self.cases {
@@ -169,6 +169,7 @@ impl Baseline {
         if let Some((what, value)) = line.split_once(": ") {
             return match self
                 .fingerprint
+                .parts
                 .insert(what.to_owned(), value.trim().to_owned())
             {
                 None => Ok(()),

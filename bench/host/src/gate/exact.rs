@@ -2,14 +2,12 @@
 
 use pagemark_record::{Clock, Figure};
 
-use crate::compare::unlike;
-
 use super::baseline::{Baseline, Entry, Exact};
 use super::{Finding, Judgement, Refusal, Row};
 
 /// Holds `new` against `base`. `force` passes over different machines and suites.
 pub fn judge(base: &Baseline, new: &Baseline, force: bool) -> Result<Judgement, Refusal> {
-    let reasons = unlike(&base.fingerprint, &new.fingerprint);
+    let reasons = base.fingerprint.unlike(&new.fingerprint);
     if !force && !reasons.is_empty() {
         return Err(Refusal(reasons));
     }

@@ -98,6 +98,7 @@ fn another_machine_is_refused_unless_forced() {
     let mut other = base.clone();
     other
         .fingerprint
+        .parts
         .insert("CPU".to_owned(), "another".to_owned());
     let refusal = exact::judge(&base, &other, false).unwrap_err();
     assert!(
