@@ -193,6 +193,10 @@ fn what_cannot_be_read_is_told_with_file_line_and_value() {
         text.contains("file: no pagemark log") && text.contains("line 2 is `no benchmark at all`"),
         "{text}"
     );
+    // What google-benchmark leaves when it is killed.
+    let text = told(&["show"], "{\"benchmarks\": [\n{\"name\": \"a\"},\n");
+    let why = "the file is no JSON: EOF while parsing a value at line 3 column 0";
+    assert!(text.contains(why), "{text}");
     let text = told(&["show"], "BenchmarkA 1 2 ns/op\nBenchmarkB 1 two ns/op\n");
     assert!(
         text.contains("file: line 2: a value is `two`, which is no number"),

@@ -34,11 +34,24 @@ pub enum ImportError {
         error: serde_json::Error,
     },
     /// Nothing in it is a figure.
-    #[error("no {format}: there is no figure in it")]
+    #[error("{format} without any figure{}", told(.notes))]
     Empty {
         /// The format's name.
         format: &'static str,
+        /// Why its benchmarks have none.
+        notes: Vec<String>,
     },
+}
+
+/// The first of many reasons.
+fn told(notes: &[String]) -> String {
+    const MOST: usize = 8;
+    let shown = notes.iter().take(MOST).map(|note| format!("\n  {note}"));
+    let mut shown: String = shown.collect();
+    if notes.len() > MOST {
+        shown += &format!("\n  and {} more", notes.len() - MOST);
+    }
+    shown
 }
 
 impl ImportError {

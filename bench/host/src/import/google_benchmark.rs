@@ -3,11 +3,11 @@
 //! - A figure is a benchmark's real time in the unit of its runs: the aggregate `median` where there is one, with as many samples as
 //!   it has repetitions, or else the median of its iteration runs.
 //! - `NaN` and `Infinity`, which google-benchmark writes and JSON does not have, are no figures. Runs that failed or were skipped
-//!   become notes.
+//!   become notes, and so do benchmarks of which there are other aggregates alone.
 //! - CPU time, threads, the context, labels, other aggregates and counters are lost, save for the two that
 //!   [`crate::export::google_benchmark`] gives a median's bounds in.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -25,6 +25,7 @@ struct Run {
     name: String,
     /// The name without that of the aggregate; older versions have none.
     run_name: Option<String>,
+    run_type: Option<String>,
     aggregate_name: Option<String>,
     repetitions: Option<u64>,
     real_time: Option<f64>,
@@ -53,6 +54,11 @@ impl Run {
         self.aggregate_name.as_deref() == Some("median")
     }
 
+    /// Whether it sums up other runs; older versions tell that by the aggregate's name alone.
+    fn is_aggregate(&self) -> bool {
+        self.aggregate_name.is_some() || self.run_type.as_deref() == Some("aggregate")
+    }
+
     /// Why it has no figure.
     fn note(&self) -> Option<String> {
         let because = |message: &Option<String>| message.clone().unwrap_or_default();
@@ -67,7 +73,7 @@ impl Run {
                 self.name,
                 because(&self.skip_message)
             )),
-            (_, _, None) => Some(format!("{}: has no time", self.name)),
+            (_, _, None) => Some(format!("{}: has no `real_time`", self.name)),
             _ => None,
         }
     }
@@ -87,26 +93,38 @@ pub(super) fn read(bytes: &[u8]) -> Result<Found, ImportError> {
         .map(|run| (run.case().to_owned(), run.time_unit.clone()))
         .collect();
     let mut found = Found::default();
+    let mut told = HashSet::new();
+    let mut others: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for run in benchmarks {
         let key = (run.case().to_owned(), run.time_unit.clone());
-        let counts = match run.aggregate_name {
-            Some(_) => run.is_median(),
-            None => !summed_up.contains(&key),
-        };
-        if !counts {
+        let is_aggregate = run.is_aggregate();
+        if is_aggregate && !run.is_median() {
+            let name = run.aggregate_name;
+            let name = name.unwrap_or_else(|| "(unnamed)".to_owned());
+            others.entry(key.0).or_default().push(name);
             continue;
         }
+        told.insert(key.0.clone());
         match (run.note(), run.real_time) {
+            // Its median has it, too.
+            (None, Some(_)) if !is_aggregate && summed_up.contains(&key) => {}
             (None, Some(value)) => found.entries.push(Entry {
                 interval: run.median_low.zip(run.median_high),
-                samples: match run.aggregate_name {
-                    Some(_) => run.repetitions,
-                    None => Some(1),
+                samples: if is_aggregate {
+                    run.repetitions
+                } else {
+                    Some(1)
                 },
                 ..Entry::new(key.0, key.1, value)
             }),
             (note, _) => found.notes.extend(note),
         }
     }
+    others.retain(|case, _| !told.contains(case));
+    let without = |(case, names): (String, Vec<String>)| {
+        let names = names.join(", ");
+        format!("{case}: has neither a run nor a median, only the aggregates {names}")
+    };
+    found.notes.extend(others.into_iter().map(without));
     Ok(found)
 }

@@ -26,6 +26,16 @@ pub fn value(bytes: &[u8]) -> Option<Value> {
     typed("JSON", bytes).ok()
 }
 
+/// What is wrong with a file that begins as JSON does and is none: one that was cut, say.
+pub fn why_none(bytes: &[u8]) -> Option<serde_json::Error> {
+    let broken = |error| match error {
+        ImportError::Json { error, .. } => Some(error),
+        _ => None,
+    };
+    let read = looks_like_it(bytes).then(|| typed::<Value>("JSON", bytes))?;
+    read.err().and_then(broken)
+}
+
 /// The JSON of a file, as a type of the format. A number that is none is null.
 pub fn typed<T: DeserializeOwned>(format: &'static str, bytes: &[u8]) -> Result<T, ImportError> {
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);

@@ -155,9 +155,10 @@ pub fn read(format: Format, bytes: &[u8], name: &str) -> Result<Foreign, ImportE
         Format::KvmUnitTests => kvm_unit_tests::read(bytes)?,
         Format::Sel4bench => sel4bench::read(bytes)?,
     };
-    if entries.is_empty() && notes.is_empty() {
+    if entries.is_empty() {
         return Err(ImportError::Empty {
             format: format.name(),
+            notes,
         });
     }
     Ok(Foreign {

@@ -6,7 +6,7 @@ use std::slice::from_ref;
 use pagemark_record::PREFIX;
 
 use super::error::clipped;
-use super::{Foreign, Format, ImportError, criterion, read, text_lines};
+use super::{Foreign, Format, ImportError, criterion, json, read, text_lines};
 use crate::figures::{Entry, in_every_unit, pool};
 use crate::log::side::{SideError, bytes, files};
 use crate::log::{self, Log};
@@ -41,8 +41,8 @@ pub enum SourceError {
     },
     /// It is nothing that is read here.
     #[error(
-        "{}: no pagemark log, for no record `start` is in it, nor {}: line {line} is `{text}`",
-        .path.display(), formats()
+        "{}: no pagemark log, for no record `start` is in it, nor {}: line {line} is `{text}`{}",
+        .path.display(), formats(), .json.as_ref().map_or_else(String::new, |why| format!(", and the file is no JSON: {why}"))
     )]
     Unknown {
         /// Which.
@@ -51,6 +51,8 @@ pub enum SourceError {
         line: usize,
         /// How that line begins.
         text: String,
+        /// Of what begins as JSON, what is wrong with it, with its line and column.
+        json: Option<serde_json::Error>,
     },
 }
 
@@ -137,6 +139,7 @@ fn unknown(path: &Path, bytes: &[u8]) -> SourceError {
         path: path.to_owned(),
         line,
         text: clipped(&text),
+        json: json::why_none(bytes),
     }
 }
 

@@ -83,7 +83,7 @@ fn damaged_go_text_is_told_with_its_line() {
     assert_eq!(go("BenchmarkA 1"), "line 1: a value is missing behind `1`");
     assert_eq!(
         go("Benchmarking is fun\n"),
-        "no Go benchmark text: there is no figure in it"
+        "Go benchmark text without any figure"
     );
 }
 
@@ -117,10 +117,87 @@ fn google_benchmark_json() {
         told(&foreign),
         ["BM_Map/1 130 ns n=2", "BM_Unmap 7.5 us n=3"]
     );
-    assert_eq!(foreign.notes, ["BM_Walk: failed: no such file"]);
+    assert_eq!(
+        foreign.notes,
+        [
+            "BM_Walk: failed: no such file",
+            "BM_Map: has neither a run nor a median, only the aggregates BigO"
+        ]
+    );
     assert_eq!(
         refused(Format::GoogleBenchmark, "{\"benchmarks\": [{}]}"),
         "no google-benchmark JSON: missing field `name` at line 1 column 18"
+    );
+}
+
+/// The runs that google-benchmark and its own tools' inputs have, one list each.
+fn google_benchmark_runs(runs: &str) -> Result<Foreign, ImportError> {
+    let file = format!("{{\"context\": {{}},\n\"benchmarks\": [\n{runs}\n]}}");
+    assert_eq!(
+        Format::recognise(file.as_bytes()),
+        Some(Format::GoogleBenchmark)
+    );
+    read(Format::GoogleBenchmark, file.as_bytes(), "")
+}
+
+#[test]
+fn runs_of_google_benchmark_that_are_sums_of_others_are_no_samples() {
+    // With --benchmark_report_aggregates_only, in percent what is no time; and with counters of the user's.
+    let foreign = google_benchmark_runs(
+        r#"{"name": "a_mean", "run_name": "a", "run_type": "aggregate", "aggregate_name": "mean", "real_time": 9, "time_unit": "us"},
+        {"name": "a_median", "run_name": "a", "run_type": "aggregate", "aggregate_name": "median", "repetitions": 3, "real_time": 8, "time_unit": "us", "hits": 1e3, "misses": NaN},
+        {"name": "a_cv", "run_name": "a", "run_type": "aggregate", "aggregate_name": "cv", "aggregate_unit": "percentage", "real_time": 0.01, "time_unit": "us"}"#,
+    )
+    .unwrap();
+    assert_eq!(told(&foreign), ["a 8 us n=3"]);
+    assert_eq!(foreign.notes, [""; 0]);
+    // An aggregate that does not say which: as the tool's own comparison has it, the other runs count.
+    let foreign = google_benchmark_runs(
+        r#"{"name": "a", "run_type": "aggregate", "real_time": 7, "time_unit": "ns"},
+        {"name": "a", "run_type": "iteration", "real_time": 800, "time_unit": "ns"},
+        {"name": "b", "run_type": "aggregate", "real_time": 1, "time_unit": "ns"}"#,
+    )
+    .unwrap();
+    assert_eq!(told(&foreign), ["a 800 ns n=1"]);
+    assert_eq!(
+        foreign.notes,
+        ["b: has neither a run nor a median, only the aggregates (unnamed)"]
+    );
+}
+
+#[test]
+fn a_repetition_of_google_benchmark_that_failed_is_told_beside_the_median_of_the_others() {
+    let foreign = google_benchmark_runs(
+        r#"{"name": "a", "run_name": "a", "run_type": "iteration", "error_occurred": true, "error_message": "no room", "real_time": 0, "time_unit": "ns"},
+        {"name": "a", "run_name": "a", "run_type": "iteration", "real_time": 5, "time_unit": "ns"},
+        {"name": "a_median", "run_name": "a", "run_type": "aggregate", "aggregate_name": "median", "repetitions": 2, "real_time": 5, "time_unit": "ns"},
+        {"name": "b", "run_name": "b", "run_type": "iteration", "skipped": true, "skip_message": "no AVX"}"#,
+    )
+    .unwrap();
+    assert_eq!(told(&foreign), ["a 5 ns n=2"]);
+    assert_eq!(foreign.notes, ["a: failed: no room", "b: skipped: no AVX"]);
+}
+
+#[test]
+fn google_benchmark_json_without_a_figure_is_refused_with_each_reason() {
+    let refused = |runs: &str| google_benchmark_runs(runs).unwrap_err().to_string();
+    assert_eq!(
+        refused(
+            r#"{"name": "a", "run_type": "iteration", "repetition_index": 0},
+            {"name": "b", "run_type": "aggregate", "aggregate_name": "zz", "real_time": 0.01}"#
+        ),
+        "google-benchmark JSON without any figure\n  a: has no `real_time`\n  b: has neither a run nor a median, only the aggregates zz"
+    );
+    let many: Vec<String> = (0..11).map(|n| format!("{{\"name\": \"{n}\"}}")).collect();
+    let told = refused(&many.join(","));
+    assert!(
+        told.ends_with("\n  7: has no `real_time`\n  and 3 more"),
+        "{told}"
+    );
+    assert_eq!(refused(""), "google-benchmark JSON without any figure");
+    assert_eq!(
+        refused("{\"name\": \"a\",\n\"real_time\": \"ten\"}"),
+        "no google-benchmark JSON: invalid type: string \"ten\", expected f64 at line 4 column 18"
     );
 }
 
