@@ -313,6 +313,9 @@ pub struct Iso {
     /// A word for the image's command line; may be given again
     #[arg(long, value_name = "KEY=VALUE")]
     pub append: Vec<String>,
+    /// Start the menu's second entry, which leaves the screen alone: for a BIOS whose VESA extension stops GRUB
+    #[arg(long)]
+    pub no_screen: bool,
     /// The image
     #[command(flatten)]
     pub image: Image,

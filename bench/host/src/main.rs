@@ -20,7 +20,7 @@ use pagemark_host::gate::mute::Mutes;
 use pagemark_host::gate::ticks::FALSE_ALARMS;
 use pagemark_host::gate::{self, Finding, Judgement};
 use pagemark_host::history;
-use pagemark_host::image::{self, Symbols};
+use pagemark_host::image::{self, MenuEntry, Symbols};
 use pagemark_host::import::Foreign;
 use pagemark_host::import::source::{self, Source, SourceError, sources};
 use pagemark_host::log::Log;
@@ -300,7 +300,11 @@ fn write_iso(options: Iso) -> Result<u8> {
         Some(path) => path,
         None => run::kept_files()?.join("pagemark.iso"),
     };
-    image::pack(&image, &words(&options.append), &iso)?;
+    let entry = match options.no_screen {
+        true => MenuEntry::NoScreen,
+        false => MenuEntry::Screen,
+    };
+    image::pack(&image, &words(&options.append), entry, &iso)?;
     print(&format!(
         "{iso}\n\nTo write it to a USB stick, all of which is overwritten (lsblk names the device):\n  \
          sudo dd if={iso} of=/dev/sdX bs=4M oflag=sync status=progress\n",

@@ -6,22 +6,34 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::loadable::loadable;
+use super::no_screen::without_screen;
 
 /// GRUB's configuration, as people read and change it.
 const CONFIG: &str = include_str!("../../../../boot/grub.cfg");
-/// The line of [`CONFIG`] that loads the image; the command line follows on it.
-const LOAD: &str = "multiboot2 /boot/pagemark";
+/// The line of [`CONFIG`] that says which entry starts.
+const DEFAULT: &str = "set default=screen\n";
 
-/// Writes an ISO with `image` to `iso`. It hands the image the words of `command_line`.
-pub fn pack(image: &Path, command_line: &[String], iso: &Path) -> Result<()> {
+/// An entry of GRUB's menu.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MenuEntry {
+    /// GRUB sets the screen up, where there is one.
+    Screen,
+    /// GRUB leaves it as it is.
+    NoScreen,
+}
+
+/// Writes an ISO with `image` to `iso`. GRUB starts this `entry`, and hands the image the words of `command_line`.
+pub fn pack(image: &Path, command_line: &[String], entry: MenuEntry, iso: &Path) -> Result<()> {
     let tree = tempfile::tempdir().context("no temporary folder for the ISO's files")?;
     let grub = tree.path().join("boot/grub");
     std::fs::create_dir_all(&grub)?;
-    std::fs::write(grub.join("grub.cfg"), grub_config(command_line)?)?;
+    std::fs::write(grub.join("grub.cfg"), grub_config(command_line, entry)?)?;
     let elf =
         std::fs::read(image).with_context(|| format!("{} cannot be read", image.display()))?;
     let elf = loadable(elf).with_context(|| format!("{} is no image", image.display()))?;
-    std::fs::write(tree.path().join("boot/pagemark"), elf)?;
+    std::fs::write(tree.path().join("boot/pagemark"), &elf)?;
+    let elf = without_screen(elf).with_context(|| format!("{} is no image", image.display()))?;
+    std::fs::write(tree.path().join("boot/pagemark-no-screen"), elf)?;
     let output = Command::new("grub-mkrescue")
         .arg("-o")
         .args([iso, tree.path()])
@@ -50,8 +62,8 @@ pub fn pack(image: &Path, command_line: &[String], iso: &Path) -> Result<()> {
     Ok(())
 }
 
-/// GRUB's configuration with the words of `command_line` behind the image's name.
-pub fn grub_config(command_line: &[String]) -> Result<String> {
+/// GRUB's configuration that starts this `entry`, with the words of `command_line` behind the image's names.
+pub fn grub_config(command_line: &[String], entry: MenuEntry) -> Result<String> {
     let mut words = String::new();
     for word in command_line {
         if let Some(odd) = word.chars().find(|character| character.is_control()) {
@@ -59,7 +71,14 @@ pub fn grub_config(command_line: &[String]) -> Result<String> {
         }
         words += &format!(" '{}'", word.replace('\'', r"'\''"));
     }
-    Ok(CONFIG.replace(LOAD, &format!("{LOAD}{words}")))
+    let lines = CONFIG.split_inclusive('\n').map(|line| {
+        match (line, line.trim_end().strip_prefix("    multiboot2 ")) {
+            (_, Some(image)) => format!("    multiboot2 {image}{words}\n"),
+            (DEFAULT, None) if entry == MenuEntry::NoScreen => "set default=no-screen\n".to_owned(),
+            _ => line.to_owned(),
+        }
+    });
+    Ok(lines.collect())
 }
 
 /// UEFI firmware for QEMU: its code, and the variables it starts with.
@@ -117,11 +136,27 @@ mod tests {
 
     #[test]
     fn words_reach_the_image_as_they_are() {
-        let config = grub_config(&["only=tlb/*".to_owned(), "odd=it's $here".to_owned()]).unwrap();
-        assert!(
-            config.contains("multiboot2 /boot/pagemark 'only=tlb/*' 'odd=it'\\''s $here'\n"),
-            "{config}"
-        );
-        assert!(grub_config(&["a=b\nreboot".to_owned()]).is_err());
+        let words = ["only=tlb/*".to_owned(), "odd=it's $here".to_owned()];
+        let config = grub_config(&words, MenuEntry::Screen).unwrap();
+        for image in ["pagemark", "pagemark-no-screen"] {
+            let line = format!("multiboot2 /boot/{image} 'only=tlb/*' 'odd=it'\\''s $here'\n");
+            assert!(config.contains(&line), "{config}");
+        }
+        assert!(grub_config(&["a=b\nreboot".to_owned()], MenuEntry::Screen).is_err());
+    }
+
+    #[test]
+    fn the_entry_that_starts_is_in_the_menu() {
+        for (entry, id) in [
+            (MenuEntry::Screen, "screen"),
+            (MenuEntry::NoScreen, "no-screen"),
+        ] {
+            let config = grub_config(&[], entry).unwrap();
+            assert!(
+                config.contains(&format!("\nset default={id}\n")),
+                "{config}"
+            );
+            assert!(config.contains(&format!(" --id {id} {{\n")), "{config}");
+        }
     }
 }

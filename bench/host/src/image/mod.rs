@@ -5,10 +5,11 @@ mod build;
 mod inlined;
 mod iso;
 mod loadable;
+mod no_screen;
 mod symbols;
 
 pub use backtrace::{Frame, backtrace};
 pub use build::{Origin, TEXT_OFFSETS, Variant, build, workspace};
 pub use inlined::Inlined;
-pub use iso::{Firmware, firmware, grub_config, pack};
+pub use iso::{Firmware, MenuEntry, firmware, grub_config, pack};
 pub use symbols::Symbols;

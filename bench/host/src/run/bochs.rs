@@ -29,7 +29,7 @@ pub struct Bochs {
     pub cpus: u32,
     /// RAM in MiB.
     pub memory: u32,
-    /// The ISO; the image's command line is in it.
+    /// The ISO; the image's command line is in it. It has to leave the screen alone: GRUB crashes in the VBE of Bochs's BIOS.
     pub iso: PathBuf,
     /// How long until the watchdog ends it.
     pub timeout: Duration,
@@ -45,14 +45,14 @@ impl Bochs {
             iso,
             ..
         } = self;
-        // A screen that nobody has to look at: RFB, which does not wait for a viewer. It is without graphics, since GRUB crashes
-        // in the VBE of Bochs's BIOS. What is worth an "info" to Bochs includes every interrupt between CPUs.
+        // A screen that nobody has to look at: RFB, which does not wait for a viewer. What is worth an "info" to Bochs
+        // includes every interrupt between CPUs.
         format!(
             "config_interface: textconfig\n\
              display_library: rfb, options=\"timeout=0\"\n\
              romimage: file=/usr/share/bochs/BIOS-bochs-latest\n\
              vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest\n\
-             vga: extension=none\n\
+             vga: extension=vbe\n\
              cpu: model={cpu_model}, count={cpus}, ips=50000000, reset_on_triple_fault=0\n\
              memory: guest={memory}, host={memory}\n\
              clock: sync=none\n\

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::image::{self, Origin};
+use crate::image::{self, MenuEntry, Origin};
 use crate::show;
 use crate::style::{Look, print};
 
@@ -96,7 +96,7 @@ pub fn run(request: &Request) -> Result<Outcome> {
     boot.door = if request.iso {
         progress.stage("packing the ISO");
         let iso = folder.path().join("pagemark.iso");
-        image::pack(&image, &command_line, &iso)?;
+        image::pack(&image, &command_line, MenuEntry::Screen, &iso)?;
         let firmware = if request.uefi {
             Some(image::firmware()?)
         } else {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::smp::stale_without_shootdowns;
 use super::{image, told};
-use pagemark_host::image::pack;
+use pagemark_host::image::{MenuEntry, pack};
 use pagemark_host::log::Log;
 use pagemark_host::run::{Bochs, Outcome, judge};
 
@@ -14,7 +14,7 @@ fn passed(cpu_model: &str, cpus: u32, command_line: &[&str]) -> Log {
     let folder = tempfile::tempdir().unwrap();
     let iso = folder.path().join("pagemark.iso");
     let words: Vec<_> = command_line.iter().map(|&word| word.to_owned()).collect();
-    pack(&image(), &words, &iso).unwrap();
+    pack(&image(), &words, MenuEntry::NoScreen, &iso).unwrap();
     let bochs = Bochs {
         program: "bochs".into(),
         cpu_model: cpu_model.to_owned(),

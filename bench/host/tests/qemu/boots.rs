@@ -2,7 +2,7 @@
 
 use super::{SHORT, image, passed, pvh, run, told};
 use object::{Object, ObjectSegment, ObjectSymbol};
-use pagemark_host::image::{firmware, pack};
+use pagemark_host::image::{MenuEntry, firmware, pack};
 use pagemark_host::log::Log;
 use pagemark_host::run::{Accelerator, Boot, Door, Outcome};
 use pagemark_record::{Clock, Unit};
@@ -13,10 +13,15 @@ const MIB: u64 = 1 << 20;
 
 /// A boot through GRUB, and the folder that its ISO lives in.
 pub(super) fn grub(command_line: &[&str], uefi: bool) -> (Boot, TempDir) {
+    grub_from(MenuEntry::Screen, command_line, uefi)
+}
+
+/// The same by an entry of GRUB's menu.
+pub(super) fn grub_from(entry: MenuEntry, command_line: &[&str], uefi: bool) -> (Boot, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let iso = folder.path().join("pagemark.iso");
     let words: Vec<_> = command_line.iter().map(|&word| word.to_owned()).collect();
-    pack(&image(), &words, &iso).unwrap();
+    pack(&image(), &words, entry, &iso).unwrap();
     let firmware = uefi.then(|| firmware().unwrap());
     // UEFI firmware under icount takes most of a minute.
     let accelerator = if uefi {

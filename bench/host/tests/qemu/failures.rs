@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{SHORT, image, passed, pvh, run, told};
-use pagemark_host::image::{Symbols, backtrace, pack};
+use pagemark_host::image::{MenuEntry, Symbols, backtrace, pack};
 use pagemark_host::log::{Ending, Log};
 use pagemark_host::run::{Boot, Door, Outcome};
 use pagemark_record::Panic;
@@ -104,7 +104,13 @@ fn a_word_that_is_no_option_is_refused_by_name() {
 fn a_word_is_refused_through_grub_too() {
     let folder = tempfile::tempdir().unwrap();
     let iso = folder.path().join("pagemark.iso");
-    pack(&image(), &["colour=it's $red".to_owned()], &iso).unwrap();
+    pack(
+        &image(),
+        &["colour=it's $red".to_owned()],
+        MenuEntry::Screen,
+        &iso,
+    )
+    .unwrap();
     let errors = refused(&Boot {
         door: Door::Grub {
             iso,
@@ -143,7 +149,13 @@ fn too_little_memory_is_one_clear_error() {
 fn too_little_memory_is_one_clear_error_through_grub_too() {
     let folder = tempfile::tempdir().unwrap();
     let iso = folder.path().join("pagemark.iso");
-    pack(&image(), &["suite=quick".to_owned()], &iso).unwrap();
+    pack(
+        &image(),
+        &["suite=quick".to_owned()],
+        MenuEntry::Screen,
+        &iso,
+    )
+    .unwrap();
     let errors = refused(&Boot {
         // With 4 MiB it is GRUB that has not enough, and says so itself.
         memory: "5M".to_owned(),

@@ -7,12 +7,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
+use pagemark_host::image::MenuEntry;
 use pagemark_host::log::{Log, read};
 use pagemark_host::run::Boot;
 use pagemark_record::{Access, Area, AreaKind, Hex, MemoryType, Moment};
 
 use super::SHORT;
-use super::boots::grub;
+use super::boots::{grub, grub_from};
 
 const WEIGHT: FontWeight = FontWeight::Regular;
 const HEIGHT: RasterHeight = RasterHeight::Size16;
@@ -186,6 +187,28 @@ fn the_whole_run_is_seen_through_a_write_combining_mapping() {
         let last = text.iter().rfind(|line| !line.is_empty());
         assert_eq!(last.unwrap(), "verdict: pass", "{text:#?}");
     }
+}
+
+/// By the entry for a BIOS that cannot set a mode; the runs in Bochs, whose BIOS is such a one, start by it, too.
+#[test]
+fn the_menus_second_entry_leaves_the_screen_alone() {
+    let (boot, _folder) = grub_from(MenuEntry::NoScreen, &SHORT, false);
+    let (log, text) = watched(&boot);
+    let log = read(&log).unwrap();
+    // The screen of characters, as the BIOS left it.
+    let notice =
+        "screen: the loader's framebuffer is of no use: it has no pixels of red, green and blue";
+    assert!(
+        log.notices.iter().any(|told| told == notice),
+        "{:?}",
+        log.notices
+    );
+    assert!(log.vmallocinfo.iter().all(|info| info.areas.is_empty()));
+    assert_eq!(log.errors, [""; 0]);
+    assert!(
+        !text.iter().any(|line| line.contains("verdict")),
+        "{text:#?}"
+    );
 }
 
 #[test]
