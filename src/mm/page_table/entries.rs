@@ -1,44 +1,70 @@
 //! What is done to many entries of one table at once: one pass each, without a branch for an entry, and unrolled by hand, as
-//! the compiler does not unroll loops over atomics: steps of 32, and what is left in steps of 16, 8, 4, 2 and 1, each taken or
-//! not. A single entry, the most frequent case, is taken out of the loops.
+//! the compiler does not unroll loops over atomics: steps of 64, and what is left in steps of 32, 16, 8, 4, 2 and 1, each taken or
+//! not, as the bits of the number of entries say. A single entry, the most frequent case, is taken out of the loops.
+//!
+//! The long loops stand once, in functions of their own: a call is little beside what they do, and they have all registers.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::entry::{Flags, USED};
-use crate::mm::address::Pfn;
+use crate::mm::address::{PAGE_SIZE, Pfn};
 
 /// Entries to a step of the unrolled loops.
-const STEP: usize = 32;
+const STEP: usize = 64;
 
 /// Whether any entry holds anything.
 #[inline(always)]
 pub(super) fn any_present(entries: &[AtomicU64]) -> bool {
-    fold(entries, 0, |all, word| all | word) != 0
+    match entries {
+        [entry] => load(entry) != 0,
+        _ => bits_of_any(entries) != 0,
+    }
 }
 
 /// Whether every entry is present.
 #[inline(always)]
 pub(super) fn all_present(entries: &[AtomicU64]) -> bool {
-    fold(entries, u64::MAX, |all, word| all & word) & Flags::PRESENT.bits() != 0
+    all_have(entries, Flags::PRESENT.bits())
 }
 
 /// Whether every entry is a large leaf, in a table that can have some.
 #[inline(always)]
 pub(super) fn all_large(entries: &[AtomicU64]) -> bool {
     let large = Flags::PRESENT.union(Flags::LARGE).bits();
-    fold(entries, large, |all, word| all & word) == large
+    all_have(entries, large)
+}
+
+#[inline(always)]
+fn all_have(entries: &[AtomicU64], bits: u64) -> bool {
+    let all = match entries {
+        [entry] => load(entry),
+        _ => bits_of_all(entries),
+    };
+    all & bits == bits
+}
+
+/// The bits that any of many entries has.
+#[inline(never)]
+fn bits_of_any(entries: &[AtomicU64]) -> u64 {
+    fold(entries, 0, |all, word| all | word)
+}
+
+/// The bits that all of many entries have.
+#[inline(never)]
+fn bits_of_all(entries: &[AtomicU64]) -> u64 {
+    fold(entries, u64::MAX, |all, word| all & word)
+}
+
+/// A plain load, as it can be the operand of the instruction that joins it: half the instructions of an atomic one.
+#[inline(always)]
+fn load(entry: &AtomicU64) -> u64 {
+    // SAFETY: whoever edits a table has it alone (`&mut PageTable`), and the CPU only reads entries that have A and D set. Of
+    // those that a harvest took them from it may set them meanwhile: such an entry is read as it was or as it is.
+    unsafe { entry.as_ptr().read() }
 }
 
 #[inline(always)]
 fn fold<T: Copy>(entries: &[AtomicU64], start: T, join: impl Fn(T, u64) -> T) -> T {
-    // A plain load, as it can be the operand of the instruction that joins it: half the instructions of an atomic one.
-    //
-    // SAFETY: whoever edits a table has it alone (`&mut PageTable`), and the CPU only reads entries that have A and D set. Of
-    // those that a harvest took them from it may set them meanwhile: such an entry is read as it was or as it is.
-    let load = |entry: &AtomicU64| unsafe { entry.as_ptr().read() };
-    if let [entry] = entries {
-        return join(start, load(entry));
-    }
     let mut all = start;
     each(entries, |entry| all = join(all, load(entry)));
     all
@@ -47,6 +73,26 @@ fn fold<T: Copy>(entries: &[AtomicU64], start: T, join: impl Fn(T, u64) -> T) ->
 /// Writes leaves behind one another, `bytes` bytes of physical memory apart.
 #[inline(always)]
 pub(super) fn fill(entries: &[AtomicU64], first: u64, bytes: u64) {
+    match entries {
+        [entry] => entry.store(first, Relaxed),
+        _ if bytes == PAGE_SIZE => fill_many_pages(entries, first),
+        _ => fill_many(entries, first, bytes),
+    }
+}
+
+/// [`fill_many`], with a distance that is part of the instructions.
+#[inline(never)]
+fn fill_many_pages(entries: &[AtomicU64], first: u64) {
+    fill_each(entries, first, PAGE_SIZE);
+}
+
+#[inline(never)]
+fn fill_many(entries: &[AtomicU64], first: u64, bytes: u64) {
+    fill_each(entries, first, bytes);
+}
+
+#[inline(always)]
+fn fill_each(entries: &[AtomicU64], first: u64, bytes: u64) {
     let mut word = first;
     each(entries, |entry| {
         entry.store(word, Relaxed);
@@ -57,10 +103,23 @@ pub(super) fn fill(entries: &[AtomicU64], first: u64, bytes: u64) {
 /// Writes a leaf for each of the frames, of which there are as many, side by side in memory.
 #[inline(always)]
 pub(super) fn fill_scattered(entries: &[AtomicU64], frames: &[Pfn], flags: u64) {
-    let entries = &entries[..entries.len().min(frames.len())];
-    let mut frame = frames.as_ptr();
+    let count = entries.len().min(frames.len());
+    match (entries, frames) {
+        ([entry], [frame]) => entry.store(frame.address().0 | flags, Relaxed),
+        // SAFETY: there are `count` frames at least.
+        _ => unsafe { fill_many_scattered(&entries[..count], frames.as_ptr(), flags) },
+    }
+}
+
+/// [`fill_scattered`] of more than one.
+///
+/// # Safety
+///
+/// There are as many frames as entries at least.
+#[inline(never)]
+unsafe fn fill_many_scattered(entries: &[AtomicU64], mut frame: *const Pfn, flags: u64) {
     each(entries, |entry| {
-        // SAFETY: there are as many frames as entries at least, and this is called once for each entry.
+        // SAFETY: the caller's promise, as this is called once for each entry.
         let word = unsafe { frame.read() }.address().0 | flags;
         entry.store(word, Relaxed);
         frame = frame.wrapping_add(1);
@@ -70,6 +129,15 @@ pub(super) fn fill_scattered(entries: &[AtomicU64], frames: &[Pfn], flags: u64) 
 /// Makes every entry absent.
 #[inline(always)]
 pub(super) fn clear(entries: &[AtomicU64]) {
+    match entries {
+        [entry] => entry.store(0, Relaxed),
+        _ => clear_many(entries),
+    }
+}
+
+/// [`clear`], for what is more than one as a rule.
+#[inline(never)]
+pub(super) fn clear_many(entries: &[AtomicU64]) {
     each(entries, |entry| entry.store(0, Relaxed));
 }
 
@@ -110,35 +178,58 @@ pub(super) fn common_flags(entries: &[AtomicU64], frame: u64) -> Option<u64> {
     ((all ^ any) & !frame == 0).then_some(all & !frame)
 }
 
+/// Calls `change` with each.
 #[inline(always)]
 fn each(entries: &[AtomicU64], mut change: impl FnMut(&AtomicU64)) {
-    if let [entry] = entries {
-        return change(entry);
+    let mut rest = entries;
+    while rest.len() >= STEP {
+        // In two halves, as the compiler unrolls no more than so many.
+        //
+        // SAFETY: just looked at.
+        rest = unsafe { leading::<{ STEP / 2 }>(rest, &mut change) };
+        // SAFETY: as above.
+        rest = unsafe { leading::<{ STEP / 2 }>(rest, &mut change) };
     }
-    let (steps, rest) = entries.as_chunks::<STEP>();
-    for step in steps {
-        for entry in step {
-            change(entry);
-        }
+    let count = rest.len();
+    let rest = first::<32>(rest, count, &mut change);
+    let rest = first::<16>(rest, count, &mut change);
+    let rest = first::<8>(rest, count, &mut change);
+    // As a rule there are blocks of frames behind them, and nothing is left.
+    if count.is_multiple_of(8) {
+        return;
     }
-    let rest = first::<16>(rest, &mut change);
-    let rest = first::<8>(rest, &mut change);
-    let rest = first::<4>(rest, &mut change);
-    let rest = first::<2>(rest, &mut change);
-    first::<1>(rest, &mut change);
+    let rest = first::<4>(rest, count, &mut change);
+    let rest = first::<2>(rest, count, &mut change);
+    first::<1>(rest, count, &mut change);
 }
 
-/// Changes the first `N` entries, if there are so many, and returns the others.
+/// Changes the first `N` entries, if `count` has the bit `N`, and returns the others.
 #[inline(always)]
 fn first<'t, const N: usize>(
     entries: &'t [AtomicU64],
+    count: usize,
     change: &mut impl FnMut(&AtomicU64),
 ) -> &'t [AtomicU64] {
-    let Some((step, rest)) = entries.split_first_chunk::<N>() else {
+    debug_assert_eq!(entries.len(), count % (2 * N));
+    if count & N == 0 {
         return entries;
-    };
-    for entry in step {
-        change(entry);
     }
+    // SAFETY: of `count` entries those are left that the bit `N` and the bits below it count.
+    unsafe { leading::<N>(entries, change) }
+}
+
+/// Changes the first `N` entries, and returns the others.
+///
+/// # Safety
+///
+/// There are as many.
+#[inline(always)]
+unsafe fn leading<'t, const N: usize>(
+    entries: &'t [AtomicU64],
+    change: &mut impl FnMut(&AtomicU64),
+) -> &'t [AtomicU64] {
+    // SAFETY: the caller's promise.
+    let (step, rest) = unsafe { entries.split_at_unchecked(N) };
+    step.iter().for_each(change);
     rest
 }

@@ -3,6 +3,7 @@
 mod against_a_model;
 mod failures;
 mod limits;
+mod many_entries;
 mod model;
 mod resize;
 mod table_cache;
