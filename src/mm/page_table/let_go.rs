@@ -31,61 +31,73 @@ impl<M: PhysicalMemory> PageTable<M> {
     ) -> Result<PendingFlush, (ChangeError, Mapping<()>)> {
         let (start, pages) = (mapping.start(), mapping.pages());
         let result = match self.page_in_last_pt(start, pages) {
-            Some(pt) => change_in_pt(start, pt, Unmap),
-            None => self.let_go(start, pages),
+            Some(pt) => change_in_pt(start, pt, Unmap).map(drop),
+            None if self.let_go(start, pages) => Ok(()),
+            None => self.let_go_elsewhere(start, pages),
         };
-        result.map_err(|error| (error, mapping))
+        match result {
+            Ok(()) => Ok(PendingFlush::new(start, pages, PageSize::Size4K)),
+            Err(error) => Err((error, mapping)),
+        }
     }
 
-    /// [`unmap_borrowed`](Self::unmap_borrowed) of any range.
-    #[cold]
+    /// Clears the entries of a range that lies in the PD that was edited last, in PTs that have so many pages. `false`, and
+    /// nothing changed, of any other.
     #[inline(never)]
-    fn let_go(&mut self, start: VirtAddr, pages: u64) -> Result<PendingFlush, ChangeError> {
-        match self.let_go_in_last_pd(start, pages) {
-            Some(pending) => Ok(pending),
-            None => self.let_go_elsewhere(start, pages),
+    fn let_go(&self, start: VirtAddr, pages: u64) -> bool {
+        if let Some(pt) = self.entries_in_last_pt(start, pages) {
+            return let_go_of([pt]);
         }
+        let range = self.range_in_last_pd(start, pages);
+        match range.and_then(|range| self.two_pts_of(range)) {
+            Some((one, other)) => let_go_of([one, other]),
+            None => self.let_go_of_parts(start, pages),
+        }
+    }
+
+    /// [`let_go`](Self::let_go) of any number of parts.
+    #[inline(never)]
+    fn let_go_of_parts(&self, start: VirtAddr, pages: u64) -> bool {
+        let Some(range) = self.range_in_last_pd(start, pages) else {
+            return false;
+        };
+        let mut parts = range;
+        if !parts.all(|part| part.is_live()) {
+            return false;
+        }
+        for part in range {
+            if let Entry::Table(frame) = part.read() {
+                clear(self.entries_of(&part, frame));
+            }
+        }
+        true
     }
 
     /// [`let_go`](Self::let_go) of a range that lies in no PD or not in the one that was edited last, or is not as it should be.
     #[cold]
     #[inline(never)]
-    fn let_go_elsewhere(
-        &mut self,
-        start: VirtAddr,
-        pages: u64,
-    ) -> Result<PendingFlush, ChangeError> {
+    fn let_go_elsewhere(&mut self, start: VirtAddr, pages: u64) -> Result<(), ChangeError> {
         if self.range_in_last_pd(start, pages).is_none() {
             self.remember_pd(start);
-            if self.range_in_last_pd(start, pages).is_some() {
-                return self.let_go(start, pages);
+            if self.let_go(start, pages) {
+                return Ok(());
             }
         }
-        self.unmap(start, pages)
+        // What it owes is no more than is owed for as many pages of 4 KiB.
+        self.unmap(start, pages).map(drop)
     }
+}
 
-    /// [`let_go`](Self::let_go) of a range that lies in the PD that was edited last, in PTs that have so many pages. `None`, and
-    /// nothing changed, of any other.
-    #[inline(always)]
-    fn let_go_in_last_pd(&self, start: VirtAddr, pages: u64) -> Option<PendingFlush> {
-        match self.entries_in_last_pt(start, pages) {
-            Some(pt) if pt.live.get() >= pages => clear(pt),
-            Some(_) => return None,
-            None => {
-                let range = self.range_in_last_pd(start, pages)?;
-                let mut parts = range;
-                if !parts.all(|part| part.live() >= Some(part.pages())) {
-                    return None;
-                }
-                for part in range {
-                    if let Entry::Table(frame) = part.read() {
-                        clear(self.entries_of(&part, frame));
-                    }
-                }
-            }
-        }
-        Some(PendingFlush::new(start, pages, PageSize::Size4K))
+/// Clears the entries of all, if each PT has so many.
+#[inline(always)]
+fn let_go_of<const N: usize>(pts: [Pt<'_>; N]) -> bool {
+    let live = pts
+        .iter()
+        .all(|pt| pt.live.get() >= pt.entries.len() as u64);
+    if live {
+        pts.into_iter().for_each(clear);
     }
+    live
 }
 
 #[inline(always)]
@@ -94,6 +106,6 @@ fn clear(pt: Pt<'_>) {
         pt.all_present(),
         "a page was unmapped behind its owner's back"
     );
-    entries::clear(pt.entries);
+    entries::clear_many(pt.entries);
     pt.live.sub(pt.entries.len() as u64);
 }

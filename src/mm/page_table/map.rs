@@ -52,30 +52,47 @@ impl<M: PhysicalMemory> PageTable<M> {
         tables: &mut impl TableFrames,
     ) -> Result<(), MapError> {
         let pages = frames.count();
-        // Neither leaves nor tables: so it is as a rule with blocks as large as leaves.
-        if largest >= LARGE
-            && frames.are_blocks_of(LARGE.frames())
-            && let Some(leaves) = self.leaves_in_last_pd(start, pages)
-            && !entries::any_present(leaves)
+        if largest >= LARGE {
+            // Neither leaves nor tables: so it is as a rule with blocks as large as leaves.
+            if frames.are_blocks_of(LARGE.frames())
+                && let Some(leaves) = self.leaves_in_last_pd(start, pages)
+                && !entries::any_present(leaves)
+            {
+                fill_large(leaves, frames, protection);
+                return Ok(());
+            }
+        } else if let Some(pt) = self.entries_in_pt(start, pages) {
+            if !pt.any_present() {
+                pt.fill(&mut frames, protection);
+                return Ok(());
+            }
+        } else if let Some(range) = self.range_in_last_pd(start, pages)
+            && let Some((one, other)) = self.two_pts_of(range)
+            && !one.any_present()
+            && !other.any_present()
         {
-            fill_large(leaves, frames, protection);
+            one.fill(&mut frames, protection);
+            other.fill(&mut frames, protection);
             return Ok(());
         }
-        match self.entries_in_pt(start, pages) {
-            Some(pt) if pt.any_present() => Err(already_mapped(pt.entries, start)),
-            Some(pt) => {
-                pt.fill(&mut frames, protection);
-                Ok(())
-            }
-            None => {
-                self.remember_pd_of(start, pages);
-                match self.range_in_last_pd(start, pages) {
-                    Some(range) => {
-                        self.map_in_pd(start, range, frames, protection, largest, tables)
-                    }
-                    None => self.map_by_tables(start, frames, protection, largest, tables),
-                }
-            }
+        self.map_elsewhere(start, frames, protection, largest, tables)
+    }
+
+    /// [`map`](Self::map) of a range that is not as it is as a rule: in other tables, in tables to be built, or taken.
+    #[inline(always)]
+    fn map_elsewhere(
+        &mut self,
+        start: VirtAddr,
+        frames: impl Frames,
+        protection: Protection,
+        largest: PageSize,
+        tables: &mut impl TableFrames,
+    ) -> Result<(), MapError> {
+        let pages = frames.count();
+        self.remember_pd_of(start, pages);
+        match self.range_in_last_pd(start, pages) {
+            Some(range) => self.map_in_pd(start, range, frames, protection, largest, tables),
+            None => self.map_by_tables(start, frames, protection, largest, tables),
         }
     }
 
@@ -152,7 +169,7 @@ impl<M: PhysicalMemory> PageTable<M> {
     }
 
     /// Writes what was looked at before.
-    #[inline(always)]
+    #[inline(never)]
     fn fill_in_pd(
         &self,
         start: VirtAddr,

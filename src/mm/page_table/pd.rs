@@ -1,22 +1,26 @@
 //! A range inside one PD, entry by entry: each leads to a PT, is a 2 MiB leaf, or is absent.
 //!
-//! What lies in more than one PT is mostly that. With the PD at hand the next PT is one load away, so a range is gone through
-//! twice, to look and to change, for less than it takes to keep what the first pass found.
+//! What lies in more than one PT is mostly that, and in two of them: their entries are side by side, and both are at hand while
+//! the range is looked at and then changed. With the PD at hand the next PT is one load away, so a longer range is gone through
+//! twice for less than it takes to keep what the first pass found.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::entry::Entry;
+use super::entry::{Entry, Flags};
 use super::pt::{Live, Pt};
 use super::{PageTable, Table};
 use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr, WORDS_PER_PAGE};
 use crate::mm::hardware::PhysicalMemory;
 
+/// The bits that tell an entry that leads to a table, which has the first alone, from a leaf and from an absent one.
+const KIND: u64 = Flags::PRESENT.union(Flags::LARGE).bits();
+
 /// What is left of a range inside one PD.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InPd<'t> {
-    /// The entries of the PD that cover it.
-    entries: &'t [AtomicU64],
-    /// The first page, of those that the first of them covers.
+    directory: &'t Table,
+    /// The entry that covers the first page, and the page, of those that the entry covers.
+    number: usize,
     first: usize,
     pages: usize,
 }
@@ -31,25 +35,56 @@ pub(super) struct Part<'t> {
 }
 
 impl<'t> InPd<'t> {
-    /// At least one page, the first of which is the page `first` of the PD.
+    /// The page `first` of the PD and those that follow, none of which is beyond its end.
     #[inline(always)]
     pub(super) fn new(directory: &'t Table, first: usize, pages: usize) -> Self {
-        let end = (first + pages).div_ceil(WORDS_PER_PAGE);
         InPd {
-            entries: &directory[first / WORDS_PER_PAGE..end],
+            directory,
+            number: first / WORDS_PER_PAGE,
             first: first % WORDS_PER_PAGE,
             pages,
         }
     }
-}
 
-impl<'t> InPd<'t> {
+    /// All of the range as two parts, if two entries cover it.
+    #[inline(always)]
+    fn two(&self) -> Option<(Part<'t>, Part<'t>)> {
+        let entries = self.directory.get(self.number..self.number + 2)?;
+        let before = WORDS_PER_PAGE - self.first;
+        let behind = self.pages.wrapping_sub(before);
+        if behind.wrapping_sub(1) >= WORDS_PER_PAGE {
+            return None;
+        }
+        let one = Part {
+            entry: &entries[0],
+            first: self.first,
+            pages: before,
+        };
+        let other = Part {
+            entry: &entries[1],
+            first: 0,
+            pages: behind,
+        };
+        Some((one, other))
+    }
+
     /// The entries of the PD that cover pages of the range alone.
     #[inline(always)]
     pub(super) fn whole(&self) -> &'t [AtomicU64] {
-        let before = self.first.div_ceil(WORDS_PER_PAGE);
-        let end = (self.first + self.pages) / WORDS_PER_PAGE;
-        self.entries.get(before..end).unwrap_or(&[])
+        let before = self.number + self.first.div_ceil(WORDS_PER_PAGE);
+        let end = self.number + (self.first + self.pages) / WORDS_PER_PAGE;
+        self.directory.get(before..end).unwrap_or(&[])
+    }
+
+    /// The first `pages` pages, which one entry covers.
+    #[inline(always)]
+    fn part(&self, pages: usize) -> Part<'t> {
+        Part {
+            // The remainder is the number itself, as no page is beyond the end of the PD, and needs no check.
+            entry: &self.directory[self.number % WORDS_PER_PAGE],
+            first: self.first,
+            pages,
+        }
     }
 }
 
@@ -58,19 +93,15 @@ impl<'t> Iterator for InPd<'t> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Part<'t>> {
-        let (entry, entries) = self.entries.split_first()?;
-        let first = self.first;
-        let pages = self.pages.min(WORDS_PER_PAGE - first);
-        *self = InPd {
-            entries,
-            first: 0,
-            pages: self.pages - pages,
-        };
-        Some(Part {
-            entry,
-            first,
-            pages,
-        })
+        if self.pages == 0 {
+            return None;
+        }
+        let pages = self.pages.min(WORDS_PER_PAGE - self.first);
+        let part = self.part(pages);
+        self.number += 1;
+        self.first = 0;
+        self.pages -= pages;
+        Some(part)
     }
 }
 
@@ -81,13 +112,11 @@ impl Part<'_> {
         Entry::of(self.entry.load(Relaxed), Some(PageSize::Size2M))
     }
 
-    /// How many present entries the PT has that the entry leads to, if it is one that leads to a PT.
+    /// Whether the entry leads to a PT that has as many present entries as the part, by its count.
     #[inline(always)]
-    pub(super) fn live(&self) -> Option<u64> {
-        match self.read() {
-            Entry::Table(_) => Some(Live(self.entry).get()),
-            Entry::Absent | Entry::Leaf(..) => None,
-        }
+    pub(super) fn is_live(&self) -> bool {
+        let word = self.entry.load(Relaxed);
+        word & KIND == Flags::PRESENT.bits() && Live::count(word) >= self.pages()
     }
 
     /// Number of pages.
@@ -110,6 +139,19 @@ impl Part<'_> {
 }
 
 impl<M: PhysicalMemory> PageTable<M> {
+    /// The entries of a range that lies in two PTs, if both are there: what does not lie in one lies in two, as a rule.
+    #[inline(always)]
+    pub(super) fn two_pts_of<'t>(&'t self, range: InPd<'t>) -> Option<(Pt<'t>, Pt<'t>)> {
+        let (one, other) = range.two()?;
+        match (one.read(), other.read()) {
+            (Entry::Table(first), Entry::Table(second)) => Some((
+                self.entries_of(&one, first),
+                self.entries_of(&other, second),
+            )),
+            _ => None,
+        }
+    }
+
     /// The entries of a part in the PT at `frame`, which its entry leads to.
     #[inline(always)]
     pub(super) fn entries_of<'t>(&'t self, part: &Part<'t>, frame: Pfn) -> Pt<'t> {

@@ -19,7 +19,13 @@ pub(super) struct Live<'t>(pub(super) &'t AtomicU64);
 impl Live<'_> {
     #[inline(always)]
     pub(super) fn get(self) -> u64 {
-        (self.0.load(Relaxed) & MASK) >> SHIFT
+        Self::count(self.0.load(Relaxed))
+    }
+
+    /// The count in the word of the entry.
+    #[inline(always)]
+    pub(super) const fn count(word: u64) -> u64 {
+        (word & MASK) >> SHIFT
     }
 
     /// The CPU writes no entry that has A set, and nobody else edits the table: no exchange is needed.
