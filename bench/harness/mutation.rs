@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use pagemark::boot::command_line::Mutate;
 use pagemark::cpu::invalidate;
+use pagemark::mm::left_out::leave_out;
 
 use super::case::{Case, Failure};
 use super::sample::{AnyCase, prove};
@@ -21,7 +22,7 @@ pub fn perform<C: Case>(case: &mut C) {
         return;
     }
     if FLUSH_LEFT_OUT.load(Ordering::Relaxed) {
-        invalidate::leave_out(|| AnyCase::new(case).perform());
+        leave_out(|| AnyCase::new(case).perform());
     } else {
         AnyCase::new(case).perform();
     }
@@ -50,7 +51,10 @@ pub fn mutate(any: &mut AnyCase<'_>, mutate: Mutate) -> Result<Outcome, Failure>
         Mutate::Flush => match without_flush(any)? {
             Outcome::Survived => {
                 prove(any)?;
-                without_flush(any)
+                match without_flush(any)? {
+                    Outcome::Nothing(_) => Ok(Outcome::Survived),
+                    outcome => Ok(outcome),
+                }
             }
             outcome => Ok(outcome),
         },
@@ -68,7 +72,7 @@ fn without_operation(any: &mut AnyCase<'_>) -> Result<Outcome, Failure> {
 
 fn without_flush(any: &mut AnyCase<'_>) -> Result<Outcome, Failure> {
     any.case().prepare()?;
-    if invalidate::leave_out(|| any.perform()) == 0 {
+    if leave_out(|| any.perform()) == 0 {
         any.case().restore()?;
         return Ok(Outcome::Nothing("the operation owes no flush"));
     }

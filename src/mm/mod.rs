@@ -15,6 +15,7 @@
 //! -  address      physical and virtual addresses, frame numbers, orders: the words all floors share
 //! -  slots        a vector in borrowed memory
 //! -  hardware     the two seams to the machine: physical memory as bytes, and TLB invalidation
+//! -  left_out     flushes left out, to put proofs to the proof
 //! ```
 //!
 //! All of it compiles on the host, where `model` stands in for the hardware in tests.
@@ -27,6 +28,7 @@ pub mod hardware;
 pub mod kernel_map;
 pub mod kmap;
 pub mod layout;
+pub mod left_out;
 pub mod memory_map;
 #[cfg(test)]
 mod model;

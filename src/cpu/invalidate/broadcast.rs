@@ -5,6 +5,7 @@ use core::arch::asm;
 use crate::cpu::features::Features;
 use crate::mm::address::{PageSize, VirtAddr};
 use crate::mm::hardware::TlbInvalidate;
+use crate::mm::left_out;
 use crate::mm::tlb::{Operands, portions};
 
 /// INVLPGB with these words.
@@ -52,7 +53,7 @@ impl BroadcastTlb {
 impl TlbInvalidate for BroadcastTlb {
     #[inline]
     fn flush_pages(&self, start: VirtAddr, pages: u64, size: PageSize) {
-        if super::left_out::this_one() {
+        if left_out::this_one() {
             return;
         }
         // SAFETY: CPUID reports the instructions (`new`), and how many pages they take.
@@ -66,7 +67,7 @@ impl TlbInvalidate for BroadcastTlb {
 
     #[inline]
     fn flush_all(&self) {
-        if super::left_out::this_one() {
+        if left_out::this_one() {
             return;
         }
         // SAFETY: CPUID reports the instructions (`new`).

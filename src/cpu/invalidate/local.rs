@@ -2,10 +2,10 @@
 
 use super::instructions::{invlpg, reload_cr3, toggle_pge};
 use super::invpcid::{InvpcidType, invpcid};
-use super::left_out;
 use crate::cpu::features::Features;
 use crate::mm::address::{PageSize, VirtAddr};
 use crate::mm::hardware::TlbInvalidate;
+use crate::mm::left_out;
 
 /// How this CPU drops everything, global translations included: the cheapest way it has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

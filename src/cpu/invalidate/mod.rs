@@ -6,16 +6,13 @@
 //! - `invpcid`: INVPCID, types 0 to 3
 //! - `broadcast`: INVLPGB and TLBSYNC, which reach all CPUs
 //! - `local`: this CPU's TLB, by the cheapest of them
-//! - `left_out`: flushes left out, to put proofs to the proof
 
 mod broadcast;
 mod instructions;
 mod invpcid;
-mod left_out;
 mod local;
 
 pub use broadcast::BroadcastTlb;
 pub use instructions::{evict, flush_everything, invlpg, reload_cr3, toggle_pge};
 pub use invpcid::{InvpcidType, invpcid};
-pub use left_out::leave_out;
 pub use local::LocalTlb;

@@ -6,7 +6,7 @@
 //!
 //! Making a present entry out of an absent one needs no flush, as x86 does not cache absent entries. Every other change yields
 //! a [`PendingFlush`](super::tlb::PendingFlush). Tables stay when their last entry goes, as in Linux: the next mapping there
-//! finds them. [`PageTable::release_tables`] takes them out.
+//! finds them. [`PageTable::release_tables`] takes them out; CPUs may know the way to them, so that they wait for a flush, too.
 
 mod cache;
 mod change;
@@ -34,6 +34,8 @@ mod translate;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod walk;
 
 use core::sync::atomic::AtomicU64;
 

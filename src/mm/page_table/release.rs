@@ -1,6 +1,5 @@
 //! Taking tables out of the tree that map nothing any more.
 
-use core::ops::RangeInclusive;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::entry::Entry;
@@ -11,16 +10,9 @@ use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::tlb::PendingFlush;
 
-/// What has been found so far.
-struct Found {
-    tables: Tables,
-    /// The first byte that a table of them covered, and the last.
-    covered: Option<(u64, u64)>,
-}
-
 impl<M: PhysicalMemory> PageTable<M> {
-    /// Takes the tables out that map nothing and cover addresses of the `pages` pages from `start` alone. They wait for the
-    /// flush, as the CPU may walk through them until then.
+    /// Takes the tables out that map nothing and cover addresses of the `pages` pages from `start` alone. They wait for a flush
+    /// of everything, as CPUs may walk through them until then, in whatever context; where there are none, nothing is flushed.
     ///
     /// A range with a whole entry of the root loses the table below it too: not where other roots share that.
     ///
@@ -37,70 +29,47 @@ impl<M: PhysicalMemory> PageTable<M> {
             && let Some(entries) = self.leaves_in_last_pd(start, pages)
             && !entries::any_present(entries)
         {
-            let pending = PendingFlush::new(start, 0, PageSize::Size2M);
-            return Ok(pending.guard(Tables::NONE));
+            return Ok(owed_for(start, Tables::NONE));
         }
         self.levels.check_range(start, pages)?;
         let last = start.0 + (pages * PAGE_SIZE - 1);
-        let mut found = Found {
-            tables: Tables::NONE,
-            covered: None,
-        };
+        let mut found = Tables::NONE;
         self.remember_pd_of(start, pages);
         match self.range_in_last_pd(start, pages) {
             // Not all of the PD, which would be looked at, too.
             Some(range) if pages < PageSize::Size1G.frames() => {
-                self.release_pts(range.whole(), start.0, &mut found);
+                self.release_pts(range.whole(), &mut found);
             }
             _ => self.release_below(self.root, self.levels as u32, start.0, last, &mut found),
         }
-        if found.tables.count() > 0 {
+        if found.count() > 0 {
             self.last = Last::NONE;
         }
-        let size = PageSize::Size2M;
-        let pending = match found.covered {
-            Some((first, last)) => {
-                let pages = (last - first) / size.bytes() + 1;
-                PendingFlush::new(VirtAddr(first), pages, size)
-            }
-            None => PendingFlush::new(start, 0, size),
-        };
-        Ok(pending.guard(found.tables))
+        Ok(owed_for(start, found))
     }
 
-    /// Takes out the PTs that entries of a PD lead to, the first of which is the first that covers no address below `start`.
+    /// Takes out the PTs that entries of a PD lead to.
     #[cold]
     #[inline(never)]
-    fn release_pts(&self, entries: &[AtomicU64], start: u64, found: &mut Found) {
-        const SIZE: PageSize = PageSize::Size2M;
-        let start = start.next_multiple_of(SIZE.bytes());
-        for (number, entry) in (0..).zip(entries) {
-            if let Entry::Table(pt) = Entry::of(entry.load(Relaxed), Some(SIZE))
+    fn release_pts(&self, entries: &[AtomicU64], found: &mut Tables) {
+        for entry in entries {
+            if let Entry::Table(pt) = Entry::of(entry.load(Relaxed), Some(PageSize::Size2M))
                 && self.is_empty(entry, pt, 1)
             {
-                let first = start + number * SIZE.bytes();
-                self.take_out(entry, pt, first..=first + (SIZE.bytes() - 1), found);
+                self.take_out(entry, pt, found);
             }
         }
     }
 
-    /// Takes out a table that maps nothing, which `entry` leads to and which covers these addresses.
-    fn take_out(
-        &self,
-        entry: &AtomicU64,
-        frame: Pfn,
-        addresses: RangeInclusive<u64>,
-        found: &mut Found,
-    ) {
+    /// Takes out a table that maps nothing, which `entry` leads to.
+    fn take_out(&self, entry: &AtomicU64, frame: Pfn, found: &mut Tables) {
         entry.store(0, Relaxed);
         // SAFETY: the table has left the tree, which it belonged to (promised to `new`), and it is full of zeros.
-        unsafe { found.tables.push(frame, &self.memory) };
-        let covered = found.covered.map_or(*addresses.start(), |(first, _)| first);
-        found.covered = Some((covered, *addresses.end()));
+        unsafe { found.push(frame, &self.memory) };
     }
 
     /// Takes out what lies below the table at `frame`, which covers both addresses.
-    fn release_below(&self, frame: Pfn, level: u32, first: u64, last: u64, found: &mut Found) {
+    fn release_below(&self, frame: Pfn, level: u32, first: u64, last: u64, found: &mut Tables) {
         let bytes = covered(level);
         let entries = index(VirtAddr(first), level)..=index(VirtAddr(last), level);
         for (number, entry) in self.table(frame)[entries].iter().enumerate() {
@@ -113,7 +82,7 @@ impl<M: PhysicalMemory> PageTable<M> {
                 }
                 // A table that covers other addresses, too, stays whatever is in it: it is not looked through.
                 if start >= first && end <= last && self.is_empty(entry, below, level - 1) {
-                    self.take_out(entry, below, start..=end, found);
+                    self.take_out(entry, below, found);
                 }
             }
         }
@@ -124,4 +93,14 @@ impl<M: PhysicalMemory> PageTable<M> {
     fn is_empty(&self, entry: &AtomicU64, frame: Pfn, level: u32) -> bool {
         (level > 1 || Live(entry).get() == 0) && !entries::any_present(self.table(frame))
     }
+}
+
+/// What tables wait for that were taken out from `start` on.
+#[inline(always)]
+fn owed_for(start: VirtAddr, tables: Tables) -> PendingFlush<Tables> {
+    let pending = match tables.count() {
+        0 => PendingFlush::new(start, 0, PageSize::Size2M),
+        _ => PendingFlush::everything(),
+    };
+    pending.guard(tables)
 }

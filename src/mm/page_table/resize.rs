@@ -91,8 +91,7 @@ impl<M: PhysicalMemory> PageTable<M> {
         let leaf = larger_leaf(self.table(frame), address, size)?;
         entry.store(leaf, Relaxed);
         self.last = Last::NONE;
-        let pages = WORDS_PER_PAGE as u64;
-        Ok(PendingFlush::new(address, pages, smaller(size)).guard(OldTable(frame)))
+        Ok(PendingFlush::everything().guard(OldTable(frame)))
     }
 
     /// Clears a table that a collapse put out of work, so that it can be one again.

@@ -6,7 +6,9 @@
 //! Linux's scheme (arch/x86/mm/tlb.c): six places a CPU (its dynamic ASIDs), each an id that is never used twice and a generation.
 //!
 //! It is about translations that are not global alone. Those of the kernel half are global, and dropped from all contexts at
-//! once; CPUs without global pages use no PCIDs, so that every switch drops everything.
+//! once; CPUs without global pages use no PCIDs, so that every switch drops everything. What a CPU knows of the kernel half's tables
+//! is never global: one that is taken out waits for a flush of everything
+//! ([`PendingFlush::everything`](super::PendingFlush::everything)).
 //!
 //! # Other CPUs
 //!

@@ -40,10 +40,13 @@ impl<I: TlbInvalidate> Tlb<I> {
     pub const DEFAULT_CEILING: u64 = 33;
 
     /// The TLBs behind `invalidate`; a range of more than `ceiling` pages is flushed by flushing everything.
+    ///
+    /// No ceiling is so high that a flush of [everything](PendingFlush::everything) would go page by page.
     pub const fn new(invalidate: I, ceiling: u64) -> Self {
+        const MOST: u64 = PendingFlush::EVERYTHING - 1;
         Tlb {
             invalidate,
-            ceiling,
+            ceiling: if ceiling < MOST { ceiling } else { MOST },
         }
     }
 

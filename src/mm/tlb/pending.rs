@@ -79,6 +79,18 @@ impl PendingFlush<()> {
         }
     }
 
+    /// A flush of everything, whatever the ceiling.
+    ///
+    /// A changed entry that led to a table owes it: what a CPU knows of such entries it knows under the PCID that it used them by,
+    /// and flushes page by page reach the one in force alone (Intel SDM volume 3, 5.10.4.2). That no leaf in the table is present
+    /// changes nothing.
+    pub const fn everything() -> Self {
+        PendingFlush::new(VirtAddr(0), Self::EVERYTHING, PageSize::Size1G)
+    }
+
+    /// More pages than any ceiling: of 1 GiB, more than five levels can map.
+    pub(super) const EVERYTHING: u64 = 1 << 30;
+
     /// Makes `value` wait for this flush.
     #[inline]
     pub fn guard<T>(self, value: T) -> PendingFlush<T> {

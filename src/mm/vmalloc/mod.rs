@@ -331,7 +331,10 @@ fn make_room_for_large_leaves<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Bud
     pages: u64,
     kernel: &mut KernelMemory<'_, M, I, B>,
 ) {
-    if let Ok(pending) = kernel.table.release_tables(start, pages) {
+    // Where none stood, nothing is owed.
+    if let Ok(pending) = kernel.table.release_tables(start, pages)
+        && pending.waiting().count() > 0
+    {
         let tables = pending.flush(&kernel.tlb);
         // They came from there: they can only go back.
         let _ = kernel.free_tables(tables);

@@ -311,6 +311,7 @@ impl Pair<'_> {
             let access = cache.access(&self.table, page(number));
             prop_assert!(access.is_ok(), "{:?}", access);
         }
+        prop_assert_eq!(cache.stale_table(&self.table), None);
         Ok(())
     }
 }

@@ -127,7 +127,55 @@ fn a_missing_flush_is_found() {
         .unwrap();
     assert_eq!(cache.access(&table, start), Ok(Some(Pfn(0x1000))));
     let pending = table.unmap(start, 1).unwrap();
-    assert_eq!(cache.access(&table, start), Err(Stale(start)));
+    assert_eq!(cache.access(&table, start), Err(Stale::Translation(start)));
     pending.flush(&Tlb::new(&cache, 33));
     assert_eq!(cache.access(&table, start), Ok(None));
+}
+
+/// So is one that paging-structure caches alone need, however many levels of tables go.
+#[test]
+fn a_missing_flush_of_tables_is_found() {
+    for (pages, gone) in [(512, 1), (1 << 18, 2), (1 << 27, 3)] {
+        let arena = Arena::new(ARENA);
+        let cache = ModelTlb::default();
+        let tlb = Tlb::new(&cache, u64::MAX);
+        let (mut table, mut tables) = table(&arena, Levels::Four, 40);
+        let (start, size) = (VirtAddr(HALF), PageSize::Size4K);
+        table
+            .map(start, Pfn(5)..Pfn(6), Protection::READ, size, &mut tables)
+            .unwrap();
+        table.unmap(start, 1).unwrap().flush(&tlb);
+        assert_eq!(cache.access(&table, start), Ok(None));
+        let pending = table.release_tables(start, pages).unwrap();
+        assert_eq!(pending.waiting().count(), gone);
+        let access = cache.access(&table, start);
+        assert!(matches!(access, Err(Stale::Table { .. })), "{access:?}");
+        let _ = pending.flush(&tlb);
+        assert_eq!(cache.access(&table, start), Ok(None));
+    }
+}
+
+/// And that of the table that a collapse put out of work, by pages that no CPU has a translation of.
+#[test]
+fn a_missing_flush_of_a_collapse_is_found() {
+    let arena = Arena::new(ARENA);
+    let cache = ModelTlb::default();
+    let (mut table, mut tables) = table(&arena, Levels::Four, 40);
+    let (start, second) = (VirtAddr(HALF), VirtAddr(HALF + PAGE_SIZE));
+    let frames = Pfn(512)..Pfn(1024);
+    table
+        .map(
+            start,
+            frames,
+            Protection::READ,
+            PageSize::Size4K,
+            &mut tables,
+        )
+        .unwrap();
+    assert_eq!(cache.access(&table, start), Ok(Some(Pfn(512))));
+    let pending = table.collapse(start, PageSize::Size2M).unwrap();
+    let access = cache.access(&table, second);
+    assert!(matches!(access, Err(Stale::Table { .. })), "{access:?}");
+    let _ = pending.flush(&Tlb::new(&cache, 33));
+    assert_eq!(cache.access(&table, second), Ok(Some(Pfn(513))));
 }

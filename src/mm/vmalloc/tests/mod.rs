@@ -8,6 +8,7 @@ mod failures;
 mod high_memory;
 mod lazy;
 mod model;
+mod tables;
 
 use core::ops::Range;
 use std::mem::MaybeUninit;

@@ -141,6 +141,7 @@ fn run<S: AreaSearch<Contents = Contents>, P: Policy>(
             _ => {}
         }
         assert_eq!(vmalloc.live(), areas.len());
+        assert_eq!(tlb.stale_table(&kernel.table), None);
         check(&areas, &kernel, arena, tlb, cpus);
     }
     for owned in areas {

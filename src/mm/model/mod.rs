@@ -1,15 +1,17 @@
-//! The host's stand-ins for the hardware: an arena of bytes for physical memory, and a TLB that keeps every translation that it
-//! is allowed to keep until it is told to drop it. Tests only.
+//! The host's stand-ins for the hardware: an arena of bytes for physical memory, and a TLB ([`tlb`]) that keeps every translation
+//! and every way to a table that it is allowed to keep until it is told to drop it. Tests only.
+
+mod tlb;
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::vec::Vec;
 
-use super::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr};
+pub use tlb::{ModelTlb, Stale};
+
+use super::address::{FrameRange, PAGE_SIZE, Pfn, PhysAddr};
 use super::frame::FrameAllocator;
-use super::hardware::{FrameWords, PhysicalMemory, TlbInvalidate};
+use super::hardware::{FrameWords, PhysicalMemory};
 use super::kernel_map::KernelMemory;
 use super::page_table::{Levels, PageTable, TableFrames, Tables};
 use super::tlb::Tlb;
@@ -142,91 +144,5 @@ impl TableFrames for ArenaTables<'_> {
             self.next = self.next.add(1);
         }
         Some(tables)
-    }
-}
-
-/// The TLBs of some CPUs. Each keeps every translation that its CPU ever used until a flush drops it, which reaches them all.
-pub struct ModelTlb {
-    /// For each CPU, page number to frame.
-    cpus: Vec<RefCell<BTreeMap<u64, Pfn>>>,
-}
-
-impl Default for ModelTlb {
-    fn default() -> Self {
-        ModelTlb::new(1)
-    }
-}
-
-/// An access through a translation that the page table does not hold any more.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stale(pub VirtAddr);
-
-impl ModelTlb {
-    /// Empty TLBs of so many CPUs.
-    pub fn new(cpus: usize) -> Self {
-        ModelTlb {
-            cpus: (0..cpus).map(|_| RefCell::default()).collect(),
-        }
-    }
-
-    /// The frame that an access to `address` reaches on the first CPU, `None` for a page fault.
-    pub fn access<M: PhysicalMemory>(
-        &self,
-        table: &PageTable<M>,
-        address: VirtAddr,
-    ) -> Result<Option<Pfn>, Stale> {
-        self.access_on(0, table, address)
-    }
-
-    /// The same on any CPU; beyond the last one it is the first again.
-    pub fn access_on<M: PhysicalMemory>(
-        &self,
-        cpu: usize,
-        table: &PageTable<M>,
-        address: VirtAddr,
-    ) -> Result<Option<Pfn>, Stale> {
-        let mut cached = self.cpus[cpu % self.cpus.len()].borrow_mut();
-        let page = address.0 / PAGE_SIZE;
-        let walked = table
-            .translate(address)
-            .map(|translation| translation.address.frame());
-        if let Some(&cached) = cached.get(&page) {
-            return if Some(cached) == walked {
-                Ok(walked)
-            } else {
-                Err(Stale(address))
-            };
-        }
-        if let Some(frame) = walked {
-            cached.insert(page, frame);
-        }
-        Ok(walked)
-    }
-
-    /// Whether any CPU could still use a translation of a page that `condition` holds for.
-    pub fn holds(&self, condition: impl Fn(VirtAddr, Pfn) -> bool) -> bool {
-        self.cpus.iter().any(|cached| {
-            let cached = cached.borrow();
-            cached
-                .iter()
-                .any(|(&page, &frame)| condition(VirtAddr(page * PAGE_SIZE), frame))
-        })
-    }
-}
-
-impl TlbInvalidate for &ModelTlb {
-    fn flush_pages(&self, start: VirtAddr, pages: u64, size: PageSize) {
-        let first = start.0 / PAGE_SIZE;
-        for cached in &self.cpus {
-            cached
-                .borrow_mut()
-                .retain(|&page, _| page < first || page - first >= pages * size.frames());
-        }
-    }
-
-    fn flush_all(&self) {
-        for cached in &self.cpus {
-            cached.borrow_mut().clear();
-        }
     }
 }
