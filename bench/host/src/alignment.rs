@@ -126,7 +126,7 @@ impl Alignments {
 mod tests {
     use super::*;
     use crate::log::read;
-    use crate::log::tests::good;
+    use crate::log::sample::good;
     use pagemark_record::Clock;
 
     /// A log with the case `a` at `median` ticks and, at some offsets only, `b` at 10.

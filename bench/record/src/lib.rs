@@ -16,10 +16,14 @@
 //! feature `read`.
 #![no_std]
 
+#[cfg(test)]
+extern crate std;
+
 pub mod brief;
 mod checksum;
 mod exit;
 mod figure;
+mod hex;
 mod record;
 mod series;
 mod text;
@@ -32,9 +36,10 @@ mod tests;
 pub use checksum::LineSum;
 pub use exit::ExitCode;
 pub use figure::{Figure, NoFigure};
+pub use hex::Hex;
 pub use record::{
     Boot, Buddyinfo, CaseResult, Check, Clock, Crossover, Disturbances, End, Environment, Error,
-    Frames, Frequencies, Hex, MAX_ADDRESSES, Machine, Moment, Notice, ORDERS, Panic, Probe, Record,
+    Frames, Frequencies, MAX_ADDRESSES, Machine, Moment, Notice, ORDERS, Panic, Probe, Record,
     Region, Skip, Start, Unit, Verdict, Zone,
 };
 #[cfg(feature = "read")]

@@ -114,7 +114,7 @@ mod tests {
 
     use super::*;
     use crate::log::read;
-    use crate::log::tests::good;
+    use crate::log::sample::good;
 
     fn rebuilt(log: &Log) -> Rebuilt {
         let (qemu, image) = (Path::new("qemu"), Path::new("elf"));

@@ -6,7 +6,7 @@ use pagemark_record::{CaseResult, Clock, Environment, Figure, Frequencies, Hex, 
 use super::beside::Beside;
 use super::{Change, DEFAULT_THRESHOLD, compare};
 use crate::figures::{Entry, in_every_unit};
-use crate::log::tests::{good, panicked, run, written};
+use crate::log::sample::{good, panicked, run, written};
 use crate::log::{Log, read};
 use crate::style::Look;
 

@@ -5,7 +5,7 @@ use pagemark_record::{CaseResult, Clock, Crossover};
 use super::{Format, annotations, export, markdown};
 use crate::gate::{Finding, Judgement, Row};
 use crate::log::read;
-use crate::log::tests::{good, panicked};
+use crate::log::sample::{good, panicked};
 
 fn judgement(slower: usize) -> Judgement {
     let rows = (0..slower).map(|index| Row {

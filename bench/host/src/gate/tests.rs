@@ -9,7 +9,7 @@ use super::rank_test::{holm, least_p_value, p_value};
 use super::ticks::{Boots, FALSE_ALARMS, Floors, floors, judge};
 use super::{Finding, exact};
 use crate::log::read;
-use crate::log::tests::good;
+use crate::log::sample::good;
 
 fn baseline() -> Baseline {
     Baseline::of(&read(&good(Clock::Icount)).unwrap()).unwrap()

@@ -6,9 +6,11 @@
 mod error;
 pub mod lines;
 mod reader;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod side;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 use pagemark_record::{
     Boot, Buddyinfo, CaseResult, Check, Clock, Crossover, End, Environment, Frames, Machine, Panic,

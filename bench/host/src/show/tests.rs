@@ -5,7 +5,7 @@ use pagemark_record::{Check, Clock, Error, Record, Verdict};
 
 use super::render;
 use crate::log::read;
-use crate::log::tests::{good, panicked, run, start, written};
+use crate::log::sample::{good, panicked, run, start, written};
 use crate::style::Look;
 
 fn shown(log: &[u8]) -> String {

@@ -1,0 +1,151 @@
+//! What a run measures and proves, case by case, and what follows from the cases.
+
+#[cfg(feature = "read")]
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::Unit;
+use crate::Figure;
+
+/// What one case measured, what the harness itself costs already subtracted. A case has a result only if its proofs held.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct CaseResult<T> {
+    /// The case ([`crate::is_case_name`]), unique in its log.
+    pub case: T,
+    /// What the figures count.
+    pub unit: Unit,
+    /// How many samples they sum up: one a round.
+    pub samples: u64,
+    /// The smallest.
+    pub min: Figure,
+    /// The one that a quarter does not exceed.
+    pub p25: Figure,
+    /// The middle one.
+    pub median: Figure,
+    /// The one that three quarters do not exceed.
+    pub p75: Figure,
+    /// The one that 99 % do not exceed.
+    pub p99: Figure,
+    /// The largest.
+    pub max: Figure,
+    /// The bounds of the median, exact for every distribution: with `n` samples the probability is that of
+    /// `pagemark_statistics::interval`.
+    pub interval: [Figure; 2],
+    /// What the harness costs, an operation: it was subtracted from each sample.
+    pub overhead: Figure,
+    /// Operations in a sample: of 1 a sample is one bracket around one operation, of more it is the slope between so many and
+    /// twice as many.
+    pub batch: u32,
+    /// The median in nanoseconds, where the clock's rate is known and constant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ns: Option<Figure>,
+    /// The median in core cycles, where the CPU counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycles: Option<Figure>,
+    /// What struck samples, by cause.
+    #[serde(default, skip_serializing_if = "Disturbances::none")]
+    pub disturbances: Disturbances,
+    /// Every sample, in the order in which they were taken ([`crate::Series`]).
+    pub rounds: T,
+}
+
+impl<T> CaseResult<T> {
+    /// A result all of whose samples are equal.
+    pub fn of_equal(case: T, unit: Unit, figure: Figure, samples: u64, rounds: T) -> Self {
+        Self {
+            case,
+            unit,
+            samples,
+            min: figure,
+            p25: figure,
+            median: figure,
+            p75: figure,
+            p99: figure,
+            max: figure,
+            interval: [figure; 2],
+            overhead: Figure::default(),
+            batch: 1,
+            ns: None,
+            cycles: None,
+            disturbances: Disturbances::default(),
+            rounds,
+        }
+    }
+}
+
+/// How many of a case's samples something struck from outside. Samples that a system-management interrupt or the hypervisor
+/// struck were taken again; all others are among the figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Disturbances {
+    /// By a system-management interrupt, as the CPU's counter of them says.
+    pub smi: u32,
+    /// By the hypervisor, which ran something else meanwhile, as its steal time says.
+    pub steal: u32,
+    /// By a change of the core's clock rate.
+    pub frequency: u32,
+    /// By something unknown: they lie far above the others.
+    pub unknown: u32,
+}
+
+impl Disturbances {
+    /// Whether nothing struck.
+    pub fn none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A case that did not run here.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Skip<T> {
+    /// The case.
+    pub case: T,
+    /// Why: a feature that the CPU lacks, too little memory.
+    pub reason: T,
+}
+
+/// A proof, outside every timing window, that an operation did what it claims.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Check<T> {
+    /// What was checked; for a case's own check the case's name.
+    pub name: T,
+    /// Whether it held.
+    pub pass: bool,
+    /// What was seen; may be empty when it held.
+    pub detail: T,
+}
+
+/// The way from the image's entry to the first sample.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Boot {
+    /// How long it took.
+    pub ticks: u64,
+    /// In which unit.
+    pub unit: Unit,
+}
+
+/// From how many pages on dropping the whole TLB is cheaper than dropping page by page, filling in again included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Crossover {
+    /// So many; none if page by page was the cheaper way at all numbers that were measured.
+    pub pages: Option<u64>,
+    /// Linux's `tlb_single_page_flush_ceiling`: at more pages than that it drops the whole.
+    pub linux: u64,
+    /// The ceiling of this run.
+    pub ceiling: u64,
+    /// The most pages that were measured.
+    pub largest: u64,
+}
+
+/// All that the suite `probe` measures: whether the guest's instructions run on the CPU or in somebody's interpreter.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Probe {
+    /// Ticks that a block of 1,000 NOPs took, the empty bracket subtracted.
+    pub ticks_per_1000_nops: u64,
+}

@@ -1,0 +1,80 @@
+//! What the figures of a machine are worth.
+
+#[cfg(feature = "read")]
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::Hex;
+
+/// What the figures of this machine are worth, found out before any was taken.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Environment<T> {
+    /// Who executes the instructions: `silicon`, `hardware_virtualisation`, `emulating_kvm`, `tcg`, `tcg_icount`.
+    pub class: T,
+    /// With `tcg_icount`: an instruction takes 2^shift ticks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shift: Option<u8>,
+    /// What a reader of the figures has to know, separated by spaces: `emulated`, `icount_shift`, `tsc_variant`,
+    /// `lfence_not_serialising`, `frequency_disagrees`, `smi`, `steal`, `fractured`. Empty where they are worth what they seem.
+    pub tags: T,
+    /// The least and the most ticks that a bracket around 1,000 NOPs took.
+    pub nops: [u64; 2],
+    /// The step in which the clock moves, in ticks.
+    pub quantum: u64,
+    /// RDTSCP is there.
+    pub rdtscp: bool,
+    /// The TSC ticks at one rate in every power state.
+    pub invariant_tsc: bool,
+    /// Whether LFENCE waits for what is before it: `always`, `was_set`, `now_set`, `no`, `unknown`.
+    pub lfence: T,
+    /// The TSC's frequency, by every source that is there.
+    pub frequencies: Frequencies,
+    /// How far these are apart, in millionths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disagreement_ppm: Option<u64>,
+    /// Core cycles in 1,000 ticks, where a counter of them is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycles_per_1000_ticks: Option<u64>,
+    /// That counter: `aperf`, `fixed_counter`, `none`.
+    pub core_clock: T,
+    /// System-management interrupts since power-on, where the CPU counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smi_count: Option<u64>,
+    /// Nanoseconds that the hypervisor took from this CPU, where it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steal_ns: Option<u64>,
+    /// The revision of the microcode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub microcode: Option<Hex>,
+    /// The hypervisor backs large pages with small ones, so that INVLPG drops everything; absent where that cannot be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fractured: Option<bool>,
+    /// Sources of interrupts that were masked: `8259`, `local_apic`, `io_apic`, separated by spaces.
+    pub masked: T,
+}
+
+/// The frequency of the time-stamp counter in hertz, by source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+#[serde(default)]
+pub struct Frequencies {
+    /// CPUID leaf 15H.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpuid_15h: Option<u64>,
+    /// CPUID leaf 16H, to the MHz.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpuid_16h: Option<u64>,
+    /// The hypervisor's leaf 4000_0010H.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hypervisor: Option<u64>,
+    /// The high-precision event timer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hpet: Option<u64>,
+    /// ACPI's power-management timer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pm_timer: Option<u64>,
+    /// The programmable interval timer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pit: Option<u64>,
+}

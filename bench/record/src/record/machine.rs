@@ -1,0 +1,122 @@
+//! What a run is made on: the machine, what its clock counts, and where things lie in its address space.
+
+use core::fmt;
+
+#[cfg(feature = "read")]
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::Hex;
+
+/// The machine, and what its clock means.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Machine<T> {
+    /// The CPU's brand string.
+    pub cpu: T,
+    /// Its family, with the extended family added (CPUID 1).
+    pub family: u32,
+    /// Its model, with the extended model added.
+    pub model: u32,
+    /// Its stepping.
+    pub stepping: u32,
+    /// The hypervisor's signature (CPUID 4000_0000H); none on bare metal.
+    pub hypervisor: Option<T>,
+    /// What a tick is.
+    pub clock: Clock,
+    /// Ticks a second, where a source gave them.
+    pub tsc_hz: Option<u64>,
+    /// The source that served, or why there is none.
+    pub tsc_source: T,
+    /// The TSC ticks at one rate in every power state (CPUID 8000_0007H, EDX bit 8).
+    pub invariant_tsc: bool,
+    /// Ticks that a block of 1,000 NOPs took.
+    pub ticks_per_1000_nops: u64,
+    /// Usable RAM in bytes.
+    pub ram_bytes: u64,
+    /// CPUs found.
+    pub cpus: u32,
+    /// The layout of the address space: `wide`, `classic`.
+    pub layout: T,
+    /// How the image was loaded: `multiboot2`, `pvh`.
+    pub loader: T,
+    /// The CPU features that cases depend on, where present, separated by spaces.
+    pub features: T,
+}
+
+/// What a tick of the time-stamp counter is on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+#[serde(rename_all = "lowercase")]
+pub enum Clock {
+    /// One executed instruction: an emulator's virtual time that advances with the instructions.
+    Icount,
+    /// A tick of the hardware's counter.
+    Tsc,
+    /// A tick of the host's time while an emulator works: it says nothing about any CPU.
+    Emulated,
+}
+
+impl Clock {
+    /// The name that the log uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Icount => "icount",
+            Self::Tsc => "tsc",
+            Self::Emulated => "emulated",
+        }
+    }
+
+    /// What figures on this clock count.
+    pub const fn unit(self) -> Unit {
+        match self {
+            Self::Icount => Unit::Insns,
+            Self::Tsc | Self::Emulated => Unit::Ticks,
+        }
+    }
+}
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a figure counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// Executed instructions: equal from run to run.
+    Insns,
+    /// Ticks of the time-stamp counter.
+    Ticks,
+}
+
+impl Unit {
+    /// The name that the log uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Insns => "insns",
+            Self::Ticks => "ticks",
+        }
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A region of the virtual address space.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Region<T> {
+    /// What lies there.
+    pub name: T,
+    /// Its first address.
+    pub start: Hex,
+    /// The address behind its last.
+    pub end: Hex,
+}
