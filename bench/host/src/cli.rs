@@ -99,6 +99,14 @@ pub struct Run {
     #[command(flatten)]
     pub image: Image,
     /// The emulator
+    #[command(flatten)]
+    pub emulator: Emulator,
+}
+
+/// Which emulator.
+#[derive(Args, Debug)]
+pub struct Emulator {
+    /// The emulator that runs the image
     #[arg(
         long,
         value_name = "PATH",
@@ -206,13 +214,8 @@ pub struct Images {
     #[arg(long, value_name = "ELF", requires = "base_image")]
     pub image: Option<PathBuf>,
     /// The emulator that traces them
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "PAGEMARK_QEMU",
-        default_value = "qemu-system-x86_64"
-    )]
-    pub qemu: PathBuf,
+    #[command(flatten)]
+    pub emulator: Emulator,
 }
 
 /// `pagemark gate`.
@@ -332,7 +335,7 @@ impl Run {
         let only = self.only.map(|glob| format!("only={glob}"));
         Request {
             image: self.image.origin(),
-            qemu: self.qemu,
+            qemu: self.emulator.qemu,
             accelerator: if self.icount {
                 Choice::Icount
             } else {

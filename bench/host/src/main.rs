@@ -158,7 +158,7 @@ fn gate_logs(options: &Gate) -> Result<u8> {
 /// Traces what changed, where both images are given, on the machine of `log`.
 fn blame_functions(judgement: &mut Judgement, images: &Images, log: Option<&Log>) {
     if let (Some(base), Some(new), Some(log)) = (&images.base_image, &images.image, log) {
-        let qemu = &images.qemu;
+        let qemu = &images.emulator.qemu;
         blame::functions(judgement, blame::Images { qemu, base, new }, log);
     }
 }

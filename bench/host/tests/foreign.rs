@@ -2,23 +2,17 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 #[path = "../fuzz/import_properties.rs"]
 mod import_properties;
+mod pagemark;
+
+use pagemark::pagemark;
 
 fn seed(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fuzz/seeds")
         .join(name)
-}
-
-fn pagemark(arguments: &[&str], files: &[&PathBuf]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_pagemark"))
-        .args(arguments)
-        .args(files)
-        .output()
-        .unwrap()
 }
 
 /// What a call prints that ends with `status`.

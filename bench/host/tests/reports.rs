@@ -1,19 +1,14 @@
 //! `pagemark show` and `pagemark compare` as a pipeline calls them: by their exit status and what they print.
 
+mod pagemark;
+
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output};
 
 use pagemark_record::{CaseResult, Clock, LogWriter, Machine, Record, SCHEMA, Start, Verdict};
 use tempfile::TempDir;
 
-fn pagemark(arguments: &[&str], files: &[&PathBuf]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_pagemark"))
-        .args(arguments)
-        .args(files)
-        .output()
-        .unwrap()
-}
+use pagemark::pagemark;
 
 /// A log with one case, whose every sample took `insns` instructions.
 fn written(folder: &TempDir, name: &str, cpu: &str, insns: u64) -> PathBuf {

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use fastrand::Rng;
 use pagemark::mm::address::{FrameRange, Order, Pfn};
 use pagemark::mm::frame::{
     Batched, Descriptor, FrameAllocator, FrameCache, Gfp, InDescriptor, Metadata, SharedFrames,
@@ -26,6 +27,9 @@ use pagemark_peers::{
     ALIGN, Bitmap, Bits, BuddySlab, BuddySystemFrames, BuddySystemHeap, FRAMES, Frames,
     REGION_BYTES, Talc,
 };
+
+/// Of the random numbers: the same for everybody.
+const SEED: u64 = 0;
 
 /// Ours, as a CPU of several uses it: its cache in front of the locked allocator, every free checked. Blocks are frame numbers.
 struct Cached {
@@ -115,22 +119,6 @@ fn bits() -> &'static mut Bits {
     Box::leak(Box::default())
 }
 
-/// Xorshift (Marsaglia, 2003): the same numbers for everybody.
-struct Random(u64);
-
-impl Random {
-    const fn new() -> Self {
-        Random(0x9e37_79b9_7f4a_7c15)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 32) as usize % end
-    }
-}
-
 fn take<F: Frames>(frames: &mut F) -> usize {
     let block = frames.alloc(0);
     assert_ne!(block, 0);
@@ -190,13 +178,13 @@ fn burst(group: &mut Group<'_>, name: &str, places: &[usize], mut frames: impl F
 }
 
 fn churn(group: &mut Group<'_>, name: &str, mut frames: impl Frames) {
-    let mut random = Random::new();
+    let mut random = Rng::with_seed(SEED);
     // Blocks of orders 0 to 3, smaller ones more often, up to half of the memory.
     let mut blocks = Vec::new();
     let mut taken = 0;
     for _ in 0..100_000 {
-        if random.below(FRAMES) >= taken {
-            let order = (random.below(8) | 8).trailing_zeros();
+        if random.usize(..FRAMES) >= taken {
+            let order = (random.usize(..8) | 8).trailing_zeros();
             // Where memory lies in pieces there may be no such block.
             let block = frames.alloc(order);
             if block != 0 {
@@ -204,7 +192,7 @@ fn churn(group: &mut Group<'_>, name: &str, mut frames: impl Frames) {
                 taken += 1 << order;
             }
         } else {
-            let (block, order) = blocks.swap_remove(random.below(blocks.len()));
+            let (block, order) = blocks.swap_remove(random.usize(..blocks.len()));
             // SAFETY: it was taken so, and is given back once.
             unsafe { frames.free(block, order) };
             taken -= 1 << order;
@@ -214,7 +202,7 @@ fn churn(group: &mut Group<'_>, name: &str, mut frames: impl Frames) {
     group.throughput(Throughput::Elements(1));
     group.bench_function(name, |bencher| {
         bencher.iter(|| {
-            let place = random.below(held.len());
+            let place = random.usize(..held.len());
             give(&mut frames, held[place]);
             held[place] = take(&mut frames);
         });
@@ -278,10 +266,7 @@ fn all(criterion: &mut Criterion) {
     let forward: Vec<usize> = (0..BURST).collect();
     let backward: Vec<usize> = (0..BURST).rev().collect();
     let mut random = forward.clone();
-    let mut numbers = Random::new();
-    for last in (1..BURST).rev() {
-        random.swap(last, numbers.below(last + 1));
-    }
+    Rng::with_seed(SEED).shuffle(&mut random);
     for (name, places) in [
         ("burst/same", forward),
         ("burst/opposite", backward),

@@ -1,7 +1,6 @@
 //! What the gate says of a changed image: the case, by how much, and which function it is.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use pagemark_host::blame::{Rebuilt, trace};
 use pagemark_host::gate::{self, Finding};
@@ -25,11 +24,7 @@ fn with_nop() -> PathBuf {
 
 /// What `pagemark` says to these words, and its exit status.
 fn pagemark(words: &[&str], paths: &[&Path]) -> (String, Option<i32>) {
-    let told = Command::new(env!("CARGO_BIN_EXE_pagemark"))
-        .args(words)
-        .args(paths)
-        .output()
-        .unwrap();
+    let told = super::pagemark::pagemark(words, paths);
     let words = String::from_utf8_lossy(&told.stdout).into_owned();
     (words, told.status.code())
 }
@@ -69,17 +64,15 @@ fn an_added_nop_is_told_for_its_case_alone_and_with_its_function() {
 
     let base_log = base_log.to_str().unwrap();
     for command in [&["gate", "--base", base_log][..], &["compare", base_log]] {
-        let told = Command::new(env!("CARGO_BIN_EXE_pagemark"))
-            .args(command)
-            .arg(&new_log)
-            .arg("--base-image")
-            .arg(image())
-            .arg("--image")
-            .arg(&with_nop)
-            .output()
-            .unwrap();
-        let words = String::from_utf8_lossy(&told.stdout);
-        assert_eq!(told.status.code(), Some(1), "{words}");
+        let paths = [
+            &new_log,
+            Path::new("--base-image"),
+            &image(),
+            Path::new("--image"),
+            &with_nop,
+        ];
+        let (words, status) = pagemark(command, &paths);
+        assert_eq!(status, Some(1), "{words}");
         let blamed: Vec<&str> = words
             .lines()
             .skip_while(|line| !line.contains("an operation:"))

@@ -15,6 +15,9 @@ mod smp;
 mod vmalloc;
 mod vmallocinfo;
 
+#[path = "../pagemark/mod.rs"]
+mod pagemark;
+
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;

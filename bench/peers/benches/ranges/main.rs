@@ -16,31 +16,19 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
+use fastrand::Rng;
 
 use peers::{Areas, HermitFreeList, OffsetAllocator, RangeAlloc, Ranges, VmAllocator};
 
-/// Xorshift (Marsaglia, 2003): the same numbers for everybody.
-struct Random(u64);
-
-impl Random {
-    const fn new() -> Self {
-        Random(0x9e37_79b9_7f4a_7c15)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 32) as usize % end
-    }
-
-    /// 1 to 16 pages.
-    fn pages(&mut self) -> u64 {
-        self.below(16) as u64 + 1
-    }
-}
+/// Of the random numbers: the same for everybody.
+const SEED: u64 = 0;
 
 type Group<'c> = BenchmarkGroup<'c, WallTime>;
+
+/// 1 to 16 pages.
+fn pages(random: &mut Rng) -> u64 {
+    random.u64(1..=16)
+}
 
 fn pair<R: Ranges>(group: &mut Group<'_>, name: &str, mut ranges: R, pages: u64) {
     group.bench_function(name, |bencher| {
@@ -52,9 +40,9 @@ fn pair<R: Ranges>(group: &mut Group<'_>, name: &str, mut ranges: R, pages: u64)
 }
 
 fn packed<R: Ranges>(group: &mut Group<'_>, name: &str, mut ranges: R, live: usize) {
-    let mut random = Random::new();
+    let mut random = Rng::with_seed(SEED);
     for _ in 0..live {
-        let _ = ranges.take(random.pages());
+        let _ = ranges.take(pages(&mut random));
     }
     pair(group, name, ranges, 1);
 }
@@ -68,12 +56,12 @@ fn holes<R: Ranges>(group: &mut Group<'_>, name: &str, mut ranges: R, live: usiz
 }
 
 fn churn<R: Ranges>(group: &mut Group<'_>, name: &str, mut ranges: R, live: usize) {
-    let mut random = Random::new();
-    let mut held: Vec<_> = (0..live).map(|_| ranges.take(random.pages())).collect();
+    let mut random = Rng::with_seed(SEED);
+    let mut held: Vec<_> = (0..live).map(|_| ranges.take(pages(&mut random))).collect();
     let mut step = move || {
-        let place = random.below(live);
+        let place = random.usize(..live);
         ranges.give(held[place].clone());
-        held[place] = ranges.take(random.pages());
+        held[place] = ranges.take(pages(&mut random));
     };
     // So that holes of all sizes are there from the first sample on.
     for _ in 0..4 * live {
