@@ -185,9 +185,22 @@ impl<M: PhysicalMemory> PageTable<M> {
     /// Goes to the PT for `address` and remembers it. Returns whether there is one.
     #[inline(never)]
     pub(super) fn remember(&mut self, address: VirtAddr) -> bool {
-        if !self.remember_pd(address) {
-            return false;
+        // The way from the root is a call of its own, so that this one keeps no registers for it.
+        if self.last.pd.page(address) >= self.last.pd.pages {
+            return self.remember_from_root(address);
         }
+        self.remember_below_last_pd(address)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn remember_from_root(&mut self, address: VirtAddr) -> bool {
+        self.walk_to_pd(address) && self.remember_below_last_pd(address)
+    }
+
+    /// [`remember`](Self::remember), where the PD that was edited last covers the address.
+    #[inline(always)]
+    fn remember_below_last_pd(&mut self, address: VirtAddr) -> bool {
         let parent = &self.last_pd()[index(address, 2)];
         let Entry::Table(frame) = Entry::of(parent.load(Relaxed), Some(PageSize::Size2M)) else {
             return false;
