@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # usage: check-exports.sh LOG [--without READER]...
 # Gives each exported format of LOG to readers that others wrote, which it installs under target/readers first: into a virtual
-# environment of Python's, but for google-benchmark's compare.py, which is in Debian's package libbenchmark-tools, and the schema
-# of JUnit's XML, which is in pytest's sources. A reader that cannot be had is an error unless --without names it.
+# environment of Python's, but for google-benchmark's compare.py, which is in Debian's package libbenchmark-tools, Prometheus's
+# promtool, which is in that of its server, and the schema of JUnit's XML, which is in pytest's sources. A reader that cannot be had is
+# an error unless --without names it.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 log=${1:?usage: check-exports.sh LOG [--without READER]...}
@@ -34,12 +35,16 @@ for reader in "${!packages[@]}"; do
         touch "$stamp"
     fi
 done
-if wanted compare.py && [ ! -e "$readers/usr/share/benchmark/compare.py" ]; then
-    apt-cache show libbenchmark-tools >/dev/null 2>&1 || apt-get update -qq
+# from_debian PACKAGE PATH: that file or folder of the package, without what the package depends on.
+from_debian() {
+    [ ! -e "$readers/$2" ] || return 0
+    apt-cache show "$1" >/dev/null 2>&1 || apt-get update -qq
     # Root's downloads are apt's own user's otherwise, who may not write here.
-    (cd "$readers" && apt-get -o APT::Sandbox::User=root download -qq libbenchmark-tools &&
-        dpkg-deb --extract libbenchmark-tools_*.deb .)
-fi
+    (cd "$readers" && apt-get -o APT::Sandbox::User=root download -qq "$1" &&
+        dpkg-deb --fsys-tarfile "$1"_*.deb | tar --extract "./$2" && rm "$1"_*.deb)
+}
+if wanted compare.py; then from_debian libbenchmark-tools usr/share/benchmark; fi
+if wanted promtool; then from_debian prometheus usr/bin/promtool; fi
 if wanted xmlschema && [ ! -e "$readers/junit-10.xsd" ]; then
     (cd "$readers" && "${pip[@]}" download --no-deps --no-binary pytest pytest &&
         tar --extract --gzip --wildcards --strip-components=3 --file pytest-*.tar.gz '*/junit-10.xsd')
@@ -51,7 +56,7 @@ for format in bmf smaller-is-better google-benchmark junit tap openmetrics csv; 
     "$root/target/debug/pagemark" export "$log" --format "$format" --output "$folder/$format"
 done
 "$readers/bin/python" - "$folder" "$readers" "$without" <<'PYTHON'
-import csv, importlib, json, subprocess, sys
+import csv, glob, importlib, json, subprocess, sys
 
 folder, readers, without = sys.argv[1], sys.argv[2], sys.argv[3].split()
 failed = 0
@@ -101,6 +106,25 @@ def metrics(module):
     return f"{sum(len(family.samples) for family in families)} samples"
 
 
+def promtool(_):
+    """What it scrapes and lints; and what it imports, which is OpenMetrics alone and has a time for each sample."""
+    tool = f"{readers}/usr/bin/promtool"
+    run = subprocess.run([tool, "check", "metrics"], input=text("openmetrics"), capture_output=True, text=True)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", ""), run.stdout + run.stderr
+    lines = text("openmetrics").splitlines()
+    samples = [line for line in lines if not line.startswith("#")]
+    with open(f"{folder}/timed", "w", encoding="utf-8") as file:
+        file.writelines(f"{line} 1700000000\n" if line in samples else f"{line}\n" for line in lines)
+    command = [tool, "tsdb", "create-blocks-from", "openmetrics", f"{folder}/timed", f"{folder}/blocks"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    (block,) = glob.glob(f"{folder}/blocks/*/meta.json")
+    with open(block, encoding="utf-8") as file:
+        imported = json.load(file)["stats"]["numSamples"]
+    assert imported == len(samples), f"{imported} of {len(samples)} samples"
+    return f"{imported} samples"
+
+
 def junit(module):
     return f"{sum(len(suite) for suite in module.JUnitXml.fromfile(f'{folder}/junit'))} cases"
 
@@ -133,6 +157,7 @@ check("smaller-is-better", "json", smaller)
 check("csv", "csv", lambda module: f"{len(list(module.DictReader(open(f'{folder}/csv'))))} rows")
 check("tap", "tap", tap, "tap.parser")
 check("openmetrics", "prometheus_client", metrics, "prometheus_client.openmetrics.parser")
+check("openmetrics", "promtool", promtool, "json")
 check("junit", "junitparser", junit)
 check("junit", "xmlschema", schema)
 check("google-benchmark", "compare.py", google, "json")
