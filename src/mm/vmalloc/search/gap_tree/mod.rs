@@ -115,14 +115,15 @@ impl<'m, T> GapTree<'m, T> {
         slot.is_some()
     }
 
-    /// Enters an area above all others.
+    /// Enters an area above all others. It and the next take values, as what is referred to would have to be in memory, for every
+    /// caller of what is inlined around them.
     #[inline(always)]
-    fn add_highest(&mut self, slot: u32, found: &Found) -> u32 {
-        self.top = VirtAddr(found.start.0 + found.bytes);
-        let room = room_of(found.below);
+    fn add_highest(&mut self, slot: u32, start: VirtAddr, bytes: u64, below: u64) -> u32 {
+        self.top = VirtAddr(start.0 + bytes);
+        let room = room_of(below);
         let entry = Entry::new(room, slot);
         if !self.nodes[self.last].push(entry) {
-            self.add_last_leaf(found.start);
+            self.add_last_leaf(start);
             self.nodes[self.last].push(entry);
         }
         if room > 0 {
@@ -133,27 +134,30 @@ impl<'m, T> GapTree<'m, T> {
 
     /// Enters an area into a gap between others.
     #[inline(never)]
-    fn add_below(&mut self, slot: u32, found: &Found) -> u32 {
-        let mut spot = Spot {
-            leaf: found.node,
-            at: found.at,
-        };
+    fn add_below(
+        &mut self,
+        slot: u32,
+        mut spot: Spot,
+        start: VirtAddr,
+        bytes: u64,
+        below: u64,
+    ) -> u32 {
         if self.nodes[spot.leaf].is_full() {
             spot = self.split_leaf(spot);
         }
         let (leaf, at) = (spot.leaf, spot.at as usize);
         let above = self.nodes[leaf].entry(at);
-        let end = found.start.0 + found.bytes;
+        let end = start.0 + bytes;
         let rest = match above.room() {
             MANY => (self.slots[above.number()].start.0 - end) >> PAGE_SHIFT,
-            room => u64::from(room) - found.below - (found.bytes >> PAGE_SHIFT),
+            room => u64::from(room) - below - (bytes >> PAGE_SHIFT),
         };
         let node = &mut self.nodes[leaf];
         // In this order, as a word that was just stored would hold up the wider loads that move it.
-        node.insert(at, Entry::new(room_of(found.below), slot));
+        node.insert(at, Entry::new(room_of(below), slot));
         node.set(at + 1, Entry::new(room_of(rest), above.number()));
         if at == 0 {
-            self.reach_down_to(leaf, found.start);
+            self.reach_down_to(leaf, start);
         }
         self.room_shrank(leaf, above.room());
         leaf
@@ -262,13 +266,20 @@ impl<T> AreaSearch for GapTree<'_, T> {
     #[inline(always)]
     fn occupy(&mut self, found: Found, contents: T) -> u32 {
         let slot = self.unused;
-        let leaf = match found.node {
-            NONE => self.add_highest(slot, &found),
-            _ => self.add_below(slot, &found),
+        let Found {
+            start,
+            bytes,
+            node,
+            at,
+            below,
+        } = found;
+        let leaf = match node {
+            NONE => self.add_highest(slot, start, bytes, below),
+            leaf => self.add_below(slot, Spot { leaf, at }, start, bytes, below),
         };
         let area = &mut self.slots[slot];
-        area.start = found.start;
-        area.end = VirtAddr(found.start.0 + found.bytes);
+        area.start = start;
+        area.end = VirtAddr(start.0 + bytes);
         area.leaf = leaf;
         area.contents = Some(contents);
         self.unused = area.chain;
