@@ -37,7 +37,8 @@ impl Block {
         }
     }
 
-    pub(super) const fn exponent(&self) -> u32 {
+    #[inline(always)]
+    pub(in crate::mm) const fn exponent(&self) -> u32 {
         (self.word >> ORDER_SHIFT) as u32
     }
 

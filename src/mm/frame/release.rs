@@ -23,6 +23,20 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         }
     }
 
+    /// [`free`](Self::free) where blocks of the first zone are as likely to be large as to be single frames.
+    ///
+    /// # Errors
+    ///
+    /// As for `free`.
+    #[inline(always)]
+    pub fn free_block(&mut self, block: Block) -> Result<(), FreeError> {
+        let zone = &mut self.zones[0];
+        match zone.give(zone.index(block.pfn()), block.exponent()) {
+            true => Ok(()),
+            false => self.free_pages_slowly(block.pfn(), block.order()),
+        }
+    }
+
     /// Frees the block of 2^order frames at `pfn`, for owners that keep the frame number alone.
     ///
     /// # Errors

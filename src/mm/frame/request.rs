@@ -86,6 +86,22 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         result
     }
 
+    /// The block of an ordinary request, out of what the first zone's lists have, without going below its low mark. Where a block
+    /// is as likely to be cut from a larger one as to be at hand this is the fast path. `None` says nothing about the request.
+    #[inline(never)]
+    pub fn take_block(&mut self, gfp: Gfp, order: Order) -> Option<Block> {
+        let exponent = u32::from(order.get());
+        let zone = &mut self.zones[0];
+        if gfp.intersects(Gfp::ZONE_MODIFIERS)
+            || exponent > B::LARGEST
+            || zone.lists.above_low <= 1 << exponent
+        {
+            return None;
+        }
+        let index = zone.take_alive(exponent)?;
+        Some(zone.block(index, exponent))
+    }
+
     /// The zones that a request may use, best first.
     fn zonelist(&mut self, gfp: Gfp) -> impl Iterator<Item = &mut Zone<'m, B>> {
         let first = if gfp.contains(Gfp::DMA) {
@@ -116,12 +132,8 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
             return Err(AllocError::OrderTooLarge { order, largest });
         }
         // Most who come here only need a longer search of the same lists.
-        let zone = &mut self.zones[0];
-        if !gfp.intersects(Gfp::ZONE_MODIFIERS)
-            && zone.lists.above_low > 1 << exponent
-            && let Some(index) = zone.take_alive(exponent)
-        {
-            return Ok(zone.block(index, exponent));
+        if let Some(block) = self.take_block(gfp, order) {
+            return Ok(block);
         }
         if let Some(block) = self.walk(gfp, exponent, |marks| marks.low) {
             return Ok(block);

@@ -264,7 +264,7 @@ impl<'m, B: Buddy> Zone<'m, B> {
     }
 
     /// Puts back the block of `order` at `index`. `false`, and nothing changed, if no such block is allocated.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn give(&mut self, index: usize, order: u32) -> bool {
         let held = ALLOCATED | u64::from(order);
         B::give(&mut self.lists, self.bits, index, order, held)

@@ -48,7 +48,7 @@ pub use harvest::Usage;
 pub use levels::Levels;
 pub use mapping::Mapping;
 pub use memory_type::MemoryType;
-pub use page::{MappedPage, VacantPage};
+pub use page::{MappedPages, VacantPages};
 pub use reference::Reference;
 pub use resize::OldTable;
 pub use tables::{NoTables, TableFrames, Tables};

@@ -1,66 +1,67 @@
-//! One page in the PT that was edited last: the shortest way to map and unmap what is mapped and unmapped most often.
+//! Pages in the PT that was edited last: the shortest way to map and unmap what is mapped and unmapped most often, one page and
+//! a few that are one block of frames.
 //!
-//! `None` says nothing about the page: the caller goes the long way then, which knows what is wrong, if anything is.
-
-use core::sync::atomic::Ordering::Relaxed;
+//! `None` says nothing about the pages: the caller goes the long way then, which knows what is wrong, if anything is.
 
 use super::pt::Pt;
-use super::{Mapping, PageTable, Protection, entry};
-use crate::mm::address::{PageSize, Pfn, VirtAddr};
+use super::{Mapping, PageTable, Protection, entries, entry};
+use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::tlb::PendingFlush;
 
-/// A page where nothing is mapped. It holds the page table, so that this stays so.
+/// Pages where nothing is mapped. They hold the page table, so that this stays so.
 #[derive(Debug)]
-pub struct VacantPage<'t> {
+pub struct VacantPages<'t> {
     start: VirtAddr,
-    /// Its entry.
+    /// Their entries.
     pt: Pt<'t>,
 }
 
-/// A page that is mapped. It holds the page table, so that this stays so.
+/// Pages that are mapped. They hold the page table, so that this stays so.
 #[derive(Debug)]
-pub struct MappedPage<'t> {
+pub struct MappedPages<'t> {
     start: VirtAddr,
-    /// Its entry.
+    /// Their entries.
     pt: Pt<'t>,
 }
 
 impl<M: PhysicalMemory> PageTable<M> {
-    /// The page at `start`, if the PT that was edited last has it and nothing is mapped there.
+    /// The `pages` pages from `start` on, if the PT that was edited last has them and nothing is mapped there.
     #[inline(always)]
-    pub fn vacant_page(&mut self, start: VirtAddr) -> Option<VacantPage<'_>> {
-        let pt = self.page_in_last_pt(start, 1)?;
-        (!pt.any_present()).then_some(VacantPage { start, pt })
+    pub fn vacant_pages(&mut self, start: VirtAddr, pages: u64) -> Option<VacantPages<'_>> {
+        let pt = self.entries_in_last_pt(start, pages)?;
+        (!pt.any_present()).then_some(VacantPages { start, pt })
     }
 
-    /// The page of a mapping that has one, if the PT that was edited last has it and it is mapped.
+    /// The `pages` pages from `start` on, if the PT that was edited last has them and all are mapped.
     #[inline(always)]
-    pub fn mapped_page<B>(&mut self, mapping: &Mapping<B>) -> Option<MappedPage<'_>> {
-        let pt = self.page_in_last_pt(mapping.start(), mapping.pages())?;
-        let start = mapping.start();
-        pt.all_present().then_some(MappedPage { start, pt })
+    pub fn mapped_pages(&mut self, start: VirtAddr, pages: u64) -> Option<MappedPages<'_>> {
+        let pt = self.entries_in_last_pt(start, pages)?;
+        // A look at the count would be for nothing as a rule: with its guard page no area fills a PT.
+        entries::all_present(pt.entries).then_some(MappedPages { start, pt })
     }
 }
 
-impl MappedPage<'_> {
-    /// Takes the page's mapping, which is the one that was looked at, apart, as [`PageTable::unmap_owned`] does.
+impl MappedPages<'_> {
+    /// Takes a mapping, whose pages these are, apart, as [`PageTable::unmap_owned`] does.
     #[inline(always)]
     pub fn unmap_owned<B>(self, mapping: Mapping<B>) -> PendingFlush<B> {
-        debug_assert_eq!(self.start, mapping.start());
-        self.pt.entries[0].store(0, Relaxed);
-        self.pt.live.sub(1);
-        PendingFlush::new(self.start, 1, PageSize::Size4K).guard(mapping.into_backing())
+        let pages = self.pt.entries.len() as u64;
+        debug_assert_eq!((self.start, pages), (mapping.start(), mapping.pages()));
+        entries::clear(self.pt.entries);
+        self.pt.live.sub(pages);
+        PendingFlush::new(self.start, pages, PageSize::Size4K).guard(mapping.into_backing())
     }
 }
 
-impl VacantPage<'_> {
-    /// Maps the page to `frame`, and makes it a mapping that owns `backing`, the frame.
+impl VacantPages<'_> {
+    /// Maps the pages to as many frames from `first` on, and makes them a mapping that owns `backing`, the frames.
     #[inline(always)]
-    pub fn map_owned<B>(self, backing: B, frame: Pfn, protection: Protection) -> Mapping<B> {
-        let leaf = entry::leaf(frame, PageSize::Size4K, protection);
-        self.pt.entries[0].store(leaf, Relaxed);
-        self.pt.live.add(1);
-        Mapping::new(self.start, 1, backing)
+    pub fn map_owned<B>(self, backing: B, first: Pfn, protection: Protection) -> Mapping<B> {
+        let pages = self.pt.entries.len() as u64;
+        let leaf = entry::leaf(first, PageSize::Size4K, protection);
+        entries::fill(self.pt.entries, leaf, PAGE_SIZE);
+        self.pt.live.add(pages);
+        Mapping::new(self.start, pages, backing)
     }
 }

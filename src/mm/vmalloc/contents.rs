@@ -9,9 +9,9 @@ use crate::mm::page_table::Mapping;
 /// The mapping behind an area, and with it the frames that are freed with the area.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Contents {
-    /// vmalloc of one page.
-    Frame(Mapping<Block>),
-    /// vmalloc.
+    /// vmalloc of frames that are one block.
+    Block(Mapping<Block>),
+    /// vmalloc of any frames.
     Frames(Mapping<BlockList>),
     /// vmap: the frames are the caller's.
     Borrowed(Mapping<()>),
@@ -25,7 +25,7 @@ impl Contents {
     #[inline(always)]
     pub const fn kind(&self) -> Kind {
         match self {
-            Contents::Frame(_) | Contents::Frames(_) => Kind::Vmalloc,
+            Contents::Block(_) | Contents::Frames(_) => Kind::Vmalloc,
             Contents::Borrowed(_) => Kind::Vmap,
             Contents::Device(_) => Kind::Ioremap,
         }
@@ -35,7 +35,7 @@ impl Contents {
     #[must_use]
     pub const fn pages(&self) -> u64 {
         match self {
-            Contents::Frame(mapping) => mapping.pages(),
+            Contents::Block(mapping) => mapping.pages(),
             Contents::Frames(mapping) => mapping.pages(),
             Contents::Borrowed(mapping) => mapping.pages(),
             Contents::Device(mapping) => mapping.pages(),

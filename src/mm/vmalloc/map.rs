@@ -39,7 +39,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     ) -> Option<Area> {
         let fit = self.areas.find(2, PAGE_SIZE).ok()?;
         let start = fit.start();
-        let page = kernel.table.vacant_page(start)?;
+        let page = kernel.table.vacant_pages(start, 1)?;
         let slot = fit.occupy(Contents::Borrowed(page.map_owned((), frame, protection)));
         Some(Area {
             start,
@@ -146,7 +146,10 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         let Some(Contents::Borrowed(mapping)) = area.contents() else {
             return None;
         };
-        let page = kernel.table.mapped_page(mapping)?;
+        if mapping.pages() != 1 {
+            return None;
+        }
+        let page = kernel.table.mapped_pages(start, 1)?;
         // Just looked at, so that nothing is lost here.
         let (place, Contents::Borrowed(mapping)) = area.take()? else {
             return None;

@@ -53,6 +53,9 @@ use super::hardware::{PhysicalMemory, TlbInvalidate};
 use super::kernel_map::KernelMemory;
 use super::page_table::{Mapping, Protection};
 
+/// Bytes that one large leaf maps.
+const LARGE: u64 = PageSize::Size2M.bytes();
+
 /// The vmalloc region.
 #[derive(Debug)]
 pub struct Vmalloc<S, P> {
@@ -172,44 +175,67 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         request: Request,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<Area, VmallocError> {
-        match self.serve_page(&request, kernel) {
+        let area = match request.bytes {
+            1..=PAGE_SIZE => self.serve_block(&request, Order::ZERO, kernel),
+            bytes if (1..LARGE).contains(&bytes) => return self.serve_few(request, kernel),
+            // What may have large leaves has tables to make room for.
+            _ => None,
+        };
+        match area {
             Some(area) => Ok(area),
-            None => self.serve_any(request, kernel),
+            None => self.serve_any(request, true, kernel),
         }
     }
 
-    /// A single page, when all is at hand: addresses, a frame in the cache, and the PT that was edited last. `None` says nothing
-    /// about the request; then nothing has changed.
+    /// As many pages as a block of `order` has frames, when all is at hand: addresses, the block, and the PT that was edited
+    /// last. `None` says nothing about the request; then nothing has changed.
     #[inline(always)]
-    fn serve_page<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn serve_block<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
         request: &Request,
+        order: Order,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Option<Area> {
-        // 0 bytes are the most here.
-        let single = request.bytes.wrapping_sub(1) < PAGE_SIZE;
-        if !single || request.zeroed || !request.align.is_power_of_two() {
+        if request.zeroed || request.align != PAGE_SIZE || kernel.frames.has_high_memory() {
             return None;
         }
-        if kernel.frames.has_high_memory() {
-            return None;
-        }
-        let with_guard = 1 + u64::from(request.guard);
-        let fit = self.areas.find(with_guard, request.align).ok()?;
+        let pages = order.frames();
+        let with_guard = pages + u64::from(request.guard);
+        let fit = self.areas.find(with_guard, PAGE_SIZE).ok()?;
         let (start, gfp) = (fit.start(), request.gfp - Gfp::HIGHMEM);
-        let mapping = kernel.map_cached_page(start, gfp, request.protection)?;
+        let mapping = kernel.map_block_at_hand(start, order, gfp, request.protection)?;
         Some(Area {
             start,
-            bytes: PAGE_SIZE,
-            slot: fit.occupy(Contents::Frame(mapping)),
+            bytes: pages * PAGE_SIZE,
+            slot: fit.occupy(Contents::Block(mapping)),
         })
     }
 
-    /// Whatever is asked for.
+    /// More bytes than a page has, and fewer than a large leaf maps.
+    #[inline(never)]
+    fn serve_few<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        request: Request,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<Area, VmallocError> {
+        // Rounded up.
+        let pages = (request.bytes - 1) / PAGE_SIZE + 1;
+        if let Some(order) = block_of(pages)
+            && order > Order::ZERO
+            && let Some(area) = self.serve_block(&request, order, kernel)
+        {
+            return Ok(area);
+        }
+        self.serve_any(request, true, kernel)
+    }
+
+    /// Whatever is asked for; once more after a reclaim, if it is `patient`.
+    #[cold]
     #[inline(never)]
     fn serve_any<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
         mut request: Request,
+        patient: bool,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<Area, VmallocError> {
         // Frames outside the direct map first, as in 2.4: nothing else makes such good use of them.
@@ -233,8 +259,24 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
             return Err(VmallocError::Alignment { align });
         }
         match self.populate(&request, pages, kernel) {
-            Err(error) => self.populate_after_reclaim(error, &request, pages, kernel),
+            Err(error) if patient => self.serve_after_reclaim(error, request, kernel),
             populated => populated,
+        }
+    }
+
+    /// Tries again with the addresses that were waiting for a flush and the frames that were waiting in the cache, if there
+    /// are any.
+    #[cold]
+    #[inline(never)]
+    fn serve_after_reclaim<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        error: VmallocError,
+        request: Request,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<Area, VmallocError> {
+        match self.reclaim(kernel) {
+            true => self.serve_any(request, false, kernel),
+            false => Err(error),
         }
     }
 
@@ -247,20 +289,20 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<Area, VmallocError> {
         let with_guard = pages + u64::from(request.guard);
-        let align = match request.huge && pages >= PageSize::Size2M.frames() {
-            true => request.align.max(PageSize::Size2M.bytes()),
-            false => request.align,
+        let largest = match request.huge && pages >= PageSize::Size2M.frames() {
+            true => PageSize::Size2M,
+            false => PageSize::Size4K,
         };
-        let fit = self.areas.find(with_guard, align)?;
+        let fit = self
+            .areas
+            .find(with_guard, request.align.max(largest.bytes()))?;
         let start = fit.start();
-        let contents = match pages {
-            1 => Contents::Frame(map_frame(start, request, kernel)?),
-            _ => {
-                if request.huge {
-                    make_room_for_large_leaves(start, pages, kernel);
-                }
-                Contents::Frames(map_frames(start, pages, request, kernel)?)
-            }
+        if largest > PageSize::Size4K {
+            make_room_for_large_leaves(start, pages, kernel);
+        }
+        let contents = match alloc_block(pages, request, kernel)? {
+            Some(block) => Contents::Block(map_block(start, block, largest, request, kernel)?),
+            None => Contents::Frames(map_frames(start, pages, largest, request, kernel)?),
         };
         Ok(Area {
             start,
@@ -269,24 +311,9 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         })
     }
 
-    /// Tries again with the addresses that were waiting for a flush and the frames that were waiting in the cache, if there
-    /// are any.
+    /// Frees what waits to be free. Whether anything did.
     #[cold]
     #[inline(never)]
-    fn populate_after_reclaim<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
-        &mut self,
-        error: VmallocError,
-        request: &Request,
-        pages: u64,
-        kernel: &mut KernelMemory<'_, M, I, B>,
-    ) -> Result<Area, VmallocError> {
-        if !self.reclaim(kernel) {
-            return Err(error);
-        }
-        self.populate(request, pages, kernel)
-    }
-
-    /// Frees what waits to be free. Whether anything did.
     fn reclaim<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
         kernel: &mut KernelMemory<'_, M, I, B>,
@@ -326,6 +353,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
 }
 
 /// Takes the empty tables of earlier areas out of a range: where one stands there is no large leaf.
+#[inline(never)]
 fn make_room_for_large_leaves<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
     start: VirtAddr,
     pages: u64,
@@ -341,25 +369,52 @@ fn make_room_for_large_leaves<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Bud
     }
 }
 
-/// A frame, its tables, and its entry.
+/// The order of the block that has so many frames, if there can be one.
 #[inline(always)]
-fn map_frame<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+const fn block_of(pages: u64) -> Option<Order> {
+    match pages.is_power_of_two() {
+        true => Order::new(pages.trailing_zeros() as u8),
+        false => None,
+    }
+}
+
+/// All frames as one block. `None` if there is none, and a list of smaller ones may do.
+#[inline(always)]
+fn alloc_block<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    pages: u64,
+    request: &Request,
+    kernel: &mut KernelMemory<'_, M, I, B>,
+) -> Result<Option<Block>, VmallocError> {
+    let Some(order) = block_of(pages) else {
+        return Ok(None);
+    };
+    let block = match request.zeroed {
+        false => kernel.alloc_block(request.gfp, order),
+        true => kernel.alloc_zeroed_block(request.gfp, order),
+    };
+    match block {
+        Err(error) if order == Order::ZERO => Err(error.into()),
+        block => Ok(block.ok()),
+    }
+}
+
+/// The tables of a block, and its entries.
+#[inline(always)]
+fn map_block<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
     start: VirtAddr,
+    block: Block,
+    largest: PageSize,
     request: &Request,
     kernel: &mut KernelMemory<'_, M, I, B>,
 ) -> Result<Mapping<Block>, VmallocError> {
-    let block = match request.zeroed {
-        false => kernel.alloc_page(request.gfp)?,
-        true => kernel.alloc_zeroed_page(request.gfp)?,
-    };
-    let (frame, protection) = (block.pfn(), request.protection);
+    let (first, protection) = (block.pfn(), request.protection);
+    let frames = first..first.add(block.order().frames());
     let (table, mut tables) = kernel.table_and_tables();
-    let (frames, largest) = (frame..frame.add(1), PageSize::Size4K);
     match table.map_owned(start, block, frames, protection, largest, &mut tables) {
         Ok(mapping) => Ok(mapping),
         Err((error, block)) => {
             // Just allocated, so that it can only go back.
-            let _ = kernel.free_page(block);
+            let _ = kernel.free_block(block);
             Err(error.into())
         }
     }
@@ -370,16 +425,13 @@ fn map_frame<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
 fn map_frames<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
     start: VirtAddr,
     pages: u64,
+    largest: PageSize,
     request: &Request,
     kernel: &mut KernelMemory<'_, M, I, B>,
 ) -> Result<Mapping<BlockList>, VmallocError> {
     let list = match request.zeroed {
         false => kernel.frames.alloc_bulk(request.gfp, pages, Order::MAX)?,
         true => kernel.alloc_zeroed_bulk(request.gfp, pages)?,
-    };
-    let largest = match request.huge {
-        false => PageSize::Size4K,
-        true => PageSize::Size2M,
     };
     match kernel.map_blocks(start, list, request.protection, largest) {
         Ok(mapping) => Ok(mapping),

@@ -6,7 +6,7 @@
 
 use core::ops::Range;
 
-use super::{Area, AreaSearch, Contents, Freeing, Kind, Owned, Place, VfreeError, Vmalloc};
+use super::{Area, AreaSearch, Contents, Freeing, Kind, LARGE, Owned, Place, VfreeError, Vmalloc};
 use crate::mm::address::{PAGE_SIZE, VirtAddr};
 use crate::mm::frame::{Block, Buddy};
 use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
@@ -20,52 +20,52 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// # Errors
     ///
     /// As for [`vfree_at`](Self::vfree_at): a vmap area, or one that was freed by its address before.
-    #[inline]
+    #[inline(always)]
     pub fn vfree<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
         area: Area,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<(), VfreeError> {
-        self.free_slot(area.start, area.slot, kernel)
-    }
-
-    /// Frees the area of a slot, if it starts at `start`.
-    #[inline(always)]
-    fn free_slot<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
-        &mut self,
-        start: VirtAddr,
-        slot: u32,
-        kernel: &mut KernelMemory<'_, M, I, B>,
-    ) -> Result<(), VfreeError> {
-        match self.release_page(start, slot, kernel) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(block)) => free_block(block, kernel),
-            None => self.release(start, slot, kernel),
+        let (start, slot) = (area.start, area.slot);
+        match area.bytes {
+            ..=PAGE_SIZE => match self.release_block(start, slot, true, kernel) {
+                Some(block) => match kernel.cache_page(block) {
+                    Ok(()) => Ok(()),
+                    Err(block) => free_block(block, kernel),
+                },
+                None => self.release_few(start, slot, kernel),
+            },
+            bytes if bytes < LARGE => self.release_few(start, slot, kernel),
+            _ => self.release(start, slot, kernel),
         }
     }
 
-    /// The way back of [`serve_page`](Self::serve_page); the block comes back if it does not go into the cache.
+    /// The way back of [`serve_block`](Self::serve_block): the block that was an area's, or `None`, and nothing has changed. With
+    /// `single` only of a page, which the compiler knows then.
     #[inline(always)]
-    fn release_page<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn release_block<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
         start: VirtAddr,
         slot: u32,
+        single: bool,
         kernel: &mut KernelMemory<'_, M, I, B>,
-    ) -> Option<Result<(), Block>> {
+    ) -> Option<Block> {
         let area = self.areas.area_at(start, slot)?;
-        let Some(Contents::Frame(mapping)) = area.contents() else {
+        let Some(Contents::Block(mapping)) = area.contents() else {
             return None;
         };
-        let page = kernel.table.mapped_page(mapping)?;
+        let pages = mapping.pages();
+        if single && pages != 1 {
+            return None;
+        }
+        let mapped = kernel.table.mapped_pages(start, pages)?;
         // Just looked at, so that nothing is lost here.
-        let (place, Contents::Frame(mapping)) = area.take()? else {
+        let (place, Contents::Block(mapping)) = area.take()? else {
             return None;
         };
-        let unmapped = page.unmap_owned(mapping).also(place);
-        let block = self
-            .freeing
-            .retire(unmapped, 1, &mut self.areas, &kernel.tlb);
-        Some(kernel.cache_page(block))
+        let unmapped = mapped.unmap_owned(mapping).also(place);
+        let areas = &mut self.areas;
+        Some(self.freeing.retire(unmapped, pages, areas, &kernel.tlb))
     }
 
     /// Frees the area that starts at `address`, and its frames.
@@ -79,12 +79,27 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<(), VfreeError> {
         match self.areas.slot_of(address) {
-            Some(slot) => self.free_slot(address, slot, kernel),
+            Some(slot) => self.release_few(address, slot, kernel),
             None => Err(self.refusal(address, Kind::Vmalloc)),
         }
     }
 
+    /// Frees an area of more than a page; in the shortest way if it can be.
+    #[inline(never)]
+    fn release_few<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        start: VirtAddr,
+        slot: u32,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<(), VfreeError> {
+        match self.release_block(start, slot, false, kernel) {
+            Some(block) => kernel.free_block(block).map_err(VfreeError::Frames),
+            None => self.release(start, slot, kernel),
+        }
+    }
+
     /// Frees an area of any size.
+    #[cold]
     #[inline(never)]
     fn release<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
@@ -95,7 +110,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         let area = self.areas.area_at(start, slot);
         let ours = |area: &Owned<'_, _>| {
             let contents = area.contents();
-            matches!(contents, Some(Contents::Frame(_) | Contents::Frames(_)))
+            matches!(contents, Some(Contents::Block(_) | Contents::Frames(_)))
         };
         match area.filter(ours).and_then(Owned::take) {
             Some((place, Contents::Frames(mapping))) => {
@@ -104,9 +119,10 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
                 let list = self.settle(unmapped, place, pages, Contents::Frames, &kernel.tlb)?;
                 kernel.frames.free_list(list).map_err(VfreeError::Frames)
             }
-            Some((place, Contents::Frame(mapping))) => {
+            Some((place, Contents::Block(mapping))) => {
+                let pages = mapping.pages();
                 let unmapped = kernel.table.unmap_owned(mapping);
-                let block = self.settle(unmapped, place, 1, Contents::Frame, &kernel.tlb)?;
+                let block = self.settle(unmapped, place, pages, Contents::Block, &kernel.tlb)?;
                 free_block(block, kernel)
             }
             _ => Err(self.refusal(start, Kind::Vmalloc)),
@@ -178,5 +194,5 @@ fn free_block<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
     block: Block,
     kernel: &mut KernelMemory<'_, M, I, B>,
 ) -> Result<(), VfreeError> {
-    kernel.free_page(block).map_err(VfreeError::Frames)
+    kernel.free_block(block).map_err(VfreeError::Frames)
 }

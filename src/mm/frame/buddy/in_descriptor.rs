@@ -28,16 +28,16 @@ impl<const LARGEST: u32> InDescriptor<LARGEST> {
         Some(index)
     }
 
-    /// The same for a block of the order `found`, below the largest.
-    #[inline(never)]
+    /// The same for a block of the order `found`, below the largest; of the very order there is nothing to cut.
+    #[inline(always)]
     fn split(lists: &mut Lists<'_>, order: u32, found: u32) -> Option<usize> {
         let (index, block) = lists.pop(found)?;
-        for half in (order..found).rev() {
-            lists
-                .table
-                .get(index + (1 << half))?
-                .set(free_word(half, 0));
-            lists.set_lone(index + (1 << half), half);
+        let mut half = found;
+        while half > order {
+            half -= 1;
+            let upper = index + (1 << half);
+            lists.table.get(upper)?.set(free_word(half, 0));
+            lists.set_lone(upper, half);
         }
         lists.nonempty |= (1 << found) - (1 << order);
         block.set(ALLOCATED | u64::from(order));
@@ -77,11 +77,11 @@ impl<const LARGEST: u32> Rule for InDescriptor<LARGEST> {
     const WORDS_PER_CHUNK: usize = 0;
 
     #[inline(always)]
-    fn take(lists: &mut Lists<'_>, bits: Bits<'_>, order: u32) -> Option<usize> {
-        Self::try_take(lists, bits, order).or_else(|| {
-            let found = lists.smallest(order, LARGEST - 1)?;
-            Self::split(lists, order, found)
-        })
+    fn take(lists: &mut Lists<'_>, _: Bits<'_>, order: u32) -> Option<usize> {
+        match lists.smallest(order, LARGEST)? {
+            found if found == LARGEST => Self::split_largest(lists, order),
+            found => Self::split(lists, order, found),
+        }
     }
 
     /// A block of the very order, or one out of the largest order.

@@ -52,19 +52,53 @@ impl<M: PhysicalMemory + Copy, I, B: Buddy> KernelMemory<'_, M, I, B> {
         }
     }
 
-    /// Maps the page at `start` to a frame that is at hand in the cache, in the PT that was edited last. `None` if there is no
-    /// such frame, or something else to be looked at; then nothing has changed.
+    /// Allocates a block, a single frame out of the cache if it can be.
+    ///
+    /// # Errors
+    ///
+    /// As for [`FrameAllocator::alloc_pages`](crate::mm::frame::FrameAllocator::alloc_pages).
     #[inline(always)]
-    pub fn map_cached_page(
+    pub fn alloc_block(&mut self, gfp: Gfp, order: Order) -> Result<Block, AllocError> {
+        match order {
+            Order::ZERO => self.alloc_page(gfp),
+            order => match self.frames.take_block(gfp, order) {
+                Some(block) => Ok(block),
+                None => self.frames.alloc_pages_slowly(gfp, order),
+            },
+        }
+    }
+
+    /// Frees a block, a single frame into the cache if it can be.
+    ///
+    /// # Errors
+    ///
+    /// As for [`FrameAllocator::free`](crate::mm::frame::FrameAllocator::free).
+    #[inline(always)]
+    pub fn free_block(&mut self, block: Block) -> Result<(), FreeError> {
+        match block.exponent() {
+            0 => self.free_page(block),
+            _ => self.frames.free_block(block),
+        }
+    }
+
+    /// Maps pages from `start` on, in the PT that was edited last, to a block that is at hand: in the cache, or, if it is larger
+    /// than a frame, in the allocator's first zone. `None` if there is none, or something else to be looked at; then nothing has
+    /// changed.
+    #[inline(always)]
+    pub fn map_block_at_hand(
         &mut self,
         start: VirtAddr,
+        order: Order,
         gfp: Gfp,
         protection: Protection,
     ) -> Option<Mapping<Block>> {
-        let page = self.table.vacant_page(start)?;
-        let block = self.frame_cache.take(gfp)?;
-        let frame = block.frame();
-        Some(page.map_owned(block, frame, protection))
+        let pages = self.table.vacant_pages(start, order.frames())?;
+        let block = match order {
+            Order::ZERO => self.frame_cache.take(gfp)?,
+            order => self.frames.take_block(gfp, order)?,
+        };
+        let first = block.pfn();
+        Some(pages.map_owned(block, first, protection))
     }
 
     /// Gives the frames of the cache back to the allocator, where they merge. Tells how many there were.
@@ -80,14 +114,14 @@ impl<M: PhysicalMemory + Copy, I, B: Buddy> KernelMemory<'_, M, I, B> {
         self.frames.free_frames() + self.frame_cache.frames() as u64
     }
 
-    /// Allocates a frame full of zeros.
+    /// Allocates a block full of zeros.
     ///
     /// # Errors
     ///
-    /// As for [`FrameAllocator::alloc_page`](crate::mm::frame::FrameAllocator::alloc_page).
-    pub fn alloc_zeroed_page(&mut self, gfp: Gfp) -> Result<Block, AllocError> {
+    /// As for [`FrameAllocator::alloc_pages`](crate::mm::frame::FrameAllocator::alloc_pages).
+    pub fn alloc_zeroed_block(&mut self, gfp: Gfp, order: Order) -> Result<Block, AllocError> {
         // SAFETY: what the allocator has is RAM and nobody else's (promised to `new`).
-        unsafe { self.frames.alloc_zeroed(gfp, Order::ZERO, &self.memory) }
+        unsafe { self.frames.alloc_zeroed(gfp, order, &self.memory) }
     }
 
     /// Allocates frames full of zeros, in blocks as large as they can be had.

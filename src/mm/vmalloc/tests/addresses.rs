@@ -143,3 +143,52 @@ fn huge_areas_have_large_leaves() {
         assert_eq!((accounted(kernel), vmalloc.live()), (before, 0));
     });
 }
+
+/// 2^n pages are one block of frames, as the allocator gives it out, wherever the area lies in its PTs; where there is no such
+/// block they are as many smaller ones as it takes. All are whole again at the end.
+#[test]
+fn a_power_of_two_pages_are_one_block_if_there_is_one() {
+    each!(1 << 20, 16, |kernel, vmalloc| {
+        let before = accounted(kernel);
+        // The first of each order lies in one PT, and one of the largest in two.
+        for order in (0..9).chain([8, 8, 8, 7]) {
+            let pages = 1 << order;
+            let area = vmalloc.vmalloc(pages * PAGE_SIZE, kernel).unwrap();
+            let frame = |number: u64| {
+                let address = VirtAddr(area.start().0 + number * PAGE_SIZE);
+                vmalloc.vmalloc_to_page(address, kernel).unwrap()
+            };
+            let first = frame(0);
+            assert!(first.0.is_multiple_of(pages), "{first} of order {order}");
+            assert!((0..pages).all(|number| frame(number) == first.add(number)));
+            assert_eq!(kernel.table.translate(area.guard_page()), None);
+            vmalloc.vfree(area, kernel).unwrap();
+            kernel.frames.validate().unwrap();
+        }
+        vmalloc.purge(kernel);
+        kernel.drain_frame_cache();
+        // Nearly all that is free is every other frame.
+        let mut kept = Vec::new();
+        while let Ok(block) = kernel.frames.alloc_page(Gfp::KERNEL) {
+            kept.push(block);
+        }
+        let (free, kept): (Vec<_>, Vec<_>) =
+            kept.into_iter().partition(|block| block.pfn().0 % 2 == 0);
+        for block in free {
+            kernel.frames.free(block).unwrap();
+        }
+        let area = vmalloc.vmalloc(64 * PAGE_SIZE, kernel).unwrap();
+        let frames: Vec<_> = (0..64)
+            .map(|number| vmalloc.vmalloc_to_page(page(number), kernel).unwrap())
+            .collect();
+        let neighbours = frames.windows(2).filter(|pair| pair[1] == pair[0].add(1));
+        // All others are of what only those get who may go below the marks.
+        assert!(neighbours.count() < 32, "{frames:?}");
+        vmalloc.vfree(area, kernel).unwrap();
+        for block in kept {
+            kernel.frames.free(block).unwrap();
+        }
+        assert_eq!(accounted(kernel), before);
+        kernel.frames.validate().unwrap();
+    });
+}

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::mm::address::PhysAddr;
+use crate::mm::page_table::ChangeError;
 
 fn no_gap(pages: u64) -> VmallocError {
     VmallocError::Search(SearchError::NoGap {
@@ -261,23 +262,29 @@ fn no_slot_for_another_area_and_its_recovery() {
 
 #[test]
 fn pages_that_were_unmapped_behind_our_back() {
-    each!(64, 16, |kernel, vmalloc| {
-        let area = vmalloc.vmalloc(3 * PAGE_SIZE, kernel).unwrap();
-        let start = area.start();
-        let frame = vmalloc.vmalloc_to_page(page(1), kernel).unwrap();
-        kernel.table.unmap(page(1), 1).unwrap().flush(&kernel.tlb);
-        let free = accounted(kernel);
-        assert!(matches!(
-            vmalloc.vfree(area, kernel),
-            Err(VfreeError::Pages(_))
-        ));
-        assert_eq!((accounted(kernel), vmalloc.live()), (free, 1));
-        let (table, mut tables) = kernel.table_and_tables();
-        let frames = frame..frame.add(1);
-        let (protection, small) = (Protection::READ_WRITE, PageSize::Size4K);
-        table
-            .map(page(1), frames, protection, small, &mut tables)
-            .unwrap();
-        vmalloc.vfree_at(start, kernel).unwrap();
-    });
+    // A page, a list of blocks, one block; and the last page of each.
+    for pages in [1, 3, 4, 16] {
+        each!(64, 16, |kernel, vmalloc| {
+            let before = accounted(kernel);
+            let area = vmalloc.vmalloc(pages * PAGE_SIZE, kernel).unwrap();
+            let (start, last) = (area.start(), page(pages - 1));
+            let frame = vmalloc.vmalloc_to_page(last, kernel).unwrap();
+            kernel.table.unmap(last, 1).unwrap().flush(&kernel.tlb);
+            let free = accounted(kernel);
+            let address = last;
+            assert_eq!(
+                vmalloc.vfree(area, kernel),
+                Err(VfreeError::Pages(ChangeError::NotMapped { address }))
+            );
+            assert_eq!((accounted(kernel), vmalloc.live()), (free, 1));
+            let (table, mut tables) = kernel.table_and_tables();
+            let frames = frame..frame.add(1);
+            let (protection, small) = (Protection::READ_WRITE, PageSize::Size4K);
+            table
+                .map(last, frames, protection, small, &mut tables)
+                .unwrap();
+            vmalloc.vfree_at(start, kernel).unwrap();
+            assert_eq!((accounted(kernel), vmalloc.live()), (before, 0));
+        });
+    }
 }
