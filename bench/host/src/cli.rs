@@ -224,7 +224,8 @@ pub struct Images {
 A path is a log, or a folder with logs (*.log), one of each boot; the base may be a baseline file.
 
 Instruction counts have to be equal: a commit that means to change one updates the baseline with --update. Ticks are judged
-by a Mann-Whitney U test over boots, corrected for the number of cases, and need 8 boots a side or more.
+by permuting the boots of the whole suite, need 8 boots a side or more, and should be of boots that took turns: base, new,
+base, new, ... Beside that p stands the one of a Mann-Whitney U test of the case alone.
 
 Exit status: 0 nothing changed for the worse, 1 something did (of instruction counts: changed), 2 the two sides cannot be
 compared, 3 there are too few boots to decide, 4 a log is not whole.")]

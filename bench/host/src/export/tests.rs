@@ -22,6 +22,7 @@ fn judgement(slower: usize) -> Judgement {
             Finding::Gone
         },
         p: None,
+        joint_p: None,
         muted: false,
         blame: vec!["tlb::flush +1".to_owned()],
     });

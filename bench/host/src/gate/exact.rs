@@ -66,6 +66,7 @@ fn row(name: &str, base: Option<Figure>, new: Option<Figure>, finding: Finding) 
         new: new.map(Figure::as_f64),
         finding,
         p: None,
+        joint_p: None,
         muted: false,
         blame: Vec::new(),
     }

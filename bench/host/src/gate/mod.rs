@@ -2,21 +2,26 @@
 //!
 //! - [`baseline`]: the committed figures of a run under icount, one line a case;
 //! - [`exact`]: instruction counts, which have to be equal;
-//! - [`ticks`]: times, by a rank test over boots ([`rank_test`]), corrected for the number of cases;
+//! - [`ticks`]: times, by a joint test of all cases over boots ([`joint_test`], over [`labelings`]), with a rank test of each case
+//!   beside it ([`rank_test`]);
 //! - [`mute`]: cases whose changes are told and do not count;
 //! - [`report`]: the table.
 
 pub mod baseline;
 pub mod exact;
+pub mod joint_test;
+pub mod labelings;
 pub mod mute;
 pub mod rank_test;
 mod report;
 pub mod ticks;
 
 #[cfg(test)]
+mod joint_tests;
+#[cfg(test)]
 mod tests;
 
-use pagemark_record::Clock;
+use pagemark_record::{CaseResult, Clock};
 
 use crate::compare::{differences, failure};
 use crate::gate::baseline::Baseline;
@@ -51,8 +56,11 @@ pub struct Row {
     pub new: Option<f64>,
     /// What they come to.
     pub finding: Finding,
-    /// The probability of such a difference by chance; none of exact figures.
+    /// The probability of such ranks by chance, of the case alone: Mann-Whitney's; none of exact figures.
     pub p: Option<f64>,
+    /// The probability of such a difference by chance anywhere in the suite, by which the case is judged; one too great to be
+    /// judged a change is an estimate. None of exact figures, and where there are too few boots.
+    pub joint_p: Option<f64>,
     /// The case is on the list of those whose changes do not count.
     pub muted: bool,
     /// Which functions execute more or fewer instructions, where that was looked for.
@@ -156,8 +164,8 @@ pub fn judge_logs(
         return exact::judge(&agreed("base", base)?, &agreed("new", new)?, force);
     }
     Ok(ticks::judge(
-        &medians(base),
-        &medians(new),
+        &boots(base),
+        &boots(new),
         &ticks::floors(&medians(history)),
         first.clock().unwrap_or(Clock::Emulated),
         false_alarms,
@@ -187,16 +195,24 @@ pub fn agreed(side: &str, logs: &[Log]) -> Result<Baseline, Refusal> {
     Ok(first)
 }
 
-/// Each log's median of each case.
-pub fn medians(logs: &[Log]) -> ticks::Boots {
-    let mut boots = ticks::Boots::new();
+/// The medians of each log, by case.
+pub fn boots(logs: &[Log]) -> Vec<ticks::Boot> {
+    let median = |result: &CaseResult<String>| (result.case.clone(), result.median.as_f64());
+    logs.iter()
+        .map(|log| log.results.iter().map(median).collect())
+        .collect()
+}
+
+/// Each case's medians, in the order of the logs that have it.
+pub fn medians(logs: &[Log]) -> ticks::Series {
+    let mut series = ticks::Series::new();
     for result in logs.iter().flat_map(|log| &log.results) {
-        boots
+        series
             .entry(result.case.clone())
             .or_default()
             .push(result.median.as_f64());
     }
-    boots
+    series
 }
 
 /// Refuses runs that did not pass.

@@ -1,4 +1,4 @@
-//! The two-sided Mann-Whitney U test, exact with ties, and Holm's correction for many tests at once.
+//! The two-sided Mann-Whitney U test, exact with ties.
 //!
 //! Under the null hypothesis every division of the pooled figures into the two sides is equally likely. With few figures those
 //! divisions are counted, over midranks, so that ties cost nothing of the test's exactness (Lehmann, "Nonparametrics",
@@ -6,6 +6,8 @@
 //! at hand have the approximation alone, which cannot come below 1.8e-4 with 10 boots a side.
 
 use std::f64::consts::SQRT_2;
+
+use super::labelings::divisions;
 
 /// The most pooled figures for which the divisions are counted.
 pub const MOST_EXACT: usize = 60;
@@ -31,8 +33,7 @@ pub fn p_value(a: &[f64], b: &[f64]) -> f64 {
 
 /// The least probability that so many figures a side can come to: complete separation without ties.
 pub fn least_p_value(a: usize, b: usize) -> f64 {
-    let divisions = (1..=a).fold(1.0, |product, k| product * (b + k) as f64 / k as f64);
-    (2.0 / divisions).min(1.0)
+    (2.0 / divisions(a + b, a)).min(1.0)
 }
 
 /// Twice the midrank of each figure, those of `a` first.
@@ -54,20 +55,30 @@ fn doubled_midranks(a: &[f64], b: &[f64]) -> Vec<u64> {
 }
 
 fn exact(ranks: &[u64], chosen: usize, mean: u64, distance: u64) -> f64 {
-    let most = ranks.iter().sum::<u64>() as usize;
-    // ways[k][s]: divisions that give one side k figures with the doubled rank sum s.
+    // Without ties all doubled ranks are even, and half as many sums are possible.
+    let unit = if ranks.iter().all(|rank| rank % 2 == 0) {
+        2
+    } else {
+        1
+    };
+    let most = (ranks.iter().sum::<u64>() / unit) as usize;
+    // ways[k][s]: divisions that give one side k figures with the doubled rank sum s units.
     let mut ways = vec![vec![0.0; most + 1]; chosen + 1];
     ways[0][0] = 1.0;
-    for &rank in ranks {
-        let rank = rank as usize;
-        for k in (1..=chosen).rev() {
-            for sum in (rank..=most).rev() {
-                ways[k][sum] += ways[k - 1][sum - rank];
+    let mut possible = 0;
+    for (seen, &rank) in ranks.iter().enumerate() {
+        let rank = (rank / unit) as usize;
+        possible += rank;
+        for k in (1..=chosen.min(seen + 1)).rev() {
+            let (fewer, ways) = ways.split_at_mut(k);
+            let from = &fewer[k - 1][..=possible - rank];
+            for (ways, from) in ways[0][rank..=possible].iter_mut().zip(from) {
+                *ways += from;
             }
         }
     }
     let all: f64 = ways[chosen].iter().sum();
-    let as_far = |(sum, _): &(usize, &f64)| (*sum as u64).abs_diff(mean) >= distance;
+    let as_far = |(sum, _): &(usize, &f64)| (*sum as u64 * unit).abs_diff(mean) >= distance;
     let far: f64 = ways[chosen]
         .iter()
         .enumerate()
@@ -92,18 +103,4 @@ fn approximate(ranks: &[u64], a: usize, b: usize, distance: u64) -> f64 {
     }
     let z = ((distance as f64 / 2.0 - 0.5) / variance.sqrt()).max(0.0);
     statrs::function::erf::erfc(z / SQRT_2)
-}
-
-/// Which hypotheses are rejected while the probability of even one false rejection stays within `alpha` (Holm 1979).
-pub fn holm(p_values: &[f64], alpha: f64) -> Vec<bool> {
-    let mut order: Vec<usize> = (0..p_values.len()).collect();
-    order.sort_by(|&left, &right| p_values[left].total_cmp(&p_values[right]));
-    let mut rejected = vec![false; p_values.len()];
-    for (place, &index) in order.iter().enumerate() {
-        if p_values[index] > alpha / (p_values.len() - place) as f64 {
-            break;
-        }
-        rejected[index] = true;
-    }
-    rejected
 }

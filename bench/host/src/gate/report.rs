@@ -20,7 +20,16 @@ impl Judgement {
             let mut table = look.table();
             look.header(
                 &mut table,
-                &[&title, "base", "new", "difference", "per cent", "p", ""],
+                &[
+                    &title,
+                    "base",
+                    "new",
+                    "difference",
+                    "per cent",
+                    "p",
+                    "U p",
+                    "",
+                ],
             );
             for row in &told {
                 table.add_row(self.cells(row, look));
@@ -83,7 +92,8 @@ impl Judgement {
             }
             _ => (String::new(), String::new()),
         };
-        let p = row.p.map_or_else(String::new, |p| format!("{p:.1e}"));
+        let [joint, alone] =
+            [row.joint_p, row.p].map(|p| p.map_or_else(String::new, |p| format!("{p:.1e}")));
         let mut word = row.finding.word().to_owned();
         if row.muted {
             word += ", muted";
@@ -101,7 +111,8 @@ impl Judgement {
             shown(row.new),
             difference,
             share,
-            p,
+            joint,
+            alone,
         ];
         figures.into_iter().map(Cell::new).chain([mark]).collect()
     }

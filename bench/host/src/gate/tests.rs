@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::baseline::{Baseline, Entry, Exact};
 use super::mute::Mutes;
-use super::rank_test::{holm, least_p_value, p_value};
-use super::ticks::{Boots, FALSE_ALARMS, Floors, floors, judge};
+use super::rank_test::{least_p_value, p_value};
+use super::ticks::{Boot, FALSE_ALARMS, Floors, Series, floors, judge};
 use super::{Finding, exact};
 use crate::log::read;
 use crate::log::sample::good;
@@ -241,18 +241,11 @@ fn the_published_least_probabilities() {
     );
 }
 
-#[test]
-fn holm_stops_at_the_first_that_may_be_chance() {
-    assert_eq!(
-        holm(&[0.01, 0.04, 0.03, 0.005], 0.05),
-        [true, false, false, true]
-    );
-    assert_eq!(holm(&[], 0.05), [false; 0]);
-}
-
-fn boots(base: f64, n: usize) -> Boots {
+fn boots(base: f64, n: usize) -> Vec<Boot> {
     let spread = (0..n).map(|boot| base * (1.0 + boot as f64 * 1e-4));
-    [("tlb/invlpg".to_owned(), spread.collect())].into()
+    spread
+        .map(|figure| [("tlb/invlpg".to_owned(), figure)].into())
+        .collect()
 }
 
 #[test]
@@ -276,7 +269,7 @@ fn too_few_boots_decide_nothing() {
 
 #[test]
 fn a_change_has_to_exceed_the_noise_that_history_shows() {
-    let noisy: Boots = [(
+    let noisy: Series = [(
         "tlb/invlpg".to_owned(),
         (0..20).map(|x| 200.0 + f64::from(x % 2) * 10.0).collect(),
     )]
