@@ -8,7 +8,11 @@ use rand_distr::{Distribution, StandardNormal, StudentT};
 
 use super::joint_test::{in_common, p_values};
 use super::ticks::{Boot, FALSE_ALARMS, Floors, judge};
-use super::{Finding, Judgement};
+use super::{Finding, Judgement, judge_logs};
+use crate::log::Log;
+use crate::log::read;
+use crate::log::sample::good;
+use crate::style::Look;
 
 /// A suite of whole figures, with so many boots a side.
 fn suites() -> impl Strategy<Value = (Vec<Vec<f64>>, usize)> {
@@ -222,6 +226,35 @@ fn a_case_that_some_boots_lack_is_judged_by_those_that_have_it() {
     assert_eq!(with(&judgement, Finding::CannotDecide), ["011"]);
     let expected = ["001", "021", "031", "041", "051"];
     assert_eq!(with(&judgement, Finding::Slower), expected);
+}
+
+#[test]
+fn logs_are_judged_boot_by_boot_and_both_probabilities_are_told() {
+    let log = read(&good(Clock::Tsc)).unwrap();
+    // Boots of one image differ by a tick in a thousand.
+    let side = |cost: u64| {
+        let boot = |boot: u64| {
+            let mut log = log.clone();
+            let slow = &mut log.results[0];
+            slow.median = (cost * 1000 + boot).into();
+            log
+        };
+        (0..8).map(boot).collect::<Vec<Log>>()
+    };
+    let judged = |new: &[Log]| judge_logs(&side(100), new, &[], FALSE_ALARMS, false).unwrap();
+    let judgement = judged(&side(102));
+    assert!(judgement.fails());
+    assert_eq!(
+        with(&judgement, Finding::Slower),
+        [log.results[0].case.as_str()]
+    );
+    let text = judgement.render(Look::Plain);
+    // Two of the 12,870 divisions are as far apart, by either test.
+    assert_eq!(text.matches("1.6e-4").count(), 2, "{text}");
+    assert!(text.contains("permuted in every way"), "{text}");
+    let same = judged(&side(100));
+    assert!(!same.fails());
+    assert_eq!(same.count(Finding::Same), log.results.len());
 }
 
 #[test]
