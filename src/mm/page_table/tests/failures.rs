@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::mm::model::{ModelTlb, Stale};
-use crate::mm::tlb::Tlb;
+use crate::mm::tlb::{Pcid, Switch, Tlb};
 
 /// The k-th table cannot be had, for every k: no word of any table has changed.
 #[test]
@@ -177,5 +177,31 @@ fn a_missing_flush_of_a_collapse_is_found() {
     let access = cache.access(&table, second);
     assert!(matches!(access, Err(Stale::Table { .. })), "{access:?}");
     let _ = pending.flush(&Tlb::new(&cache, 33));
+    assert_eq!(cache.access(&table, second), Ok(Some(Pfn(513))));
+}
+
+/// The table that a collapse put out of work is nowhere known any more, not even under a PCID that was not in force when it went.
+#[test]
+fn a_collapse_is_flushed_for_in_every_context() {
+    let arena = Arena::new(ARENA);
+    let cache = ModelTlb::default();
+    let (mut table, mut tables) = table(&arena, Levels::Four, 40);
+    let (start, second) = (VirtAddr(HALF), VirtAddr(HALF + PAGE_SIZE));
+    let frames = Pfn(512)..Pfn(1024);
+    table
+        .map(
+            start,
+            frames,
+            Protection::READ,
+            PageSize::Size4K,
+            &mut tables,
+        )
+        .unwrap();
+    assert_eq!(cache.access(&table, start), Ok(Some(Pfn(512))));
+    cache.switch(0, Switch::Flush(Pcid(1)));
+    let pending = table.collapse(start, PageSize::Size2M).unwrap();
+    // With room for all of its pages.
+    let _ = pending.flush(&Tlb::new(&cache, 512));
+    cache.switch(0, Switch::Keep(Pcid(0)));
     assert_eq!(cache.access(&table, second), Ok(Some(Pfn(513))));
 }
