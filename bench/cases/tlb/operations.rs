@@ -151,7 +151,7 @@ fn spares_global(machine: &mut Machine, spare: impl FnMut(VirtAddr)) -> Result<(
 
 /// INVLPG alone, but for the feature that the gate is tested with.
 fn flush_page(page: VirtAddr) {
-    #[cfg(feature = "added_nop")]
+    #[cfg(added_nop)]
     // SAFETY: a NOP.
     unsafe {
         core::arch::asm!("nop", options(nomem, nostack, preserves_flags));

@@ -9,14 +9,14 @@ use pagemark_host::run::{Door, Outcome};
 
 use super::{image, passed, pvh, run, told};
 
-/// The case whose operation, in a function `flush_page` that is inlined there, the feature `added_nop` adds a NOP to.
+/// The case whose operation, in a function `flush_page` that is inlined there, `PAGEMARK_ADDED_NOP` adds a NOP to.
 const CASE: &str = "tlb/invlpg";
 
 /// The image with that NOP.
 fn with_nop() -> PathBuf {
     let variant = Variant {
         folder: Some("added_nop"),
-        features: "added_nop",
+        variables: vec![("PAGEMARK_ADDED_NOP", "1".to_owned())],
         ..Variant::default()
     };
     variant.build().expect("the image builds")
