@@ -2,6 +2,7 @@
 //! been run:
 //!
 //! ```sh
+//! mkdir -p fuzz/corpus/import
 //! cargo +nightly fuzz run import fuzz/corpus/import fuzz/seeds/import -- -max_total_time=600
 //! ```
 //!

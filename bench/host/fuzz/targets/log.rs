@@ -1,6 +1,7 @@
 //! Feeds the reader of logs whatever coverage leads to. In bench/host, once `cargo install cargo-fuzz --locked` has been run:
 //!
 //! ```sh
+//! mkdir -p fuzz/corpus/log
 //! cargo +nightly fuzz run log fuzz/corpus/log fuzz/seeds/log -- -dict=fuzz/log.dict -max_total_time=600
 //! ```
 //!
