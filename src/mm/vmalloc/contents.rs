@@ -31,6 +31,42 @@ impl Contents {
         }
     }
 
+    /// The mapping of one block, if it is that.
+    #[inline(always)]
+    pub(super) const fn block(&self) -> Option<&Mapping<Block>> {
+        match self {
+            Contents::Block(mapping) => Some(mapping),
+            _ => None,
+        }
+    }
+
+    /// [`block`](Self::block), taken out.
+    #[inline(always)]
+    pub(super) fn into_block(self) -> Option<Mapping<Block>> {
+        match self {
+            Contents::Block(mapping) => Some(mapping),
+            _ => None,
+        }
+    }
+
+    /// The mapping of the caller's frames, if it is that.
+    #[inline(always)]
+    pub(super) const fn borrowed(&self) -> Option<&Mapping<()>> {
+        match self {
+            Contents::Borrowed(mapping) => Some(mapping),
+            _ => None,
+        }
+    }
+
+    /// [`borrowed`](Self::borrowed), taken out.
+    #[inline(always)]
+    pub(super) fn into_borrowed(self) -> Option<Mapping<()>> {
+        match self {
+            Contents::Borrowed(mapping) => Some(mapping),
+            _ => None,
+        }
+    }
+
     /// Pages that are mapped.
     #[must_use]
     pub const fn pages(&self) -> u64 {

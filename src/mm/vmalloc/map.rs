@@ -128,36 +128,11 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         slot: u32,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<(), VfreeError> {
-        match self.unmap_one(start, slot, kernel) {
+        let (look, take) = (Contents::borrowed, Contents::into_borrowed);
+        match self.release_at_hand(start, slot, true, look, take, kernel) {
             Some(()) => Ok(()),
             None => self.unmap_any(start, slot, kernel),
         }
-    }
-
-    /// The way back of [`map_one`](Self::map_one).
-    #[inline(always)]
-    fn unmap_one<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
-        &mut self,
-        start: VirtAddr,
-        slot: u32,
-        kernel: &mut KernelMemory<'_, M, I, B>,
-    ) -> Option<()> {
-        let area = self.areas.area_at(start, slot)?;
-        let Some(Contents::Borrowed(mapping)) = area.contents() else {
-            return None;
-        };
-        if mapping.pages() != 1 {
-            return None;
-        }
-        let page = kernel.table.mapped_pages(start, 1)?;
-        // Just looked at, so that nothing is lost here.
-        let (place, Contents::Borrowed(mapping)) = area.take()? else {
-            return None;
-        };
-        let unmapped = page.unmap_owned(mapping).also(place);
-        self.freeing
-            .retire(unmapped, 1, &mut self.areas, &kernel.tlb);
-        Some(())
     }
 
     /// Unmaps the area of vmap that starts at `address`; its frames stay as they are.

@@ -50,20 +50,31 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         single: bool,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Option<Block> {
+        let (look, take) = (Contents::block, Contents::into_block);
+        self.release_at_hand(start, slot, single, look, take, kernel)
+    }
+
+    /// The shortest way to end an area whose contents `look` finds and `take` takes out, when all of its entries are at hand in the
+    /// PT that was edited last: what it owned, or `None`, and nothing has changed. With `single` only of a page.
+    #[inline(always)]
+    pub(super) fn release_at_hand<F, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        start: VirtAddr,
+        slot: u32,
+        single: bool,
+        look: impl Fn(&Contents) -> Option<&Mapping<F>>,
+        take: impl Fn(Contents) -> Option<Mapping<F>>,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Option<F> {
         let area = self.areas.area_at(start, slot)?;
-        let Some(Contents::Block(mapping)) = area.contents() else {
-            return None;
-        };
-        let pages = mapping.pages();
+        let pages = look(area.contents()?)?.pages();
         if single && pages != 1 {
             return None;
         }
         let mapped = kernel.table.mapped_pages(start, pages)?;
         // Just looked at, so that nothing is lost here.
-        let (place, Contents::Block(mapping)) = area.take()? else {
-            return None;
-        };
-        let unmapped = mapped.unmap_owned(mapping).also(place);
+        let (place, contents) = area.take()?;
+        let unmapped = mapped.unmap_owned(take(contents)?).also(place);
         let areas = &mut self.areas;
         Some(self.freeing.retire(unmapped, pages, areas, &kernel.tlb))
     }

@@ -141,6 +141,7 @@ impl Load {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 let mut sum = 0_u64;
+                // Without a pause: it is there to take the core from others.
                 while !self.stop.load(Ordering::Relaxed) {
                     sum = std::hint::black_box(sum.wrapping_add(1));
                 }

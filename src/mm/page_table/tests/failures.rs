@@ -155,6 +155,14 @@ fn a_missing_flush_of_tables_is_found() {
     }
 }
 
+/// Maps what one leaf of 2 MiB can map instead, from `HALF` and frame 512 on.
+fn map_a_large_leafs_pages(table: &mut PageTable<&Arena>, tables: &mut ArenaTables<'_>) {
+    let (frames, size) = (Pfn(512)..Pfn(1024), PageSize::Size4K);
+    table
+        .map(VirtAddr(HALF), frames, Protection::READ, size, tables)
+        .unwrap();
+}
+
 /// And that of the table that a collapse put out of work, by pages that no CPU has a translation of.
 #[test]
 fn a_missing_flush_of_a_collapse_is_found() {
@@ -162,16 +170,7 @@ fn a_missing_flush_of_a_collapse_is_found() {
     let cache = ModelTlb::default();
     let (mut table, mut tables) = table(&arena, Levels::Four, 40);
     let (start, second) = (VirtAddr(HALF), VirtAddr(HALF + PAGE_SIZE));
-    let frames = Pfn(512)..Pfn(1024);
-    table
-        .map(
-            start,
-            frames,
-            Protection::READ,
-            PageSize::Size4K,
-            &mut tables,
-        )
-        .unwrap();
+    map_a_large_leafs_pages(&mut table, &mut tables);
     assert_eq!(cache.access(&table, start), Ok(Some(Pfn(512))));
     let pending = table.collapse(start, PageSize::Size2M).unwrap();
     let access = cache.access(&table, second);
@@ -187,16 +186,7 @@ fn a_collapse_is_flushed_for_in_every_context() {
     let cache = ModelTlb::default();
     let (mut table, mut tables) = table(&arena, Levels::Four, 40);
     let (start, second) = (VirtAddr(HALF), VirtAddr(HALF + PAGE_SIZE));
-    let frames = Pfn(512)..Pfn(1024);
-    table
-        .map(
-            start,
-            frames,
-            Protection::READ,
-            PageSize::Size4K,
-            &mut tables,
-        )
-        .unwrap();
+    map_a_large_leafs_pages(&mut table, &mut tables);
     assert_eq!(cache.access(&table, start), Ok(Some(Pfn(512))));
     cache.switch(0, Switch::Flush(Pcid(1)));
     let pending = table.collapse(start, PageSize::Size2M).unwrap();
