@@ -50,7 +50,7 @@ missing_packages() {
     [[ -e ${firmware[0]} ]] || echo ovmf
     command -v bochs >/dev/null || echo bochs
     [[ -e /usr/share/bochs/BIOS-bochs-latest ]] || echo bochsbios
-    [[ -e /usr/share/bochs/VGABIOS-lgpl-latest ]] || echo bochsbios
+    [[ -e /usr/share/bochs/VGABIOS-lgpl-latest ]] || echo vgabios
 }
 
 setup_packages() {

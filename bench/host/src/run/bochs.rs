@@ -46,7 +46,8 @@ impl Bochs {
             ..
         } = self;
         // A screen that nobody has to look at: RFB, which does not wait for a viewer. What is worth an "info" to Bochs
-        // includes every interrupt between CPUs.
+        // includes every interrupt between CPUs. Its mixer ends it with a "buffer overflow" on a machine without a sound card,
+        // whether the guest has a speaker or not.
         format!(
             "config_interface: textconfig\n\
              display_library: rfb, options=\"timeout=0\"\n\
@@ -63,7 +64,8 @@ impl Bochs {
              log: {log}\n\
              panic: action=fatal\n\
              info: action=ignore\n\
-             speaker: enabled=0\n",
+             speaker: enabled=0\n\
+             sound: driver=dummy\n",
             iso = iso.display(),
             com1 = scratch.join(COM1).display(),
             log = scratch.join(LOG).display(),
@@ -78,6 +80,7 @@ impl Bochs {
         // Debian's Bochs is built with its debugger, which waits for the word to go on.
         fs::write(&commands, "c\n")?;
         let name = self.program.display();
+        let console = fs::File::create(scratch.path().join(CONSOLE))?;
         let child = Command::new(&self.program)
             .arg("-q")
             .arg("-f")
@@ -85,8 +88,8 @@ impl Bochs {
             .arg("-rc")
             .arg(&commands)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stdout(console.try_clone()?)
+            .stderr(console)
             .spawn()
             .with_context(|| format!("{name} cannot be started; scripts/setup.sh installs it"))?;
         let mut bochs = Process(child);
@@ -113,9 +116,14 @@ impl Bochs {
             std::thread::sleep(LOOK_AROUND);
         };
         drop(bochs);
+        let mut stderr = String::from_utf8_lossy(&read(LOG)).into_owned();
+        if matches!(ended, Ended::Status(_)) {
+            // What the C library or the debugger had to say is not in Bochs's own log.
+            stderr.push_str(&String::from_utf8_lossy(&read(CONSOLE)));
+        }
         Ok(Finished {
             raw: read(COM1),
-            stderr: String::from_utf8_lossy(&read(LOG)).into_owned(),
+            stderr,
             ended,
         })
     }
@@ -123,6 +131,7 @@ impl Bochs {
 
 const COM1: &str = "com1.log";
 const LOG: &str = "bochs.log";
+const CONSOLE: &str = "console.log";
 
 /// Whether the log's last record is there, with the end of its line.
 fn is_over(raw: &[u8]) -> bool {
@@ -133,4 +142,33 @@ fn is_over(raw: &[u8]) -> bool {
         );
         line.ended && last
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_an_emulator_says_that_dies_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("bochs");
+        fs::write(&program, "#!/bin/sh\necho no ROM >&2\nexit 1\n").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let bochs = Bochs {
+            program,
+            cpu_model: "any".to_owned(),
+            cpus: 1,
+            memory: 32,
+            iso: PathBuf::new(),
+            timeout: Duration::from_secs(60),
+        };
+        let finished = bochs.boot().unwrap();
+        assert!(
+            matches!(finished.ended, Ended::Status(status) if status.code() == Some(1)),
+            "{:?}",
+            finished.ended
+        );
+        assert_eq!(finished.stderr, "no ROM\n");
+    }
 }
