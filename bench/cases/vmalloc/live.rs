@@ -1,16 +1,19 @@
-//! One page, with many areas live: what the search costs. All areas lie side by side, or every other one was freed.
+//! One page, with many areas live: what each search costs. All areas lie side by side, or every other one was freed.
 //!
 //! The areas share one frame, so they cost addresses and tables alone. They lie in the scratch region.
 
 use core::mem::MaybeUninit;
+use core::ops::Range;
 use core::slice;
 
 use pagemark::machine::Machine;
-use pagemark::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
+use pagemark::mm::address::{PAGE_SIZE, PageSize, VirtAddr};
 use pagemark::mm::frame::Gfp;
 use pagemark::mm::page_table::Protection;
+use pagemark::mm::slots::Slots;
 use pagemark::mm::vmalloc::{
-    AreaSearch, Contents, Eager, FirstFit, GapTree, ListSlot, TreeNode, TreeSlot, Vmalloc,
+    Area, AreaSearch, Contents, Eager, FirstFit, GapTree, InstantFit, ListSlot, TagSlot, TreeNode,
+    TreeSlot, Vmalloc,
 };
 
 use super::Region;
@@ -47,34 +50,70 @@ const LARGE_TREE: &[Row] = &[(
     Some("vmalloc/alloc/live=50000/holes/tree"),
 )];
 
+const INSTANT_FIT: &[Row] = &[
+    (0, "vmalloc/alloc/live=0/instant_fit", None),
+    (100, "vmalloc/alloc/live=100/instant_fit", None),
+    (1_000, "vmalloc/alloc/live=1000/instant_fit", None),
+    (10_000, "vmalloc/alloc/live=10000/instant_fit", None),
+];
+
+const LARGE_INSTANT_FIT: &[Row] = &[(
+    100_000,
+    "vmalloc/alloc/live=100000/instant_fit",
+    Some("vmalloc/alloc/live=50000/holes/instant_fit"),
+)];
+
 pub(super) fn run(machine: &mut Machine, run: &mut Run) {
     for (tier, rows) in [(Tier::Quick, LIST), (Tier::Full, LONG_LIST)] {
         run.in_tier(tier, |run| {
-            with_books::<ListSlot<Contents>>(machine, run, rows, |machine, run, slots, _| {
-                let region = machine.layout.scratch.range();
-                measure(machine, run, rows, FirstFit::new(region, slots))
+            let slots_of = |areas| areas;
+            with_books::<ListSlot<Contents>>(machine, run, rows, slots_of, |work| {
+                let search = FirstFit::new(work.region(), work.slots);
+                measure(work.machine, work.run, rows, search, work.held)
             });
         });
     }
     for rows in [TREE, LARGE_TREE] {
-        with_books::<TreeSlot<Contents>>(machine, run, rows, |machine, run, slots, nodes| {
-            let region = machine.layout.scratch.range();
-            measure(machine, run, rows, GapTree::new(region, slots, nodes))
+        let slots_of = |areas| areas;
+        with_books::<TreeSlot<Contents>>(machine, run, rows, slots_of, |work| {
+            let search = GapTree::new(work.region(), work.slots, work.nodes);
+            measure(work.machine, work.run, rows, search, work.held)
+        });
+    }
+    for rows in [INSTANT_FIT, LARGE_INSTANT_FIT] {
+        let slots_of = TagSlot::<Contents>::enough_for;
+        with_books::<TagSlot<Contents>>(machine, run, rows, slots_of, |work| {
+            let search = InstantFit::new(work.region(), work.slots);
+            measure(work.machine, work.run, rows, search, work.held)
         });
     }
 }
 
-/// Hands memory for the books of the largest row's areas to `work`: slots, and the nodes of a tree.
+/// What a search is measured with.
+struct Work<'w, S> {
+    machine: &'w mut Machine,
+    run: &'w mut Run,
+    /// For its books.
+    slots: &'w mut [MaybeUninit<S>],
+    /// The same, if it is the tree.
+    nodes: &'w mut [MaybeUninit<TreeNode>],
+    /// For the areas that are live.
+    held: &'w mut [MaybeUninit<Option<Area>>],
+}
+
+impl<S> Work<'_, S> {
+    fn region(&self) -> Range<VirtAddr> {
+        self.machine.layout.scratch.range()
+    }
+}
+
+/// Hands memory for the books of the largest row's areas to `measure`.
 fn with_books<S>(
     machine: &mut Machine,
     run: &mut Run,
     rows: &[Row],
-    work: impl for<'s> FnOnce(
-        &mut Machine,
-        &mut Run,
-        &'s mut [MaybeUninit<S>],
-        &'s mut [MaybeUninit<TreeNode>],
-    ) -> Result<(), Failure>,
+    slots_of: impl Fn(usize) -> usize,
+    measure: impl FnOnce(Work<'_, S>) -> Result<(), Failure>,
 ) {
     let names = |row: &Row| [Some(row.1), row.2];
     let wanted = |name: &str| run.would(name);
@@ -89,18 +128,27 @@ fn with_books<S>(
     let most = rows.iter().map(|row| row.0).max().unwrap_or(0);
     // One more is measured.
     let areas = most + 1;
-    let nodes = TreeNode::enough_for(areas);
-    let bytes = (areas * size_of::<S>() + nodes * size_of::<TreeNode>()) as u64;
+    let (slots, nodes) = (slots_of(areas), TreeNode::enough_for(areas));
+    let bytes =
+        slots * size_of::<S>() + nodes * size_of::<TreeNode>() + most * size_of::<Option<Area>>();
     let tables = most as u64 / 128 + 8;
-    if machine.kernel.free_frames() < bytes.div_ceil(4096) + 2 * tables {
+    if machine.kernel.free_frames() < bytes.div_ceil(4096) as u64 + 2 * tables {
         return run.skip(first, "too little memory for the books of so many areas");
     }
     if machine.layout.scratch.bytes() < (areas as u64) * 8192 {
         return run.skip(first, "too few addresses for so many areas");
     }
-    let outcome = with_memory(machine, areas, |machine, slots| {
+    let outcome = with_memory(machine, slots, |machine, slots| {
         with_memory(machine, nodes, |machine, nodes| {
-            work(machine, run, slots, nodes)
+            with_memory(machine, most, |machine, held| {
+                measure(Work {
+                    machine,
+                    run,
+                    slots,
+                    nodes,
+                    held,
+                })
+            })
         })
     });
     if let Err(failure) = outcome {
@@ -128,8 +176,10 @@ fn measure<S: AreaSearch<Contents = Contents>>(
     run: &mut Run,
     rows: &[Row],
     search: S,
+    held: &mut [MaybeUninit<Option<Area>>],
 ) -> Result<(), Failure> {
     let mut vmalloc = Vmalloc::new(search, Eager);
+    let mut held = Slots::new(held);
     let block = machine.kernel.alloc_page(Gfp::KERNEL)?;
     let mut case = |vmalloc: &mut Vmalloc<S, Eager>, machine: &mut Machine, name: &str| {
         let mut case = Alloc {
@@ -144,47 +194,34 @@ fn measure<S: AreaSearch<Contents = Contents>>(
         run.measure(name, &mut case);
     };
     for &(live, packed, holes) in rows {
-        grow(&mut vmalloc, machine, block.pfn(), live)?;
+        while vmalloc.live() < live {
+            let frames = &[block.pfn()];
+            let area = vmalloc.vmap(frames, Protection::READ, &mut machine.kernel)?;
+            let _ = held.push(Some(area));
+        }
         case(&mut vmalloc, machine, packed);
         if let Some(holes) = holes {
-            make_holes(&mut vmalloc, machine, live)?;
+            unmap_every(2, &mut held, &mut vmalloc, machine)?;
             case(&mut vmalloc, machine, holes);
         }
     }
     // Lowest first: the list finds those at once.
-    loop {
-        let lowest = vmalloc.infos().next();
-        let Some(area) = lowest else { break };
-        vmalloc.vunmap_at(area.range.start, &mut machine.kernel)?;
-    }
+    unmap_every(1, &mut held, &mut vmalloc, machine)?;
     machine.kernel.free_page(block)?;
     Ok(())
 }
 
-/// Adds areas until so many are live.
-fn grow<S: AreaSearch<Contents = Contents>>(
+/// Unmaps every area that is still there, or every other one.
+fn unmap_every<S: AreaSearch<Contents = Contents>>(
+    step: usize,
+    held: &mut Slots<'_, Option<Area>>,
     vmalloc: &mut Vmalloc<S, Eager>,
     machine: &mut Machine,
-    frame: Pfn,
-    live: usize,
 ) -> Result<(), Failure> {
-    while vmalloc.live() < live {
-        let area = vmalloc.vmap(&[frame], Protection::READ, &mut machine.kernel)?;
-        let _ = area.into_raw();
-    }
-    Ok(())
-}
-
-/// Frees every other of the first `count` areas.
-fn make_holes<S: AreaSearch<Contents = Contents>>(
-    vmalloc: &mut Vmalloc<S, Eager>,
-    machine: &mut Machine,
-    count: usize,
-) -> Result<(), Failure> {
-    for number in (0..count).step_by(2) {
-        // Each has a page and a guard page.
-        let address = VirtAddr(machine.layout.scratch.start.0 + number as u64 * 2 * PAGE_SIZE);
-        vmalloc.vunmap_at(address, &mut machine.kernel)?;
+    for number in (0..held.len()).step_by(step) {
+        if let Some(area) = held[number].take() {
+            vmalloc.vunmap(area, &mut machine.kernel)?;
+        }
     }
     Ok(())
 }

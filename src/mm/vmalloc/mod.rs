@@ -16,8 +16,8 @@
 //! the addresses, all frames and the tables, any of which may be wanting, and then all entries in one walk, which cannot fail.
 //! So what fails half-way has no entry to undo.
 //!
-//! Two type parameters: how the lowest range is found (`S`: [`GapTree`], or the book's [`FirstFit`]), and when the flush is
-//! done that freeing owes (`P`: [`Lazy`], or [`Eager`]). Addresses are never given out again before their flush.
+//! Two type parameters: how a free range is found (`S`: [`GapTree`], the book's [`FirstFit`], or [`InstantFit`]), and when the
+//! flush is done that freeing owes (`P`: [`Lazy`], or [`Eager`]). Addresses are never given out again before their flush.
 
 #![forbid(unsafe_code)]
 
@@ -43,8 +43,8 @@ pub use freeing::{Eager, Freeing, Lazy, Waiting};
 pub use io::{Caching, IoArea, IoremapError};
 pub use request::Request;
 pub use search::{
-    AreaSearch, FirstFit, Fit, Found, GapTree, ListSlot, Owned, Place, Places, SearchError,
-    TreeNode, TreeSlot,
+    AreaSearch, FirstFit, Fit, Found, GapTree, InstantFit, ListSlot, Owned, Place, Places,
+    SearchError, TagSlot, TreeNode, TreeSlot,
 };
 
 use super::address::{Order, PAGE_SIZE, PageSize, VirtAddr};

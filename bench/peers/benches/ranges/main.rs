@@ -78,6 +78,7 @@ macro_rules! everybody {
                 $criterion.benchmark_group(format!(concat!(stringify!($shape), "/live={}"), live));
             $shape(&mut group, "pagemark", Areas::tree(), live);
             $shape(&mut group, "pagemark, the book's list", Areas::list(), live);
+            $shape(&mut group, "pagemark, instant fit", Areas::bins(), live);
             $shape(&mut group, "range-alloc", RangeAlloc::new(), live);
             $shape(&mut group, "vm-allocator", VmAllocator::new(), live);
             $shape(&mut group, "offset-allocator", OffsetAllocator::new(), live);

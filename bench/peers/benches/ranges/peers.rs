@@ -3,7 +3,7 @@
 use free_list::{FreeList, PageLayout, PageRange};
 use offset_allocator::{Allocation, Allocator};
 use pagemark::mm::address::{PAGE_SIZE, VirtAddr};
-use pagemark::mm::vmalloc::{AreaSearch, FirstFit, GapTree, Owned, TreeNode};
+use pagemark::mm::vmalloc::{AreaSearch, FirstFit, GapTree, InstantFit, Owned, TagSlot, TreeNode};
 use range_alloc::RangeAllocator;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -50,6 +50,16 @@ impl Areas<GapTree<'static, u64>> {
             REGION,
             slots(SLOTS),
             slots(TreeNode::enough_for(SLOTS)),
+        ))
+    }
+}
+
+impl Areas<InstantFit<'static, u64>> {
+    /// Vmem's.
+    pub fn bins() -> Self {
+        Areas(InstantFit::new(
+            REGION,
+            slots(TagSlot::<u64>::enough_for(SLOTS)),
         ))
     }
 }

@@ -87,7 +87,7 @@ impl<T> AreaSearch for FirstFit<'_, T> {
     type Contents = T;
 
     #[inline(always)]
-    fn lowest_fit(&mut self, pages: u64, align: u64) -> Result<Found, SearchError> {
+    fn gap_for(&mut self, pages: u64, align: u64) -> Result<Found, SearchError> {
         let (bytes, align) = size_and_align(pages, align)?;
         let (mut beside, mut next) = (NONE, self.first);
         let mut gap_start = self.region.start;
@@ -113,7 +113,6 @@ impl<T> AreaSearch for FirstFit<'_, T> {
             bytes,
             node: beside,
             at: 0,
-            below: 0,
         })
     }
 

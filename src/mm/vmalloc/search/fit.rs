@@ -3,7 +3,7 @@
 use super::AreaSearch;
 use crate::mm::address::VirtAddr;
 
-/// The lowest range that a request fits into. It holds the search, so that this stays so.
+/// A range that a request fits into. It holds the search, so that this stays so.
 #[derive(Debug)]
 pub struct Fit<'s, S> {
     search: &'s mut S,
@@ -17,11 +17,9 @@ pub struct Found {
     /// Guard page included.
     pub(super) bytes: u64,
     /// Where the search will enter it: the list by the slot of the area below, the tree by the leaf of the area above, and the
-    /// place in there.
+    /// place in there, instant fit by the slot of the area above.
     pub(super) node: u32,
     pub(super) at: u32,
-    /// Pages of the gap that stay free below it.
-    pub(super) below: u64,
 }
 
 impl<'s, S: AreaSearch> Fit<'s, S> {

@@ -1,13 +1,16 @@
 //! Area search: which addresses of the vmalloc region are taken, and where the next area goes.
 //!
-//! Every search gives a request the lowest range that it fits into, so the same requests get the same addresses from all of
-//! them. They differ in what that costs: [`FirstFit`] is the book's list, [`GapTree`] a tree of the areas and the gaps.
+//! - [`FirstFit`], the book's list, and [`GapTree`], the default, a tree of the areas and the gaps, give a request the lowest range
+//!   that it fits into: the same requests get the same addresses from both, at another cost.
+//! - [`InstantFit`] gives it one that is hardly larger than it has to be, wherever that is, in constant time.
 //!
-//! Both keep their books in [`Slots`](crate::mm::slots::Slots) that the caller hands in, one for each area.
+//! Each refuses only what fits nowhere, and keeps its books in [`Slots`](crate::mm::slots::Slots) that the caller hands in, one
+//! for each area.
 
 mod first_fit;
 mod fit;
 mod gap_tree;
+mod instant_fit;
 mod owned;
 
 #[cfg(test)]
@@ -19,6 +22,7 @@ use core::{error, fmt};
 pub use first_fit::{FirstFit, ListSlot};
 pub use fit::{Fit, Found};
 pub use gap_tree::{GapTree, TreeNode, TreeSlot};
+pub use instant_fit::{InstantFit, TagSlot};
 pub use owned::Owned;
 
 use crate::mm::address::{PAGE_SIZE, VirtAddr};
@@ -79,8 +83,8 @@ pub trait AreaSearch {
     /// What an area owns.
     type Contents;
 
-    /// The lowest free range of `pages` pages, guard page included, that starts at a multiple of `align`, which is a power of
-    /// two. (Anything below a page counts as a page.) Nothing is taken yet.
+    /// A free range of `pages` pages, guard page included, that starts at a multiple of `align`, which is a power of two: the
+    /// lowest one, if the search is by address. (Anything below a page counts as a page.) Nothing is taken yet.
     ///
     /// # Errors
     ///
@@ -90,7 +94,7 @@ pub trait AreaSearch {
     where
         Self: Sized,
     {
-        let found = self.lowest_fit(pages, align)?;
+        let found = self.gap_for(pages, align)?;
         Ok(Fit::new(self, found))
     }
 
@@ -99,7 +103,7 @@ pub trait AreaSearch {
     /// # Errors
     ///
     /// As for `find`.
-    fn lowest_fit(&mut self, pages: u64, align: u64) -> Result<Found, SearchError>;
+    fn gap_for(&mut self, pages: u64, align: u64) -> Result<Found, SearchError>;
 
     /// Makes a range that was found just now an area that owns `contents`. Returns its slot.
     fn occupy(&mut self, found: Found, contents: Self::Contents) -> u32;

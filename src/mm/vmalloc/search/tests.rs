@@ -1,5 +1,6 @@
-//! Both searches side by side, and the tree against a recount of all it keeps.
+//! The list and the tree side by side, instant fit beside a map of what is taken, and each against a recount of all it keeps.
 
+use std::collections::BTreeMap;
 use std::mem::MaybeUninit;
 use std::vec::Vec;
 
@@ -19,6 +20,10 @@ fn memory<S>(slots: usize) -> Vec<MaybeUninit<S>> {
 
 fn nodes(areas: usize) -> Vec<MaybeUninit<TreeNode>> {
     memory(TreeNode::enough_for(areas))
+}
+
+fn tags<T>(areas: usize) -> Vec<MaybeUninit<TagSlot<T>>> {
+    memory(TagSlot::<T>::enough_for(areas))
 }
 
 fn page(place: &Place) -> u64 {
@@ -139,6 +144,71 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 512 }))]
+
+    /// Wherever instant fit puts an area, it was free and is at a multiple of what was asked for; and it refuses only what fits
+    /// nowhere. Requests of `scale` times as many pages share bins with gaps that are too small.
+    #[test]
+    fn instant_fit_takes_what_is_free(
+        pages in 1u64..200,
+        scale in 1u64..40,
+        operations in prop::collection::vec(operations(), 1..160),
+    ) {
+        const AREAS: usize = 40;
+        let region = region(pages * scale);
+        let mut memory = tags(AREAS);
+        let mut side = Side::new(InstantFit::new(region.clone(), &mut memory));
+        // By start, those that wait among them.
+        let mut taken: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut waiting = Vec::new();
+        for mut operation in operations {
+            if let Operation::Reserve { pages, .. } = &mut operation {
+                *pages *= scale;
+            }
+            let areas = side.areas.clone();
+            let outcome = side.apply(&operation);
+            side.search.validate();
+            match operation {
+                Operation::Reserve { pages, align } => {
+                    let (bytes, align) = size_and_align(pages, align).unwrap();
+                    let starts = taken.keys().copied().chain([region.end.0]);
+                    let ends = [region.start.0].into_iter().chain(taken.values().copied());
+                    let mut gaps = ends.zip(starts);
+                    match outcome {
+                        Ok(Some(VirtAddr(start))) => {
+                            prop_assert_eq!(start % align, 0);
+                            prop_assert!(gaps.any(|(low, high)| low <= start && start + bytes <= high));
+                            taken.insert(start, start + bytes);
+                        }
+                        Err(SearchError::NoGap { .. }) => {
+                            prop_assert!(gaps.all(|(low, high)| lowest_in(low..high, bytes, align).is_none()));
+                        }
+                        other => {
+                            prop_assert_eq!(other, Err(SearchError::NoSlot { slots: AREAS }));
+                            prop_assert_eq!(taken.len(), AREAS);
+                        }
+                    }
+                }
+                Operation::Free(index) | Operation::FreeBySlot(index) if index < areas.len() => {
+                    taken.remove(&areas[index].0.0);
+                }
+                Operation::Defer(index) if index < areas.len() => waiting.push(areas[index].0.0),
+                Operation::CancelDeferred => {
+                    for start in waiting.drain(..) {
+                        taken.remove(&start);
+                    }
+                }
+                _ => {}
+            }
+            prop_assert_eq!(side.search.taken(), taken.len());
+            let listed = side.listed().into_iter().map(|(range, _)| (range.start.0, range.end.0));
+            let live = taken.iter().filter(|(start, _)| !waiting.contains(start));
+            prop_assert!(listed.eq(live.map(|(&start, &end)| (start, end))));
+        }
+    }
+}
+
 fn reserve(
     search: &mut impl AreaSearch<Contents = ()>,
     pages: u64,
@@ -202,6 +272,7 @@ fn refusals(mut search: impl AreaSearch<Contents = ()>, slots: usize) {
 fn what_does_not_fit_is_refused() {
     refusals(FirstFit::new(region(16), &mut memory(3)), 3);
     refusals(GapTree::new(region(16), &mut memory(3), &mut nodes(3)), 3);
+    refusals(InstantFit::new(region(16), &mut tags(3)), 3);
 }
 
 proptest! {
@@ -263,6 +334,33 @@ fn gaps_wider_than_a_room_can_tell() {
     tree.cancel(high);
     tree.cancel(low);
     tree.validate();
+}
+
+/// The lowest bin that is sure to do is served first; then the one below, of which only a gap that was looked at is taken.
+#[test]
+fn instant_fit_looks_through_the_bin_below_last() {
+    let mut memory = tags(16);
+    let mut search = InstantFit::<()>::new(region(146), &mut memory);
+    // Gaps of so many pages with an area above each.
+    let gaps = [40, 33, 34, 35].map(|pages| {
+        let below = reserve(&mut search, pages, 1).unwrap();
+        let _ = reserve(&mut search, 1, 1).unwrap();
+        below
+    });
+    let starts = gaps.each_ref().map(page);
+    for gap in gaps {
+        search.cancel(gap);
+    }
+    search.validate();
+    let mut start_of = |pages| reserve(&mut search, pages, 1).map(|place| page(&place));
+    // There is a bin of 32 to 35 pages and one of 40 to 43.
+    assert_eq!(start_of(34), Ok(starts[0]));
+    let (first, second) = (start_of(34).unwrap(), start_of(34).unwrap());
+    assert!(first != second && starts[2..].contains(&first) && starts[2..].contains(&second));
+    let (pages, align) = (34, PAGE_SIZE);
+    assert_eq!(start_of(34), Err(SearchError::NoGap { pages, align }));
+    assert_eq!(start_of(33), Ok(starts[1]));
+    search.validate();
 }
 
 /// However many areas are freed, from either end or at random, the tree is no deeper than its nodes allow: each but those at the

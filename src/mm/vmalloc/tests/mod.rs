@@ -76,7 +76,7 @@ fn nodes(areas: usize) -> Vec<MaybeUninit<TreeNode>> {
     slots(TreeNode::enough_for(areas))
 }
 
-/// Runs the same test with both searches and both policies: `each!(pages, areas, |kernel, vmalloc| { .. })`.
+/// Runs the same test with every search and both policies: `each!(pages, areas, |kernel, vmalloc| { .. })`.
 macro_rules! each {
     ($pages:expr, $areas:expr, |$kernel:ident, $vmalloc:ident $(, $arena:ident $(, $tlb:ident)?)?| $test:block) => {{
         // Never purges by itself.
@@ -85,11 +85,15 @@ macro_rules! each {
         each!(@ FirstFit, $pages, $areas, LAZY, $kernel, $vmalloc, $test $(, $arena $(, $tlb)?)?);
         each!(@ GapTree, $pages, $areas, Eager, $kernel, $vmalloc, $test $(, $arena $(, $tlb)?)?);
         each!(@ GapTree, $pages, $areas, LAZY, $kernel, $vmalloc, $test $(, $arena $(, $tlb)?)?);
+        each!(@ InstantFit, $pages, $areas, Eager, $kernel, $vmalloc, $test $(, $arena $(, $tlb)?)?);
+        each!(@ InstantFit, $pages, $areas, LAZY, $kernel, $vmalloc, $test $(, $arena $(, $tlb)?)?);
     }};
+    (@slots InstantFit, $areas:expr) => { TagSlot::<Contents>::enough_for($areas) };
+    (@slots $search:ident, $areas:expr) => { $areas };
     (@ $search:ident, $pages:expr, $areas:expr, $freeing:expr, $kernel:ident, $vmalloc:ident, $test:block $(, $arena:ident $(, $tlb:ident)?)?) => {{
         let mut parts = Parts::new(2);
         let (mut kernel, _arena, _tlb) = parts.kernel();
-        let (mut slots, mut nodes) = (slots($areas), nodes($areas));
+        let (mut slots, mut nodes) = (slots(each!(@slots $search, $areas)), nodes($areas));
         let search = each!(@@ $search, region($pages), &mut slots, &mut nodes);
         let mut vmalloc = Vmalloc::new(search, $freeing);
         let ($kernel, $vmalloc) = (&mut kernel, &mut vmalloc);
@@ -103,6 +107,10 @@ macro_rules! each {
     (@@ GapTree, $region:expr, $slots:expr, $nodes:expr) => {
         GapTree::new($region, $slots, $nodes)
     };
+    (@@ InstantFit, $region:expr, $slots:expr, $nodes:expr) => {{
+        let _: &mut [_] = $nodes;
+        InstantFit::new($region, $slots)
+    }};
 }
 use each;
 

@@ -219,9 +219,12 @@ proptest! {
         operations in prop::collection::vec(operations(), 1..80),
     ) {
         const PAGES: u64 = 250;
+        const TAGS: usize = TagSlot::<Contents>::enough_for(16);
         run(cpus, &operations, FirstFit::new(region(PAGES), &mut slots(16)), Eager);
         run(cpus, &operations, FirstFit::new(region(PAGES), &mut slots(16)), Lazy::new(max_pages));
         run(cpus, &operations, GapTree::new(region(PAGES), &mut slots(16), &mut nodes(16)), Eager);
         run(cpus, &operations, GapTree::new(region(PAGES), &mut slots(16), &mut nodes(16)), Lazy::new(max_pages));
+        run(cpus, &operations, InstantFit::new(region(PAGES), &mut slots(TAGS)), Eager);
+        run(cpus, &operations, InstantFit::new(region(PAGES), &mut slots(TAGS)), Lazy::new(max_pages));
     }
 }

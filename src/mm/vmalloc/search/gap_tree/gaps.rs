@@ -1,40 +1,89 @@
 //! The gaps: where the lowest one is that is large enough, and what is told upwards when one changes, as far as it changes anything.
 
-use super::node::{Entry, MANY, room_of};
+use super::node::{Entry, MANY, most_of, room_of};
 use super::order::Spot;
-use super::{GapTree, lowest_in};
-use crate::mm::address::{PAGE_SHIFT, VirtAddr};
+use super::{GapTree, NONE, lowest_in, size_and_align};
+use crate::mm::address::{PAGE_SHIFT, PAGE_SIZE, VirtAddr};
+
+/// Where a request goes. It is returned in registers.
+#[derive(Clone, Copy)]
+pub(super) struct Goal {
+    pub(super) start: VirtAddr,
+    pub(super) spot: Spot,
+}
+
+impl Goal {
+    /// Nowhere.
+    pub(super) const NONE: Goal = Goal {
+        start: VirtAddr(0),
+        spot: Spot::NOWHERE,
+    };
+}
 
 impl<T> GapTree<'_, T> {
-    /// Above the lowest gap with room for so many pages, fewer than [`MANY`]; the spot without a leaf is that above all areas.
+    /// Right above all areas, if there are so many pages.
     #[inline(always)]
-    pub(super) fn lowest_page(&self, pages: u64) -> Option<Spot> {
-        if pages <= u64::from(self.largest) {
-            return self.lowest_under(self.root, self.height, pages as u32);
-        }
+    pub(super) fn at_top(&self, pages: u64) -> Goal {
         let rest = (self.region.end.0 - self.top.0) >> PAGE_SHIFT;
-        (pages <= rest).then_some(Spot::TOP)
+        match pages <= rest {
+            true => Goal {
+                start: self.top,
+                spot: Spot::TOP,
+            },
+            false => Goal::NONE,
+        }
     }
 
-    /// The same for what the rooms alone do not tell: tries the gaps that have so many bytes, one after the other. One that has
-    /// `align` bytes more fits in any case.
-    #[cold]
+    /// The start of the lowest gap with room for so many pages, of which there is one.
     #[inline(never)]
-    pub(super) fn lowest_aligned(&self, bytes: u64, align: u64) -> Option<Spot> {
-        let room = room_of(bytes >> PAGE_SHIFT);
-        let mut next = match room <= self.largest {
+    pub(super) fn lowest_between(&mut self, pages: u64) -> Goal {
+        let room = room_of(pages);
+        match self.lowest_under(self.root, self.height, room) {
+            Some(spot) if room != MANY => Goal {
+                start: self.gap_at(spot),
+                spot,
+            },
+            _ => self.lowest_with_slot(pages, PAGE_SIZE),
+        }
+    }
+
+    /// The lowest range of so many pages at a multiple of `align`. A gap that has `align` bytes more fits in any case; the others are
+    /// tried one after the other.
+    #[inline(always)]
+    pub(super) fn lowest_goal(&self, pages: u64, align: u64) -> Goal {
+        let Ok((bytes, align)) = size_and_align(pages, align) else {
+            return Goal::NONE;
+        };
+        let room = room_of(pages);
+        let mut next = match u64::from(room) <= self.largest {
             true => self.lowest_under(self.root, self.height, room),
             false => None,
         };
         while let Some(spot) = next {
-            let (gap, above) = (self.gap_at(spot), self.at(spot)?.start);
-            if lowest_in(gap.0..above.0, bytes, align).is_some() {
-                return next;
+            let above = self.at(spot).map_or(self.top, |area| area.start);
+            if let Some(start) = lowest_in(self.gap_at(spot).0..above.0, bytes, align) {
+                let start = VirtAddr(start);
+                return Goal { start, spot };
             }
             next = self.next_gap(spot, room);
         }
-        let fit = lowest_in(self.top.0..self.region.end.0, bytes, align);
-        fit.map(|_| Spot::TOP)
+        match lowest_in(self.top.0..self.region.end.0, bytes, align) {
+            Some(start) if start == self.top.0 => self.at_top(pages),
+            Some(start) => Goal {
+                start: VirtAddr(start),
+                spot: Spot::ABOVE,
+            },
+            None => Goal::NONE,
+        }
+    }
+
+    /// The same, if there is a slot for an area.
+    #[inline(never)]
+    pub(super) fn lowest_with_slot(&mut self, pages: u64, align: u64) -> Goal {
+        match self.unused != NONE || self.add_slot() {
+            true => self.lowest_goal(pages, align),
+            false => Goal::NONE,
+        }
     }
 
     /// The area above the lowest gap with room for so many pages under a node that has so many levels below it.
@@ -93,7 +142,7 @@ impl<T> GapTree<'_, T> {
             upper.set(at, Entry::new(room, node));
             node = parent;
         }
-        self.largest = self.largest.max(room);
+        self.largest = self.largest.max(most_of(room));
     }
 
     /// A gap in `node` has shrunk from `old`.
@@ -111,8 +160,8 @@ impl<T> GapTree<'_, T> {
             self.nodes[parent].set(at, Entry::new(room, node));
             node = parent;
         }
-        if self.largest == old {
-            self.largest = self.nodes[node].room();
+        if self.largest == most_of(old) {
+            self.largest = most_of(self.nodes[node].room());
         }
     }
 }

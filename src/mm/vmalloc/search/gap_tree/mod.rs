@@ -28,8 +28,9 @@ pub use node::TreeNode;
 use super::{AreaSearch, Found, Owned, Place, Places, SearchError, lowest_in, size_and_align};
 use crate::mm::address::{PAGE_SHIFT, PAGE_SIZE, VirtAddr};
 use crate::mm::slots::Slots;
+use gaps::Goal;
 use node::{Entry, LEAST, MANY, room_of};
-use order::Spot;
+use order::{ABOVE_ALL, Spot};
 
 /// Link to nothing.
 const NONE: u32 = u32::MAX;
@@ -51,8 +52,8 @@ pub struct TreeSlot<T> {
 #[derive(Debug)]
 pub struct GapTree<'m, T> {
     slots: Slots<'m, TreeSlot<T>>,
-    /// The largest room of all entries.
-    largest: u32,
+    /// The pages of the largest gap below an area, or more where a room does not tell.
+    largest: u64,
     unused: u32,
     /// The end of the highest area, or the start of the region.
     top: VirtAddr,
@@ -115,12 +116,33 @@ impl<'m, T> GapTree<'m, T> {
         slot.is_some()
     }
 
-    /// Enters an area above all others. It and the next take values, as what is referred to would have to be in memory, for every
-    /// caller of what is inlined around them.
-    #[inline(always)]
-    fn add_highest(&mut self, slot: u32, start: VirtAddr, bytes: u64, below: u64) -> u32 {
+    /// Why a request goes nowhere.
+    #[cold]
+    #[inline(never)]
+    fn refusal(&self, pages: u64, align: u64) -> SearchError {
+        let align = align.max(PAGE_SIZE);
+        match self.lowest_goal(pages, align).spot {
+            Spot::NOWHERE => SearchError::NoGap { pages, align },
+            _ => SearchError::NoSlot {
+                slots: self.capacity,
+            },
+        }
+    }
+
+    /// Enters an area that lies elsewhere than right above all others, or for which there is no room in their leaf, and returns its
+    /// leaf. Takes values, as what is referred to would have to be in memory for every caller of what is inlined around it.
+    #[inline(never)]
+    fn enter(&mut self, slot: u32, spot: Spot, start: VirtAddr, bytes: u64) -> u32 {
+        match spot.leaf {
+            ..ABOVE_ALL => self.add_below(slot, spot, start, bytes),
+            ABOVE_ALL.. => self.add_highest(slot, start, bytes),
+        }
+    }
+
+    /// Enters an area above all others.
+    fn add_highest(&mut self, slot: u32, start: VirtAddr, bytes: u64) -> u32 {
+        let room = room_of((start.0 - self.top.0) >> PAGE_SHIFT);
         self.top = VirtAddr(start.0 + bytes);
-        let room = room_of(below);
         let entry = Entry::new(room, slot);
         if !self.nodes[self.last].push(entry) {
             self.add_last_leaf(start);
@@ -133,24 +155,17 @@ impl<'m, T> GapTree<'m, T> {
     }
 
     /// Enters an area into a gap between others.
-    #[inline(never)]
-    fn add_below(
-        &mut self,
-        slot: u32,
-        mut spot: Spot,
-        start: VirtAddr,
-        bytes: u64,
-        below: u64,
-    ) -> u32 {
+    fn add_below(&mut self, slot: u32, mut spot: Spot, start: VirtAddr, bytes: u64) -> u32 {
         if self.nodes[spot.leaf].is_full() {
             spot = self.split_leaf(spot);
         }
         let (leaf, at) = (spot.leaf, spot.at as usize);
         let above = self.nodes[leaf].entry(at);
         let end = start.0 + bytes;
-        let rest = match above.room() {
-            MANY => (self.slots[above.number()].start.0 - end) >> PAGE_SHIFT,
-            room => u64::from(room) - below - (bytes >> PAGE_SHIFT),
+        let rest = (self.slots[above.number()].start.0 - end) >> PAGE_SHIFT;
+        let below = match above.room() {
+            MANY => (start.0 - self.start_of_gap(leaf, at).0) >> PAGE_SHIFT,
+            room => u64::from(room) - rest - (bytes >> PAGE_SHIFT),
         };
         let node = &mut self.nodes[leaf];
         // In this order, as a word that was just stored would hold up the wider loads that move it.
@@ -233,33 +248,23 @@ impl<T> AreaSearch for GapTree<'_, T> {
     type Contents = T;
 
     #[inline(always)]
-    fn lowest_fit(&mut self, pages: u64, align: u64) -> Result<Found, SearchError> {
-        let (bytes, align) = size_and_align(pages, align)?;
-        // No gap starts elsewhere than at a page, and rooms up to this say all that there is to know.
-        let simple = align == PAGE_SIZE && pages < u64::from(MANY);
-        let spot = match simple {
-            true => self.lowest_page(pages),
-            false => self.lowest_aligned(bytes, align),
+    fn gap_for(&mut self, pages: u64, align: u64) -> Result<Found, SearchError> {
+        let goal = if align > PAGE_SIZE || self.unused == NONE {
+            self.lowest_with_slot(pages, align)
+        } else if pages <= self.largest {
+            self.lowest_between(pages)
+        } else {
+            self.at_top(pages)
         };
-        let spot = spot.ok_or(SearchError::NoGap { pages, align })?;
-        let gap = match spot.leaf {
-            NONE => self.top,
-            _ => self.gap_at(spot),
-        };
-        let start = match simple {
-            true => gap,
-            false => VirtAddr(gap.0.next_multiple_of(align)),
-        };
-        if self.unused == NONE && !self.add_slot() {
-            let slots = self.capacity;
-            return Err(SearchError::NoSlot { slots });
+        let Goal { start, spot } = goal;
+        if spot.is(Spot::NOWHERE) {
+            return Err(self.refusal(pages, align));
         }
         Ok(Found {
             start,
-            bytes,
+            bytes: pages << PAGE_SHIFT,
             node: spot.leaf,
             at: spot.at,
-            below: (start.0 - gap.0) >> PAGE_SHIFT,
         })
     }
 
@@ -269,17 +274,19 @@ impl<T> AreaSearch for GapTree<'_, T> {
         let Found {
             start,
             bytes,
-            node,
+            node: leaf,
             at,
-            below,
         } = found;
-        let leaf = match node {
-            NONE => self.add_highest(slot, start, bytes, below),
-            leaf => self.add_below(slot, Spot { leaf, at }, start, bytes, below),
+        let (end, spot) = (VirtAddr(start.0 + bytes), Spot { leaf, at });
+        let leaf = if spot.is(Spot::TOP) && self.nodes[self.last].push(Entry::new(0, slot)) {
+            self.top = end;
+            self.last
+        } else {
+            self.enter(slot, spot, start, bytes)
         };
         let area = &mut self.slots[slot];
         area.start = start;
-        area.end = VirtAddr(start.0 + bytes);
+        area.end = end;
         area.leaf = leaf;
         area.contents = Some(contents);
         self.unused = area.chain;

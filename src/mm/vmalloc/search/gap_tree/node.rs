@@ -200,3 +200,12 @@ pub(super) const fn room_of(pages: u64) -> u32 {
         MANY
     }
 }
+
+/// Pages that a gap of this room has at most.
+#[inline(always)]
+pub(super) const fn most_of(room: u32) -> u64 {
+    match room {
+        MANY => u64::MAX,
+        pages => pages as u64,
+    }
+}

@@ -3,16 +3,37 @@
 use super::{GapTree, NONE, TreeSlot};
 use crate::mm::address::VirtAddr;
 
+/// From this number on it is no leaf, but the gap above all areas.
+pub(super) const ABOVE_ALL: u32 = NONE - 1;
+
 /// A place in a leaf, and the gap right below the area there. It is returned in registers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Spot {
     pub(super) leaf: u32,
     pub(super) at: u32,
 }
 
 impl Spot {
-    /// Above all areas.
+    /// Right above all areas.
     pub(super) const TOP: Spot = Spot { leaf: NONE, at: 0 };
+
+    /// Above all areas, but not right there.
+    pub(super) const ABOVE: Spot = Spot {
+        leaf: ABOVE_ALL,
+        at: 0,
+    };
+
+    /// No place at all.
+    pub(super) const NOWHERE: Spot = Spot {
+        leaf: ABOVE_ALL - 1,
+        at: 0,
+    };
+
+    /// Whether it is this one of those above, whose leaf tells.
+    #[inline(always)]
+    pub(super) const fn is(self, other: Spot) -> bool {
+        self.leaf == other.leaf
+    }
 
     #[inline(always)]
     pub(super) const fn new(leaf: u32, at: usize) -> Self {
