@@ -111,13 +111,13 @@ impl<T> AreaSearch for FirstFit<'_, T> {
         Ok(Found {
             start: VirtAddr(start),
             bytes,
-            node: beside,
-            at: 0,
+            at: u64::from(beside),
         })
     }
 
     fn occupy(&mut self, found: Found, contents: T) -> u32 {
-        let next = match self.slots.get(found.node) {
+        let below = found.at as u32;
+        let next = match self.slots.get(below) {
             Some(below) => below.next,
             None => self.first,
         };
@@ -128,7 +128,7 @@ impl<T> AreaSearch for FirstFit<'_, T> {
             earlier: NONE,
             contents: Some(contents),
         });
-        self.link(found.node, slot);
+        self.link(below, slot);
         self.taken += 1;
         slot
     }

@@ -16,10 +16,9 @@ pub struct Found {
     pub(super) start: VirtAddr,
     /// Guard page included.
     pub(super) bytes: u64,
-    /// Where the search will enter it: the list by the slot of the area below, the tree by the leaf of the area above, and the
-    /// place in there, instant fit by the slot of the area above.
-    pub(super) node: u32,
-    pub(super) at: u32,
+    /// Where the search will enter it: the list by the slot of the area below, the tree by a place in a leaf, instant fit by the
+    /// slot of the area above.
+    pub(super) at: u64,
 }
 
 impl<'s, S: AreaSearch> Fit<'s, S> {

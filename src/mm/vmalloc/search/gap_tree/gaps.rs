@@ -99,7 +99,7 @@ impl<T> GapTree<'_, T> {
 
     /// The same above a spot.
     fn next_gap(&self, spot: Spot, room: u32) -> Option<Spot> {
-        let (mut node, mut at, mut level) = (spot.leaf, spot.at as usize, 0);
+        let (mut node, mut at, mut level) = (spot.leaf(), spot.at(), 0);
         loop {
             let others = &self.nodes[node].entries()[at + 1..];
             if let Some(more) = others.iter().position(|entry| entry.room() >= room) {
@@ -119,10 +119,11 @@ impl<T> GapTree<'_, T> {
 
     /// Where the gap right below the area at a spot starts.
     #[inline(always)]
-    pub(super) fn gap_at(&self, Spot { leaf, at }: Spot) -> VirtAddr {
-        let entry = self.nodes[leaf].entry(at as usize);
+    pub(super) fn gap_at(&self, spot: Spot) -> VirtAddr {
+        let (leaf, at) = (spot.leaf(), spot.at());
+        let entry = self.nodes[leaf].entry(at);
         match entry.room() {
-            MANY => self.start_of_gap(leaf, at as usize),
+            MANY => self.start_of_gap(leaf, at),
             room => {
                 let above = self.slots[entry.number()].start;
                 VirtAddr(above.0 - (u64::from(room) << PAGE_SHIFT))

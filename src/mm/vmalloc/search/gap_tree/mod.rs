@@ -30,7 +30,7 @@ use crate::mm::address::{PAGE_SHIFT, PAGE_SIZE, VirtAddr};
 use crate::mm::slots::Slots;
 use gaps::Goal;
 use node::{Entry, LEAST, MANY, room_of};
-use order::{ABOVE_ALL, Spot};
+use order::Spot;
 
 /// Link to nothing.
 const NONE: u32 = u32::MAX;
@@ -133,9 +133,9 @@ impl<'m, T> GapTree<'m, T> {
     /// leaf. Takes values, as what is referred to would have to be in memory for every caller of what is inlined around it.
     #[inline(never)]
     fn enter(&mut self, slot: u32, spot: Spot, start: VirtAddr, bytes: u64) -> u32 {
-        match spot.leaf {
-            ..ABOVE_ALL => self.add_below(slot, spot, start, bytes),
-            ABOVE_ALL.. => self.add_highest(slot, start, bytes),
+        match spot.is_above_all() {
+            true => self.add_highest(slot, start, bytes),
+            false => self.add_below(slot, spot, start, bytes),
         }
     }
 
@@ -156,10 +156,10 @@ impl<'m, T> GapTree<'m, T> {
 
     /// Enters an area into a gap between others.
     fn add_below(&mut self, slot: u32, mut spot: Spot, start: VirtAddr, bytes: u64) -> u32 {
-        if self.nodes[spot.leaf].is_full() {
+        if self.nodes[spot.leaf()].is_full() {
             spot = self.split_leaf(spot);
         }
-        let (leaf, at) = (spot.leaf, spot.at as usize);
+        let (leaf, at) = (spot.leaf(), spot.at());
         let above = self.nodes[leaf].entry(at);
         let end = start.0 + bytes;
         let rest = (self.slots[above.number()].start.0 - end) >> PAGE_SHIFT;
@@ -257,28 +257,22 @@ impl<T> AreaSearch for GapTree<'_, T> {
             self.at_top(pages)
         };
         let Goal { start, spot } = goal;
-        if spot.is(Spot::NOWHERE) {
+        if spot == Spot::NOWHERE {
             return Err(self.refusal(pages, align));
         }
         Ok(Found {
             start,
             bytes: pages << PAGE_SHIFT,
-            node: spot.leaf,
-            at: spot.at,
+            at: spot.word(),
         })
     }
 
     #[inline(always)]
     fn occupy(&mut self, found: Found, contents: T) -> u32 {
         let slot = self.unused;
-        let Found {
-            start,
-            bytes,
-            node: leaf,
-            at,
-        } = found;
-        let (end, spot) = (VirtAddr(start.0 + bytes), Spot { leaf, at });
-        let leaf = if spot.is(Spot::TOP) && self.nodes[self.last].push(Entry::new(0, slot)) {
+        let Found { start, bytes, at } = found;
+        let (end, spot) = (VirtAddr(start.0 + bytes), Spot::from_word(at));
+        let leaf = if spot == Spot::TOP && self.nodes[self.last].push(Entry::new(0, slot)) {
             self.top = end;
             self.last
         } else {
@@ -315,13 +309,10 @@ impl<T> AreaSearch for GapTree<'_, T> {
         self.slots[slot].chain = self.unused;
         self.unused = slot;
         self.taken -= 1;
-        let last = &mut self.nodes[self.last];
-        if last.highest() == Some(Entry::new(0, slot)) {
-            last.pop();
-            self.top = start;
-            return;
+        match self.nodes[self.last].pop_if(Entry::new(0, slot)) {
+            true => self.top = start,
+            false => self.remove(start, slot),
         }
-        self.remove(start, slot);
     }
 
     #[inline(always)]

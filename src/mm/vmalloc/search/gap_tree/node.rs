@@ -167,6 +167,20 @@ impl TreeNode {
         self.entries[self.len()] = Entry::NONE;
     }
 
+    /// Takes the last entry out, if it is this one.
+    #[inline(always)]
+    pub(super) fn pop_if(&mut self, entry: Entry) -> bool {
+        let at = self.len().wrapping_sub(1);
+        match self.entries.get_mut(at) {
+            Some(last) if *last == entry => {
+                *last = Entry::NONE;
+                self.len = at as u16;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Adds an entry in front of the one at `at`, to a node that is not full.
     #[inline(always)]
     pub(super) fn insert(&mut self, at: usize, entry: Entry) {

@@ -4,43 +4,53 @@ use super::{GapTree, NONE, TreeSlot};
 use crate::mm::address::VirtAddr;
 
 /// From this number on it is no leaf, but the gap above all areas.
-pub(super) const ABOVE_ALL: u32 = NONE - 1;
+const ABOVE_ALL: u32 = NONE - 1;
 
-/// A place in a leaf, and the gap right below the area there. It is returned in registers.
+/// A place in a leaf, and the gap right below the area there. One word, so that it is returned in a register, and a start beside
+/// it, too.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Spot {
-    pub(super) leaf: u32,
-    pub(super) at: u32,
-}
+pub(super) struct Spot(u64);
 
 impl Spot {
     /// Right above all areas.
-    pub(super) const TOP: Spot = Spot { leaf: NONE, at: 0 };
+    pub(super) const TOP: Spot = Spot::new(NONE, 0);
 
     /// Above all areas, but not right there.
-    pub(super) const ABOVE: Spot = Spot {
-        leaf: ABOVE_ALL,
-        at: 0,
-    };
+    pub(super) const ABOVE: Spot = Spot::new(ABOVE_ALL, 0);
 
     /// No place at all.
-    pub(super) const NOWHERE: Spot = Spot {
-        leaf: ABOVE_ALL - 1,
-        at: 0,
-    };
-
-    /// Whether it is this one of those above, whose leaf tells.
-    #[inline(always)]
-    pub(super) const fn is(self, other: Spot) -> bool {
-        self.leaf == other.leaf
-    }
+    pub(super) const NOWHERE: Spot = Spot::new(ABOVE_ALL - 1, 0);
 
     #[inline(always)]
     pub(super) const fn new(leaf: u32, at: usize) -> Self {
-        Spot {
-            leaf,
-            at: at as u32,
-        }
+        Spot((at as u64) << 32 | leaf as u64)
+    }
+
+    #[inline(always)]
+    pub(super) const fn from_word(word: u64) -> Self {
+        Spot(word)
+    }
+
+    #[inline(always)]
+    pub(super) const fn word(self) -> u64 {
+        self.0
+    }
+
+    /// The leaf; means nothing for those above.
+    #[inline(always)]
+    pub(super) const fn leaf(self) -> u32 {
+        self.0 as u32
+    }
+
+    #[inline(always)]
+    pub(super) const fn at(self) -> usize {
+        (self.0 >> 32) as usize
+    }
+
+    /// Whether it is above all areas.
+    #[inline(always)]
+    pub(super) const fn is_above_all(self) -> bool {
+        self.leaf() >= ABOVE_ALL
     }
 }
 
@@ -67,7 +77,7 @@ impl<T> GapTree<'_, T> {
 
     /// The area at a spot.
     pub(super) fn at(&self, spot: Spot) -> Option<&TreeSlot<T>> {
-        let entry = self.nodes.get(spot.leaf)?.entries().get(spot.at as usize)?;
+        let entry = self.nodes.get(spot.leaf())?.entries().get(spot.at())?;
         self.slots.get(entry.number())
     }
 
@@ -77,8 +87,8 @@ impl<T> GapTree<'_, T> {
     }
 
     /// The spot right above another one.
-    pub(super) fn next(&self, Spot { leaf, at }: Spot) -> Option<Spot> {
-        let next = at as usize + 1;
+    pub(super) fn next(&self, spot: Spot) -> Option<Spot> {
+        let (leaf, next) = (spot.leaf(), spot.at() + 1);
         if next < self.nodes[leaf].len() {
             return Some(Spot::new(leaf, next));
         }

@@ -63,11 +63,11 @@ impl<T> GapTree<'_, T> {
     /// Makes room in a leaf that is full, in front of the area at a spot. Returns where that is now.
     #[cold]
     #[inline(never)]
-    pub(super) fn split_leaf(&mut self, Spot { leaf, at }: Spot) -> Spot {
-        let right = self.split(leaf, 0);
-        match at.checked_sub(FANOUT as u32 / 2) {
-            Some(at) => Spot { leaf: right, at },
-            None => Spot { leaf, at },
+    pub(super) fn split_leaf(&mut self, spot: Spot) -> Spot {
+        let right = self.split(spot.leaf(), 0);
+        match spot.at().checked_sub(FANOUT / 2) {
+            Some(at) => Spot::new(right, at),
+            None => spot,
         }
     }
 

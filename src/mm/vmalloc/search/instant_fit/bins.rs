@@ -2,7 +2,7 @@
 //!
 //! Up to 16 pages every size has a bin of its own. Above, each doubling is cut into [`STEPS`] bins of equal width (Masmano and
 //! others, "TLSF", 2004; Vmem has one bin for each doubling), so no gap is larger than the smallest of its bin by more than an
-//! eighth of that. Where a gap belongs and which bin is the next one with a gap is told by bit scans.
+//! eighth of that. Where a gap belongs and which bin is the next one that may have a gap is told by bit scans.
 
 /// Bins for each doubling of the size.
 const STEPS: u32 = 8;
@@ -20,7 +20,7 @@ pub(super) const fn bin_of(pages: u64) -> u32 {
     doublings * STEPS + (pages >> doublings) as u32
 }
 
-/// Which bins have gaps; of the first one it means nothing.
+/// Which bins may have gaps: those that are not here have none. Of the first one it means nothing.
 #[derive(Debug)]
 pub(super) struct Occupied([u64; BINS / WORD]);
 
@@ -36,13 +36,13 @@ impl Occupied {
         self.0[bin as usize / WORD] |= 1 << (bin % u64::BITS);
     }
 
-    /// A bin has none any more, if `empty`. This way there is no branch, which nobody could foretell.
+    /// A bin has none any more.
     #[inline(always)]
-    pub(super) const fn clear_if(&mut self, empty: bool, bin: u32) {
-        self.0[bin as usize / WORD] &= !((empty as u64) << (bin % u64::BITS));
+    pub(super) const fn clear(&mut self, bin: u32) {
+        self.0[bin as usize / WORD] &= !(1 << (bin % u64::BITS));
     }
 
-    /// The lowest bin from `bin` on that has any.
+    /// The lowest bin from `bin` on that may have any.
     #[inline(always)]
     pub(super) const fn first_from(&self, bin: u32) -> Option<u32> {
         let mut number = bin as usize / WORD;
@@ -95,9 +95,8 @@ mod tests {
             }
             prop_assert_eq!(occupied.first_from(from), bins.range(from..).next().copied());
             for &bin in &bins {
-                occupied.clear_if(false, bin);
                 prop_assert_eq!(occupied.first_from(bin), Some(bin));
-                occupied.clear_if(true, bin);
+                occupied.clear(bin);
             }
             prop_assert_eq!(occupied.first_from(0), None);
         }

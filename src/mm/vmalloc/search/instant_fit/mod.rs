@@ -133,12 +133,23 @@ impl<'m, T> InstantFit<'m, T> {
     /// Takes the gap right below an area from its ring.
     #[inline(always)]
     fn leave_ring(&mut self, slot: u32) {
-        let TagSlot {
-            bin, before, after, ..
-        } = self.slots[slot];
+        let TagSlot { before, after, .. } = self.slots[slot];
         self.slots[before].after = after;
         self.slots[after].before = before;
-        self.occupied.clear_if(before == after, bin);
+    }
+
+    /// The first gap of the lowest bin from `bin` on that has any: the area above it.
+    #[inline(always)]
+    fn first_of_bins(&mut self, mut bin: u32) -> Option<u32> {
+        loop {
+            bin = self.occupied.first_from(bin)?;
+            let slot = self.slots[bin].after;
+            if slot != bin {
+                return Some(slot);
+            }
+            // Nothing told that it became empty: this is looked at seldom, and each leaving of a ring is spared a look.
+            self.occupied.clear(bin);
+        }
     }
 
     /// Where the gap right below an area starts.
@@ -199,11 +210,12 @@ impl<T> AreaSearch for InstantFit<'_, T> {
         // With so many more than the request has, any gap has room at a multiple of `align`.
         let beyond = (align >> PAGE_SHIFT) - 1;
         let all_of_them = bin_of(pages + beyond - 1) + 1;
-        let above = match self.occupied.first_from(all_of_them) {
-            Some(bin) => Some(self.slots[bin].after),
-            None => self.look_through(bytes, align),
+        let above = match self.first_of_bins(all_of_them) {
+            Some(above) => above,
+            None => self
+                .look_through(bytes, align)
+                .ok_or(SearchError::NoGap { pages, align })?,
         };
-        let above = above.ok_or(SearchError::NoGap { pages, align })?;
         if self.unused == NONE && !self.add_slot() {
             let slots = self.slots.capacity().saturating_sub(OWN);
             return Err(SearchError::NoSlot { slots });
@@ -213,20 +225,15 @@ impl<T> AreaSearch for InstantFit<'_, T> {
         Ok(Found {
             start,
             bytes,
-            node: above,
-            at: 0,
+            at: u64::from(above),
         })
     }
 
     #[inline(always)]
     fn occupy(&mut self, found: Found, contents: T) -> u32 {
         let slot = self.unused;
-        let Found {
-            start,
-            bytes,
-            node: above,
-            ..
-        } = found;
+        let Found { start, bytes, at } = found;
+        let above = at as u32;
         let room = (start.0 - self.gap_below(above).0) >> PAGE_SHIFT;
         let pages = bytes >> PAGE_SHIFT;
         let rest = self.slots[above].room - room - pages;
