@@ -2,7 +2,7 @@
 //!
 //! A page fault for want of a root entry that the reference table has is mended ([`address_space`]), and so are those for want of
 //! a page that is mapped when it is touched ([`demand`]) and those that the table gives no reason for any more ([`spurious`]). A fault that
-//! [`probe`](super::probe) provokes on purpose is recorded, and execution goes on at the probe's fixup. Every
+//! [`probe`] provokes on purpose is recorded, and execution goes on at the probe's fixup. Every
 //! other exception is a bug or broken hardware, and panics with what the CPU said. Interrupt vectors have no gate: nothing
 //! that could raise one is ever switched on.
 

@@ -18,7 +18,7 @@ impl BuddySystemHeap {
     ///
     /// # Safety
     ///
-    /// [`REGION_BYTES`](crate::REGION_BYTES) from `region` on, aligned to [`ALIGN`](crate::ALIGN), are this value's for as long
+    /// [`REGION_BYTES`](crate::REGION_BYTES) from `region` on, aligned to [`ALIGN`], are this value's for as long
     /// as it lives.
     pub unsafe fn new(region: *mut u8) -> Self {
         let mut heap = Heap::new();

@@ -59,7 +59,7 @@ pub struct TreeNode {
 }
 
 impl TreeNode {
-    /// Nodes that are enough for so many areas: a leaf for every [`LEAST`] areas, a node for every `LEAST` nodes, and some more.
+    /// Nodes that are enough for so many areas: a leaf for every `LEAST` areas, a node for every `LEAST` nodes, and some more.
     #[must_use]
     pub const fn enough_for(areas: usize) -> usize {
         areas.div_ceil(LEAST - 1) + SPARE
