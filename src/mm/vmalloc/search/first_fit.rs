@@ -7,7 +7,7 @@
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
-use super::{AreaSearch, Found, Owned, Place, Places, SearchError, lowest_in, size_and_align};
+use super::{AreaSearch, Found, Owned, Place, SearchError, lowest_in, size_and_align};
 use crate::mm::address::VirtAddr;
 use crate::mm::slots::Slots;
 
@@ -171,24 +171,10 @@ impl<T> AreaSearch for FirstFit<'_, T> {
         self.taken -= 1;
     }
 
-    fn push(&mut self, places: &mut Places, place: Place) {
-        if let Some(slot) = self.slots.get_mut(place.slot) {
-            slot.earlier = places.last;
-            places.last = place.slot;
-            places.count += 1;
-        }
-    }
-
-    fn cancel_all(&mut self, places: Places) {
-        let mut last = places.last;
-        for _ in 0..places.count {
-            let Some(slot) = self.slots.get(last) else {
-                return;
-            };
-            let (start, earlier) = (slot.start, slot.earlier);
-            self.cancel(Place { start, slot: last });
-            last = earlier;
-        }
+    #[inline(always)]
+    fn chain_of(&mut self, slot: u32) -> (VirtAddr, &mut u32) {
+        let area = &mut self.slots[slot];
+        (area.start, &mut area.earlier)
     }
 
     fn get(&self, start: VirtAddr) -> Option<&T> {

@@ -120,11 +120,27 @@ pub trait AreaSearch {
     /// Gives a place's addresses back.
     fn cancel(&mut self, place: Place);
 
+    /// Where the area or place of a slot starts, and room for the slot of the place before it on a list of places. There is such a
+    /// slot.
+    fn chain_of(&mut self, slot: u32) -> (VirtAddr, &mut u32);
+
     /// Adds a place to a list.
-    fn push(&mut self, places: &mut Places, place: Place);
+    #[inline(always)]
+    fn push(&mut self, places: &mut Places, place: Place) {
+        *self.chain_of(place.slot).1 = places.last;
+        places.last = place.slot;
+        places.count += 1;
+    }
 
     /// Gives the addresses of all places of a list back.
-    fn cancel_all(&mut self, places: Places);
+    fn cancel_all(&mut self, places: Places) {
+        let mut slot = places.last;
+        for _ in 0..places.count {
+            let (start, &mut before) = self.chain_of(slot);
+            self.cancel(Place { start, slot });
+            slot = before;
+        }
+    }
 
     /// Whether an area or a place starts at `start`.
     fn is_taken(&self, start: VirtAddr) -> bool {

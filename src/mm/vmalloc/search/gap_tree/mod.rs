@@ -25,7 +25,7 @@ use core::ops::Range;
 
 pub use node::TreeNode;
 
-use super::{AreaSearch, Found, Owned, Place, Places, SearchError, lowest_in, size_and_align};
+use super::{AreaSearch, Found, Owned, Place, SearchError, lowest_in, size_and_align};
 use crate::mm::address::{PAGE_SHIFT, PAGE_SIZE, VirtAddr};
 use crate::mm::slots::Slots;
 use gaps::Goal;
@@ -316,20 +316,9 @@ impl<T> AreaSearch for GapTree<'_, T> {
     }
 
     #[inline(always)]
-    fn push(&mut self, places: &mut Places, place: Place) {
-        self.slots[place.slot].chain = places.last;
-        places.last = place.slot;
-        places.count += 1;
-    }
-
-    fn cancel_all(&mut self, places: Places) {
-        let mut last = places.last;
-        for _ in 0..places.count {
-            let area = &self.slots[last];
-            let (start, earlier) = (area.start, area.chain);
-            self.cancel(Place { start, slot: last });
-            last = earlier;
-        }
+    fn chain_of(&mut self, slot: u32) -> (VirtAddr, &mut u32) {
+        let area = &mut self.slots[slot];
+        (area.start, &mut area.chain)
     }
 
     fn get(&self, start: VirtAddr) -> Option<&T> {
