@@ -11,12 +11,12 @@
 //! | `churn` | in a zone that has aged, one of 4,096 frames at random is given back and replaced |
 //! | `fill_and_drain` | every frame that there is taken, and given back |
 
+mod turns;
+
 use std::alloc::{Layout, alloc_zeroed};
 use std::hint::black_box;
-use std::time::Duration;
 
-use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use fastrand::Rng;
 use pagemark::mm::address::{FrameRange, Order, Pfn};
 use pagemark::mm::frame::{
@@ -27,6 +27,8 @@ use pagemark_peers::{
     ALIGN, Bitmap, Bits, BuddySlab, BuddySystemFrames, BuddySystemHeap, FRAMES, Frames,
     REGION_BYTES, Talc,
 };
+
+use turns::Turns;
 
 /// Of the random numbers: the same for everybody.
 const SEED: u64 = 0;
@@ -130,31 +132,23 @@ fn give<F: Frames>(frames: &mut F, block: usize) {
     unsafe { frames.free(block, 0) };
 }
 
-type Group<'c> = BenchmarkGroup<'c, WallTime>;
-
-fn pair(group: &mut Group<'_>, name: &str, mut frames: impl Frames) {
-    group.throughput(Throughput::Elements(1));
-    group.bench_function(name, |bencher| {
-        bencher.iter(|| {
-            let block = take(&mut frames);
-            give(&mut frames, black_box(block));
-        });
+fn pair(turns: &mut Turns<'_>, name: &str, mut frames: impl Frames + 'static) {
+    turns.row(name, move || {
+        let block = take(&mut frames);
+        give(&mut frames, black_box(block));
     });
 }
 
-fn stream(group: &mut Group<'_>, name: &str, mut frames: impl Frames) {
+fn stream(turns: &mut Turns<'_>, name: &str, mut frames: impl Frames + 'static) {
     let mut held = [0; 64];
     for block in &mut held {
         *block = take(&mut frames);
     }
     let mut at = 0;
-    group.throughput(Throughput::Elements(1));
-    group.bench_function(name, |bencher| {
-        bencher.iter(|| {
-            give(&mut frames, held[at]);
-            held[at] = take(&mut frames);
-            at = (at + 1) % 64;
-        });
+    turns.row(name, move || {
+        give(&mut frames, held[at]);
+        held[at] = take(&mut frames);
+        at = (at + 1) % 64;
     });
 }
 
@@ -162,22 +156,20 @@ fn stream(group: &mut Group<'_>, name: &str, mut frames: impl Frames) {
 const BURST: usize = 512;
 
 /// `places`: which frame of the burst goes back first, second, ...
-fn burst(group: &mut Group<'_>, name: &str, places: &[usize], mut frames: impl Frames) {
+fn burst(turns: &mut Turns<'_>, name: &str, places: &[usize], mut frames: impl Frames + 'static) {
+    let places = places.to_vec();
     let mut held = [0; BURST];
-    group.throughput(Throughput::Elements(BURST as u64));
-    group.bench_function(name, |bencher| {
-        bencher.iter(|| {
-            for block in &mut held {
-                *block = take(&mut frames);
-            }
-            for &place in places {
-                give(&mut frames, held[place]);
-            }
-        });
+    turns.row(name, move || {
+        for block in &mut held {
+            *block = take(&mut frames);
+        }
+        for &place in &places {
+            give(&mut frames, held[place]);
+        }
     });
 }
 
-fn churn(group: &mut Group<'_>, name: &str, mut frames: impl Frames) {
+fn churn(turns: &mut Turns<'_>, name: &str, mut frames: impl Frames + 'static) {
     let mut random = Rng::with_seed(SEED);
     // Blocks of orders 0 to 3, smaller ones more often, up to half of the memory.
     let mut blocks = Vec::new();
@@ -199,42 +191,36 @@ fn churn(group: &mut Group<'_>, name: &str, mut frames: impl Frames) {
         }
     }
     let mut held: Vec<_> = (0..4096).map(|_| take(&mut frames)).collect();
-    group.throughput(Throughput::Elements(1));
-    group.bench_function(name, |bencher| {
-        bencher.iter(|| {
-            let place = random.usize(..held.len());
-            give(&mut frames, held[place]);
-            held[place] = take(&mut frames);
-        });
+    turns.row(name, move || {
+        let place = random.usize(..held.len());
+        give(&mut frames, held[place]);
+        held[place] = take(&mut frames);
     });
 }
 
-fn fill_and_drain(group: &mut Group<'_>, name: &str, mut frames: impl Frames) {
+fn fill_and_drain(turns: &mut Turns<'_>, name: &str, mut frames: impl Frames + 'static) {
     let mut held = Vec::with_capacity(2 * FRAMES);
-    group.throughput(Throughput::Elements(FRAMES as u64));
-    group.bench_function(name, |bencher| {
-        bencher.iter(|| {
-            loop {
-                match frames.alloc(0) {
-                    0 => break,
-                    block => held.push(block),
-                }
+    turns.row(name, move || {
+        loop {
+            match frames.alloc(0) {
+                0 => break,
+                block => held.push(block),
             }
-            assert!(held.len() >= FRAMES);
-            for block in held.drain(..) {
-                give(&mut frames, block);
-            }
-        });
+        }
+        assert!(held.len() >= FRAMES);
+        for block in held.drain(..) {
+            give(&mut frames, block);
+        }
     });
 }
 
-/// Calls `$shape` for everybody; all see whole memory of their own.
+/// Calls `$shape` for everybody; all see whole memory of their own. An iteration of it handles so many frames.
 macro_rules! everybody {
-    ($criterion:expr, $name:expr, |$group:ident, $who:ident, $frames:ident| $shape:expr) => {{
-        let mut $group = $criterion.benchmark_group($name);
+    ($criterion:expr, $name:expr, $count:expr, |$turns:ident, $who:ident, $frames:ident| $shape:expr) => {{
+        let mut turns = Turns::new($criterion, $name, $count as u64);
         macro_rules! with {
             ($label:expr, $new:expr) => {{
-                let ($who, $frames) = ($label, $new);
+                let ($turns, $who, $frames) = (&mut turns, $label, $new);
                 $shape;
             }};
         }
@@ -252,16 +238,16 @@ macro_rules! everybody {
         });
         // SAFETY: nobody else has the region.
         with!("talc", unsafe { Talc::new(region(Talc::REGION_BYTES)) });
-        $group.finish();
+        turns.finish();
     }};
 }
 
 fn all(criterion: &mut Criterion) {
-    everybody!(criterion, "pair", |group, who, frames| pair(
-        &mut group, who, frames
+    everybody!(criterion, "pair", 1, |turns, who, frames| pair(
+        turns, who, frames
     ));
-    everybody!(criterion, "stream", |group, who, frames| stream(
-        &mut group, who, frames
+    everybody!(criterion, "stream", 1, |turns, who, frames| stream(
+        turns, who, frames
     ));
     let forward: Vec<usize> = (0..BURST).collect();
     let backward: Vec<usize> = (0..BURST).rev().collect();
@@ -272,29 +258,17 @@ fn all(criterion: &mut Criterion) {
         ("burst/opposite", backward),
         ("burst/random", random),
     ] {
-        everybody!(criterion, name, |group, who, frames| burst(
-            &mut group, who, &places, frames
+        everybody!(criterion, name, BURST, |turns, who, frames| burst(
+            turns, who, &places, frames
         ));
     }
-    everybody!(criterion, "churn", |group, who, frames| churn(
-        &mut group, who, frames
+    everybody!(criterion, "churn", 1, |turns, who, frames| churn(
+        turns, who, frames
     ));
-    everybody!(criterion, "fill_and_drain", |group, who, frames| {
-        group.sample_size(20);
-        fill_and_drain(&mut group, who, frames)
+    everybody!(criterion, "fill_and_drain", FRAMES, |turns, who, frames| {
+        fill_and_drain(turns, who, frames)
     });
 }
 
-/// Short, as there are many.
-fn short() -> Criterion {
-    Criterion::default()
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1))
-}
-
-criterion_group! {
-    name = benches;
-    config = short();
-    targets = all
-}
+criterion_group!(benches, all);
 criterion_main!(benches);

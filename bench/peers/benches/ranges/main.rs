@@ -12,52 +12,49 @@
 //! | `churn` | one range of 1 to 16 pages at random is given back and replaced by one of another size |
 
 mod peers;
+#[path = "../turns/mod.rs"]
+mod turns;
 
 use std::hint::black_box;
-use std::time::Duration;
 
-use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use fastrand::Rng;
 
 use peers::{Areas, HermitFreeList, OffsetAllocator, RangeAlloc, Ranges, VmAllocator};
+use turns::Turns;
 
 /// Of the random numbers: the same for everybody.
 const SEED: u64 = 0;
-
-type Group<'c> = BenchmarkGroup<'c, WallTime>;
 
 /// 1 to 16 pages.
 fn pages(random: &mut Rng) -> u64 {
     random.u64(1..=16)
 }
 
-fn pair<R: Ranges>(group: &mut Group<'_>, name: &str, mut ranges: R, pages: u64) {
-    group.bench_function(name, |bencher| {
-        bencher.iter(|| {
-            let held = ranges.take(black_box(pages));
-            ranges.give(black_box(held));
-        });
+fn pair<R: Ranges + 'static>(turns: &mut Turns<'_>, name: &str, mut ranges: R, pages: u64) {
+    turns.row(name, move || {
+        let held = ranges.take(black_box(pages));
+        ranges.give(black_box(held));
     });
 }
 
-fn packed<R: Ranges>(group: &mut Group<'_>, name: &str, mut ranges: R, live: usize) {
+fn packed<R: Ranges + 'static>(turns: &mut Turns<'_>, name: &str, mut ranges: R, live: usize) {
     let mut random = Rng::with_seed(SEED);
     for _ in 0..live {
         let _ = ranges.take(pages(&mut random));
     }
-    pair(group, name, ranges, 1);
+    pair(turns, name, ranges, 1);
 }
 
-fn holes<R: Ranges>(group: &mut Group<'_>, name: &str, mut ranges: R, live: usize) {
+fn holes<R: Ranges + 'static>(turns: &mut Turns<'_>, name: &str, mut ranges: R, live: usize) {
     let held: Vec<_> = (0..2 * live).map(|_| ranges.take(1)).collect();
     for hole in held.into_iter().step_by(2) {
         ranges.give(hole);
     }
-    pair(group, name, ranges, 2);
+    pair(turns, name, ranges, 2);
 }
 
-fn churn<R: Ranges>(group: &mut Group<'_>, name: &str, mut ranges: R, live: usize) {
+fn churn<R: Ranges + 'static>(turns: &mut Turns<'_>, name: &str, mut ranges: R, live: usize) {
     let mut random = Rng::with_seed(SEED);
     let mut held: Vec<_> = (0..live).map(|_| ranges.take(pages(&mut random))).collect();
     let mut step = move || {
@@ -69,23 +66,28 @@ fn churn<R: Ranges>(group: &mut Group<'_>, name: &str, mut ranges: R, live: usiz
     for _ in 0..4 * live {
         step();
     }
-    group.bench_function(name, |bencher| bencher.iter(&mut step));
+    turns.row(name, step);
 }
 
 /// Calls `$shape` for every search, with the label of its row.
 macro_rules! everybody {
     ($criterion:expr, $shape:ident) => {
         for live in [100, 1_000, 10_000] {
-            let mut group =
-                $criterion.benchmark_group(format!(concat!(stringify!($shape), "/live={}"), live));
-            $shape(&mut group, "pagemark", Areas::tree(), live);
-            $shape(&mut group, "pagemark, the book's list", Areas::list(), live);
-            $shape(&mut group, "pagemark, instant fit", Areas::bins(), live);
-            $shape(&mut group, "range-alloc", RangeAlloc::new(), live);
-            $shape(&mut group, "vm-allocator", VmAllocator::new(), live);
-            $shape(&mut group, "offset-allocator", OffsetAllocator::new(), live);
-            $shape(&mut group, "free-list", HermitFreeList::new(), live);
-            group.finish();
+            let name = format!(concat!(stringify!($shape), "/live={}"), live);
+            let mut turns = Turns::new($criterion, name, 1);
+            $shape(&mut turns, "pagemark", Areas::tree(), live);
+            $shape(&mut turns, "pagemark, the book's list", Areas::list(), live);
+            $shape(
+                &mut turns,
+                "pagemark, instant fit",
+                Areas::instant_fit(),
+                live,
+            );
+            $shape(&mut turns, "range-alloc", RangeAlloc::new(), live);
+            $shape(&mut turns, "vm-allocator", VmAllocator::new(), live);
+            $shape(&mut turns, "offset-allocator", OffsetAllocator::new(), live);
+            $shape(&mut turns, "free-list", HermitFreeList::new(), live);
+            turns.finish();
         }
     };
 }
@@ -96,16 +98,5 @@ fn all(criterion: &mut Criterion) {
     everybody!(criterion, churn);
 }
 
-/// Short, as there are many.
-fn short() -> Criterion {
-    Criterion::default()
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1))
-}
-
-criterion_group! {
-    name = benches;
-    config = short();
-    targets = all
-}
+criterion_group!(benches, all);
 criterion_main!(benches);

@@ -56,7 +56,7 @@ impl Areas<GapTree<'static, u64>> {
 
 impl Areas<InstantFit<'static, u64>> {
     /// Vmem's.
-    pub fn bins() -> Self {
+    pub fn instant_fit() -> Self {
         Areas(InstantFit::new(
             REGION,
             slots(TagSlot::<u64>::enough_for(SLOTS)),
