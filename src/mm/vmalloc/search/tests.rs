@@ -44,12 +44,13 @@ enum Operation {
 fn operations() -> impl Strategy<Value = Operation> {
     let shift = prop_oneof![4 => Just(12u32), 2 => 0u32..20, 1 => 0u32..64];
     prop_oneof![
-        6 => (1u64..9, shift).prop_map(|(pages, shift)| Operation::Reserve { pages, align: 1 << shift }),
-        1 => (0usize..64).prop_map(Operation::Cancel),
-        2 => (0usize..64).prop_map(Operation::Free),
-        2 => (0usize..64).prop_map(Operation::FreeBySlot),
-        2 => (0usize..64).prop_map(Operation::Defer),
-        1 => Just(Operation::CancelDeferred),
+        12 => (1u64..9, shift).prop_map(|(pages, shift)| Operation::Reserve { pages, align: 1 << shift }),
+        1 => Just(Operation::Reserve { pages: 0, align: 1 }),
+        2 => (0usize..64).prop_map(Operation::Cancel),
+        4 => (0usize..64).prop_map(Operation::Free),
+        4 => (0usize..64).prop_map(Operation::FreeBySlot),
+        4 => (0usize..64).prop_map(Operation::Defer),
+        2 => Just(Operation::CancelDeferred),
     ]
 }
 
@@ -171,7 +172,11 @@ proptest! {
             side.search.validate();
             match operation {
                 Operation::Reserve { pages, align } => {
-                    let (bytes, align) = size_and_align(pages, align).unwrap();
+                    let Ok((bytes, align)) = size_and_align(pages, align) else {
+                        let align = align.max(PAGE_SIZE);
+                        prop_assert_eq!(outcome, Err(SearchError::NoGap { pages, align }));
+                        continue;
+                    };
                     let starts = taken.keys().copied().chain([region.end.0]);
                     let ends = [region.start.0].into_iter().chain(taken.values().copied());
                     let mut gaps = ends.zip(starts);
@@ -250,6 +255,11 @@ fn refusals(mut search: impl AreaSearch<Contents = ()>, slots: usize) {
         assert_eq!(search(1, 1 << 63), no_gap(1, 1 << 63));
     };
     refused(&mut |pages, align| reserve(&mut search, pages, align));
+    // Beside a gap between two areas, too.
+    let [low, high] = [1, 1].map(|pages| reserve(&mut search, pages, 1).unwrap());
+    search.cancel(low);
+    refused(&mut |pages, align| reserve(&mut search, pages, align));
+    search.cancel(high);
     let whole = reserve(&mut search, 16, 1).unwrap();
     assert_eq!(reserve(&mut search, 1, 1), no_gap(1, 4096));
     search.cancel(whole);
@@ -273,6 +283,10 @@ fn what_does_not_fit_is_refused() {
     refusals(FirstFit::new(region(16), &mut memory(3)), 3);
     refusals(GapTree::new(region(16), &mut memory(3), &mut nodes(3)), 3);
     refusals(InstantFit::new(region(16), &mut tags(3)), 3);
+    let mut memory = memory(3);
+    let mut without_books = InstantFit::<()>::new(region(16), &mut memory);
+    let refused = reserve(&mut without_books, 1, 1);
+    assert_eq!(refused, Err(SearchError::NoSlot { slots: 0 }));
 }
 
 proptest! {

@@ -34,12 +34,12 @@ impl<T> GapTree<'_, T> {
         }
     }
 
-    /// The start of the lowest gap with room for so many pages, of which there is one.
+    /// The start of the lowest gap with room for so many pages, which is no more than the largest one has.
     #[inline(never)]
     pub(super) fn lowest_between(&mut self, pages: u64) -> Goal {
         let room = room_of(pages);
         match self.lowest_under(self.root, self.height, room) {
-            Some(spot) if room != MANY => Goal {
+            Some(spot) if room > 0 && room != MANY => Goal {
                 start: self.gap_at(spot),
                 spot,
             },

@@ -94,7 +94,7 @@ impl<'m, T> InstantFit<'m, T> {
             region,
         };
         for number in 0..=END {
-            // Without room for these, no request will be served.
+            // Without room for these, every request will find that there is no slot.
             let _ = search.slots.push(TagSlot::new(number, search.region.end));
         }
         let pages = (search.region.end.0 - search.region.start.0) >> PAGE_SHIFT;
@@ -102,6 +102,11 @@ impl<'m, T> InstantFit<'m, T> {
             search.set_gap(END, pages);
         }
         search
+    }
+
+    /// Most areas that there can be.
+    const fn capacity(&self) -> usize {
+        self.slots.capacity().saturating_sub(OWN)
     }
 
     /// Makes so many free pages the gap right below an area.
@@ -212,12 +217,14 @@ impl<T> AreaSearch for InstantFit<'_, T> {
         let all_of_them = bin_of(pages + beyond - 1) + 1;
         let above = match self.first_of_bins(all_of_them) {
             Some(above) => above,
-            None => self
-                .look_through(bytes, align)
-                .ok_or(SearchError::NoGap { pages, align })?,
+            None => match self.look_through(bytes, align) {
+                Some(above) => above,
+                None if self.capacity() == 0 => return Err(SearchError::NoSlot { slots: 0 }),
+                None => return Err(SearchError::NoGap { pages, align }),
+            },
         };
         if self.unused == NONE && !self.add_slot() {
-            let slots = self.slots.capacity().saturating_sub(OWN);
+            let slots = self.capacity();
             return Err(SearchError::NoSlot { slots });
         }
         let gap = self.gap_below(above);
