@@ -13,6 +13,7 @@
 //!
 //! What goes wrong on the way is one [`BringUpError`], told as an `error` record.
 
+mod error;
 pub mod image;
 mod memory;
 
@@ -24,7 +25,7 @@ use pagemark_record::{Error, ExitCode, Notice, Probe, Record, Start, Verdict};
 use crate::boot::command_line::{Exit, Options, Suite};
 use crate::boot::framebuffer::{Framebuffer, FramebufferError};
 use crate::boot::info::IDENTITY_END;
-use crate::boot::{self, BootError, BootInfo, Loader, entry};
+use crate::boot::{self, BootInfo, Loader, entry};
 use crate::console::log;
 use crate::console::screen::Screen;
 use crate::console::serial::{COM1, SerialPort};
@@ -34,20 +35,20 @@ use crate::cpu::tsc::{self, Clock, FrequencySource};
 use crate::cpu::{exceptions, pat, per_cpu};
 use crate::firmware::acpi::Firmware;
 use crate::firmware::leave::leave;
+pub use crate::kernel::{Kernel, VmallocRegion};
 use crate::mm::address::{Pfn, VirtAddr};
 use crate::mm::fixmap::Fixmap;
 use crate::mm::frame::ZoneEnds;
 use crate::mm::kmap::Kmap;
-use crate::mm::layout::{Layout, LayoutError};
-use crate::mm::memory_map::MapError;
+use crate::mm::layout::Layout;
 use crate::mm::vmalloc::Caching;
 
 use crate::mm::shootdown::CpuId;
 use crate::smp::bring_up::{self, BringUp};
 use crate::smp::work::Processors;
 
+pub use error::{BringUpError, SetUpError};
 use memory::Memory;
-pub use memory::{Kernel, SetUpError, VmallocRegion};
 
 /// Everything the application works with.
 pub struct Machine {
@@ -98,50 +99,6 @@ impl Machine {
         tsc::read() - entry::ticks_at_entry()
     }
 }
-
-/// Why the machine could not be brought up.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BringUpError {
-    /// The loader's information cannot be used.
-    Boot(BootError),
-    /// The memory map cannot be used.
-    Map(MapError),
-    /// The regions do not fit.
-    Layout(LayoutError),
-    /// The CPU lacks what the image cannot do without.
-    NoFeature(&'static str),
-    /// Too little RAM to run.
-    TooLittleMemory {
-        /// Bytes that are free.
-        free: u64,
-        /// Bytes that have to be.
-        needed: u64,
-    },
-    /// The memory system could not be set up.
-    Memory(SetUpError),
-}
-
-impl fmt::Display for BringUpError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BringUpError::Boot(error) => error.fmt(f),
-            BringUpError::Map(error) => error.fmt(f),
-            BringUpError::Layout(error) => error.fmt(f),
-            BringUpError::NoFeature(name) => write!(f, "this CPU has no {name}"),
-            BringUpError::TooLittleMemory { free, needed } => {
-                write!(
-                    f,
-                    "too little memory: {} KiB are free, {} KiB are needed",
-                    free >> 10,
-                    needed >> 10
-                )
-            }
-            BringUpError::Memory(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for BringUpError {}
 
 /// Brings the machine up, runs `application` on it, and leaves with its verdict.
 ///

@@ -18,35 +18,15 @@ use x86::irq::{
 };
 use x86::segmentation::{BuildDescriptor, DescriptorBuilder, GateDescriptorBuilder};
 
+use super::exception_frame::ExceptionFrame;
+use super::per_cpu;
 use super::segments::{CODE, InterruptStack};
-use super::stacks;
 use super::{address_space, demand, probe, spurious};
 use crate::mm::address::VirtAddr;
 use crate::smp::doorbell;
 
 /// Exceptions that the architecture defines.
 const EXCEPTIONS: usize = 32;
-
-/// What the stub and the CPU left on the stack, lowest address first.
-#[repr(C)]
-pub struct ExceptionFrame {
-    /// General registers: R15 down to RAX in the order that the stub pushed them.
-    pub registers: [u64; 15],
-    /// Vector number, pushed by the stub.
-    pub vector: u64,
-    /// Error code of the CPU, or 0 where it gives none.
-    pub error_code: u64,
-    /// The instruction that faulted.
-    pub rip: u64,
-    /// Its code segment.
-    pub cs: u64,
-    /// Its flags.
-    pub rflags: u64,
-    /// Its stack pointer.
-    pub rsp: u64,
-    /// Its stack segment.
-    pub ss: u64,
-}
 
 // The CPU aligns RSP to 16 bytes and pushes 5 words; with error code, vector and 15 registers that is 22 words, so RSP is
 // 16-byte aligned again at the call, as the ABI wants it.
@@ -209,7 +189,7 @@ extern "C" fn handle(frame: &mut ExceptionFrame) {
         );
     }
     if vector == DOUBLE_FAULT_VECTOR
-        && let Some(stack) = stacks::guarded_by(VirtAddr(cr2))
+        && let Some(stack) = per_cpu::this().stack_guarded_by(VirtAddr(cr2))
     {
         panic!(
             "stack overflow: the {} stack ran into its guard page at {cr2:#x}, instruction {:#x}",

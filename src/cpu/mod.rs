@@ -7,6 +7,7 @@ pub mod apic;
 pub mod backtrace;
 pub mod demand;
 pub mod direct_map;
+pub mod exception_frame;
 pub mod exceptions;
 pub mod features;
 pub mod five_levels;

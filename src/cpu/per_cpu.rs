@@ -9,8 +9,14 @@ use x86::msr::{IA32_GS_BASE, wrmsr};
 
 use super::segments::{self, Segments};
 use super::stacks::{self, Stack};
+use crate::mm::address::VirtAddr;
 use crate::mm::shootdown::{CpuId, MAX_CPUS};
-use crate::smp::work::Job;
+
+/// Something that CPUs are given to do: a function, and what it works on.
+pub struct Job {
+    pub(crate) call: unsafe fn(*const (), CpuId),
+    pub(crate) state: *const (),
+}
 
 /// One CPU's own. It has cache lines of its own.
 #[repr(C, align(64))]
@@ -56,6 +62,13 @@ impl PerCpu {
         self.stacks
             .get()
             .map_or_else(stacks::of_boot_cpu, Clone::clone)
+    }
+
+    /// The stack whose guard page holds `address`.
+    #[must_use]
+    pub fn stack_guarded_by(&self, address: VirtAddr) -> Option<Stack> {
+        let mut stacks = self.stacks().into_iter();
+        stacks.find(|stack| stack.guard_page().contains(&address))
     }
 
     /// Gives a CPU that is to be started its stacks.

@@ -1,9 +1,8 @@
-//! The stacks: those of the boot CPU by the symbols of `linker.ld`, those of the others in the vmalloc region. Below each lies a guard page that is never mapped: a stack that
-//! grows too far faults instead of writing over what lies there.
+//! The stacks: those of the boot CPU by the symbols of `linker.ld`, those of the others in the vmalloc region. Below each lies a
+//! guard page that is never mapped: a stack that grows too far faults instead of writing over what lies there.
 
 use core::ops::Range;
 
-use super::per_cpu;
 use crate::mm::address::{PAGE_SIZE, VirtAddr};
 
 unsafe extern "C" {
@@ -66,13 +65,4 @@ pub fn of_started_cpu(ranges: [Range<VirtAddr>; 4]) -> [Stack; 4] {
         stack.range = range;
     }
     stacks
-}
-
-/// The stack of this CPU whose guard page holds `address`.
-#[must_use]
-pub fn guarded_by(address: VirtAddr) -> Option<Stack> {
-    per_cpu::this()
-        .stacks()
-        .into_iter()
-        .find(|stack| stack.guard_page().contains(&address))
 }

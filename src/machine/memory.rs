@@ -1,13 +1,14 @@
 //! Sets the memory system up, floor by floor, and crosses from the boot tables to the kernel's own.
 
 use core::mem::MaybeUninit;
-use core::{fmt, slice};
+use core::slice;
 
 use arrayvec::ArrayVec;
 use pagemark_record::{Hex, Notice, Record, Region, Zone};
 use spin::Once;
 
-use super::{BringUpError, image};
+use super::error::{BringUpError, SetUpError};
+use super::image;
 use crate::boot::BootInfo;
 use crate::boot::command_line::{LayoutName, Options, Propagation};
 use crate::console::log;
@@ -21,23 +22,19 @@ use crate::cpu::invalidate::LocalTlb;
 use crate::cpu::pcid;
 use crate::cpu::registers::{CR4_PGE, cr4, write_cr3, write_cr4};
 use crate::firmware::acpi::Firmware;
+use crate::kernel::{Kernel, VmallocRegion};
 use crate::mm::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr};
 use crate::mm::fixmap::Fixmap;
 use crate::mm::frame::{self, BootAllocator, FrameAllocator, InDescriptor, Metadata, ZoneEnds};
-use crate::mm::kernel_map::{self, BootTables, KernelMapError, KernelMemory};
+use crate::mm::kernel_map::{self, BootTables, KernelMemory};
 use crate::mm::kmap::{self, Kmap};
 use crate::mm::layout::{Constants, KMAP_SLOTS, Layout};
 use crate::mm::memory_map::{self, MemoryMap, Ranges};
-use crate::mm::page_table::{self, Levels, PageTable};
+use crate::mm::page_table::{Levels, PageTable};
 use crate::mm::tlb::Tlb;
 use crate::mm::vmalloc::{Contents, GapTree, Lazy, TreeNode, TreeSlot, Vmalloc};
 use crate::smp::bring_up::{self, LOW_FRAMES_END};
 use crate::smp::tlbs::{AllCpus, MAILBOXES, MachineTlb};
-
-/// The kernel's memory on this machine.
-pub type Kernel = KernelMemory<'static, DirectMap, MachineTlb>;
-/// The vmalloc region of this machine.
-pub type VmallocRegion = Vmalloc<GapTree<'static, Contents>, Lazy>;
 
 /// Free memory below which the image does not start: the largest case takes 16 MiB, and the allocator's watermarks and the
 /// page tables have to fit beside it.
@@ -48,39 +45,6 @@ const IDENTITY_END: Pfn = Pfn(1 << 20);
 const AREAS: usize = 128 << 10;
 /// Part of the RAM in the direct map that the books of the areas may take: with 1.2 GiB there is room for all.
 const AREA_BOOKS: u64 = 64;
-
-/// Why the memory system could not be set up.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SetUpError {
-    /// No frames for what must be there before the allocator.
-    Boot(frame::BootError),
-    /// No frame for the root table.
-    NoRootTable,
-    /// The kernel's map could not be built.
-    Map(KernelMapError),
-    /// A table that is there from the start could not be made.
-    Tables(page_table::MapError),
-    /// The frame allocator refused the ranges.
-    Frames(frame::NewError),
-}
-
-impl fmt::Display for SetUpError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SetUpError::Boot(error) => error.fmt(f),
-            SetUpError::NoRootTable => write!(f, "no frame below 4 GiB for the root table"),
-            SetUpError::Map(error) => error.fmt(f),
-            SetUpError::Tables(error) => write!(f, "tables of the start: {error}"),
-            SetUpError::Frames(error) => error.fmt(f),
-        }
-    }
-}
-
-impl From<SetUpError> for BringUpError {
-    fn from(error: SetUpError) -> Self {
-        BringUpError::Memory(error)
-    }
-}
 
 /// What stands when all is set up.
 pub struct Memory {

@@ -21,7 +21,7 @@ use crate::cpu::direct_map::DirectMap;
 use crate::cpu::per_cpu::{self, PerCpu};
 use crate::cpu::{exceptions, invalidate, pat, pcid, stacks, tsc};
 use crate::firmware::acpi::Firmware;
-use crate::machine::{Kernel, VmallocRegion};
+use crate::kernel::{Kernel, VmallocRegion};
 use crate::mm::address::{PageSize, Pfn, PhysAddr, VirtAddr};
 use crate::mm::fixmap::{Fixmap, FixmapSlot};
 use crate::mm::page_table::{MapError, Protection};

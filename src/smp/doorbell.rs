@@ -6,7 +6,7 @@ use spin::Once;
 
 use super::tlbs::{AllCpus, GLOBAL_SLOT, MAILBOXES};
 use super::{stop, work};
-use crate::cpu::exceptions::ExceptionFrame;
+use crate::cpu::exception_frame::ExceptionFrame;
 use crate::cpu::per_cpu;
 use crate::mm::shootdown::Protocol;
 

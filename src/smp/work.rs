@@ -10,9 +10,9 @@ use core::ptr;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use super::tlbs::{self, AllCpus, MAILBOXES};
-use crate::cpu::exceptions::ExceptionFrame;
+use crate::cpu::exception_frame::ExceptionFrame;
 use crate::cpu::invalidate::flush_everything;
-use crate::cpu::per_cpu::PerCpu;
+use crate::cpu::per_cpu::{Job, PerCpu};
 use crate::mm::shootdown::{CpuId, CpuMask, Protocol};
 
 // Waits until the word at RDI is not 0.
@@ -39,12 +39,6 @@ pub(super) fn restart_wait(frame: &mut ExceptionFrame) {
     if (start..&raw const wait_in_hlt_end as u64).contains(&frame.rip) {
         frame.rip = start;
     }
-}
-
-/// Something that CPUs are given to do: a function, and what it works on.
-pub struct Job {
-    call: unsafe fn(*const (), CpuId),
-    state: *const (),
 }
 
 /// Does what it is given, for ever.

@@ -5,10 +5,7 @@
 
 use core::ops::Range;
 
-use super::rule::Rule;
-
-/// Most frames that a list can hold: with 4 bytes each, a page of them.
-pub(super) const ROOM: usize = 1024;
+use super::rule::{ROOM, Rule};
 
 /// Frames by their index in the zone.
 #[derive(Debug)]

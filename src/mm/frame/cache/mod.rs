@@ -14,12 +14,14 @@
 #![forbid(unsafe_code)]
 
 mod list;
+mod policy;
 mod rule;
 
 #[cfg(test)]
 mod tests;
 
-pub use rule::{Batched, CachePolicy, HotCold, Rule};
+pub use policy::{Batched, CachePolicy, HotCold};
+pub use rule::Rule;
 
 use super::buddy::Buddy;
 use super::descriptor::{ALLOCATED, CACHED, Table};

@@ -2,7 +2,7 @@
 
 use super::super::tests::{Books, ONE_ZONE};
 use super::super::{FrameAllocator, InDescriptor, WIDE};
-use super::list::ROOM;
+use super::rule::ROOM;
 use super::*;
 use core::sync::atomic::{AtomicU64, Ordering};
 use proptest::prelude::*;

@@ -1,0 +1,13 @@
+//! The memory system of this machine: the floors of [`mm`](crate::mm) over the hardware's seams, with the policies that are the
+//! default.
+
+use crate::cpu::direct_map::DirectMap;
+use crate::mm::kernel_map::KernelMemory;
+use crate::mm::vmalloc::{Contents, GapTree, Lazy, Vmalloc};
+use crate::smp::tlbs::MachineTlb;
+
+/// The kernel's memory on this machine.
+pub type Kernel = KernelMemory<'static, DirectMap, MachineTlb>;
+
+/// The vmalloc region of this machine.
+pub type VmallocRegion = Vmalloc<GapTree<'static, Contents>, Lazy>;
