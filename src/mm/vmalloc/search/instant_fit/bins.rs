@@ -77,6 +77,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }))]
+
         /// A larger gap is in no lower bin, and is no more than an eighth larger than any other of its own.
         #[test]
         fn bins_are_in_the_order_of_sizes_and_narrow(pages in 1u64..1 << 52, more in 0u64..1 << 20) {
