@@ -35,7 +35,7 @@ use crate::cpu::tsc::{self, Clock, FrequencySource};
 use crate::cpu::{exceptions, pat, per_cpu};
 use crate::firmware::acpi::Firmware;
 use crate::firmware::leave::leave;
-pub use crate::kernel::{Kernel, VmallocRegion};
+use crate::kernel::{Kernel, VmallocRegion};
 use crate::mm::address::{Pfn, VirtAddr};
 use crate::mm::fixmap::Fixmap;
 use crate::mm::frame::ZoneEnds;

@@ -11,7 +11,8 @@ use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 use pagemark::console::log;
-use pagemark::machine::{Kernel, Machine};
+use pagemark::kernel::Kernel;
+use pagemark::machine::Machine;
 use pagemark::mm::address::{PAGE_SIZE, PageSize, VirtAddr};
 use pagemark::mm::hardware::TlbInvalidate;
 use pagemark::mm::shootdown::{CpuId, CpuMask, Cpus, MAX_CPUS, Protocol, Shootdown};

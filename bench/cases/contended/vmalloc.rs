@@ -4,7 +4,8 @@
 use core::fmt::Write;
 
 use arrayvec::ArrayString;
-use pagemark::machine::{Kernel, Machine, VmallocRegion};
+use pagemark::kernel::{Kernel, VmallocRegion};
+use pagemark::machine::Machine;
 use spin::Mutex;
 
 use super::{measure, numbers};

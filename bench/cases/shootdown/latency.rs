@@ -4,7 +4,8 @@ use core::fmt::Write;
 
 use arrayvec::ArrayString;
 use pagemark::cpu::direct_map::DirectMap;
-use pagemark::machine::{Kernel, Machine};
+use pagemark::kernel::Kernel;
+use pagemark::machine::Machine;
 use pagemark::mm::address::{PAGE_SIZE, PageSize, VirtAddr};
 use pagemark::mm::shootdown::{CpuId, Protocol, Shootdown};
 use pagemark::mm::tlb::{PendingFlush, Tlb};

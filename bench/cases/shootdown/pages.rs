@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use pagemark::cpu::direct_map::DirectMap;
-use pagemark::machine::Kernel;
+use pagemark::kernel::Kernel;
 use pagemark::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use pagemark::mm::frame::{Block, Gfp};
 use pagemark::mm::page_table::Protection;

@@ -4,7 +4,8 @@
 use pagemark::cpu::address_space::{enter, leave};
 use pagemark::cpu::invalidate::{InvpcidType, invpcid};
 use pagemark::cpu::pcid;
-use pagemark::machine::{Kernel, Machine};
+use pagemark::kernel::Kernel;
+use pagemark::machine::Machine;
 use pagemark::mm::address::{Order, PAGE_SIZE, Pfn, VirtAddr};
 use pagemark::mm::frame::{Block, Gfp};
 use pagemark::mm::page_table::Protection;

@@ -11,7 +11,8 @@ use core::mem::MaybeUninit;
 use core::slice;
 
 use pagemark::cpu::probe::PageFaultError;
-use pagemark::machine::{Kernel, Machine};
+use pagemark::kernel::Kernel;
+use pagemark::machine::Machine;
 use pagemark::mm::address::{Order, PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use pagemark::mm::frame::Gfp;
 use pagemark::mm::page_table::Protection;

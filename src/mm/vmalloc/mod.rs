@@ -43,7 +43,7 @@ pub use freeing::{Eager, Freeing, Lazy, Waiting};
 pub use io::{Caching, IoArea, IoremapError};
 pub use request::Request;
 pub use search::{
-    AreaSearch, FirstFit, Fit, Found, GapTree, InstantFit, ListSlot, Owned, Place, Places,
+    AreaSearch, FirstFit, Fit, Found, GapTree, InstantFit, Kept, ListSlot, Owned, Place, Places,
     SearchError, TagSlot, TreeNode, TreeSlot,
 };
 

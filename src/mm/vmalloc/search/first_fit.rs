@@ -7,7 +7,7 @@
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
-use super::{AreaSearch, Found, Owned, Place, SearchError, lowest_in, size_and_align};
+use super::{AreaSearch, Found, Kept, Place, SearchError, lowest_in, size_and_align};
 use crate::mm::address::VirtAddr;
 use crate::mm::slots::Slots;
 
@@ -133,10 +133,14 @@ impl<T> AreaSearch for FirstFit<'_, T> {
         slot
     }
 
-    fn put_back(&mut self, place: Place, contents: T) {
-        if let Some(slot) = self.slots.get_mut(place.slot) {
-            slot.contents = Some(contents);
-        }
+    #[inline(always)]
+    fn kept(&mut self, slot: u32) -> Option<Kept<'_, T>> {
+        let area = self.slots.get_mut(slot)?;
+        Some(Kept {
+            start: area.start,
+            contents: &mut area.contents,
+            chain: &mut area.earlier,
+        })
     }
 
     fn slot_of(&self, start: VirtAddr) -> Option<u32> {
@@ -150,12 +154,7 @@ impl<T> AreaSearch for FirstFit<'_, T> {
         None
     }
 
-    /// The walk of 2.4's `vfree` is in `cancel`, which looks for the area below.
-    fn area_at(&mut self, start: VirtAddr, slot: u32) -> Option<Owned<'_, T>> {
-        let area = self.slots.get_mut(slot)?;
-        (area.start == start).then_some(Owned::new(start, slot, &mut area.contents))
-    }
-
+    /// With the walk of 2.4's `vfree`, which looks for the area below.
     fn cancel(&mut self, place: Place) {
         let Some(slot) = self.slots.get(place.slot) else {
             return;
@@ -169,12 +168,6 @@ impl<T> AreaSearch for FirstFit<'_, T> {
         }
         self.unused = place.slot;
         self.taken -= 1;
-    }
-
-    #[inline(always)]
-    fn chain_of(&mut self, slot: u32) -> (VirtAddr, &mut u32) {
-        let area = &mut self.slots[slot];
-        (area.start, &mut area.earlier)
     }
 
     fn get(&self, start: VirtAddr) -> Option<&T> {

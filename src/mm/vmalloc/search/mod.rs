@@ -78,6 +78,17 @@ impl<S: AreaSearch> Gather<Place, S> for Places {
     }
 }
 
+/// What every search keeps of an area or place, in whatever order it keeps them.
+#[derive(Debug)]
+pub struct Kept<'s, T> {
+    /// First address.
+    start: VirtAddr,
+    /// What an area owns; nothing if it is a place.
+    contents: &'s mut Option<T>,
+    /// Of a place on a list of places, the slot of the one before it there.
+    chain: &'s mut u32,
+}
+
 /// The areas of the vmalloc region, and the gaps between them.
 pub trait AreaSearch {
     /// What an area owns.
@@ -108,35 +119,48 @@ pub trait AreaSearch {
     /// Makes a range that was found just now an area that owns `contents`. Returns its slot.
     fn occupy(&mut self, found: Found, contents: Self::Contents) -> u32;
 
+    /// What is kept of the area or place of a slot, if there is such a slot.
+    fn kept(&mut self, slot: u32) -> Option<Kept<'_, Self::Contents>>;
+
     /// Makes a place the area again that it was.
-    fn put_back(&mut self, place: Place, contents: Self::Contents);
+    #[inline(always)]
+    fn put_back(&mut self, place: Place, contents: Self::Contents) {
+        if let Some(kept) = self.kept(place.slot) {
+            *kept.contents = Some(contents);
+        }
+    }
 
     /// The slot of the area or place that starts at `start`.
     fn slot_of(&self, start: VirtAddr) -> Option<u32>;
 
     /// The area of a slot, if it starts at `start`; whoever remembers the slot needs no search.
-    fn area_at(&mut self, start: VirtAddr, slot: u32) -> Option<Owned<'_, Self::Contents>>;
+    #[inline(always)]
+    fn area_at(&mut self, start: VirtAddr, slot: u32) -> Option<Owned<'_, Self::Contents>> {
+        let kept = self.kept(slot)?;
+        (kept.start == start).then_some(Owned::new(start, slot, kept.contents))
+    }
 
     /// Gives a place's addresses back.
     fn cancel(&mut self, place: Place);
 
-    /// Where the area or place of a slot starts, and room for the slot of the place before it on a list of places. There is such a
-    /// slot.
-    fn chain_of(&mut self, slot: u32) -> (VirtAddr, &mut u32);
-
     /// Adds a place to a list.
     #[inline(always)]
     fn push(&mut self, places: &mut Places, place: Place) {
-        *self.chain_of(place.slot).1 = places.last;
-        places.last = place.slot;
-        places.count += 1;
+        if let Some(kept) = self.kept(place.slot) {
+            *kept.chain = places.last;
+            places.last = place.slot;
+            places.count += 1;
+        }
     }
 
     /// Gives the addresses of all places of a list back.
     fn cancel_all(&mut self, places: Places) {
         let mut slot = places.last;
         for _ in 0..places.count {
-            let (start, &mut before) = self.chain_of(slot);
+            let Some(Kept { start, chain, .. }) = self.kept(slot) else {
+                return;
+            };
+            let before = *chain;
             self.cancel(Place { start, slot });
             slot = before;
         }

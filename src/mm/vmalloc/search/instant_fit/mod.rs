@@ -15,7 +15,7 @@ mod validate;
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
-use super::{AreaSearch, Found, Owned, Place, SearchError, lowest_in, size_and_align};
+use super::{AreaSearch, Found, Kept, Place, SearchError, lowest_in, size_and_align};
 use crate::mm::address::{PAGE_SHIFT, PAGE_SIZE, VirtAddr};
 use crate::mm::slots::Slots;
 use bins::{BINS, Occupied, bin_of};
@@ -267,19 +267,18 @@ impl<T> AreaSearch for InstantFit<'_, T> {
     }
 
     #[inline(always)]
-    fn put_back(&mut self, place: Place, contents: T) {
-        self.slots[place.slot].contents = Some(contents);
+    fn kept(&mut self, slot: u32) -> Option<Kept<'_, T>> {
+        let area = self.slots.get_mut(slot)?;
+        Some(Kept {
+            start: area.start,
+            contents: &mut area.contents,
+            chain: &mut area.chain,
+        })
     }
 
     fn slot_of(&self, start: VirtAddr) -> Option<u32> {
         self.in_order()
             .find(|&slot| self.slots[slot].start == start)
-    }
-
-    #[inline(always)]
-    fn area_at(&mut self, start: VirtAddr, slot: u32) -> Option<Owned<'_, T>> {
-        let area = self.slots.get_mut(slot)?;
-        (area.start == start).then_some(Owned::new(start, slot, &mut area.contents))
     }
 
     #[inline(always)]
@@ -299,12 +298,6 @@ impl<T> AreaSearch for InstantFit<'_, T> {
         self.slots[slot].chain = self.unused;
         self.unused = slot;
         self.taken -= 1;
-    }
-
-    #[inline(always)]
-    fn chain_of(&mut self, slot: u32) -> (VirtAddr, &mut u32) {
-        let area = &mut self.slots[slot];
-        (area.start, &mut area.chain)
     }
 
     fn get(&self, start: VirtAddr) -> Option<&T> {
