@@ -11,7 +11,6 @@ pub mod boot;
 pub mod console;
 #[cfg(target_os = "none")]
 pub mod cpu;
-#[cfg(target_os = "none")]
 pub mod firmware;
 #[cfg(target_os = "none")]
 pub mod kernel;

@@ -4,7 +4,7 @@
 //! boot stretch (tables of boot/entry.s, identity mapping of 4 GiB)
 //!   segments, exceptions          every fault is told from here on
 //!   boot information, command line
-//!   ACPI tables, console
+//!   ACPI tables (the command line may name their root pointer), console
 //!   memory map -> layout -> boot-time allocator -> kernel map
 //! CR3                             the identity mapping is gone
 //!   frame allocator, vmalloc, screen
@@ -22,7 +22,7 @@ use core::fmt;
 use arrayvec::ArrayString;
 use pagemark_record::{Error, ExitCode, Notice, Probe, Record, Start, Verdict};
 
-use crate::boot::command_line::{Exit, Options, Suite};
+use crate::boot::command_line::{self, Exit, Options, Suite};
 use crate::boot::framebuffer::{Framebuffer, FramebufferError};
 use crate::boot::info::IDENTITY_END;
 use crate::boot::{self, BootInfo, Loader, entry};
@@ -34,9 +34,11 @@ use crate::cpu::features::Features;
 use crate::cpu::tsc::{self, Clock, FrequencySource};
 use crate::cpu::{exceptions, pat, per_cpu};
 use crate::firmware::acpi::Firmware;
+use crate::firmware::bios;
 use crate::firmware::leave::leave;
+use crate::firmware::physical::Identity;
 use crate::kernel::{Kernel, VmallocRegion};
-use crate::mm::address::{Pfn, VirtAddr};
+use crate::mm::address::{Pfn, PhysAddr, VirtAddr};
 use crate::mm::fixmap::Fixmap;
 use crate::mm::frame::ZoneEnds;
 use crate::mm::kmap::Kmap;
@@ -114,7 +116,18 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
     }
     // SAFETY: the boot stretch has not ended, and the loader's structures are untouched.
     let boot = unsafe { boot::read(magic, info) };
-    let rsdp = boot.as_ref().ok().and_then(|boot| boot.rsdp);
+    let command_line = boot
+        .as_ref()
+        .map_or(ArrayString::new(), |boot| boot.command_line);
+    let options = Options::parse(&command_line);
+    // SAFETY: the boot stretch has not ended.
+    let memory = unsafe { Identity::new() };
+    let named = options.as_ref().ok().and_then(|options| options.rsdp);
+    let handed_over = boot.as_ref().ok().and_then(|boot| boot.rsdp);
+    let rsdp = named
+        .map(|address| PhysAddr(address.0))
+        .or(handed_over)
+        .or_else(|| bios::find_root_pointer(&memory));
     // SAFETY: the same.
     let firmware = rsdp.map(|rsdp| unsafe { Firmware::read(rsdp) });
     let serial = firmware
@@ -129,10 +142,6 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
         unsafe { log::add_screen(framebuffer, end <= IDENTITY_END) };
     }
 
-    let command_line = boot
-        .as_ref()
-        .map_or(ArrayString::new(), |boot| boot.command_line);
-    let options = Options::parse(&command_line);
     log::record(&Record::Start(Start {
         schema: pagemark_record::SCHEMA,
         revision: env!("PAGEMARK_REVISION").into(),
@@ -143,6 +152,14 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
         command_line: command_line.as_str().into(),
         text_offset: env!("PAGEMARK_TEXT_OFFSET").parse().unwrap_or(0),
     }));
+    if let Some(name) = command_line::file_name(&command_line) {
+        log::record(&Record::Notice(Notice {
+            text: format_args!(
+                "command line: `{name}` is no option, and taken for the image's file"
+            )
+            .into(),
+        }));
+    }
     let boot = boot.unwrap_or_else(|error| refuse(&BringUpError::Boot(error), Exit::Auto));
     let options = options.unwrap_or_else(|error| refuse(&error, Exit::Auto));
     let firmware = match firmware {
@@ -152,7 +169,9 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
             Firmware::default()
         }
         None => {
-            ::log::warn!("the loader gave no ACPI root pointer");
+            ::log::warn!(
+                "no ACPI root pointer: the loader gave none, and the BIOS area has none; rsdp=ADDRESS names it"
+            );
             Firmware::default()
         }
     };

@@ -1,9 +1,11 @@
 //! The multiboot2 door (Multiboot2 specification 2.0, section 3.6), read by the `multiboot2` crate.
 
+use core::slice;
+
 use arrayvec::ArrayString;
 use multiboot2::{
-    BootInformation, BootInformationHeader, FramebufferField, FramebufferTag, FramebufferType,
-    MemoryMapTag, TagType,
+    BootLoaderNameTag, CommandLineTag, DynSizedStructure, FramebufferField, FramebufferTag,
+    FramebufferType, MemoryMapTag, ModuleTag, TagHeader, TagType,
 };
 
 use super::framebuffer::{Channel, Framebuffer, FramebufferError};
@@ -31,70 +33,116 @@ pub unsafe fn read(address: u64) -> Result<BootInfo, BootError> {
     if cfg!(target_os = "none") && address >= IDENTITY_END {
         return Err(BootError::Unreachable { what, address });
     }
-    // SAFETY: the caller's promise; the crate checks alignment, size and the chain of tags.
-    let information = unsafe { BootInformation::load(address as *const BootInformationHeader) }
-        .map_err(|_| BootError::Malformed(what))?;
+    if !address.is_multiple_of(8) || address == 0 {
+        return Err(BootError::Malformed(what));
+    }
+    // SAFETY: not null and aligned, and reachable on the machine; the caller promises that the loader left its structure there.
+    let total = unsafe { *(address as *const u32) };
+    let end = address + u64::from(total);
+    if u64::from(total) < TAG_HEADER || cfg!(target_os = "none") && end > IDENTITY_END {
+        return Err(BootError::Malformed(what));
+    }
+    // SAFETY: as above, and all of it is reachable.
+    let information = unsafe { slice::from_raw_parts(address as *const u8, total as usize) };
 
-    check_sizes(&information)?;
-
-    let mut name = ArrayString::new();
-    if let Some(tag) = information.boot_loader_name_tag() {
-        let text = tag
-            .name()
-            .map_err(|_| BootError::Malformed("loader name"))?;
-        for character in text.chars() {
-            if name.try_push(character).is_err() {
-                break;
+    let mut info = BootInfo::new(Loader::Multiboot2(ArrayString::new()));
+    info.keep(address, u64::from(total))?;
+    let mut map = None;
+    let mut newer_root_pointer = false;
+    for tag in Tags(&information[TAG_HEADER as usize..]) {
+        let tag = tag?;
+        check_size(tag)?;
+        match tag.header().typ.into() {
+            TagType::Cmdline => {
+                let text = tag.cast::<CommandLineTag>().cmdline();
+                info.set_command_line(text.map_err(|_| BootError::CommandLineNotText)?)?;
             }
+            TagType::BootLoaderName => {
+                let text = tag.cast::<BootLoaderNameTag>().name();
+                let text = text.map_err(|_| BootError::Malformed("loader name"))?;
+                let mut name = ArrayString::new();
+                for character in text.chars() {
+                    if name.try_push(character).is_err() {
+                        break;
+                    }
+                }
+                info.loader = Loader::Multiboot2(name);
+            }
+            TagType::Module => {
+                let module = tag.cast::<ModuleTag>();
+                let (start, end) = (module.start_address(), module.end_address());
+                let bytes = end
+                    .checked_sub(start)
+                    .ok_or(BootError::Malformed("module range"))?;
+                info.keep(u64::from(start), u64::from(bytes))?;
+            }
+            TagType::Mmap => map = Some(tag.cast::<MemoryMapTag>()),
+            TagType::Framebuffer => info.framebuffer = Some(framebuffer(tag.cast())),
+            // The tags embed the root pointer itself; the newer one leads to 64-bit addresses.
+            kind @ (TagType::AcpiV1 | TagType::AcpiV2) if !newer_root_pointer => {
+                newer_root_pointer = kind == TagType::AcpiV2;
+                info.rsdp = Some(PhysAddr(tag.payload().as_ptr() as u64));
+            }
+            _ => {}
         }
     }
-    let mut info = BootInfo::new(Loader::Multiboot2(name));
-    info.keep(address, information.total_size() as u64)?;
-    if let Some(tag) = information.command_line_tag() {
-        info.set_command_line(tag.cmdline().map_err(|_| BootError::CommandLineNotText)?)?;
-    }
-    // The tags embed the root pointer itself; the newer one leads to 64-bit addresses.
-    let rsdp = information
-        .rsdp_v2_tag()
-        .map(|tag| &raw const *tag as u64)
-        .or_else(|| information.rsdp_v1_tag().map(|tag| &raw const *tag as u64));
-    info.rsdp = rsdp.map(|tag| PhysAddr(tag + TAG_HEADER));
-
-    info.framebuffer = information
-        .framebuffer_tag()
-        .map(|tag| framebuffer(tag.map_err(|_| FramebufferError::NotRgb)?));
-    let map = information.memory_map_tag().ok_or(BootError::NoMemoryMap)?;
-    add_lines(&mut info, map)?;
-    for module in information.module_tags() {
-        let (start, end) = (module.start_address(), module.end_address());
-        let bytes = end
-            .checked_sub(start)
-            .ok_or(BootError::Malformed("module range"))?;
-        info.keep(u64::from(start), u64::from(bytes))?;
-    }
+    add_lines(&mut info, map.ok_or(BootError::NoMemoryMap)?)?;
     Ok(info)
 }
 
-/// The tags that are read have the size that their kind has to have: the crate takes that for granted.
-fn check_sizes(information: &BootInformation<'_>) -> Result<(), BootError> {
-    const LINE: usize = size_of::<multiboot2::MemoryArea>();
-    for tag in information.tags() {
-        let size = tag.header().size as usize;
-        let (what, sane) = match tag.header().typ.into() {
-            TagType::Cmdline => ("command line", size > 8),
-            TagType::BootLoaderName => ("loader name", size > 8),
-            TagType::Module => ("module", size > 16),
-            TagType::Mmap => ("memory map", size >= 16 && (size - 16).is_multiple_of(LINE)),
-            TagType::Framebuffer => ("framebuffer", framebuffer_is_sane(tag.payload())),
-            TagType::AcpiV1 => ("ACPI root pointer", size == 28),
-            TagType::AcpiV2 => ("ACPI root pointer", size == 44),
-            _ => continue,
-        };
-        if !sane {
-            return Err(BootError::Malformed(what));
+/// Any tag: its header, and bytes.
+type AnyTag = DynSizedStructure<TagHeader>;
+
+/// The tags of the boot information, from its first one to the end tag. Loaders reserve more bytes than they fill (kexec-tools
+/// 2.0.25), so what lies behind the end tag is nobody's.
+struct Tags<'a>(&'a [u8]);
+
+impl<'a> Iterator for Tags<'a> {
+    type Item = Result<&'a AnyTag, BootError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        const HEADER: usize = TAG_HEADER as usize;
+        if self.0.is_empty() {
+            return None;
         }
+        let rest = core::mem::take(&mut self.0);
+        let word = |at: usize| Some(u32::from_le_bytes(*rest.get(at..at + 4)?.first_chunk()?));
+        let malformed = Some(Err(BootError::Malformed("multiboot2 information")));
+        let (Some(kind), Some(size)) = (word(0), word(4)) else {
+            return malformed;
+        };
+        if kind == TagType::End.val() {
+            return None;
+        }
+        let size = size as usize;
+        let padded = size.next_multiple_of(HEADER);
+        if size < HEADER || padded > rest.len() {
+            return malformed;
+        }
+        self.0 = &rest[padded..];
+        Some(AnyTag::ref_from_slice(&rest[..padded]).map_err(|_| BootError::Malformed("tag")))
     }
-    Ok(())
+}
+
+/// A tag that is read has the size that its kind has to have: the crate takes that for granted.
+fn check_size(tag: &AnyTag) -> Result<(), BootError> {
+    const LINE: usize = size_of::<multiboot2::MemoryArea>();
+    let size = tag.header().size as usize;
+    let (what, sane) = match tag.header().typ.into() {
+        TagType::Cmdline => ("command line", size > 8),
+        TagType::BootLoaderName => ("loader name", size > 8),
+        TagType::Module => ("module", size > 16),
+        TagType::Mmap => ("memory map", size >= 16 && (size - 16).is_multiple_of(LINE)),
+        TagType::Framebuffer => ("framebuffer", framebuffer_is_sane(tag.payload())),
+        TagType::AcpiV1 => ("ACPI root pointer", size >= 28),
+        TagType::AcpiV2 => ("ACPI root pointer", size >= 44),
+        _ => return Ok(()),
+    };
+    if sane {
+        Ok(())
+    } else {
+        Err(BootError::Malformed(what))
+    }
 }
 
 /// Whether a framebuffer's tag has all that its kind, byte 21, has to have (section 3.6.12): six bytes of colour fields, or a
@@ -262,6 +310,26 @@ mod tests {
         let wide = [40u32, 0].map(u32::to_le_bytes).concat();
         let result = Information::default().tag(6, &wide).read();
         assert_eq!(result.unwrap_err(), BootError::Malformed("memory map"));
+    }
+
+    /// As kexec-tools 2.0.25 does it: bytes that are reserved for tags that are then not there.
+    #[test]
+    fn what_lies_behind_the_end_tag_is_nobodys() {
+        let mut words = Information::default()
+            .tag(1, b"/pm.elf suite=full\0")
+            .map(&LINES)
+            .words();
+        words.extend([u64::MAX; 5]);
+        words[0] += 5 * 8;
+        // SAFETY: the structure has the size that it says, and lives in the test's own memory.
+        let info = unsafe { read(words.as_ptr() as u64) }.unwrap();
+        assert_eq!(info.map.len(), LINES.len());
+        assert_eq!(&info.command_line, "/pm.elf suite=full");
+        let all = words.len() as u64 * 8;
+        assert_eq!(
+            info.loader_ranges[0].end.0 - info.loader_ranges[0].start.0,
+            all
+        );
     }
 
     proptest! {

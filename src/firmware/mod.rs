@@ -1,4 +1,8 @@
-//! The firmware: what its ACPI tables say, and how the machine is left.
+//! The firmware: what its ACPI tables say, what a BIOS leaves in memory, and how the machine is left.
 
+#[cfg(target_os = "none")]
 pub mod acpi;
+pub mod bios;
+#[cfg(target_os = "none")]
 pub mod leave;
+pub mod physical;

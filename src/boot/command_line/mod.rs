@@ -1,7 +1,7 @@
 //! The command line as typed options: words of the form `key=value`, separated by spaces.
 //!
-//! Neither GRUB's `multiboot2` nor QEMU's `-append` puts the image's name in front, so every word has to be an option. A word
-//! that is not is an error that names it; nothing is ignored.
+//! kexec puts the name of the image's file in front, where GRUB's `multiboot2` and QEMU's `-append` put nothing: a first word
+//! that cannot be an option is that name ([`file_name`]). Any other word that is no option is an error that names it.
 //!
 //! A new option is a line of the table below, and a type in `value` for what it takes.
 
@@ -71,6 +71,8 @@ options! {
     provoke: Option<Provoke>,
     /// `mutate=`: measure nothing, and put the proofs to the proof.
     mutate: Option<Mutate>,
+    /// `rsdp=`: physical address of the ACPI root pointer, instead of what the loader says and what is found.
+    rsdp: Option<Address>,
     /// `exit=`
     exit: Exit,
     /// `machine=`: what the image is started on, as whoever started it calls that: QEMU's machine type, say. For the log's
@@ -89,7 +91,7 @@ impl Options {
     pub fn parse(line: &str) -> Result<Self, OptionError<'_>> {
         let mut options = Options::default();
         let mut given = [false; KEYS.len()];
-        for word in line.split_whitespace() {
+        for word in line.split_whitespace().skip(file_name(line).iter().len()) {
             let (key, text) = word.split_once('=').ok_or(OptionError::NotAnOption(word))?;
             if let Some(place) = KEYS.iter().position(|&known| known == key)
                 && core::mem::replace(&mut given[place], true)
@@ -100,6 +102,14 @@ impl Options {
         }
         Ok(options)
     }
+}
+
+/// The name of the image's file, if the command line begins with one: a word that has no `=`, or a path.
+#[must_use]
+pub fn file_name(line: &str) -> Option<&str> {
+    let word = line.split_whitespace().next()?;
+    let key = word.split_once('=').map(|(key, _)| key);
+    key.is_none_or(|key| key.contains('/')).then_some(word)
 }
 
 fn value_of<'a, T: Value>(key: &'a str, text: &'a str) -> Result<T, OptionError<'a>> {
@@ -143,7 +153,7 @@ mod tests {
     fn each_bad_word_is_named() {
         for (line, message) in [
             (
-                "quiet",
+                "pm.elf quiet",
                 "command line: `quiet` is not of the form key=value",
             ),
             (
@@ -194,6 +204,10 @@ mod tests {
                 "machine=",
                 "command line: `machine` cannot be ``; it takes a name",
             ),
+            (
+                "rsdp=7fe0000",
+                "command line: `rsdp` cannot be `7fe0000`; it takes an address, such as 0xf52c0",
+            ),
             ("cpu=max cpu=max", "command line: `cpu` is given twice"),
             (
                 "provoke=joy",
@@ -205,6 +219,29 @@ mod tests {
             let told = told.split_inclusive("keys are ").next().unwrap();
             assert_eq!(told, message);
         }
+    }
+
+    #[test]
+    fn a_first_word_that_is_a_file_is_no_option() {
+        for (line, name) in [
+            (
+                "/boot/pm.elf suite=full rsdp=0x7FE14014",
+                Some("/boot/pm.elf"),
+            ),
+            ("./a=b/pm suite=full rsdp=0x7fe14014", Some("./a=b/pm")),
+            (
+                "pagemark-image rsdp=0x7fe14014 suite=full",
+                Some("pagemark-image"),
+            ),
+            (" suite=full rsdp=0x7fe14014", None),
+        ] {
+            assert_eq!(file_name(line), name);
+            let options = Options::parse(line).unwrap();
+            assert_eq!(options.suite, Suite::Full, "{line}");
+            assert_eq!(options.rsdp, Some(Address(0x7fe1_4014)), "{line}");
+        }
+        assert_eq!(file_name(""), None);
+        assert_eq!(Options::parse("/boot/pm.elf"), Ok(Options::default()));
     }
 
     #[test]

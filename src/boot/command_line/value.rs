@@ -303,3 +303,19 @@ impl Value for Pages {
         u64::from_str(text).ok().map(Pages)
     }
 }
+
+/// A physical address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Address(pub u64);
+
+impl Value for Address {
+    const ACCEPTED: Accepted = Accepted::Text("an address, such as 0xf52c0");
+
+    fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("0x").or(text.strip_prefix("0X"))?;
+        // `from_str_radix` takes a sign.
+        let all_digits = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let address = u64::from_str_radix(digits, 16).ok()?;
+        (all_digits && address != 0).then_some(Address(address))
+    }
+}
