@@ -311,7 +311,7 @@ pub struct Export {
 /// `pagemark iso`.
 #[derive(Args, Debug)]
 pub struct Iso {
-    /// Where to write it [default: target/pagemark/pagemark.iso]
+    /// Where to write it [default: target/pagemark/pagemark.iso]; the image for an installed GRUB lies beside it, as .elf
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// A word for the image's command line; may be given again

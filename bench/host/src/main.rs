@@ -304,11 +304,24 @@ fn write_iso(options: Iso) -> Result<u8> {
         true => MenuEntry::NoScreen,
         false => MenuEntry::Screen,
     };
+    // For a GRUB that is installed already.
+    let elf = iso.with_extension("elf");
+    if elf == iso {
+        bail!(
+            "{}: .elf is the extension of the file beside the ISO",
+            iso.display()
+        );
+    }
+    std::fs::write(&elf, image::grub_file(&image, entry)?)
+        .with_context(|| format!("{} cannot be written", elf.display()))?;
     image::pack(&image, &words(&options.append), entry, &iso)?;
     print(&format!(
         "{iso}\n\nTo write it to a USB stick, all of which is overwritten (lsblk names the device):\n  \
-         sudo dd if={iso} of=/dev/sdX bs=4M oflag=sync status=progress\n",
-        iso = iso.display()
+         sudo dd if={iso} of=/dev/sdX bs=4M oflag=sync status=progress\n\n\
+         For a GRUB that is installed already (README.md has the menu entry):\n  \
+         sudo cp {elf} /boot/\n",
+        iso = iso.display(),
+        elf = elf.display()
     ))?;
     Ok(0)
 }

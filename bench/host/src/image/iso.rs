@@ -28,12 +28,15 @@ pub fn pack(image: &Path, command_line: &[String], entry: MenuEntry, iso: &Path)
     let grub = tree.path().join("boot/grub");
     std::fs::create_dir_all(&grub)?;
     std::fs::write(grub.join("grub.cfg"), grub_config(command_line, entry)?)?;
-    let elf =
-        std::fs::read(image).with_context(|| format!("{} cannot be read", image.display()))?;
-    let elf = loadable(elf).with_context(|| format!("{} is no image", image.display()))?;
-    std::fs::write(tree.path().join("boot/pagemark"), &elf)?;
-    let elf = without_screen(elf).with_context(|| format!("{} is no image", image.display()))?;
-    std::fs::write(tree.path().join("boot/pagemark-no-screen"), elf)?;
+    for (entry, name) in [
+        (MenuEntry::Screen, "pagemark"),
+        (MenuEntry::NoScreen, "pagemark-no-screen"),
+    ] {
+        std::fs::write(
+            tree.path().join("boot").join(name),
+            grub_file(image, entry)?,
+        )?;
+    }
     let output = Command::new("grub-mkrescue")
         .arg("-o")
         .args([iso, tree.path()])
@@ -60,6 +63,21 @@ pub fn pack(image: &Path, command_line: &[String], entry: MenuEntry, iso: &Path)
         );
     }
     Ok(())
+}
+
+/// The file that GRUB loads for this entry of the menu: `image` without what is not loaded.
+///
+/// # Errors
+///
+/// `image` cannot be read, or GRUB would not load it.
+pub fn grub_file(image: &Path, entry: MenuEntry) -> Result<Vec<u8>> {
+    let elf =
+        std::fs::read(image).with_context(|| format!("{} cannot be read", image.display()))?;
+    let elf = loadable(elf).and_then(|elf| match entry {
+        MenuEntry::Screen => Ok(elf),
+        MenuEntry::NoScreen => without_screen(elf),
+    });
+    elf.with_context(|| format!("{} is no image", image.display()))
 }
 
 /// GRUB's configuration that starts this `entry`, with the words of `command_line` behind the image's names.

@@ -2,6 +2,7 @@
 
 mod backtrace;
 mod build;
+mod grub;
 mod inlined;
 mod iso;
 mod loadable;
@@ -11,5 +12,5 @@ mod symbols;
 pub use backtrace::{Frame, backtrace};
 pub use build::{Origin, TEXT_OFFSETS, Variant, build, workspace};
 pub use inlined::Inlined;
-pub use iso::{Firmware, MenuEntry, firmware, grub_config, pack};
+pub use iso::{Firmware, MenuEntry, firmware, grub_config, grub_file, pack};
 pub use symbols::Symbols;

@@ -8,6 +8,7 @@ mod boots;
 mod environment;
 mod failures;
 mod figures;
+mod installed_grub;
 mod layouts;
 mod mutation;
 mod screen;
