@@ -33,7 +33,7 @@ use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
 use crate::cpu::tsc::{self, Clock, FrequencySource};
 use crate::cpu::{exceptions, pat, per_cpu};
-use crate::firmware::acpi::Firmware;
+use crate::firmware::acpi::{Firmware, SerialSpace};
 use crate::firmware::bios;
 use crate::firmware::leave::leave;
 use crate::firmware::physical::Identity;
@@ -130,9 +130,14 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
         .or_else(|| bios::find_root_pointer(&memory));
     // SAFETY: the same.
     let firmware = rsdp.map(|rsdp| unsafe { Firmware::read(rsdp) });
-    let serial = firmware
+    let hints = firmware
         .as_ref()
-        .and_then(|firmware| firmware.as_ref().ok()?.serial);
+        .and_then(|firmware| firmware.as_ref().ok())
+        .map_or(&[][..], |firmware| &firmware.serial);
+    let serial = hints
+        .iter()
+        .find(|hint| hint.space == SerialSpace::Io)
+        .and_then(|hint| u16::try_from(hint.address).ok());
     // SAFETY: the console is the only user of the port.
     log::start(unsafe { SerialPort::new(serial.unwrap_or(COM1)) });
 
@@ -153,12 +158,9 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
         text_offset: env!("PAGEMARK_TEXT_OFFSET").parse().unwrap_or(0),
     }));
     if let Some(name) = command_line::file_name(&command_line) {
-        log::record(&Record::Notice(Notice {
-            text: format_args!(
-                "command line: `{name}` is no option, and taken for the image's file"
-            )
-            .into(),
-        }));
+        notice(format_args!(
+            "command line: `{name}` is no option, and taken for the image's file"
+        ));
     }
     let boot = boot.unwrap_or_else(|error| refuse(&BringUpError::Boot(error), Exit::Auto));
     let options = options.unwrap_or_else(|error| refuse(&error, Exit::Auto));
@@ -175,6 +177,14 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
             Firmware::default()
         }
     };
+    for hint in &firmware.serial {
+        if hint.space == SerialSpace::Memory {
+            notice(format_args!("ACPI: {hint}: not used"));
+        }
+    }
+    for (table, fault) in &firmware.serial_faults {
+        notice(format_args!("ACPI: {}: {fault}", table.name()));
+    }
     let exit = options.exit;
     let reset = firmware.reset;
     let ticks_per_1000_nops = tsc::ticks_per_1000_nops();
@@ -188,6 +198,11 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
     let machine = unsafe { bring_up(&boot, firmware, options, ticks_per_1000_nops) };
     let mut machine = machine.unwrap_or_else(|error| refuse(&error, exit));
     finish(application(&mut machine), exit, reset)
+}
+
+/// Writes a notice.
+fn notice(text: fmt::Arguments<'_>) {
+    log::record(&Record::Notice(Notice { text: text.into() }));
 }
 
 /// Tells why there is no run, and leaves.

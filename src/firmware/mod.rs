@@ -1,6 +1,5 @@
 //! The firmware: what its ACPI tables say, what a BIOS leaves in memory, and how the machine is left.
 
-#[cfg(target_os = "none")]
 pub mod acpi;
 pub mod bios;
 #[cfg(target_os = "none")]

@@ -3,15 +3,20 @@
 //!
 //! A machine without tables, or with broken ones, boots all the same: each fact is then absent.
 
+mod bytes;
+mod serial;
+
 use core::ptr::NonNull;
+use core::slice;
 
 use acpi::address::AddressSpace;
 use acpi::fadt::Fadt;
 use acpi::madt::{Madt, MadtEntry};
 use acpi::sdt::{SdtHeader, Signature};
-use acpi::spcr::{Spcr, SpcrInterfaceType};
 use acpi::{AcpiHandler, AcpiTable, AcpiTables, PhysicalMapping};
 use arrayvec::ArrayVec;
+
+pub use serial::{HINTS, SerialFault, SerialHint, SerialHints, SerialSpace, SerialTable};
 
 use crate::mm::address::PhysAddr;
 use crate::mm::shootdown::MAX_CPUS;
@@ -35,8 +40,10 @@ pub struct Firmware {
     pub io_apics: ArrayVec<PhysAddr, 8>,
     /// I/O port and value that reset the machine (FADT).
     pub reset: Option<(u16, u8)>,
-    /// I/O port of the console that the firmware uses, if it is a 16550 (SPCR).
-    pub serial: Option<u16>,
+    /// The 16550s that the firmware names, its own console first (SPCR, DBG2).
+    pub serial: SerialHints,
+    /// Why others that it names are of no use.
+    pub serial_faults: ArrayVec<(SerialTable, SerialFault), HINTS>,
 }
 
 /// Reads tables through the identity mapping.
@@ -121,20 +128,44 @@ impl Firmware {
                 firmware.reset = Some((port, fadt.reset_value));
             }
         }
-        if let Ok(spcr) = tables.find_table::<Spcr>()
-            && matches!(
-                spcr.interface_type(),
-                SpcrInterfaceType::Full16550
-                    | SpcrInterfaceType::Full16450
-                    | SpcrInterfaceType::Generic16550
-            )
-            && let Some(Ok(address)) = spcr.base_address()
-            && address.address_space == AddressSpace::SystemIo
-        {
-            firmware.serial = u16::try_from(address.address).ok();
+        if let Ok(table) = tables.find_table::<SpcrTable>() {
+            let port = serial::spcr(table_bytes(&table));
+            firmware.name_port(SerialTable::Spcr, port);
+        }
+        if let Ok(table) = tables.find_table::<Dbg2Table>() {
+            for port in serial::dbg2(table_bytes(&table)) {
+                firmware.name_port(SerialTable::Dbg2, port.map(Some));
+            }
         }
         Ok(firmware)
     }
+}
+
+impl Firmware {
+    /// Keeps a port that a table names, once.
+    fn name_port(&mut self, table: SerialTable, port: Result<Option<SerialHint>, SerialFault>) {
+        let fault = match port {
+            Ok(None) => return,
+            Ok(Some(hint)) => {
+                let same =
+                    |known: &SerialHint| (known.space, known.address) == (hint.space, hint.address);
+                if self.serial.iter().any(same) || self.serial.try_push(hint).is_ok() {
+                    return;
+                }
+                SerialFault::TooMany
+            }
+            Err(fault) => fault,
+        };
+        // One fault of a kind is enough to say that there is something wrong.
+        let _ = self.serial_faults.try_push((table, fault));
+    }
+}
+
+/// All of a table's bytes, its header included.
+fn table_bytes<T: AcpiTable>(mapping: &PhysicalMapping<Identity, T>) -> &[u8] {
+    let length = mapping.get().header().length as usize;
+    // SAFETY: the crate maps tables by the length in their header, which is what this one was just found by.
+    unsafe { slice::from_raw_parts(mapping.virtual_start().as_ptr().cast(), length) }
 }
 
 /// The CPU that an entry of the MADT is about, if it is enabled: flag bit 0 (ACPI specification 5.2.12.2 and 5.2.12.12). An xAPIC
@@ -169,3 +200,25 @@ unsafe impl AcpiTable for HpetTable {
         &self.header
     }
 }
+
+/// A table that is read byte by byte.
+macro_rules! table_of_bytes {
+    ($name:ident, $signature:ident) => {
+        #[repr(C, packed)]
+        struct $name {
+            header: SdtHeader,
+        }
+
+        // SAFETY: a header is what every table begins with.
+        unsafe impl AcpiTable for $name {
+            const SIGNATURE: Signature = Signature::$signature;
+
+            fn header(&self) -> &SdtHeader {
+                &self.header
+            }
+        }
+    };
+}
+
+table_of_bytes!(SpcrTable, SPCR);
+table_of_bytes!(Dbg2Table, DBG2);
