@@ -57,6 +57,7 @@ fn application(machine: &mut Machine) -> Verdict {
     }));
 
     let at_start = frames(machine);
+    let tables = machine.kernel.tables_elsewhere();
     let areas = machine.vmalloc.live();
     tell_free_blocks(machine, Moment::Start);
     vmallocinfo::tell(machine, Moment::Start);
@@ -80,6 +81,14 @@ fn application(machine: &mut Machine) -> Verdict {
     run.check(
         "frames/all_returned",
         all_returned(machine, [at_start, at_end], areas),
+    );
+    run.check(
+        "tables/all_returned",
+        checks::tables::all_returned(machine, tables),
+    );
+    run.check(
+        "tables/cached_are_zero",
+        checks::tables::cached_are_zero(machine),
     );
     run.end();
     cases::tell_crossover(machine, &mut run);

@@ -5,7 +5,7 @@ use pagemark::machine::Machine;
 use pagemark::mm::address::{FrameRange, PageSize, Pfn, PhysAddr};
 use pagemark::mm::kernel_map::{self, KernelMapError};
 use pagemark::mm::layout::{Constants, Layout};
-use pagemark::mm::page_table::{Levels, PageTable, TableFrames, Tables};
+use pagemark::mm::page_table::{Levels, PageTable, TableFrames};
 
 use crate::harness::case::{Case, Failure, expect_eq};
 use crate::harness::run::{Run, Tier};
@@ -45,9 +45,11 @@ impl Case for Build<'_> {
 
     fn restore(&mut self) -> Result<(), Failure> {
         self.outcome?;
-        let (start, pages) = (self.layout.direct_map.start, 1 << 18);
+        let start = self.layout.direct_map.start;
         let kernel = &mut self.machine.kernel;
-        self.table.unmap(start, pages)?.flush(&kernel.tlb);
+        self.table.unmap(start, 1 << 18)?.flush(&kernel.tlb);
+        // The PDPT, too, which covers all addresses of the root's entry: the next operation begins with an empty root.
+        let pages = Levels::Four.pages_of_root_entry();
         let tables = self.table.release_tables(start, pages)?.flush(&kernel.tlb);
         kernel.free_tables(tables)?;
         Ok(())
@@ -78,9 +80,8 @@ fn build(
         outcome: Ok(()),
     };
     run.measure(name, &mut case);
-    let mut tables = Tables::NONE;
-    // SAFETY: the last restore has taken the last table out of the root, which is full of zeros again.
-    unsafe { tables.push(root, &memory) };
+    // SAFETY: no CPU walks from the root.
+    let tables = unsafe { case.table.into_root() }?;
     case.machine.kernel.free_tables(tables)?;
     Ok(())
 }

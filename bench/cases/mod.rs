@@ -26,36 +26,43 @@ pub use tlb::tell_crossover;
 
 use pagemark::machine::Machine;
 
+use crate::checks::tables;
 use crate::harness::run::Run;
 
 /// Cases that stand together in the log. Each group leaves the machine as it found it.
-type Group = fn(&mut Machine, &mut Run);
+type Group = (&'static str, fn(&mut Machine, &mut Run));
 
 const GROUPS: &[Group] = &[
-    |_, run| control::run(run),
-    tlb::run,
-    fault::run,
-    access::run,
-    page_table::run,
-    buddy::run,
-    vmalloc::run,
-    uses::run,
-    test_vmalloc::run,
-    kmap::run,
-    fixmap::run,
-    direct_map::run,
-    address_space::run,
-    shootdown::run,
-    contended::run,
+    ("control", |_, run| control::run(run)),
+    ("tlb", tlb::run),
+    ("fault", fault::run),
+    ("access", access::run),
+    ("page_table", page_table::run),
+    ("buddy", buddy::run),
+    ("vmalloc", vmalloc::run),
+    ("uses", uses::run),
+    ("test_vmalloc", test_vmalloc::run),
+    ("kmap", kmap::run),
+    ("fixmap", fixmap::run),
+    ("direct_map", direct_map::run),
+    ("address_space", address_space::run),
+    ("shootdown", shootdown::run),
+    ("contended", contended::run),
     #[cfg(feature = "peers")]
-    peers::run,
+    ("peers", peers::run),
 ];
 
-/// Runs every case that the run wants.
+/// Runs every case that the run wants. A group that loses a table, or gives one back with an entry in it, fails the run.
 pub fn run(machine: &mut Machine, run: &mut Run) {
     let mut groups: [Group; GROUPS.len()] = core::array::from_fn(|place| GROUPS[place]);
     run.order(&mut groups);
-    for group in groups {
+    let elsewhere = machine.kernel.tables_elsewhere();
+    for (name, group) in groups {
         group(machine, run);
+        let tables = tables::cached_are_zero(machine)
+            .and_then(|()| tables::all_returned(machine, elsewhere));
+        if tables.is_err() {
+            run.check(format_args!("tables/after/{name}"), tables);
+        }
     }
 }

@@ -4,5 +4,6 @@ pub mod direct_map;
 pub mod frames;
 pub mod mappings;
 pub mod shootdown;
+pub mod tables;
 pub mod vmalloc;
 mod vmallocinfo;

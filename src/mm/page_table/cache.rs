@@ -4,7 +4,7 @@
 //! Two marks bound it, 2.4's 25 and 50: when more than the high mark lie in it, all above the low mark go back to the frame
 //! allocator.
 
-use super::tables::Tables;
+use super::tables::{Tables, TablesError};
 use crate::mm::hardware::PhysicalMemory;
 
 /// Tables that are free, each full of zeros.
@@ -61,6 +61,16 @@ impl<M: PhysicalMemory> TableCache<M> {
             self.pass(self.free.count() - Self::LOW, &mut excess);
         }
         excess
+    }
+
+    /// Reads every table in the cache, and expects no entry in it.
+    ///
+    /// # Errors
+    ///
+    /// The first that has one.
+    pub fn validate(&self) -> Result<(), TablesError> {
+        // SAFETY: as in `put`.
+        unsafe { self.free.validate(&self.memory) }
     }
 
     fn pass(&mut self, count: u64, to: &mut Tables) {

@@ -139,6 +139,21 @@ impl fmt::Display for ChangeError {
 
 impl error::Error for ChangeError {}
 
+/// A tree that cannot be taken apart, as there is still a table or a leaf in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotEmpty {
+    /// The first address that the root has an entry for.
+    pub address: VirtAddr,
+}
+
+impl fmt::Display for NotEmpty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the root still has an entry for {}", self.address)
+    }
+}
+
+impl error::Error for NotEmpty {}
+
 /// Why a leaf was not split, or leaves were not collapsed into one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ResizeError {

@@ -24,6 +24,12 @@ impl Levels {
         shift(self as u32 + 1)
     }
 
+    /// Pages that one entry of the root covers: 512 GiB of them with four levels.
+    #[must_use]
+    pub const fn pages_of_root_entry(self) -> u64 {
+        covered(self as u32) / PAGE_SIZE
+    }
+
     /// The canonical address whose lower bits are those of `offset`.
     pub(super) const fn sign_extend(self, offset: u64) -> VirtAddr {
         let unused = 64 - self.virtual_bits();

@@ -10,6 +10,7 @@
 
 mod cache;
 mod change;
+mod count;
 mod cursor;
 mod entries;
 mod entry;
@@ -40,8 +41,9 @@ mod walk;
 use core::sync::atomic::AtomicU64;
 
 pub use cache::TableCache;
+pub use count::TableCount;
 pub use entry::{Flags, Protection};
-pub use error::{ChangeError, MapError, RangeError, ResizeError};
+pub use error::{ChangeError, MapError, NotEmpty, RangeError, ResizeError};
 pub use fixed::FixedPt;
 pub use frames::{Frames, Runs};
 pub use harvest::Usage;
@@ -51,7 +53,7 @@ pub use memory_type::MemoryType;
 pub use page::{MappedPages, VacantPages};
 pub use reference::Reference;
 pub use resize::OldTable;
-pub use tables::{NoTables, TableFrames, Tables};
+pub use tables::{NoTables, TableFrames, Tables, TablesError};
 pub use translate::Translation;
 
 use super::address::{Pfn, WORDS_PER_PAGE};

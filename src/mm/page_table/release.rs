@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::entry::Entry;
 use super::levels::{covered, index, leaf_size};
 use super::pt::Live;
-use super::{Last, PageTable, RangeError, Tables, entries};
+use super::{Last, NotEmpty, PageTable, RangeError, Tables, entries};
 use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::tlb::PendingFlush;
@@ -46,6 +46,28 @@ impl<M: PhysicalMemory> PageTable<M> {
             self.last = Last::NONE;
         }
         Ok(owed_for(start, found))
+    }
+
+    /// The root, full of zeros, of a tree that has no other table left.
+    ///
+    /// # Errors
+    ///
+    /// The root has an entry. The tree leaks.
+    ///
+    /// # Safety
+    ///
+    /// No CPU walks from the root.
+    pub unsafe fn into_root(self) -> Result<Tables, NotEmpty> {
+        let entries = self.table(self.root);
+        if let Some(at) = entries.iter().position(|entry| entry.load(Relaxed) != 0) {
+            let address = at as u64 * covered(self.levels as u32);
+            let address = self.levels.sign_extend(address);
+            return Err(NotEmpty { address });
+        }
+        let mut tables = Tables::NONE;
+        // SAFETY: the root is this value's (promised to `new`), no CPU's, and full of zeros.
+        unsafe { tables.push(self.root, &self.memory) };
+        Ok(tables)
     }
 
     /// Takes out the PTs that entries of a PD lead to.

@@ -1,9 +1,10 @@
 //! Frames for tables: where they come from, and chains of them on their way in and out of a tree.
 
-use core::mem;
+use core::{error, fmt, mem};
 
-use super::PageTable;
-use crate::mm::address::Pfn;
+use super::entry::Flags;
+use super::{PageTable, entries};
+use crate::mm::address::{Pfn, PhysAddr};
 use crate::mm::hardware::PhysicalMemory;
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -66,6 +67,15 @@ impl Tables {
     /// The frame is full of zeros, nobody else's, and covered by `memory`, as are all others in the chain.
     #[inline]
     pub unsafe fn push(&mut self, frame: Pfn, memory: &impl PhysicalMemory) {
+        #[cfg(debug_assertions)]
+        {
+            // SAFETY: the caller's promise.
+            let words = unsafe { memory.words(frame) };
+            assert!(
+                !entries::any_present(words),
+                "{frame:?} still holds an entry"
+            );
+        }
         if let Some(next) = self.first {
             // SAFETY: the caller's promise.
             let words = unsafe { memory.words(frame) };
@@ -89,12 +99,75 @@ impl Tables {
         } else {
             // SAFETY: the chain's frames are covered by `memory` and nobody else's.
             let words = unsafe { memory.words(frame) };
-            self.first = Some(crate::mm::address::PhysAddr(words[0].load(Relaxed)).frame());
+            self.first = Some(PhysAddr(words[0].load(Relaxed)).frame());
             words[0].store(0, Relaxed);
         }
         Some(frame)
     }
+
+    /// Reads every frame, and expects no entry in it.
+    ///
+    /// # Errors
+    ///
+    /// A frame with an entry, or a chain that is shorter or longer than its count.
+    ///
+    /// # Safety
+    ///
+    /// `memory` is the one that the frames were added with.
+    pub unsafe fn validate(&self, memory: &impl PhysicalMemory) -> Result<(), TablesError> {
+        let mut next = self.first;
+        for found in 0..self.count {
+            let Some(frame) = next else {
+                let count = self.count;
+                return Err(TablesError::Count { count, found });
+            };
+            // SAFETY: the chain's frames are covered by `memory` and nobody else's.
+            let words = unsafe { memory.words(frame) };
+            let link = words[0].load(Relaxed);
+            let last = found + 1 == self.count;
+            if entries::any_present(&words[1..])
+                || link & Flags::PRESENT.bits() != 0
+                || last && link != 0
+            {
+                return Err(TablesError::NotZero { frame });
+            }
+            next = (link & FOLLOWED != 0).then_some(PhysAddr(link).frame());
+        }
+        Ok(())
+    }
 }
+
+/// What is wrong with a chain of tables that should be full of zeros.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TablesError {
+    /// A frame holds an entry.
+    NotZero {
+        /// The frame.
+        frame: Pfn,
+    },
+    /// The chain ends before its count.
+    Count {
+        /// The count.
+        count: u64,
+        /// Frames in the chain.
+        found: u64,
+    },
+}
+
+impl fmt::Display for TablesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TablesError::NotZero { frame } => {
+                write!(f, "the free table in frame {:#x} holds an entry", frame.0)
+            }
+            TablesError::Count { count, found } => {
+                write!(f, "{found} of {count} free tables are in the chain")
+            }
+        }
+    }
+}
+
+impl error::Error for TablesError {}
 
 /// Tables that were set aside for one mapping, which takes all of them. `Tables::NONE` is for a range whose tables are there.
 impl TableFrames for Tables {

@@ -11,6 +11,7 @@ mod figures;
 mod installed_grub;
 mod layouts;
 mod mutation;
+mod passes;
 mod screen;
 mod smp;
 mod vmalloc;

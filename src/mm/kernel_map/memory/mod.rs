@@ -9,6 +9,7 @@ use crate::mm::frame::{
 use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
 use crate::mm::page_table::{
     Frames, MapError, Mapping, PageTable, Protection, Runs, TableCache, TableFrames, Tables,
+    TablesError,
 };
 use crate::mm::tlb::Tlb;
 
@@ -85,6 +86,23 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
     #[must_use]
     pub const fn cached_tables(&self) -> u64 {
         self.table_cache.count()
+    }
+
+    /// Tables of the frame allocator that are neither in the kernel's page table nor in the cache: the roots of other trees and
+    /// what lies below them, and tables that leaked. Negative by as many as the boot built the kernel's page table of.
+    #[must_use]
+    pub fn tables_elsewhere(&self) -> i64 {
+        let at_hand = self.table.count_tables().total() + self.cached_tables();
+        self.table_frames.wrapping_sub(at_hand).cast_signed()
+    }
+
+    /// Reads every table in the cache, and expects no entry in it.
+    ///
+    /// # Errors
+    ///
+    /// The first that has one, by frame number.
+    pub fn validate_cached_tables(&self) -> Result<(), TablesError> {
+        self.table_cache.validate()
     }
 
     /// The page table, and a source of tables for it.

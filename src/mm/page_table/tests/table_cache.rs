@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::mm::model::ModelTlb;
+use crate::mm::tlb::Tlb;
 
 fn is_zero(arena: &Arena, frame: Pfn) -> bool {
     let words = (0..PAGE_SIZE).step_by(8);
@@ -78,4 +80,90 @@ proptest! {
             prop_assert!(cache.count() <= TableCache::<&Arena>::HIGH);
         }
     }
+}
+
+#[test]
+fn a_cached_table_that_holds_an_entry_is_found_by_its_frame_number() {
+    let arena = Arena::new(128);
+    for (frames, dirty, word) in [
+        (&[9][..], 9, 0),
+        (&[9], 9, 511),
+        (&[3, 5, 9], 3, 1),
+        (&[3, 5, 9], 5, 511),
+        (&[3, 5, 9], 9, 300),
+    ] {
+        // SAFETY: all tables are the arena's.
+        let mut cache = unsafe { TableCache::new(&arena) };
+        assert_eq!(cache.validate(), Ok(()));
+        let chain = chain(&arena, frames.iter().copied().map(Pfn));
+        assert_eq!(cache.put(chain), Tables::NONE);
+        assert_eq!(cache.validate(), Ok(()));
+        let entry = PhysAddr(Pfn(dirty).address().0 + word * 8);
+        let before = arena.read(entry);
+        arena.write(entry, 0x5003);
+        let frame = Pfn(dirty);
+        assert_eq!(cache.validate(), Err(TablesError::NotZero { frame }));
+        arena.write(entry, before);
+        assert_eq!(cache.validate(), Ok(()));
+        for frame in frames {
+            // SAFETY: the test's alone.
+            unsafe { arena.zero(Pfn(*frame)) };
+        }
+    }
+}
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "still holds an entry")]
+fn a_table_that_holds_an_entry_enters_no_chain() {
+    let arena = Arena::new(16);
+    arena.write(PhysAddr(Pfn(7).address().0 + 511 * 8), 0x5003);
+    let _ = chain(&arena, [Pfn(7)]);
+}
+
+#[test]
+fn a_root_is_given_back_only_when_it_has_no_entry() {
+    let arena = Arena::new(16);
+    let pages = Levels::Four.pages_of_root_entry();
+    assert_eq!(pages * PAGE_SIZE, 512 << 30);
+    let start = VirtAddr(0xffff_8880_0000_0000);
+    let built = || {
+        let mut table = arena.page_table();
+        let frames = Pfn(8)..Pfn(9);
+        table
+            .map(
+                start,
+                frames,
+                Protection::READ,
+                PageSize::Size4K,
+                &mut arena.tables(3),
+            )
+            .unwrap();
+        assert_eq!(table.count_tables().total(), 4);
+        assert_eq!(
+            [1, 2, 3, 4, 5].map(|level| table.count_tables().of_level(level)),
+            [1, 1, 1, 1, 0]
+        );
+        assert_eq!(table.count_tables().of_level(0), 0);
+        let _ = table.unmap(start, 1).unwrap();
+        table
+    };
+    let release = |table: &mut PageTable<_>, pages| {
+        let pending = table.release_tables(start, pages).unwrap();
+        frames(&arena, pending.flush(&Tlb::new(&ModelTlb::default(), 33))).len()
+    };
+    // As many addresses as a PD maps: the PDPT stays.
+    let mut table = built();
+    assert_eq!(release(&mut table, pages / 512), 2);
+    // SAFETY: no CPU walks there.
+    let refused = unsafe { table.into_root() };
+    assert_eq!(refused, Err(NotEmpty { address: start }));
+    arena.write(PhysAddr(273 * 8), 0);
+    // SAFETY: the test's alone.
+    unsafe { arena.zero(Pfn(3)) };
+    let mut table = built();
+    assert_eq!(release(&mut table, pages), 3);
+    // SAFETY: no CPU walks there.
+    let root = unsafe { table.into_root() }.unwrap();
+    assert_eq!(frames(&arena, root), [Pfn(0)]);
 }

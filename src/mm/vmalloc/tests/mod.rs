@@ -116,5 +116,8 @@ use each;
 
 /// Frames that are free or have become tables: the same number whenever no area is live.
 fn accounted(kernel: &Kernel<'_>) -> u64 {
+    // The root is none of the allocator's frames.
+    assert_eq!(kernel.tables_elsewhere(), -1, "a table is lost");
+    assert_eq!(kernel.validate_cached_tables(), Ok(()));
     kernel.free_frames() + kernel.table_frames()
 }
