@@ -165,7 +165,7 @@ fn tell_machine(machine: &Machine) {
         invariant_tsc: features.invariant_tsc,
         ticks_per_1000_nops: machine.ticks_per_1000_nops,
         ram_bytes: machine.ram_bytes,
-        cpus: machine.firmware.cpus.max(1),
+        cpus: machine.firmware.processors.enabled.max(1),
         layout: machine.layout.name.into(),
         loader: format_args!("{}", machine.loader).into(),
         features: features.names().as_str().into(),

@@ -17,7 +17,7 @@ mod error;
 pub mod image;
 mod memory;
 
-use core::fmt;
+use core::{fmt, iter};
 
 use arrayvec::ArrayString;
 use pagemark_record::{Error, ExitCode, Notice, Probe, Record, Start, Verdict};
@@ -33,7 +33,7 @@ use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
 use crate::cpu::tsc::{self, Clock, FrequencySource};
 use crate::cpu::{exceptions, pat, per_cpu};
-use crate::firmware::acpi::{Firmware, SerialSpace};
+use crate::firmware::acpi::{self, Firmware, RootPointer, SerialSpace};
 use crate::firmware::bios;
 use crate::firmware::leave::leave;
 use crate::firmware::physical::Identity;
@@ -120,21 +120,18 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
         .as_ref()
         .map_or(ArrayString::new(), |boot| boot.command_line);
     let options = Options::parse(&command_line);
-    // SAFETY: the boot stretch has not ended.
+    // SAFETY: the boot stretch has not ended, and the loader's structures are untouched.
     let memory = unsafe { Identity::new() };
     let named = options.as_ref().ok().and_then(|options| options.rsdp);
     let handed_over = boot.as_ref().ok().and_then(|boot| boot.rsdp);
-    let rsdp = named
+    let pointers = named
         .map(|address| PhysAddr(address.0))
-        .or(handed_over)
-        .or_else(|| bios::find_root_pointer(&memory));
-    // SAFETY: the same.
-    let firmware = rsdp.map(|rsdp| unsafe { Firmware::read(rsdp) });
-    let hints = firmware
-        .as_ref()
-        .and_then(|firmware| firmware.as_ref().ok())
-        .map_or(&[][..], |firmware| &firmware.serial);
-    let serial = hints
+        .into_iter()
+        .chain(handed_over)
+        .chain(iter::once_with(|| bios::find_root_pointer(&memory)).flatten());
+    let firmware = acpi::read(&memory, pointers.map(RootPointer::at));
+    let serial = firmware
+        .serial
         .iter()
         .find(|hint| hint.space == SerialSpace::Io)
         .and_then(|hint| u16::try_from(hint.address).ok());
@@ -164,26 +161,11 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
     }
     let boot = boot.unwrap_or_else(|error| refuse(&BringUpError::Boot(error), Exit::Auto));
     let options = options.unwrap_or_else(|error| refuse(&error, Exit::Auto));
-    let firmware = match firmware {
-        Some(Ok(firmware)) => firmware,
-        Some(Err(error)) => {
-            ::log::warn!("ACPI tables cannot be used: {error:?}");
-            Firmware::default()
-        }
-        None => {
-            ::log::warn!(
-                "no ACPI root pointer: the loader gave none, and the BIOS area has none; rsdp=ADDRESS names it"
-            );
-            Firmware::default()
-        }
-    };
+    firmware.complaints.for_each(notice);
     for hint in &firmware.serial {
         if hint.space == SerialSpace::Memory {
             notice(format_args!("ACPI: {hint}: not used"));
         }
-    }
-    for (table, fault) in &firmware.serial_faults {
-        notice(format_args!("ACPI: {}: {fault}", table.name()));
     }
     let exit = options.exit;
     let reset = firmware.reset;

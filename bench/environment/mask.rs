@@ -27,8 +27,9 @@ pub(super) fn sources(machine: &mut Machine) -> ArrayVec<&'static str, 3> {
     if done {
         masked.push("local_apic");
     }
-    let mut all = !machine.firmware.io_apics.is_empty();
-    for registers in machine.firmware.io_apics.clone() {
+    let io_apics = machine.firmware.io_apics.clone();
+    let mut all = !io_apics.registers.is_empty() && io_apics.left_out == 0;
+    for registers in io_apics.registers {
         all &= with_registers(machine, registers, IO_APIC_BYTES, |registers| {
             // SAFETY: the MADT says that an I/O APIC is there, and its registers are mapped.
             unsafe { mask_io_apic(registers) }

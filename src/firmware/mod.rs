@@ -2,6 +2,7 @@
 
 pub mod acpi;
 pub mod bios;
+pub mod complaints;
 #[cfg(target_os = "none")]
 pub mod leave;
 pub mod physical;

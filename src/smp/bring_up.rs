@@ -36,7 +36,7 @@ const STACK_BYTES: [u64; 4] = [64 << 10, 16 << 10, 16 << 10, 16 << 10];
 /// are.
 #[must_use]
 pub fn wanted(options: &Options, firmware: &Firmware) -> usize {
-    let found = firmware.processors.len().clamp(1, MAX_CPUS);
+    let found = firmware.processors.ids.len().clamp(1, MAX_CPUS);
     match (options.smp, options.suite) {
         (Some(smp), _) => smp.0.min(found),
         (None, Suite::Full | Suite::Soak) => found,
@@ -195,7 +195,7 @@ fn wait(microseconds: u32, hertz: u64) {
 ///
 /// Called once, on the boot CPU, when the memory system is up and the boot stretch has ended.
 pub unsafe fn start(with: BringUp<'_>) -> Processors {
-    let found = with.firmware.processors.len().max(1);
+    let found = with.firmware.processors.ids.len().max(1);
     if let Some(smp) = with.options.smp
         && smp.0 > found
     {
@@ -293,7 +293,7 @@ unsafe fn start_others(with: BringUp<'_>, wanted: usize) -> Result<(CpuMask, Loc
 fn others_to_start(firmware: &Firmware, apic: LocalApic) -> ArrayVec<ApicId, MAX_CPUS> {
     let this = apic.id();
     let mut others = ArrayVec::new();
-    for &cpu in firmware.processors.iter().filter(|&&cpu| cpu != this) {
+    for &cpu in firmware.processors.ids.iter().filter(|&&cpu| cpu != this) {
         if cpu <= apic.highest_id() {
             // There is room: the table has no more, and this CPU is one of them.
             let _ = others.try_push(cpu);

@@ -1,4 +1,4 @@
-//! Little-endian numbers at offsets of a table, which need not be aligned; `None` beyond its end.
+//! Little-endian numbers at offsets of a table, which need not be aligned, `None` beyond its end; and checksums.
 
 fn array<const N: usize>(table: &[u8], at: usize) -> Option<[u8; N]> {
     table.get(at..)?.first_chunk().copied()
@@ -18,4 +18,11 @@ pub(super) fn u32_at(table: &[u8], at: usize) -> Option<u32> {
 
 pub(super) fn u64_at(table: &[u8], at: usize) -> Option<u64> {
     array(table, at).map(u64::from_le_bytes)
+}
+
+/// What the bytes add up to; 0 if their checksum is good.
+pub(super) fn sum(bytes: &[u8]) -> u8 {
+    bytes
+        .iter()
+        .fold(0, |sum: u8, &byte| sum.wrapping_add(byte))
 }
