@@ -1,9 +1,7 @@
 #!/usr/bin/env bash
-# Writes one ISO that boots on BIOS and UEFI, in QEMU, from a USB stick, and on a real machine. --help lists the options.
+# Writes one ISO that boots on BIOS and UEFI, in QEMU, from a USB stick, and on a real machine, and the image for an installed GRUB
+# beside it. --help lists the options.
 set -euo pipefail
-root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-"$root/scripts/setup.sh"
-[[ -e $root/target/debug/pagemark ]] || echo "building the host tool; the first time takes a minute" >&2
-# By name, as the file that pins it is not looked for from the caller's folder.
-toolchain="$(sed -n 's/^channel = "\(.*\)"/\1/p' "$root/rust-toolchain.toml")"
-exec cargo "+$toolchain" run --quiet --manifest-path "$root/Cargo.toml" -p pagemark-host -- iso "$@"
+scripts="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+"$scripts/setup.sh" iso
+exec "$scripts/pagemark.sh" iso "$@"

@@ -1,7 +1,7 @@
 //! The host's side of pagemark: boots the image in QEMU, reads the logs it leaves, and sets them out for people and pipelines.
 //!
 //! - [`log`] reads a log, whole or not at all;
-//! - [`image`] builds the image, packs it into an ISO, resolves its symbols;
+//! - [`checkout`] finds the checkout to work on, [`image`] builds the image, packs it into an ISO, resolves its symbols;
 //! - [`run`] boots it under a watchdog and judges how that went;
 //! - [`show`] and [`compare`] are the tables, [`style`] how they look on a terminal and off it;
 //! - [`figures`] leave their log for other tools: [`export`] writes their formats, [`import`] reads them;
@@ -12,6 +12,7 @@
 
 pub mod alignment;
 pub mod blame;
+pub mod checkout;
 pub mod cli;
 pub mod compare;
 pub mod export;

@@ -5,11 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// The folder of the workspace that this tool was built in; the image is built from its sources.
-pub fn workspace() -> &'static Path {
-    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    crate_folder.ancestors().nth(2).unwrap_or(crate_folder)
-}
+use crate::checkout;
 
 /// Builds the image and returns its file. cargo's messages go to standard error.
 pub fn build() -> Result<PathBuf> {
@@ -61,10 +57,12 @@ pub struct Variant {
 impl Variant {
     /// Builds it and returns its file.
     pub fn build(&self) -> Result<PathBuf> {
-        let mut command = command()?;
+        let root = checkout::root()?;
+        let mut command = command(&root);
         if let Some(folder) = self.folder {
-            let folder = workspace().join("target").join(folder);
-            command.arg("--target-dir").arg(folder);
+            command
+                .arg("--target-dir")
+                .arg(root.join("target").join(folder));
         }
         command.args(["--features", self.features]);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
@@ -79,15 +77,8 @@ impl Variant {
     }
 }
 
-/// cargo, about to build the image.
-fn command() -> Result<Command> {
-    let root = workspace();
-    if !root.join("Cargo.toml").is_file() {
-        bail!(
-            "{} no longer holds pagemark's sources; name an image with --image",
-            root.display()
-        );
-    }
+/// cargo, about to build the image of the checkout at `root`.
+fn command(root: &Path) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&cargo);
     command
@@ -106,7 +97,7 @@ fn command() -> Result<Command> {
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .stderr(Stdio::inherit());
-    Ok(command)
+    command
 }
 
 /// The executable that cargo's messages name last.

@@ -10,7 +10,7 @@ mod no_screen;
 mod symbols;
 
 pub use backtrace::{Frame, backtrace};
-pub use build::{Origin, TEXT_OFFSETS, Variant, build, workspace};
+pub use build::{Origin, TEXT_OFFSETS, Variant, build};
 pub use inlined::Inlined;
 pub use iso::{Firmware, MenuEntry, firmware, grub_config, grub_file, pack};
 pub use symbols::Symbols;

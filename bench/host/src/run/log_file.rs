@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::image::workspace;
+use crate::checkout::{self, NoCheckout};
 
 /// The raw log's file, written as the run goes on.
 pub struct LogFile {
@@ -61,12 +61,16 @@ impl LogFile {
     }
 }
 
-/// The folder for what this tool leaves behind: in the workspace's `target`, or here where that is gone.
+/// The folder for what this tool leaves behind: in the checkout's `target`, or in the working folder's where there is no checkout.
+///
+/// # Errors
+///
+/// It cannot be made, or `PAGEMARK_ROOT` names no checkout.
 pub fn kept_files() -> Result<PathBuf> {
-    let root = if workspace().is_dir() {
-        workspace()
-    } else {
-        Path::new(".")
+    let root = match checkout::root() {
+        Ok(root) => root,
+        Err(NoCheckout::Nowhere(_)) => PathBuf::from("."),
+        Err(error @ NoCheckout::Named(_)) => return Err(error.into()),
     };
     let folder = root.join("target/pagemark");
     std::fs::create_dir_all(&folder)

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::checkout;
 use crate::image::{self, MenuEntry, Origin};
 use crate::show;
 use crate::style::{Look, print};
@@ -79,6 +80,10 @@ impl Request {
 pub fn run(request: &Request) -> Result<Outcome> {
     let progress = Progress::new();
     if let Origin::Sources { .. } = request.image {
+        let root = checkout::root()?;
+        if !checkout::holds_this_tool(&root) {
+            progress.say(&format!("sources: {}", root.display()));
+        }
         progress.stage("building the image");
     }
     let image = request.image.file()?;

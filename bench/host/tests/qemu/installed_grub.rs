@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use pagemark_host::image::{firmware, workspace};
+use pagemark_host::checkout;
+use pagemark_host::image::firmware;
 use pagemark_host::run::{Accelerator, Boot, Door};
 
 use super::pagemark::pagemark;
@@ -13,7 +14,7 @@ use super::{SHORT, image, passed, pvh};
 
 /// The menu entry of README.md, with the words of a short run.
 fn menu_entry() -> String {
-    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+    let readme = fs::read_to_string(checkout::root().unwrap().join("README.md")).unwrap();
     let start = readme
         .find("\nmenuentry ")
         .expect("README.md has a menu entry");

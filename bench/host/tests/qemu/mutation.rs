@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use pagemark_host::image::{Variant, workspace};
+use pagemark_host::checkout;
+use pagemark_host::image::Variant;
 use pagemark_host::log::Log;
 use pagemark_host::run::{Boot, Door, Outcome};
 
@@ -98,7 +99,7 @@ fn without_its_flush_every_other_case_has_a_witness() {
         // The libraries as `cargo test --workspace` builds them, so that there is nothing to build.
         let told = Command::new(&cargo)
             .args(["test", "--workspace", "--lib", "--", "--exact", test])
-            .current_dir(workspace())
+            .current_dir(checkout::root().unwrap())
             .output()
             .expect("cargo starts");
         let (output, errors) = (told.stdout, told.stderr);

@@ -1,0 +1,175 @@
+//! The scripts: what they install for which command, and which checkout they work on. Stand-ins take the places of apt-get, rustup
+//! and cargo.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Command, Output};
+
+use pagemark_host::checkout;
+use tempfile::TempDir;
+
+/// Programs that the scripts use, and no test replaces.
+const TOOLS: [&str; 9] = [
+    "bash", "cat", "dirname", "env", "grep", "mkdir", "sed", "sh", "tr",
+];
+/// apt-get, which would install a package that another conflicts with.
+const CONFLICT: &str =
+    "case $* in *--simulate*) echo 'Inst qemu-system-x86 (1)'; echo 'Remv qemu-utils [1]';; esac";
+
+/// A folder of programs that is the whole PATH: a machine with nothing installed but [`TOOLS`], apt-get and rustup.
+struct Machine {
+    programs: TempDir,
+}
+
+impl Machine {
+    /// `apt_get` is what apt-get does, as a script, beside noting how it was called.
+    fn new(apt_get: &str) -> Self {
+        let programs = tempfile::tempdir().unwrap();
+        for tool in TOOLS {
+            let found = ["/usr/bin", "/bin"].map(|folder| Path::new(folder).join(tool));
+            let found = found.iter().find(|path| path.is_file()).unwrap();
+            symlink(found, programs.path().join(tool)).unwrap();
+        }
+        let machine = Self { programs };
+        machine.program(
+            "apt-get",
+            &format!("echo \"apt-get $*\" >>\"$CALLS\"\n{apt_get}"),
+        );
+        // Every target and component is installed.
+        machine.program(
+            "rustup",
+            "case $1 in target) echo x86_64-unknown-none;; *) echo rustfmt; echo clippy;; esac",
+        );
+        machine.program("cc", "");
+        machine
+    }
+
+    fn program(&self, name: &str, script: &str) {
+        let path = self.programs.path().join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn script(&self, script: &Path, words: &[&str]) -> Output {
+        Command::new(script)
+            .args(words)
+            .env_clear()
+            .env("PATH", self.programs.path())
+            .env("CALLS", self.programs.path().join("calls"))
+            .output()
+            .unwrap()
+    }
+
+    fn setup(&self, words: &[&str]) -> Output {
+        let script = checkout::root().unwrap().join("scripts/setup.sh");
+        self.script(&script, words)
+    }
+
+    /// How apt-get was called.
+    fn calls(&self) -> String {
+        fs::read_to_string(self.programs.path().join("calls")).unwrap_or_default()
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    id.stdout == b"0\n"
+}
+
+/// Without root the line to type is told, with root it is what apt-get is called with.
+#[test]
+fn a_command_gets_what_it_needs_and_no_more() {
+    let machine = Machine::new("");
+    let told = machine.setup(&["run"]);
+    let line = "install -y --no-install-recommends --no-remove qemu-system-x86\n";
+    if is_root() {
+        assert!(told.status.success(), "{}", stderr(&told));
+        let line = line.replace("-y ", "-y -qq ");
+        assert!(machine.calls().ends_with(&line), "{}", machine.calls());
+    } else {
+        assert!(stderr(&told).ends_with(line), "{}", stderr(&told));
+    }
+    // Modules of GRUB and firmware are looked for in their places, and may be there.
+    let told = machine.setup(&["iso"]);
+    let all = stderr(&told) + &machine.calls();
+    for (package, is_needed) in [
+        ("grub-common", true),
+        ("xorriso", true),
+        ("mtools", true),
+        ("bochs", false),
+    ] {
+        assert_eq!(all.contains(package), is_needed, "{package} in {all}");
+    }
+    let told = machine.setup(&["test"]);
+    let all = stderr(&told) + &machine.calls();
+    assert!(all.contains("bochs bochs-term"), "{all}");
+    assert!(stderr(&told).contains("GTK"), "{all}");
+}
+
+#[test]
+fn another_qemu_needs_no_package() {
+    let machine = Machine::new("");
+    machine.program("my-qemu", "");
+    let script = checkout::root().unwrap().join("scripts/setup.sh");
+    let told = Command::new(script)
+        .arg("run")
+        .env_clear()
+        .env("PATH", machine.programs.path())
+        .env("PAGEMARK_QEMU", "my-qemu")
+        .output()
+        .unwrap();
+    assert!(told.status.success(), "{}", stderr(&told));
+    assert_eq!(stderr(&told), "");
+}
+
+#[test]
+fn nothing_is_removed() {
+    if !is_root() {
+        return;
+    }
+    let machine = Machine::new(CONFLICT);
+    let told = machine.setup(&["run"]);
+    assert_eq!(told.status.code(), Some(1));
+    let text = "apt would remove qemu-utils to install qemu-system-x86";
+    assert!(stderr(&told).contains(text), "{}", stderr(&told));
+    assert!(
+        !machine.calls().contains("install -y"),
+        "{}",
+        machine.calls()
+    );
+}
+
+/// A script works on the checkout that it lies in, from whatever folder it is called.
+#[test]
+fn a_script_names_its_own_checkout() {
+    let copied = tempfile::tempdir().unwrap();
+    let root = checkout::root().unwrap();
+    fs::create_dir(copied.path().join("scripts")).unwrap();
+    for file in [
+        "rust-toolchain.toml",
+        "scripts/run.sh",
+        "scripts/setup.sh",
+        "scripts/pagemark.sh",
+    ] {
+        fs::copy(root.join(file), copied.path().join(file)).unwrap();
+    }
+    let machine = Machine::new("");
+    machine.program("cargo", "echo \"$PAGEMARK_ROOT $*\"");
+    machine.program("qemu-system-x86_64", "");
+    let called = machine.script(&copied.path().join("scripts/run.sh"), &["--mem", "64M"]);
+    assert!(called.status.success(), "{}", stderr(&called));
+    let called = String::from_utf8(called.stdout).unwrap();
+    let copied = copied.path().canonicalize().unwrap();
+    let root = copied.display();
+    assert!(called.starts_with(&format!("{root} ")), "{called}");
+    assert!(
+        called.contains(&format!("--manifest-path {root}/Cargo.toml ")),
+        "{called}"
+    );
+    assert!(called.ends_with(" run --mem 64M\n"), "{called}");
+}
