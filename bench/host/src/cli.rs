@@ -59,7 +59,7 @@ pub struct Run {
     /// Count instructions instead of time: TCG whose clock is the number of executed instructions, equal from run to run
     #[arg(long, conflicts_with = "accel")]
     pub icount: bool,
-    /// What executes the guest: kvm, tcg, icount, or auto, which is kvm where that is worth having and tcg elsewhere
+    /// What executes the guest: kvm, tcg (in an emulator's time), icount, or auto: kvm where that is worth having, icount elsewhere
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub accel: Choice,
     /// CPUs
@@ -68,7 +68,7 @@ pub struct Run {
     /// RAM, as QEMU writes it: 64M, 1G
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = memory)]
     pub mem: String,
-    /// QEMU's CPU model [default: max under TCG, the host's under KVM]
+    /// QEMU's CPU model [default: the host's under KVM, max under TCG, one that all versions of QEMU have under icount]
     #[arg(long, value_name = "MODEL", value_parser = cpu_model)]
     pub cpu: Option<String>,
     /// What is around the CPU: q35, pc or microvm

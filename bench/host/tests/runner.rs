@@ -334,11 +334,7 @@ fn kvm_opens() -> bool {
 #[test]
 fn kvm_is_taken_where_the_hardware_executes_the_guest() {
     let (arguments, _) = taken(10_000, "cat $LOG; exit 33");
-    let accelerator = if kvm_opens() {
-        "-accel kvm"
-    } else {
-        "-accel tcg"
-    };
+    let accelerator = if kvm_opens() { "-accel kvm" } else { "-icount" };
     assert!(arguments.contains(accelerator), "{arguments}");
 }
 
@@ -354,12 +350,18 @@ fn kvm_that_interprets_or_fails_is_passed_over_with_the_reason() {
         (10, "exec sleep 100", "gave no answer within 5 s"),
     ] {
         let (arguments, stderr) = taken(ticks, probe);
-        assert!(arguments.contains("-accel tcg"), "{arguments}");
+        assert!(arguments.contains("-icount"), "{arguments}");
+        let line = "accelerator: TCG with icount, which counts instructions, as ";
+        let told: Vec<_> = stderr
+            .lines()
+            .filter(|told| told.starts_with(line))
+            .collect();
+        assert_eq!(told.len(), 1, "{stderr}");
         let reason = if kvm_opens() {
             reason
         } else {
             "/dev/kvm cannot be opened"
         };
-        assert!(stderr.contains(reason), "{stderr}");
+        assert!(told[0].contains(reason), "{stderr}");
     }
 }

@@ -46,12 +46,17 @@ impl Accelerator {
         }
     }
 
-    /// The CPU model with the most features that works everywhere: the translator's own; the host's, less a model-specific
-    /// register that nested hosts refuse to set, plus the invariant TSC, which QEMU hides from guests that may migrate.
+    /// The CPU model of a run that asks for none.
+    ///
+    /// KVM: the host's, less a model-specific register that nested hosts refuse to set, plus the invariant TSC, which QEMU hides from
+    /// guests that may migrate. TCG: all that the translator can do. Icount: one that is the same in every version of QEMU, family,
+    /// model and features, as the image may take another path on another CPU; with all features that the translator of QEMU 7.2 has
+    /// and the image uses.
     pub fn cpu_model(self) -> &'static str {
         match self {
             Self::Kvm => "host,migratable=no,-arch-capabilities",
-            Self::Tcg | Self::Icount => "max",
+            Self::Tcg => "max",
+            Self::Icount => "qemu64,+la57,+pdpe1gb,+rdtscp",
         }
     }
 }
@@ -69,7 +74,7 @@ impl fmt::Display for Accelerator {
 /// What the user asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Choice {
-    /// KVM where the hardware executes the guest, TCG elsewhere.
+    /// KVM where the hardware executes the guest, TCG with icount elsewhere.
     #[default]
     Auto,
     /// KVM, whatever it is worth.
@@ -88,7 +93,7 @@ pub fn choose(choice: Choice, boot: &Boot, image: &Path) -> Result<(Accelerator,
         Choice::Icount => Ok((Accelerator::Icount, None)),
         Choice::Auto => match why_not_kvm(boot, image)? {
             None => Ok((Accelerator::Kvm, None)),
-            Some(reason) => Ok((Accelerator::Tcg, Some(reason))),
+            Some(reason) => Ok((Accelerator::Icount, Some(reason))),
         },
     }
 }

@@ -92,7 +92,9 @@ pub fn run(request: &Request) -> Result<Outcome> {
     let (accelerator, reason) = choose(request.accelerator, &boot, &image)?;
     boot.accelerator = accelerator;
     match reason {
-        Some(reason) => progress.say(&format!("accelerator: {accelerator}; {reason}")),
+        Some(reason) => progress.say(&format!(
+            "accelerator: {accelerator}, which counts instructions, as {reason}"
+        )),
         None => progress.say(&format!("accelerator: {accelerator}")),
     }
     let command_line = [&request.command_line[..], &boot.names()].concat();
