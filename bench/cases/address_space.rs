@@ -212,14 +212,16 @@ impl Case for Create<'_> {
         let Some(Ok(space)) = &self.space else {
             return Err(Failure::new(format_args!("no root was made")));
         };
-        let direct_map = self.machine.layout.direct_map.start;
-        let here = proof::read(direct_map)?;
+        // The reference table's last entry, which maps the image. Not the first word of the direct map: kexec reserves its frame.
+        let root = self.machine.kernel.table.root();
+        let address = VirtAddr(self.machine.frame_address(root).0 + PAGE_SIZE - 8);
+        let here = proof::read(address)?;
         let there = within(&self.machine.kernel, space, || {
             // By a walk from the new root, not out of the TLB.
-            invlpg(direct_map);
-            proof::read(direct_map)
+            invlpg(address);
+            proof::read(address)
         });
-        expect_eq!("the direct map's first word in the space", there?, here);
+        expect_eq!("a word of the direct map in the space", there?, here);
         Ok(())
     }
 
