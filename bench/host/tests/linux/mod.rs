@@ -1,0 +1,19 @@
+//! A Debian Linux that tests run programs in, booted under QEMU's translator: the kernel and all that is in its initial file
+//! system come from Debian's packages, unpacked under `target/debian`, and from this host's QEMU.
+//!
+//! The host's own KVM is never used. [`Tree`] is the initial file system, [`Linux`] the machine; the script `run` of a [`Tree`] is
+//! what Linux does, by the shell functions of `init`.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test that includes this module uses a part of it"
+)]
+
+mod guest;
+mod packages;
+mod tree;
+
+pub use guest::{Linux, Said};
+pub use packages::Packages;
+pub use tree::Tree;
