@@ -169,6 +169,7 @@ fn tell_machine(machine: &Machine) {
         layout: machine.layout.name.into(),
         loader: format_args!("{}", machine.loader).into(),
         features: features.names().as_str().into(),
+        identity: None,
     }));
 }
 

@@ -9,6 +9,7 @@
 //! Most bytes have no `end` record that checks, and a fuzzer would never guess one. So the properties make one for them.
 
 use pagemark_host::export::{Format, export};
+use pagemark_host::log::capture::Captures;
 use pagemark_host::log::lines::{lines, record};
 use pagemark_host::log::{Ending, Fault, Log, read};
 use pagemark_host::show;
@@ -31,13 +32,13 @@ const FORMATS: [Format; 9] = [
 /// Panics where one of them does not hold.
 pub fn hold(bytes: &[u8]) {
     if let Ok(log) = read(bytes) {
-        whole(bytes, &log);
+        whole(&as_written(bytes), &log);
         tell(&log);
     }
     let sealed = Sealed::around(bytes);
     match read(&sealed.log) {
         Ok(log) => {
-            whole(&sealed.log, &log);
+            whole(&as_written(&sealed.log), &log);
             tell(&log);
             cut(&sealed, &log);
             changed(&sealed, &log);
@@ -51,6 +52,13 @@ pub fn hold(bytes: &[u8]) {
             "{error}"
         ),
     }
+}
+
+/// The lines of the only run in `bytes`, put together again.
+fn as_written(bytes: &[u8]) -> Vec<u8> {
+    let mut captures = Captures::new(bytes);
+    let run = captures.next().expect("memory is read without errors");
+    run.expect("there is a run").expect("it is whole").text
 }
 
 /// Finds the lines of the run by itself and sums them up by another implementation of the CRC-32.

@@ -40,6 +40,8 @@ pub enum Command {
     Alignment(Alignment),
     /// Write a log's figures, or another tool's, in another tool's format
     Export(Export),
+    /// Write each run of a capture to a file of its own, as the image wrote it
+    Split(Split),
     /// Write an ISO that boots on BIOS and UEFI, in QEMU, from a USB stick, and on a real machine
     Iso(Iso),
 }
@@ -163,6 +165,33 @@ pub struct Repeat {
     pub run: Run,
 }
 
+/// What to do with logs that are not whole.
+#[derive(Args, Debug)]
+pub struct Broken {
+    /// Pass over logs that are not whole where others are, and say which
+    #[arg(long)]
+    pub skip_broken: bool,
+}
+
+/// `pagemark split`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The files are named after the capture and the run: rack7.log becomes rack7-1.log, rack7-2.log, ... What logging programs and
+wires add is left out of them. `-` reads standard input.
+
+Exit status: 0 every run is whole, 2 a file cannot be written, 4 a run is not whole.")]
+pub struct Split {
+    /// The captures, or folders with captures (*.log)
+    #[arg(required = true, value_name = "CAPTURE")]
+    pub captures: Vec<PathBuf>,
+    /// The folder to write to
+    #[arg(long, short, value_name = "DIR", default_value = ".")]
+    pub output: PathBuf,
+    /// What is not whole
+    #[command(flatten)]
+    pub broken: Broken,
+}
+
 /// `pagemark show`.
 #[derive(Args, Debug)]
 #[command(after_help = "Exit status: 0 every file is whole, 4 one is not.")]
@@ -176,6 +205,9 @@ pub struct Show {
     /// The image that wrote it, to name the functions of a panic
     #[arg(long, value_name = "ELF")]
     pub image: Option<PathBuf>,
+    /// What is not whole
+    #[command(flatten)]
+    pub broken: Broken,
 }
 
 /// `pagemark compare`.
@@ -202,6 +234,9 @@ pub struct Compare {
     /// Compare runs of different machines or suites, and failed runs
     #[arg(long)]
     pub force: bool,
+    /// What is not whole
+    #[command(flatten)]
+    pub broken: Broken,
 }
 
 /// The images behind two sides' logs, and what runs them once more.
@@ -254,6 +289,9 @@ pub struct Gate {
     /// Compare different machines, clocks or suites all the same
     #[arg(long)]
     pub force: bool,
+    /// What is not whole
+    #[command(flatten)]
+    pub broken: Broken,
 }
 
 /// `pagemark history`.
@@ -268,6 +306,9 @@ pub struct History {
     /// Take logs of different machines or suites all the same
     #[arg(long)]
     pub force: bool,
+    /// What is not whole
+    #[command(flatten)]
+    pub broken: Broken,
 }
 
 /// `pagemark alignment`.
@@ -284,6 +325,9 @@ pub struct Alignment {
     /// Take logs of different machines or suites all the same
     #[arg(long)]
     pub force: bool,
+    /// What is not whole
+    #[command(flatten)]
+    pub broken: Broken,
 }
 
 /// `pagemark export`.
@@ -306,6 +350,9 @@ pub struct Export {
     /// Compare different machines, clocks or suites all the same
     #[arg(long)]
     pub force: bool,
+    /// What is not whole
+    #[command(flatten)]
+    pub broken: Broken,
 }
 
 /// `pagemark iso`.

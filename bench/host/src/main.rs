@@ -1,6 +1,7 @@
 //! The binary `pagemark`.
 
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::slice::from_ref;
 use std::sync::atomic::Ordering;
@@ -10,7 +11,8 @@ use clap::Parser;
 use pagemark_host::alignment::Alignments;
 use pagemark_host::blame;
 use pagemark_host::cli::{
-    Alignment, Cli, Command, Compare, Export, Gate, History, Images, Iso, Repeat, Run, Show, words,
+    Alignment, Cli, Command, Compare, Export, Gate, History, Images, Iso, Repeat, Run, Show, Split,
+    words,
 };
 use pagemark_host::compare::beside::Beside;
 use pagemark_host::compare::{Change, compare};
@@ -24,7 +26,7 @@ use pagemark_host::image::{self, MenuEntry, Symbols};
 use pagemark_host::import::Foreign;
 use pagemark_host::import::source::{self, Source, SourceError, sources};
 use pagemark_host::log::Log;
-use pagemark_host::log::side::{self, SideError};
+use pagemark_host::log::side::{self, Reading, SideError};
 use pagemark_host::run::{self, INTERRUPTED};
 use pagemark_host::show;
 use pagemark_host::style::{Look, print, thousands};
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::Alignment(options) => show_alignment(&options),
         Command::Export(options) => export_log(&options),
         Command::Gate(options) => gate_logs(&options),
+        Command::Split(options) => split_captures(&options),
         Command::Iso(options) => write_iso(options),
     };
     ExitCode::from(result.unwrap_or_else(|error| {
@@ -102,7 +105,9 @@ fn catch_interrupts() -> Result<()> {
 
 fn show_logs(options: &Show) -> Result<u8> {
     let symbols = options.image.as_deref().map(Symbols::read).transpose()?;
-    let sources = sources(&options.logs, options.format)?;
+    let mut reading = Reading::new(options.broken.skip_broken);
+    let sources = sources(&options.logs, options.format, &mut reading)?;
+    tell_skipped(&reading);
     let tables = sources.iter().map(|source| match source {
         Source::Log(log) => show::render(log, Look::of_stdout(), symbols.as_ref()),
         Source::Foreign { path, figures } => {
@@ -114,8 +119,10 @@ fn show_logs(options: &Show) -> Result<u8> {
 }
 
 fn compare_logs(options: &Compare) -> Result<u8> {
-    let side = |path| sources(from_ref(path), options.format);
+    let mut reading = Reading::new(options.broken.skip_broken);
+    let mut side = |path| sources(from_ref(path), options.format, &mut reading);
     let (base, new) = (side(&options.base)?, side(&options.new)?);
+    tell_skipped(&reading);
     let (Some(base), Some(new)) = (source::all_logs(&base), source::all_logs(&new)) else {
         let beside = Beside::new(source::side(&base), source::side(&new));
         print(&beside.render(Look::of_stdout()))?;
@@ -134,13 +141,17 @@ fn compare_logs(options: &Compare) -> Result<u8> {
 }
 
 fn gate_logs(options: &Gate) -> Result<u8> {
-    let new = side::logs(&options.new)?;
+    let mut reading = Reading::new(options.broken.skip_broken);
+    let new = reading.logs(&options.new)?;
     if options.update {
+        tell_skipped(&reading);
         return update_baseline(options, &new);
     }
-    let history = side::logs(&options.history)?;
+    let history = reading.logs(&options.history)?;
+    let base = base(&options.base, &mut reading)?;
+    tell_skipped(&reading);
     let alarms = options.false_alarms;
-    let mut judgement = judge(&options.base, &new, &history, alarms, options.force)?;
+    let mut judgement = judge(&base, &new, &history, alarms, options.force)?;
     if let Some(path) = &options.mute {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("{} cannot be read", path.display()))?;
@@ -163,35 +174,103 @@ fn blame_functions(judgement: &mut Judgement, images: &Images, log: Option<&Log>
     }
 }
 
-/// Judges by a baseline file, or by logs.
-fn judge(
-    base: &[PathBuf],
-    new: &[Log],
-    history: &[Log],
-    alarms: f64,
-    force: bool,
-) -> Result<Judgement> {
-    Ok(match baseline_file(base)? {
-        Some(base) => {
-            gate::passed("new", new, force)?;
-            gate::exact::judge(&base, &gate::agreed("new", new)?, force)?
-        }
-        None => gate::judge_logs(&side::logs(base)?, new, history, alarms, force)?,
+/// What new logs are held against.
+enum Base {
+    File(Baseline),
+    Logs(Vec<Log>),
+}
+
+/// The baseline file, or the logs, at `paths`.
+fn base(paths: &[PathBuf], reading: &mut Reading) -> Result<Base> {
+    Ok(match baseline_file(paths)? {
+        Some(baseline) => Base::File(baseline),
+        None => Base::Logs(reading.logs(paths)?),
     })
 }
 
+/// Judges by a baseline file, or by logs.
+fn judge(base: &Base, new: &[Log], history: &[Log], alarms: f64, force: bool) -> Result<Judgement> {
+    Ok(match base {
+        Base::File(base) => {
+            gate::passed("new", new, force)?;
+            gate::exact::judge(base, &gate::agreed("new", new)?, force)?
+        }
+        Base::Logs(base) => gate::judge_logs(base, new, history, alarms, force)?,
+    })
+}
+
+/// Says on standard error which logs were passed over.
+fn tell_skipped(reading: &Reading) {
+    for skipped in &reading.skipped {
+        eprintln!("pagemark: passed over {skipped}");
+    }
+}
+
+/// Writes each run of each capture to a file of its own.
+fn split_captures(options: &Split) -> Result<u8> {
+    let mut reading = Reading::new(true);
+    std::fs::create_dir_all(&options.output)
+        .with_context(|| format!("{} cannot be made", options.output.display()))?;
+    for capture in side::files(&options.captures)? {
+        let stem = capture
+            .file_stem()
+            .map_or("-".into(), |stem| stem.to_string_lossy());
+        let stem = if stem == "-" { "stdin".into() } else { stem };
+        let mut written: Result<usize> = Ok(0);
+        reading.runs(&capture, |run| {
+            if let Ok(count) = &mut written {
+                *count += 1;
+                let path = options.output.join(format!("{stem}-{count}.log"));
+                let lines = run.line;
+                match write_new(&path, &run.text) {
+                    Ok(()) => println!(
+                        "{}: {} line {lines}, {} cases",
+                        path.display(),
+                        capture.display(),
+                        run.log.results.len()
+                    ),
+                    Err(error) => written = Err(error),
+                }
+            }
+            Ok(())
+        })?;
+        written?;
+    }
+    tell_skipped(&reading);
+    match reading.skipped.is_empty() || options.broken.skip_broken {
+        true => Ok(0),
+        false => Ok(BROKEN_LOG),
+    }
+}
+
+/// Writes a file that is not there yet.
+fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = std::fs::File::create_new(path)
+        .with_context(|| format!("{} cannot be written", path.display()))?;
+    std::io::Write::write_all(&mut file, bytes)
+        .with_context(|| format!("{} cannot be written", path.display()))
+}
+
 fn show_history(options: &History) -> Result<u8> {
-    let logs = side::logs(&options.logs)?;
+    let logs = logs(&options.logs, options.broken.skip_broken)?;
     of_one_machine(&logs, options.force)?;
     print(&history::render(&logs, Look::of_stdout()))?;
     Ok(0)
 }
 
 fn show_alignment(options: &Alignment) -> Result<u8> {
-    let logs = side::logs(&options.logs)?;
+    let logs = logs(&options.logs, options.broken.skip_broken)?;
     of_one_machine(&logs, options.force)?;
     print(&Alignments::new(&logs)?.render(Look::of_stdout()))?;
     Ok(0)
+}
+
+/// The logs at `paths`; says which were passed over.
+fn logs(paths: &[PathBuf], skip_broken: bool) -> Result<Vec<Log>> {
+    let mut reading = Reading::new(skip_broken);
+    let logs = reading.logs(paths)?;
+    tell_skipped(&reading);
+    Ok(logs)
 }
 
 fn of_one_machine(logs: &[Log], force: bool) -> Result<()> {
@@ -206,7 +285,8 @@ fn of_one_machine(logs: &[Log], force: bool) -> Result<()> {
 }
 
 fn export_log(options: &Export) -> Result<u8> {
-    let sources = sources(from_ref(&options.log), None)?;
+    let mut reading = Reading::new(options.broken.skip_broken);
+    let sources = sources(from_ref(&options.log), None, &mut reading)?;
     let log = match sources.as_slice() {
         [Source::Log(log)] => log.as_ref(),
         [Source::Foreign { figures, .. }] => return export_figures(options, figures),
@@ -216,10 +296,15 @@ fn export_log(options: &Export) -> Result<u8> {
             sources.len()
         ),
     };
-    let history = side::logs(&options.history)?;
-    let judgement = match &options.base {
+    let history = reading.logs(&options.history)?;
+    let base = options.base.as_ref();
+    let base = base
+        .map(|path| self::base(from_ref(path), &mut reading))
+        .transpose()?;
+    tell_skipped(&reading);
+    let judgement = match &base {
         Some(base) => Some(judge(
-            from_ref(base),
+            base,
             from_ref(log),
             &history,
             FALSE_ALARMS,
@@ -282,13 +367,19 @@ fn update_baseline(options: &Gate, new: &[Log]) -> Result<u8> {
 /// The baseline, if the base is one.
 fn baseline_file(base: &[PathBuf]) -> Result<Option<Baseline>> {
     let [path] = base else { return Ok(None) };
-    if path.is_dir() {
+    if path.is_dir() || path == Path::new(side::STDIN) {
+        return Ok(None);
+    }
+    let unreadable = || format!("{} cannot be read", path.display());
+    let mut head = Vec::new();
+    let file = side::open(path).with_context(unreadable)?;
+    file.take(64)
+        .read_to_end(&mut head)
+        .with_context(unreadable)?;
+    if !Baseline::is_one(&head) {
         return Ok(None);
     }
     let bytes = side::bytes(path)?;
-    if !Baseline::is_one(&bytes) {
-        return Ok(None);
-    }
     let text = std::str::from_utf8(&bytes).with_context(|| path.display().to_string())?;
     let baseline = text.parse().with_context(|| path.display().to_string())?;
     Ok(Some(baseline))

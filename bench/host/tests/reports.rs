@@ -20,6 +20,8 @@ fn written(folder: &TempDir, name: &str, cpu: &str, insns: u64) -> PathBuf {
         suite: text("quick"),
         command_line: text(""),
         text_offset: 0,
+        date: None,
+        boot: None,
     };
     log.record(&Record::Start(start)).unwrap();
     let machine = Machine {
@@ -38,6 +40,7 @@ fn written(folder: &TempDir, name: &str, cpu: &str, insns: u64) -> PathBuf {
         layout: text("wide"),
         loader: text("pvh"),
         features: text(""),
+        identity: None,
     };
     log.record(&Record::Machine(machine)).unwrap();
     let case = CaseResult {

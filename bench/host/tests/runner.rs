@@ -70,6 +70,8 @@ fn log(writing: impl FnOnce(&mut LogWriter<String>)) -> String {
         suite: "quick".into(),
         command_line: "suite=quick".into(),
         text_offset: 0,
+        date: None,
+        boot: None,
     };
     log.record(&Record::Start(start)).unwrap();
     writing(&mut log);
@@ -296,6 +298,7 @@ fn machine<'a>() -> Machine<Text<'a>> {
         layout: "wide".into(),
         loader: "pvh".into(),
         features: "".into(),
+        identity: None,
     }
 }
 

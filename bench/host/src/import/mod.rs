@@ -26,7 +26,7 @@ pub use error::ImportError;
 use serde_json::Value;
 
 use crate::figures::{Entry, pool};
-use crate::log::lines;
+use crate::log::{lines, printable};
 
 /// A format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -161,10 +161,16 @@ pub fn read(format: Format, bytes: &[u8], name: &str) -> Result<Foreign, ImportE
             notes,
         });
     }
+    let shown = |text: String| printable::text(&text).into_owned();
+    let entries = entries.into_iter().map(|entry| Entry {
+        name: shown(entry.name),
+        unit: shown(entry.unit),
+        ..entry
+    });
     Ok(Foreign {
         format,
-        entries: pool(entries),
-        notes,
+        entries: pool(entries.collect()),
+        notes: notes.into_iter().map(shown).collect(),
     })
 }
 

@@ -3,13 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::slice::from_ref;
 
-use pagemark_record::PREFIX;
-
 use super::error::clipped;
 use super::{Foreign, Format, ImportError, criterion, json, read, text_lines};
 use crate::figures::{Entry, in_every_unit, pool};
-use crate::log::side::{SideError, bytes, files};
-use crate::log::{self, Log};
+use crate::log::Log;
+use crate::log::side::{Reading, SideError, bytes, files};
 
 /// What a file holds.
 #[derive(Clone, Debug)]
@@ -63,13 +61,18 @@ fn formats() -> String {
 
 /// What the files hold that `paths` name, where a folder stands for its `*.log`, by name, or if it has none for what criterion left
 /// in it. A file that is no log of ours is read as `format`, or as what it looks like.
-pub fn sources(paths: &[PathBuf], format: Option<Format>) -> Result<Vec<Source>, SourceError> {
+pub fn sources(
+    paths: &[PathBuf],
+    format: Option<Format>,
+    reading: &mut Reading,
+) -> Result<Vec<Source>, SourceError> {
     let mut sources = Vec::new();
+    let skipped = reading.skipped.len();
     for path in paths {
         match files(from_ref(path)) {
             Ok(files) => {
                 for path in files {
-                    sources.push(source(path, format)?);
+                    sources.extend(source(path, format, reading)?);
                 }
             }
             Err(SideError::Empty(folder)) => match left_by_criterion(&folder)? {
@@ -78,6 +81,9 @@ pub fn sources(paths: &[PathBuf], format: Option<Format>) -> Result<Vec<Source>,
             },
             Err(error) => return Err(error.into()),
         }
+    }
+    if sources.is_empty() && reading.skipped.len() > skipped {
+        return Err(reading.skipped.remove(skipped).into());
     }
     Ok(sources)
 }
@@ -106,14 +112,36 @@ fn left_by_criterion(folder: &Path) -> Result<Option<Source>, SourceError> {
     }))
 }
 
-fn source(path: PathBuf, format: Option<Format>) -> Result<Source, SourceError> {
-    let bytes = bytes(&path)?;
-    if is_log(&bytes) {
-        return match log::read(&bytes) {
-            Ok(log) => Ok(Source::Log(Box::new(log))),
-            Err(error) => Err(SideError::Broken { path, error }.into()),
-        };
+/// The longest file of another tool that is read, in bytes.
+const LONGEST: u64 = 256 << 20;
+
+/// What a file holds: the runs of a log of ours, or figures.
+fn source(
+    path: PathBuf,
+    format: Option<Format>,
+    reading: &mut Reading,
+) -> Result<Vec<Source>, SourceError> {
+    let of_logs = |logs: Vec<Log>| {
+        logs.into_iter()
+            .map(|log| Source::Log(Box::new(log)))
+            .collect()
+    };
+    let skipped = reading.skipped.len();
+    match reading.file(&path) {
+        // Nothing of a log is in it, and no run was passed over as broken.
+        Err(error) if error.is_no_log() => {}
+        Ok(logs)
+            if logs.is_empty() && reading.skipped[skipped..].iter().all(SideError::is_no_log) =>
+        {
+            reading.skipped.truncate(skipped);
+        }
+        result => return Ok(of_logs(result?)),
     }
+    let length = std::fs::metadata(&path).map_or(0, |file| file.len());
+    if length > LONGEST || path == Path::new(crate::log::side::STDIN) {
+        return Err(unknown(&path, b""));
+    }
+    let bytes = bytes(&path)?;
     let Some(format) = format.or_else(|| Format::recognise(&bytes)) else {
         return Err(unknown(&path, &bytes));
     };
@@ -122,14 +150,9 @@ fn source(path: PathBuf, format: Option<Format>) -> Result<Source, SourceError> 
         _ => String::new(),
     };
     match read(format, &bytes, &name) {
-        Ok(figures) => Ok(Source::Foreign { path, figures }),
+        Ok(figures) => Ok(vec![Source::Foreign { path, figures }]),
         Err(error) => Err(SourceError::Damaged { path, error }),
     }
-}
-
-/// Whether a record is in it.
-fn is_log(bytes: &[u8]) -> bool {
-    log::lines::lines(bytes).any(|line| line.bytes.starts_with(PREFIX.as_bytes()))
 }
 
 fn unknown(path: &Path, bytes: &[u8]) -> SourceError {

@@ -1,21 +1,44 @@
 //! Why a log is not read as a whole one.
 
 use std::fmt;
+use std::sync::Arc;
 
 use pagemark_record::Hex;
 
+use super::damage::Damage;
+
 /// Why a log cannot be taken for a whole run's, and where that shows.
-#[derive(Debug, thiserror::Error)]
-#[error("line {line}: {fault}")]
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("line {line}: {fault}{}", places(.damages))]
 pub struct LogError {
     /// The line, counted from 1 in the file as it is.
     pub line: usize,
     /// What is wrong with it.
     pub fault: Fault,
+    /// Of a damaged log: the places that are known to be damaged.
+    pub damages: Vec<Damage>,
+}
+
+impl LogError {
+    /// A fault on that line.
+    pub fn new(line: usize, fault: Fault) -> Self {
+        Self {
+            line,
+            fault,
+            damages: Vec::new(),
+        }
+    }
+}
+
+fn places(damages: &[Damage]) -> String {
+    damages
+        .iter()
+        .map(|damage| format!("\n  line {}: {}", damage.line, damage.kind))
+        .collect()
 }
 
 /// What can be wrong with a log.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Fault {
     /// There is no `start` record at all.
     #[error(
@@ -27,7 +50,7 @@ pub enum Fault {
     NoEnd,
     /// A record that cannot be read.
     #[error("a record that cannot be read: {0}")]
-    Malformed(#[source] serde_json::Error),
+    Malformed(#[source] Arc<serde_json::Error>),
     /// Another version of the records.
     #[error(
         "the log has records of version {found}; this tool reads version {}",
@@ -74,7 +97,7 @@ pub enum Fault {
 }
 
 /// Of what there is a second one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Twice {
     /// A record of which a log has one.
     Record(&'static str),

@@ -1,16 +1,27 @@
 //! A run's log, read: whole, or an error that names the line.
 //!
-//! What the wire adds is tolerated: carriage returns, NULs, escape sequences, and what loaders and firmware print before the
-//! first record and after the last. Everything between these two is covered by the `end` record's line count and CRC-32.
+//! A [`capture`] of a serial line has any number of runs in it, and more than the image wrote: [`wire`] takes off what a wire or a
+//! terminal program adds, [`assemble`] what a logging program does, until the `end` record's line count and CRC-32 prove that
+//! what is left is what the image wrote. [`damage`] tells where a log is damaged; [`printable`] keeps what a log says from being
+//! obeyed by a terminal; [`origin`] is where and when a log was made; [`side`] takes files and folders.
 
+mod assemble;
+pub mod capture;
+#[cfg(test)]
+mod captures;
+pub mod damage;
 mod error;
 pub mod lines;
+pub mod origin;
+mod prefix;
+pub mod printable;
 mod reader;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod side;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use pagemark_record::{
     Boot, Buddyinfo, CaseResult, Check, Clock, Crossover, End, Environment, Frames, Machine, Panic,
@@ -18,11 +29,14 @@ use pagemark_record::{
 };
 
 pub use error::{Fault, LogError};
+pub use origin::Origin;
 pub use reader::read;
 
 /// One run's records, in the order of the log where there can be several of a kind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Log {
+    /// Where it was read.
+    pub origin: Origin,
     /// The image, the suite and the command line.
     pub start: Start<String>,
     /// The machine; none when the run ended before it was known.

@@ -1,4 +1,4 @@
-//! Reads a log in two steps: its frame, from `start` to `end` with nothing lost; then what the records in it say together.
+//! Reads a run in two steps: its frame, from `start` to `end` with nothing lost; then what the records in it say together.
 
 use std::collections::HashSet;
 
@@ -6,17 +6,40 @@ use pagemark_record::{
     CaseResult, End, Frames, Hex, LineSum, Machine, Record, SCHEMA, Start, Verdict, is_case_name,
 };
 
+use super::capture::Captures;
 use super::error::Twice;
-use super::lines::{Line, lines, record};
-use super::{Ending, Fault, Log, LogError};
+use super::lines::{Line, record};
+use super::{Ending, Fault, Log, LogError, Origin};
 
-/// Reads the log of exactly one run.
-pub fn read(log: &[u8]) -> Result<Log, LogError> {
+/// Reads a capture of exactly one run.
+pub fn read(capture: &[u8]) -> Result<Log, LogError> {
+    let mut runs = Captures::new(capture);
+    let mut next = || runs.next().expect("memory is read without errors");
+    let no_start = || LogError::new(1, Fault::NoStart);
+    let run = next().unwrap_or_else(|| Err(no_start()))?;
+    match next() {
+        None => Ok(run.log),
+        Some(Ok(second)) => Err(LogError::new(
+            second.line,
+            Fault::SecondStart { first: run.line },
+        )),
+        Some(Err(error)) => Err(match error.fault {
+            // The beginning of a second run.
+            Fault::NoEnd | Fault::NoStart => {
+                LogError::new(error.line, Fault::SecondStart { first: run.line })
+            }
+            _ => error,
+        }),
+    }
+}
+
+/// Reads the lines of one run, the first of which carries its `start` record. The lines that were proved are not summed up again.
+pub(super) fn read_run(lines: &[Line<'_>], proved: bool) -> Result<Log, LogError> {
     let mut frame = Frame::BeforeStart;
     let mut last = 1;
-    for line in lines(log) {
+    for line in lines {
         last = line.number;
-        frame = frame.line(&line)?;
+        frame = frame.line(line, proved)?;
     }
     let fault = match frame {
         Frame::BeforeStart => Fault::NoStart,
@@ -26,7 +49,7 @@ pub fn read(log: &[u8]) -> Result<Log, LogError> {
         }
         Frame::Over(run, end) => return end.log(*run),
     };
-    Err(LogError { line: last, fault })
+    Err(LogError::new(last, fault))
 }
 
 /// How far the log has been read.
@@ -53,22 +76,19 @@ struct Closing {
 }
 
 impl Frame {
-    fn line(mut self, line: &Line<'_>) -> Result<Self, LogError> {
-        let at = |fault| LogError {
-            line: line.number,
-            fault,
-        };
+    fn line(mut self, line: &Line<'_>, proved: bool) -> Result<Self, LogError> {
+        let at = |fault| LogError::new(line.number, fault);
         let record = match record(&line.bytes).transpose() {
             Ok(record) => record,
             // The log was cut inside its last line.
             Err(_) if !line.ended => None,
             Err(error) => {
-                let error = at(Fault::Malformed(error));
+                let error = at(Fault::Malformed(error.into()));
                 let Self::Inside(run) = &mut self else {
                     return Err(error);
                 };
                 run.whole_lines()?;
-                run.add(line);
+                run.add(line, proved);
                 run.broken = Some(error);
                 return Ok(self);
             }
@@ -76,10 +96,15 @@ impl Frame {
         if let (Self::Inside(run), false) = (&mut self, matches!(record, Some(Record::Panic(_)))) {
             run.whole_lines()?;
         }
-        self.record(line, record).map_err(at)
+        self.record(line, record, proved).map_err(at)
     }
 
-    fn record(self, line: &Line<'_>, record: Option<Record<String>>) -> Result<Self, Fault> {
+    fn record(
+        self,
+        line: &Line<'_>,
+        record: Option<Record<String>>,
+        proved: bool,
+    ) -> Result<Self, Fault> {
         match (self, record) {
             (Self::BeforeStart, None) => Ok(Self::BeforeStart),
             (Self::BeforeStart, Some(Record::Start(start))) => {
@@ -95,7 +120,7 @@ impl Frame {
                     sum: LineSum::new(),
                     broken: None,
                 };
-                run.add(line);
+                run.add(line, proved);
                 Ok(Self::Inside(Box::new(run)))
             }
             (Self::BeforeStart, Some(record)) => Err(Fault::BeforeStart(name(&record))),
@@ -103,7 +128,9 @@ impl Frame {
                 Err(Fault::SecondStart { first: run.first })
             }
             (Self::Inside(run), Some(Record::End(end))) => {
-                run.verify(&end)?;
+                if !proved {
+                    run.verify(&end)?;
+                }
                 Ok(Self::Over(
                     run,
                     Box::new(Closing {
@@ -120,7 +147,7 @@ impl Frame {
                 }),
             )),
             (Self::Inside(mut run), record) => {
-                run.add(line);
+                run.add(line, proved);
                 run.records
                     .extend(record.map(|record| (line.number, record)));
                 Ok(Self::Inside(run))
@@ -132,9 +159,11 @@ impl Frame {
 }
 
 impl Run {
-    fn add(&mut self, line: &Line<'_>) {
-        self.sum.bytes(&line.bytes);
-        self.sum.end_line();
+    fn add(&mut self, line: &Line<'_>, proved: bool) {
+        if !proved {
+            self.sum.bytes(&line.bytes);
+            self.sum.end_line();
+        }
     }
 
     /// Refuses a record that cannot be read.
@@ -164,6 +193,7 @@ impl Closing {
     /// Sorts the records by kind and holds them against each other.
     fn log(self, run: Run) -> Result<Log, LogError> {
         let mut log = Log {
+            origin: Origin::default(),
             start: run.start,
             machine: None,
             environment: None,
@@ -185,12 +215,10 @@ impl Closing {
         let mut cases = HashSet::new();
         for (line, record) in run.records {
             log.add(record, &mut cases)
-                .map_err(|fault| LogError { line, fault })?;
+                .map_err(|fault| LogError::new(line, fault))?;
         }
-        log.check_verdict().map_err(|fault| LogError {
-            line: self.line,
-            fault,
-        })?;
+        log.check_verdict()
+            .map_err(|fault| LogError::new(self.line, fault))?;
         Ok(log)
     }
 }
@@ -304,7 +332,7 @@ fn check_result(
 }
 
 /// The name of a record's kind, as the log has it.
-fn name(record: &Record<String>) -> &'static str {
+pub(super) fn name(record: &Record<String>) -> &'static str {
     match record {
         Record::Start(_) => "start",
         Record::Machine(_) => "machine",

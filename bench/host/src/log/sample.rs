@@ -24,6 +24,8 @@ pub(crate) fn start<'a>(suite: &'a str) -> Record<Text<'a>> {
         suite: suite.into(),
         command_line: "suite=quick".into(),
         text_offset: 0,
+        date: None,
+        boot: None,
     })
 }
 
@@ -44,6 +46,7 @@ pub(crate) fn machine<'a>(clock: Clock) -> Machine<Text<'a>> {
         layout: "wide".into(),
         loader: "pvh".into(),
         features: "nx pge pdpe1gb la57".into(),
+        identity: None,
     }
 }
 

@@ -1,8 +1,15 @@
-//! One side of a comparison: the logs of one or several boots.
+//! One side of a comparison: the logs of one or several boots, from files that hold one run or many, and folders of such.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Log, LogError, read};
+use super::capture::{Captures, Run};
+use super::origin::{Date, Origin};
+use super::{Fault, Log, LogError};
+
+/// The path that stands for standard input.
+pub const STDIN: &str = "-";
 
 /// Why a side cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +20,7 @@ pub enum SideError {
         /// Which.
         path: PathBuf,
         /// Why.
-        error: std::io::Error,
+        error: io::Error,
     },
     /// A folder without logs.
     #[error("{} holds no file whose name ends in .log", .0.display())]
@@ -63,13 +70,118 @@ pub fn bytes(path: &Path) -> Result<Vec<u8>, SideError> {
     })
 }
 
-/// The logs that `paths` name.
+/// How broken logs are taken.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// They are passed over where a whole log is among the others; else the first one is an error.
+    pub skip_broken: bool,
+    /// Those that were passed over.
+    pub skipped: Vec<SideError>,
+}
+
+impl Reading {
+    /// A reading that passes over broken logs, or not.
+    pub fn new(skip_broken: bool) -> Self {
+        Self {
+            skip_broken,
+            skipped: Vec::new(),
+        }
+    }
+
+    /// The logs that `paths` name, in the order of the paths; in a folder, of names; in a file, of its runs.
+    pub fn logs(&mut self, paths: &[PathBuf]) -> Result<Vec<Log>, SideError> {
+        let mut logs = Vec::new();
+        let before = self.skipped.len();
+        for path in files(paths)? {
+            logs.extend(self.file(&path)?);
+        }
+        self.some(before, logs)
+    }
+
+    /// The logs of one file; with [`Self::skip_broken`] there may be none.
+    pub fn file(&mut self, path: &Path) -> Result<Vec<Log>, SideError> {
+        let mut logs = Vec::new();
+        self.runs(path, |run| {
+            logs.push(run.log);
+            Ok(())
+        })?;
+        if let several @ 2.. = logs.len() {
+            for (index, log) in logs.iter_mut().enumerate() {
+                log.origin.run = Some(index + 1);
+            }
+            debug_assert!(several > 1);
+        }
+        Ok(logs)
+    }
+
+    /// Hands on each run of a file.
+    pub fn runs(
+        &mut self,
+        path: &Path,
+        mut take: impl FnMut(Run) -> Result<(), SideError>,
+    ) -> Result<(), SideError> {
+        let unreadable = |error| SideError::Unreadable {
+            path: path.to_owned(),
+            error,
+        };
+        let mut captures = Captures::new(open(path).map_err(unreadable)?);
+        let date = Date::of_file(path);
+        while let Some(found) = captures.next().map_err(unreadable)? {
+            match found {
+                Ok(mut run) => {
+                    run.log.origin = Origin {
+                        path: path.to_owned(),
+                        run: None,
+                        date: run
+                            .log
+                            .start
+                            .date
+                            .as_deref()
+                            .and_then(Date::of_clock)
+                            .or(date),
+                    };
+                    take(run)?;
+                }
+                Err(error) => {
+                    let broken = SideError::Broken {
+                        path: path.to_owned(),
+                        error,
+                    };
+                    match self.skip_broken {
+                        true => self.skipped.push(broken),
+                        false => return Err(broken),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The logs, unless all of them were broken.
+    fn some(&mut self, before: usize, logs: Vec<Log>) -> Result<Vec<Log>, SideError> {
+        match logs.is_empty() && self.skipped.len() > before {
+            true => Err(self.skipped.remove(before)),
+            false => Ok(logs),
+        }
+    }
+}
+
+/// The bytes of a file, or of standard input.
+pub fn open(path: &Path) -> io::Result<Box<dyn Read>> {
+    Ok(match path == Path::new(STDIN) {
+        true => Box::new(io::stdin().lock()),
+        false => Box::new(File::open(path)?),
+    })
+}
+
+/// The logs that `paths` name, all of which are whole.
 pub fn logs(paths: &[PathBuf]) -> Result<Vec<Log>, SideError> {
-    files(paths)?
-        .into_iter()
-        .map(|path| match read(&bytes(&path)?) {
-            Ok(log) => Ok(log),
-            Err(error) => Err(SideError::Broken { path, error }),
-        })
-        .collect()
+    Reading::default().logs(paths)
+}
+
+impl SideError {
+    /// Whether it is of a file without the beginning of any log.
+    pub fn is_no_log(&self) -> bool {
+        matches!(self, Self::Broken { error, .. } if matches!(error.fault, Fault::NoStart))
+    }
 }

@@ -42,6 +42,10 @@ pub struct Machine<T> {
     pub loader: T,
     /// The CPU features that cases depend on, where present, separated by spaces.
     pub features: T,
+    /// What tells this machine from others of its kind: a hash of the SMBIOS system's and board's maker, product and serial
+    /// number, in hexadecimal. Absent where the firmware tells none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<T>,
 }
 
 /// What a tick of the time-stamp counter is on this machine.

@@ -71,6 +71,7 @@ pub(super) fn records() -> impl Strategy<Value = Vec<Record<String>>> {
                     layout: s(),
                     loader: t(),
                     features: s(),
+                    identity: flag.then(t),
                 }),
                 Record::Environment(Environment {
                     class: s(),
@@ -195,9 +196,15 @@ pub(super) fn borrowed(record: &Record<String>) -> Record<Text<'_>> {
         };
     }
     match record {
-        Record::Start(r) => {
-            borrow!(Start, r, { revision, suite, command_line }, { schema, text_offset })
-        }
+        Record::Start(r) => Record::Start(Start {
+            schema: r.schema,
+            revision: r.revision.as_str().into(),
+            suite: r.suite.as_str().into(),
+            command_line: r.command_line.as_str().into(),
+            text_offset: r.text_offset,
+            date: r.date.as_deref().map(Text::from),
+            boot: r.boot,
+        }),
         Record::Machine(r) => Record::Machine(Machine {
             cpu: r.cpu.as_str().into(),
             family: r.family,
@@ -214,6 +221,7 @@ pub(super) fn borrowed(record: &Record<String>) -> Record<Text<'_>> {
             layout: r.layout.as_str().into(),
             loader: r.loader.as_str().into(),
             features: r.features.as_str().into(),
+            identity: r.identity.as_deref().map(Text::from),
         }),
         Record::Environment(r) => borrow!(
             Environment,

@@ -24,6 +24,8 @@ fn start<'a>() -> Record<Text<'a>> {
         suite: "quick".into(),
         command_line: "suite=quick".into(),
         text_offset: 0,
+        date: None,
+        boot: None,
     })
 }
 
@@ -44,6 +46,7 @@ fn machine<'a>(clock: Clock, text: Text<'a>) -> Record<Text<'a>> {
         layout: text,
         loader: text,
         features: text,
+        identity: Some(text),
     })
 }
 
