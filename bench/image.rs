@@ -146,6 +146,18 @@ fn tell_free_blocks(machine: &Machine, moment: Moment) {
 fn tell_machine(machine: &Machine) {
     let features = &machine.features;
     let (hertz, source) = machine.frequency;
+    // Logs of counted instructions are equal from run to run, so they carry no date.
+    let counted = matches!(machine.clock, pagemark::cpu::tsc::Clock::Instructions);
+    let date = match counted {
+        true => None,
+        false => pagemark::firmware::real_time_clock::read(),
+    };
+    let date = date.map(|date| {
+        let mut text = arrayvec::ArrayString::<32>::new();
+        // It has 19 characters.
+        let _ = core::fmt::Write::write_fmt(&mut text, format_args!("{date}"));
+        text
+    });
     log::record(&Record::Machine(pagemark_record::Machine {
         cpu: features.name().into(),
         family: u32::from(features.family),
@@ -170,6 +182,7 @@ fn tell_machine(machine: &Machine) {
         loader: format_args!("{}", machine.loader).into(),
         features: features.names().as_str().into(),
         identity: None,
+        date: date.as_deref().map(pagemark_record::Text::from),
     }));
 }
 

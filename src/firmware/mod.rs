@@ -6,3 +6,4 @@ pub mod complaints;
 #[cfg(target_os = "none")]
 pub mod leave;
 pub mod physical;
+pub mod real_time_clock;

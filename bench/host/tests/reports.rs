@@ -20,8 +20,6 @@ fn written(folder: &TempDir, name: &str, cpu: &str, insns: u64) -> PathBuf {
         suite: text("quick"),
         command_line: text(""),
         text_offset: 0,
-        date: None,
-        boot: None,
     };
     log.record(&Record::Start(start)).unwrap();
     let machine = Machine {
@@ -41,6 +39,7 @@ fn written(folder: &TempDir, name: &str, cpu: &str, insns: u64) -> PathBuf {
         loader: text("pvh"),
         features: text(""),
         identity: None,
+        date: None,
     };
     log.record(&Record::Machine(machine)).unwrap();
     let case = CaseResult {

@@ -70,8 +70,6 @@ fn log(writing: impl FnOnce(&mut LogWriter<String>)) -> String {
         suite: "quick".into(),
         command_line: "suite=quick".into(),
         text_offset: 0,
-        date: None,
-        boot: None,
     };
     log.record(&Record::Start(start)).unwrap();
     writing(&mut log);
@@ -299,6 +297,7 @@ fn machine<'a>() -> Machine<Text<'a>> {
         loader: "pvh".into(),
         features: "".into(),
         identity: None,
+        date: None,
     }
 }
 

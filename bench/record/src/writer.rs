@@ -11,11 +11,11 @@ use crate::{
 
 /// Bytes of JSON that one area of a `vmallocinfo` takes, at most.
 const MAX_AREA: usize = 192;
-/// Bytes of JSON that the longest record takes: `machine` has seven texts, `panic` two and its addresses, `result` one and its
+/// Bytes of JSON that the longest record takes: `machine` has eight texts, `panic` two and its addresses, `result` one and its
 /// series, `vmallocinfo` its areas; the rest of a record, keys and numbers, takes well under 640 bytes.
 const MAX_JSON: usize = 640
     + max(
-        max(7 * (MAX_TEXT + 5), 2 * (MAX_TEXT + 5) + MAX_ADDRESSES * 21),
+        max(8 * (MAX_TEXT + 5), 2 * (MAX_TEXT + 5) + MAX_ADDRESSES * 21),
         max(MAX_TEXT + 5 + MAX_SERIES + 5, MAX_AREAS * MAX_AREA),
     );
 

@@ -80,6 +80,8 @@ options! {
     machine: Told,
     /// `cpu=`: the CPU model, in the same way.
     cpu: Told,
+    /// `boot=`: the number of this boot in a campaign, in the same way.
+    boot: Told,
 }
 
 impl Options {
@@ -128,7 +130,7 @@ mod tests {
     #[test]
     fn every_option_is_understood() {
         let options = Options::parse(
-            "  suite=full only=tlb/*,pt/map/?  rounds=7 seed=9 smp=4 align=sweep layout=classic propagation=preallocated ceiling=64 lazy_max_pages=100 provoke=hang exit=reset machine=pc cpu=max,+x2apic=off ",
+            "  suite=full only=tlb/*,pt/map/?  rounds=7 seed=9 smp=4 align=sweep layout=classic propagation=preallocated ceiling=64 lazy_max_pages=100 provoke=hang exit=reset machine=pc cpu=max,+x2apic=off boot=7 ",
         )
         .unwrap();
         assert_eq!(options.suite, Suite::Full);

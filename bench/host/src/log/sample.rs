@@ -24,8 +24,6 @@ pub(crate) fn start<'a>(suite: &'a str) -> Record<Text<'a>> {
         suite: suite.into(),
         command_line: "suite=quick".into(),
         text_offset: 0,
-        date: None,
-        boot: None,
     })
 }
 
@@ -47,6 +45,7 @@ pub(crate) fn machine<'a>(clock: Clock) -> Machine<Text<'a>> {
         loader: "pvh".into(),
         features: "nx pge pdpe1gb la57".into(),
         identity: None,
+        date: None,
     }
 }
 

@@ -132,13 +132,7 @@ impl Reading {
                     run.log.origin = Origin {
                         path: path.to_owned(),
                         run: None,
-                        date: run
-                            .log
-                            .start
-                            .date
-                            .as_deref()
-                            .and_then(Date::of_clock)
-                            .or(date),
+                        date: of_clock(&run.log).or(date),
                     };
                     take(run)?;
                 }
@@ -164,6 +158,12 @@ impl Reading {
             false => Ok(logs),
         }
     }
+}
+
+/// The date that the log's own clock gives.
+fn of_clock(log: &Log) -> Option<Date> {
+    let date = log.machine.as_ref()?.date.as_deref()?;
+    Date::of_clock(date)
 }
 
 /// The bytes of a file, or of standard input.

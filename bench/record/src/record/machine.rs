@@ -46,6 +46,10 @@ pub struct Machine<T> {
     /// number, in hexadecimal. Absent where the firmware tells none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<T>,
+    /// Date and time by the machine's real-time clock, in the zone that it is set to: `2026-11-30T13:39:53`. Absent where the
+    /// clock gives none, and under a clock that counts instructions, whose logs are equal from run to run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub date: Option<T>,
 }
 
 /// What a tick of the time-stamp counter is on this machine.

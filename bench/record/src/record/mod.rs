@@ -70,13 +70,6 @@ pub struct Start<T> {
     /// Bytes by which the code lies further up than usual: 0, or a multiple of 16 below 64.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub text_offset: u32,
-    /// Date and time by the machine's real-time clock, in the zone that it is set to: `2026-11-30T13:39:53`. Absent where the
-    /// clock gives none, and under a clock that counts instructions, whose logs are equal from run to run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub date: Option<T>,
-    /// The number of this boot in a campaign, from the command line's `boot=`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub boot: Option<u64>,
 }
 
 fn is_usual(text_offset: &u32) -> bool {

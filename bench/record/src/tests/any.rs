@@ -72,6 +72,7 @@ pub(super) fn records() -> impl Strategy<Value = Vec<Record<String>>> {
                     loader: t(),
                     features: s(),
                     identity: flag.then(t),
+                    date: flag.then(s),
                 }),
                 Record::Environment(Environment {
                     class: s(),
@@ -196,15 +197,9 @@ pub(super) fn borrowed(record: &Record<String>) -> Record<Text<'_>> {
         };
     }
     match record {
-        Record::Start(r) => Record::Start(Start {
-            schema: r.schema,
-            revision: r.revision.as_str().into(),
-            suite: r.suite.as_str().into(),
-            command_line: r.command_line.as_str().into(),
-            text_offset: r.text_offset,
-            date: r.date.as_deref().map(Text::from),
-            boot: r.boot,
-        }),
+        Record::Start(r) => {
+            borrow!(Start, r, { revision, suite, command_line }, { schema, text_offset })
+        }
         Record::Machine(r) => Record::Machine(Machine {
             cpu: r.cpu.as_str().into(),
             family: r.family,
@@ -222,6 +217,7 @@ pub(super) fn borrowed(record: &Record<String>) -> Record<Text<'_>> {
             loader: r.loader.as_str().into(),
             features: r.features.as_str().into(),
             identity: r.identity.as_deref().map(Text::from),
+            date: r.date.as_deref().map(Text::from),
         }),
         Record::Environment(r) => borrow!(
             Environment,

@@ -24,8 +24,6 @@ fn start<'a>() -> Record<Text<'a>> {
         suite: "quick".into(),
         command_line: "suite=quick".into(),
         text_offset: 0,
-        date: None,
-        boot: None,
     })
 }
 
@@ -47,6 +45,7 @@ fn machine<'a>(clock: Clock, text: Text<'a>) -> Record<Text<'a>> {
         loader: text,
         features: text,
         identity: Some(text),
+        date: None,
     })
 }
 
