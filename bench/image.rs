@@ -70,6 +70,7 @@ fn application(machine: &mut Machine) -> Verdict {
     while run.next_pass() {
         cases::run(machine, &mut run);
     }
+    checks::cpus::run(machine, &mut run);
     checks::direct_map::run(machine, &mut run);
     checks::shootdown::run(machine, &mut run);
     checks::vmalloc::run(machine, &mut run);

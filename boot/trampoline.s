@@ -3,6 +3,9 @@
 #
 # A CPU first claims the place that the boot CPU has made ready. The boot CPU takes the claim back when it has waited long
 # enough, so that a CPU that comes too late finds nothing to claim, and stops. Intel SDM volume 3, 9.4.4 and 11.8.5.
+#
+# On its way a CPU writes down the points that it passes, as signs of life. With paging on the frame is read-only, so the later
+# points are written by Rust.
 
 .set TRAMPOLINE_EFER, 0xc0000080
 
@@ -22,6 +25,7 @@ trampoline_start:
     lock xchgl %eax, trampoline_claim - trampoline_start
     testl %eax, %eax
     jz trampoline_too_late
+    movl $1, trampoline_point - trampoline_start
     lgdtl trampoline_gdt_pointer - trampoline_start
     movl %cr0, %eax
     orl $1, %eax
@@ -39,6 +43,7 @@ trampoline_protected:
     movw %ax, %ds
     movw %ax, %es
     movw %ax, %ss
+    movl $2, (trampoline_point - trampoline_start)(%ebx)
     movl (trampoline_cr4 - trampoline_start)(%ebx), %eax
     movl %eax, %cr4
     movl (trampoline_cr3 - trampoline_start)(%ebx), %eax
@@ -47,6 +52,7 @@ trampoline_protected:
     movl (trampoline_efer - trampoline_start)(%ebx), %eax
     xorl %edx, %edx
     wrmsr
+    movl $3, (trampoline_point - trampoline_start)(%ebx)
     movl (trampoline_cr0 - trampoline_start)(%ebx), %eax
     movl %eax, %cr0
     ljmpl *(trampoline_to_long - trampoline_start)(%ebx)
@@ -97,7 +103,7 @@ trampoline_gdt_pointer:
 trampoline_to_long:
     .long 0
     .long 0x18
-    .long 0
+trampoline_point: .long 0
 trampoline_stack: .quad 0
 trampoline_entry: .quad 0
 trampoline_argument: .quad 0

@@ -235,6 +235,7 @@ unsafe fn bring_up(
             options: &options,
             firmware: &firmware,
             low_frame: memory.low_frame,
+            clock,
             hertz: frequency.0,
             direct_map: memory.direct_map,
             fixmap: &memory.fixmap,

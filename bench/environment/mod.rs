@@ -56,6 +56,7 @@ pub fn find_out(machine: &mut Machine) -> Witness {
         smi: smi != smi_before,
         steal_ns: steal_ns.unwrap_or(0) - steal_before,
         fractured,
+        cpus_missing: machine.processors.missing() > 0,
     };
     let tags = tags(&facts);
     log::record(&Record::Environment(pagemark_record::Environment {

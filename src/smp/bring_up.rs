@@ -2,16 +2,17 @@
 //! the vmalloc region, below each of which lies a page that is not mapped.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use core::hint::spin_loop;
+use core::ops::RangeInclusive;
+use core::sync::atomic::{AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 use arrayvec::ArrayVec;
 use pagemark_record::{Notice, Record};
 use spin::Once;
-use x86::io::outb;
 
-use super::start_up::{self, ApicId, StartError, StartUp};
+use super::start_up::{ApicId, Progress, StartError, StartUp, Starter};
 use super::tlbs::AllCpus;
-use super::trampoline::{FRAMES_END, Place, Trampoline};
+use super::trampoline::{FRAMES_END, LAST_POINT, Place, Trampoline};
 use super::work::Processors;
 use super::{doorbell, stop, tlbs, work};
 use crate::boot::command_line::{Options, Suite};
@@ -19,6 +20,7 @@ use crate::console::log;
 use crate::cpu::apic::{self, LocalApic};
 use crate::cpu::direct_map::DirectMap;
 use crate::cpu::per_cpu::{self, PerCpu};
+use crate::cpu::tsc::Clock;
 use crate::cpu::{exceptions, invalidate, pat, pcid, stacks, tsc};
 use crate::firmware::acpi::Firmware;
 use crate::kernel::{Kernel, VmallocRegion};
@@ -55,6 +57,8 @@ pub struct BringUp<'m> {
     pub firmware: &'m Firmware,
     /// A frame below [`LOW_FRAMES_END`] that is nobody else's, if one was free.
     pub low_frame: Option<Pfn>,
+    /// What a tick is.
+    pub clock: Clock,
     /// Ticks a second; 0 if that is not known.
     pub hertz: u64,
     /// All RAM.
@@ -74,7 +78,8 @@ enum Shortage {
     NoIdentity(MapError),
     NoStacks(VmallocError),
     NotStarted(StartError),
-    BeyondXapic(ApicId),
+    MoreNotStarted(usize),
+    BeyondXapic(usize),
     Fewer { wanted: usize, found: usize },
 }
 
@@ -88,9 +93,12 @@ impl fmt::Display for Shortage {
             Shortage::NoIdentity(error) => write!(f, "the frame to start in: {error}"),
             Shortage::NoStacks(error) => write!(f, "stacks: {error}"),
             Shortage::NotStarted(error) => error.fmt(f),
-            Shortage::BeyondXapic(id) => write!(
+            Shortage::MoreNotStarted(count) => {
+                write!(f, "{count} more CPUs do not start, and are left out")
+            }
+            Shortage::BeyondXapic(count) => write!(
                 f,
-                "the CPU with APIC id {id} cannot be reached without x2APIC, and is left out"
+                "{count} CPUs have APIC ids above 254, which only an x2APIC reaches, and are left out"
             ),
             Shortage::Fewer { wanted, found } => {
                 write!(f, "{wanted} CPUs were asked for, and there are {found}")
@@ -99,19 +107,22 @@ impl fmt::Display for Shortage {
     }
 }
 
-fn tell(shortage: &Shortage) {
+fn tell(what: &dyn fmt::Display) {
     log::record(&Record::Notice(Notice {
-        text: format_args!("smp: {shortage}").into(),
+        text: format_args!("smp: {what}").into(),
     }));
 }
 
-/// The number of the CPU that arrived last.
-static ARRIVED: AtomicU64 = AtomicU64::new(0);
+/// How far the CPU has come that starts: the points of [`arrive`] that it has passed, behind those of the trampoline.
+static POINT: AtomicU32 = AtomicU32::new(0);
+/// The point at which a CPU has arrived.
+const ARRIVED: u32 = LAST_POINT + 3;
 /// What every CPU that starts needs to know: how CPUs are interrupted, their TLBs, and whether those keep contexts apart.
 static COMMON: Once<(LocalApic, AllCpus, bool)> = Once::new();
 
 /// The first Rust of a started CPU, on its own stack.
 extern "C" fn arrive(number: u64) -> ! {
+    POINT.store(LAST_POINT + 1, Release);
     let Some((this, &(apic, cpus, with_pcid))) = CpuId::new(number as usize).zip(COMMON.get())
     else {
         crate::cpu::halt();
@@ -123,6 +134,7 @@ extern "C" fn arrive(number: u64) -> ! {
         exceptions::load();
         pat::load();
     }
+    POINT.store(LAST_POINT + 2, Release);
     invalidate::flush_everything();
     if with_pcid {
         // SAFETY: the boot CPU has them, and all CPUs are alike; the trampoline has put nothing but the root into CR3.
@@ -130,7 +142,7 @@ extern "C" fn arrive(number: u64) -> ! {
     }
     apic.enable();
     PerCpu::of(this).apic_id.store(apic.id().0, Relaxed);
-    ARRIVED.store(number, Release);
+    POINT.store(ARRIVED, Release);
     work::serve(&cpus, this)
 }
 
@@ -138,8 +150,7 @@ extern "C" fn arrive(number: u64) -> ! {
 struct Hardware {
     apic: LocalApic,
     trampoline: Trampoline,
-    hertz: u64,
-    cpu: CpuId,
+    ticks_per_microsecond: u64,
 }
 
 impl StartUp for Hardware {
@@ -153,49 +164,67 @@ impl StartUp for Hardware {
         unsafe { self.apic.send_start_up(cpu, self.trampoline.frame()) };
     }
 
-    fn claimed(&mut self) -> bool {
-        self.trampoline.claimed()
+    fn progress(&mut self) -> Progress {
+        match POINT.load(Acquire).max(self.trampoline.passed()) {
+            ARRIVED => Progress::Arrived,
+            0 if !self.trampoline.claimed() => Progress::None,
+            point => Progress::Alive(point),
+        }
     }
 
     fn take_back(&mut self) -> bool {
         self.trampoline.take_back()
     }
 
-    fn arrived(&mut self) -> bool {
-        ARRIVED.load(Acquire) == self.cpu.number() as u64
-    }
-
-    fn wait(&mut self, microseconds: u32) {
-        wait(microseconds, self.hertz);
+    fn wait(&mut self, microseconds: u32) -> u32 {
+        wait(microseconds, self.ticks_per_microsecond)
     }
 }
 
-/// Waits by the TSC, or, if its rate is not known, by writes to the port of the power-on self-test, each of which takes about
-/// one microsecond on the bus.
-fn wait(microseconds: u32, hertz: u64) {
-    const POST: u16 = 0x80;
-    if hertz == 0 {
-        for _ in 0..microseconds {
-            // SAFETY: the port shows a number while the machine starts, and does nothing.
-            unsafe { outb(POST, 0) };
-            core::hint::spin_loop();
-        }
-        return;
+/// Ticks of a microsecond.
+///
+/// A rate that is unknown or nonsense counts as that of a fast CPU, so that no wait is too short. Where instructions are counted,
+/// CPUs take turns at each PAUSE: a start takes a number of turns there, not a time, and one millionth of a second's instructions
+/// would take the host minutes.
+fn ticks_per_microsecond(clock: Clock, hertz: u64) -> u64 {
+    const CREDIBLE: RangeInclusive<u64> = 200_000_000..=10_000_000_000;
+    const FAST: u64 = 4_000_000_000;
+    match clock {
+        Clock::Instructions => 10,
+        _ if CREDIBLE.contains(&hertz) => hertz / 1_000_000,
+        _ => FAST / 1_000_000,
     }
-    let ticks = (u128::from(hertz) * u128::from(microseconds) / 1_000_000) as u64;
+}
+
+/// Waits by the TSC, and returns the microseconds that have passed. Ends by itself where the TSC stands still.
+fn wait(microseconds: u32, ticks_per_microsecond: u64) -> u32 {
+    /// A turn of the loop takes a few nanoseconds at least.
+    const TURNS_PER_MICROSECOND: u32 = 500;
     let start = tsc::read();
-    while tsc::read() - start < ticks {
-        core::hint::spin_loop();
+    let ticks = u64::from(microseconds) * ticks_per_microsecond;
+    for _ in 0..microseconds.saturating_mul(TURNS_PER_MICROSECOND) {
+        if tsc::read().wrapping_sub(start) >= ticks {
+            break;
+        }
+        spin_loop();
     }
+    let passed = tsc::read().wrapping_sub(start) / ticks_per_microsecond;
+    u32::try_from(passed).unwrap_or(u32::MAX).max(microseconds)
 }
 
-/// Starts CPUs, and tells how many run. What is missing is told in notices, and the run goes on with the CPUs that there are.
+/// Starts CPUs, and writes down how many run. What is missing is told in notices, and the run goes on with the CPUs that there
+/// are; [`Processors::missing`] counts those that the machine has and the run goes without.
 ///
 /// # Safety
 ///
 /// Called once, on the boot CPU, when the memory system is up and the boot stretch has ended.
 pub unsafe fn start(with: BringUp<'_>) -> Processors {
-    let found = with.firmware.processors.ids.len().max(1);
+    let listed = &with.firmware.processors;
+    let found = (listed.enabled as usize).max(1);
+    let idle = listed.disabled + listed.online_capable;
+    if idle > 0 {
+        tell(&format_args!("{idle} CPUs are listed and not enabled"));
+    }
     if let Some(smp) = with.options.smp
         && smp.0 > found
     {
@@ -206,24 +235,21 @@ pub unsafe fn start(with: BringUp<'_>) -> Processors {
     }
     let wanted = wanted(with.options, with.firmware);
     if wanted < 2 {
-        return Processors::ALONE;
+        return Processors::alone(0);
     }
     // SAFETY: the caller's promise.
     match unsafe { start_others(with, wanted - 1) } {
         Ok((started, apic)) => {
-            log::record(&Record::Notice(Notice {
-                text: format_args!(
-                    "smp: {} CPUs run of {found} that there are ({})",
-                    started.count() + 1,
-                    apic.name()
-                )
-                .into(),
-            }));
-            Processors::new(started)
+            let running = started.count() as usize + 1;
+            tell(&format_args!(
+                "{running} CPUs run of {found} that there are ({})",
+                apic.name()
+            ));
+            Processors::new(started, wanted - running)
         }
         Err(shortage) => {
             tell(&shortage);
-            Processors::ALONE
+            Processors::alone(wanted - 1)
         }
     }
 }
@@ -235,6 +261,7 @@ unsafe fn start_others(with: BringUp<'_>, wanted: usize) -> Result<(CpuMask, Loc
     let BringUp {
         firmware,
         low_frame,
+        clock,
         hertz,
         direct_map,
         fixmap,
@@ -275,11 +302,18 @@ unsafe fn start_others(with: BringUp<'_>, wanted: usize) -> Result<(CpuMask, Loc
     let mut hardware = Hardware {
         apic,
         trampoline,
-        hertz,
-        cpu: CpuId::BOOT,
+        ticks_per_microsecond: ticks_per_microsecond(clock, hertz),
     };
-    let others = others_to_start(firmware, apic);
-    start_up::reset(&mut hardware, &others);
+    let (this, highest) = (apic.id(), apic.highest_id());
+    let listed = || firmware.processors.ids.iter().copied();
+    let above = listed().filter(|&cpu| cpu > highest).count();
+    if above > 0 {
+        tell(&Shortage::BeyondXapic(above));
+    }
+    // Never this one: an INIT would end the run.
+    let others = listed().filter(|&cpu| cpu != this && cpu <= highest);
+    let others: ArrayVec<ApicId, MAX_CPUS> = others.collect();
+    Starter::reset(&mut hardware, others.iter().copied());
     let started = start_each(&mut hardware, &others, wanted, kernel, vmalloc);
     stop::started(started);
     // It was mapped above. The others drop it when they are brought online.
@@ -287,21 +321,6 @@ unsafe fn start_others(with: BringUp<'_>, wanted: usize) -> Result<(CpuMask, Loc
         pending.flush(&kernel.tlb);
     }
     Ok((started, apic))
-}
-
-/// Every CPU that can be reached, but this one.
-fn others_to_start(firmware: &Firmware, apic: LocalApic) -> ArrayVec<ApicId, MAX_CPUS> {
-    let this = apic.id();
-    let mut others = ArrayVec::new();
-    for &cpu in firmware.processors.ids.iter().filter(|&&cpu| cpu != this) {
-        if cpu <= apic.highest_id() {
-            // There is room: the table has no more, and this CPU is one of them.
-            let _ = others.try_push(cpu);
-        } else {
-            tell(&Shortage::BeyondXapic(cpu));
-        }
-    }
-    others
 }
 
 /// Starts up to `wanted` of `others`. A CPU that does not answer leaves its place to the next one.
@@ -312,6 +331,10 @@ fn start_each(
     kernel: &mut Kernel,
     vmalloc: &mut VmallocRegion,
 ) -> CpuMask {
+    /// CPUs that are left out with a notice each.
+    const MOST_TOLD: usize = 8;
+    let mut starter = Starter::default();
+    let mut left_out = 0;
     let mut started = CpuMask::EMPTY;
     let mut next = (1..MAX_CPUS).filter_map(CpuId::new).peekable();
     let mut ready = false;
@@ -326,16 +349,19 @@ fn start_each(
             }
             ready = true;
         }
-        hardware.cpu = cpu;
+        POINT.store(0, Relaxed);
         hardware.trampoline.make_ready(&Place {
             stack: PerCpu::of(cpu).stacks()[0].range.end,
             entry: arrive,
             argument: cpu.number() as u64,
         });
-        match start_up::start(hardware, other) {
+        match starter.start(hardware, other) {
             Ok(()) => started = started.with(cpu),
             Err(error) => {
-                tell(&Shortage::NotStarted(error));
+                left_out += 1;
+                if left_out <= MOST_TOLD {
+                    tell(&Shortage::NotStarted(error));
+                }
                 if let StartError::Silent(_) = error {
                     continue;
                 }
@@ -343,6 +369,9 @@ fn start_each(
         }
         ready = false;
         next.next();
+    }
+    if left_out > MOST_TOLD {
+        tell(&Shortage::MoreNotStarted(left_out - MOST_TOLD));
     }
     started
 }

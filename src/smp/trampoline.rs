@@ -2,7 +2,9 @@
 
 use core::mem::offset_of;
 use core::ptr;
-use core::sync::atomic::{AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
+use core::sync::atomic::{
+    AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
 
 use x86::msr::{IA32_EFER, rdmsr};
 
@@ -15,6 +17,9 @@ const CR4_PCIDE: u64 = 1 << 17;
 const EFER_LMA: u64 = 1 << 10;
 /// `frame` numbers that a start-up interrupt can name end here: 1 MiB, less what belongs to the firmware and to adapters.
 pub const FRAMES_END: Pfn = Pfn(0xa0);
+
+/// The last of the points that a CPU passes in `boot/trampoline.s`.
+pub const LAST_POINT: u32 = 3;
 
 /// The end of `boot/trampoline.s`, field for field.
 #[repr(C)]
@@ -32,7 +37,8 @@ struct Parameters {
     gdt: u32,
     to_long: u32,
     long_selector: u32,
-    padding2: u32,
+    /// The last point that a CPU has passed in `boot/trampoline.s`.
+    point: AtomicU32,
     stack: u64,
     entry: u64,
     argument: u64,
@@ -105,6 +111,11 @@ impl Trampoline {
         unsafe { &(*self.parameters).claim }
     }
 
+    fn point(&self) -> &AtomicU32 {
+        // SAFETY: as for `claim`.
+        unsafe { &(*self.parameters).point }
+    }
+
     /// Makes a place ready. The one before has been claimed or taken back, and a CPU that claimed it has arrived.
     pub fn make_ready(&mut self, place: &Place) {
         // SAFETY: no CPU reads the parameters while no place is ready.
@@ -113,12 +124,18 @@ impl Trampoline {
             (*self.parameters).entry = place.entry as *const () as u64;
             (*self.parameters).argument = place.argument;
         }
+        self.point().store(0, Relaxed);
         self.claim().store(1, Release);
     }
 
     /// Whether the place has been claimed.
     pub fn claimed(&self) -> bool {
         self.claim().load(Acquire) == 0
+    }
+
+    /// The last point that the CPU has passed which claimed the place: 1 to [`LAST_POINT`]; 0 if none.
+    pub fn passed(&self) -> u32 {
+        self.point().load(Acquire)
     }
 
     /// Takes the place back; `false` if it has been claimed.

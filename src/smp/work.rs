@@ -60,17 +60,25 @@ pub(super) fn serve(cpus: &AllCpus, this: CpuId) -> ! {
 #[derive(Debug)]
 pub struct Processors {
     others: CpuMask,
+    missing: usize,
 }
 
 impl Processors {
-    /// The boot CPU alone.
-    pub const ALONE: Processors = Processors {
-        others: CpuMask::EMPTY,
-    };
+    /// The boot CPU alone, without this many that the run was to have.
+    #[must_use]
+    pub const fn alone(missing: usize) -> Self {
+        Processors::new(CpuMask::EMPTY, missing)
+    }
 
-    /// CPUs that wait in [`serve`].
-    pub(super) const fn new(others: CpuMask) -> Self {
-        Processors { others }
+    /// CPUs that wait in [`serve`], without this many that the run was to have.
+    pub(super) const fn new(others: CpuMask, missing: usize) -> Self {
+        Processors { others, missing }
+    }
+
+    /// CPUs that the machine has and that the run was to have, and goes without: they do not start, or cannot be reached.
+    #[must_use]
+    pub const fn missing(&self) -> usize {
+        self.missing
     }
 
     /// How many there are, the boot CPU included.

@@ -21,10 +21,12 @@ pub struct Facts {
     pub steal_ns: u64,
     /// See [`crate::fractured`].
     pub fractured: Option<bool>,
+    /// CPUs that the run was to have and goes without.
+    pub cpus_missing: bool,
 }
 
 /// The tags of an environment.
-pub type Tags = ArrayVec<&'static str, 8>;
+pub type Tags = ArrayVec<&'static str, 9>;
 
 /// Concludes the tags: none on a machine whose figures are worth what they seem.
 #[must_use]
@@ -53,6 +55,8 @@ pub fn tags(facts: &Facts) -> Tags {
         (facts.smi, "smi"),
         (facts.steal_ns != 0, "steal"),
         (facts.fractured == Some(true), "fractured"),
+        // Figures of several CPUs are of fewer than the machine has.
+        (facts.cpus_missing, "cpus_missing"),
     ];
     all.into_iter()
         .filter_map(|(applies, tag)| applies.then_some(tag))
@@ -71,6 +75,7 @@ mod tests {
         smi: false,
         steal_ns: 0,
         fractured: None,
+        cpus_missing: false,
     };
 
     #[test]
@@ -119,5 +124,6 @@ mod tests {
         assert_eq!(of(|facts| facts.smi = true), "smi");
         assert_eq!(of(|facts| facts.steal_ns = 1), "steal");
         assert_eq!(of(|facts| facts.fractured = Some(true)), "fractured");
+        assert_eq!(of(|facts| facts.cpus_missing = true), "cpus_missing");
     }
 }

@@ -79,6 +79,7 @@ impl Rebuilt {
             accelerator,
             cpu_model,
             cpus: found.map_or(1, |machine| machine.cpus),
+            topology: None,
             memory: format!("{}M", found.map_or(1024, mebibytes)),
             machine,
             door: Door::Pvh {

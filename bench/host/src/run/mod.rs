@@ -65,6 +65,7 @@ impl Request {
             accelerator: Accelerator::Tcg,
             cpu_model: self.cpu_model.clone(),
             cpus: self.cpus,
+            topology: None,
             memory: self.memory.clone(),
             machine: self.machine,
             door: Door::Pvh {

@@ -63,6 +63,8 @@ pub struct Boot {
     pub cpu_model: Option<String>,
     /// CPUs.
     pub cpus: u32,
+    /// How they are put together, as QEMU writes it, where that matters: `sockets=2,cores=3`.
+    pub topology: Option<String>,
     /// RAM, as QEMU writes it: `64M`, `1G`.
     pub memory: String,
     /// What is around the CPU. An exact figure may depend on it, so it never changes by itself.
@@ -103,6 +105,14 @@ impl Boot {
         ]
     }
 
+    /// QEMU's `-smp`.
+    fn smp(&self) -> String {
+        let topology = self.topology.as_deref();
+        topology.map_or(self.cpus.to_string(), |topology| {
+            format!("{},{topology}", self.cpus)
+        })
+    }
+
     /// QEMU's CPU model.
     fn cpu_model(&self) -> &str {
         let usual = self.accelerator.cpu_model();
@@ -133,7 +143,7 @@ impl Boot {
             "chardev:com1",
         ]);
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x4"]);
-        command.args(["-m", &self.memory, "-smp", &self.cpus.to_string()]);
+        command.args(["-m", &self.memory, "-smp", &self.smp()]);
         command.args(["-cpu", self.cpu_model()]);
         command.args(self.accelerator.arguments());
         match &self.door {

@@ -47,6 +47,7 @@ fn pvh(command_line: &[&str]) -> Boot {
         accelerator: Accelerator::Icount,
         cpu_model: None,
         cpus: 1,
+        topology: None,
         memory: "1G".to_owned(),
         machine: MachineType::Q35,
         door: Door::Pvh {

@@ -48,6 +48,25 @@ fn more_cpus_than_there_are_is_told_and_all_of_them_run() {
     );
 }
 
+/// On two sockets, whose APIC ids have a gap, and with more CPUs than the host has: none is given up because the host is slow.
+#[test]
+fn every_cpu_of_a_busy_host_is_waited_for() {
+    let boot = Boot {
+        accelerator: Accelerator::Tcg,
+        topology: Some("sockets=2,cores=3".to_owned()),
+        timeout: Duration::from_secs(300),
+        ..on(6, &[SHORT[0], SHORT[1], "smp=6", "shootdowns=1"])
+    };
+    let log = passed(&boot);
+    let said = log.notices.iter().filter(|text| text.starts_with("smp: "));
+    assert_eq!(
+        said.collect::<Vec<_>>(),
+        ["smp: 6 CPUs run of 6 that there are (xAPIC)"]
+    );
+    let check = log.checks.iter().find(|check| check.name == "smp/all_run");
+    assert!(check.is_some_and(|check| check.pass));
+}
+
 /// Boots on four CPUs, of which the last one fails while the others write to the log, and returns what it said.
 fn last_words(provoke: &str) -> String {
     let words = ["suite=quick", "smp=4", &format!("provoke={provoke}")];

@@ -16,7 +16,8 @@ pub struct Environment<T> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shift: Option<u8>,
     /// What a reader of the figures has to know, separated by spaces: `emulated`, `icount_shift`, `tsc_variant`,
-    /// `lfence_not_serialising`, `frequency_disagrees`, `smi`, `steal`, `fractured`. Empty where they are worth what they seem.
+    /// `lfence_not_serialising`, `frequency_disagrees`, `smi`, `steal`, `fractured`, `cpus_missing`. Empty where they are worth what
+    /// they seem.
     pub tags: T,
     /// The least and the most ticks that a bracket around 1,000 NOPs took.
     pub nops: [u64; 2],
