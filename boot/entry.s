@@ -115,8 +115,10 @@ enter:
     decl %ecx
     jnz 1b
 
-    movl %cr4, %eax
-    orl $CR4_PAE, %eax
+    # All else is off, whatever firmware and loader left on: with CR4.LA57 the CPU would take the root for a PML5 (firmware that
+    # pages with five levels leaves it set, and loaders clear CR0.PG alone), and PCIDs, protection keys or CET want tables of
+    # another kind. Paging is off, so that each of them can be switched off.
+    movl $CR4_PAE, %eax
     movl %eax, %cr4
     movl $boot_pml4, %eax
     movl %eax, %cr3
