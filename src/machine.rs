@@ -114,22 +114,21 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
         exceptions::fill();
         exceptions::load();
     }
-    // SAFETY: the boot stretch has not ended, and the loader's structures are untouched.
-    let boot = unsafe { boot::read(magic, info) };
+    // SAFETY: the boot stretch has not ended, and what the loader left is untouched.
+    let memory = unsafe { Identity::new() };
+    let boot = boot::read(&memory, magic, info);
     let command_line = boot
         .as_ref()
         .map_or(ArrayString::new(), |boot| boot.command_line);
     let options = Options::parse(&command_line);
-    // SAFETY: the boot stretch has not ended, and the loader's structures are untouched.
-    let memory = unsafe { Identity::new() };
     let named = options.as_ref().ok().and_then(|options| options.rsdp);
-    let handed_over = boot.as_ref().ok().and_then(|boot| boot.rsdp);
+    let handed_over = boot.as_ref().map_or(&[][..], |boot| &boot.root_pointers);
     let pointers = named
-        .map(|address| PhysAddr(address.0))
+        .map(|address| RootPointer::at(PhysAddr(address.0)))
         .into_iter()
-        .chain(handed_over)
-        .chain(iter::once_with(|| bios::find_root_pointer(&memory)).flatten());
-    let firmware = acpi::read(&memory, pointers.map(RootPointer::at));
+        .chain(handed_over.iter().copied())
+        .chain(iter::once_with(|| bios::find_root_pointer(&memory).map(RootPointer::at)).flatten());
+    let firmware = acpi::read(&memory, pointers);
     let serial = firmware
         .serial
         .iter()
@@ -161,6 +160,7 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
     }
     let boot = boot.unwrap_or_else(|error| refuse(&BringUpError::Boot(error), Exit::Auto));
     let options = options.unwrap_or_else(|error| refuse(&error, Exit::Auto));
+    boot.complaints.for_each(notice);
     firmware.complaints.for_each(notice);
     for hint in &firmware.serial {
         if hint.space == SerialSpace::Memory {
@@ -177,7 +177,7 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
         finish(Verdict::Pass, exit, reset);
     }
     // SAFETY: the boot stretch has not ended.
-    let machine = unsafe { bring_up(&boot, firmware, options, ticks_per_1000_nops) };
+    let machine = unsafe { bring_up(&boot, &memory, firmware, options, ticks_per_1000_nops) };
     let mut machine = machine.unwrap_or_else(|error| refuse(&error, exit));
     finish(application(&mut machine), exit, reset)
 }
@@ -208,7 +208,8 @@ fn finish(verdict: Verdict, exit: Exit, reset: Option<(u16, u8)>) -> ! {
 /// Called once, in the boot stretch.
 #[inline(never)]
 unsafe fn bring_up(
-    boot: &BootInfo,
+    boot: &BootInfo<'_>,
+    left: &Identity,
     firmware: Firmware,
     options: Options,
     ticks_per_1000_nops: u64,
@@ -224,8 +225,10 @@ unsafe fn bring_up(
     unsafe { pat::load() };
     let clock = Clock::detect(&features, ticks_per_1000_nops);
     let frequency = tsc::frequency(clock, firmware.pm_timer);
+    let extended_bios_data = bios::extended_data_area(left);
     // SAFETY: the caller's promise.
-    let mut memory = unsafe { memory::set_up(boot, &firmware, &features, &options)? };
+    let mut memory =
+        unsafe { memory::set_up(boot, extended_bios_data, &firmware, &features, &options)? };
     if let Some(framebuffer) = boot.framebuffer {
         show_screen(framebuffer, &mut memory);
     }

@@ -31,6 +31,8 @@ pub struct Framebuffer {
 /// Why nothing can be drawn in what the loader set up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FramebufferError {
+    /// The loader's tag of so many bytes ends before what its kind has to have.
+    ShortTag(u32),
     /// Not pixels of red, green and blue, but a palette's, characters, or something newer.
     NotRgb,
     /// Bits of a pixel that are neither 15 or 16, 24 nor 32.
@@ -58,6 +60,7 @@ pub enum FramebufferError {
 impl fmt::Display for FramebufferError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            FramebufferError::ShortTag(bytes) => write!(f, "its tag has only {bytes} bytes"),
             FramebufferError::NotRgb => write!(f, "it has no pixels of red, green and blue"),
             FramebufferError::Depth(depth) => write!(f, "pixels of {depth} bits"),
             FramebufferError::Size { width, height } => {

@@ -1,20 +1,24 @@
 //! The one form in which everything above the loader knows what the loader said.
 
 use core::fmt;
+use core::iter::FusedIterator;
 use core::ops::Range;
 
 use arrayvec::{ArrayString, ArrayVec};
 
 use super::framebuffer::{Framebuffer, FramebufferError};
+use crate::firmware::acpi::RootPointer;
+use crate::firmware::complaints::Complaints;
 use crate::mm::address::PhysAddr;
-use crate::mm::memory_map::{LINES, Line, LineKind};
+use crate::mm::memory_map::{Line, LineKind};
 
 /// Bytes of command line that are kept; a longer one is an error, as half an option would be a wrong one.
 pub const COMMAND_LINE_BYTES: usize = 512;
-/// Lines of the loader's memory map that are kept. Firmware gives 10 to 60; more is an error.
-pub const MAP_LINES: usize = LINES;
-/// Structures of the loader's that have to be kept out of free memory: boot information, command line, modules.
+/// Structures of the loader's that are kept out of free memory: boot information, command line, modules.
 pub const LOADER_RANGES: usize = 24;
+/// Most lines of a memory map that are believed: firmware gives 10 to a few hundred. What is beyond could only be left out, and with
+/// it what is not to be touched.
+pub const MAP_LINES: usize = 1 << 16;
 
 /// End of the identity mapping that the readers look through, in bytes.
 pub const IDENTITY_END: u64 = 1 << 32;
@@ -38,21 +42,78 @@ impl fmt::Display for Loader {
     }
 }
 
-/// What the loader said, copied out of its own memory.
+/// What the loader said. All but the memory map is copied out of its own memory.
 #[derive(Clone, Debug)]
-pub struct BootInfo {
+pub struct BootInfo<'m> {
     /// Who says it.
     pub loader: Loader,
     /// The command line, without leading or trailing spaces.
     pub command_line: ArrayString<COMMAND_LINE_BYTES>,
     /// The memory map as it came: unsorted, perhaps overlapping.
-    pub map: ArrayVec<Line, MAP_LINES>,
-    /// Where the ACPI root pointer lies, or a copy of it.
-    pub rsdp: Option<PhysAddr>,
+    pub map: MapLines<'m>,
+    /// Where the ACPI root pointer lies, or copies of it, the best first.
+    pub root_pointers: ArrayVec<RootPointer, 2>,
     /// The framebuffer, if the loader set one up, or why it is of no use.
     pub framebuffer: Option<Result<Framebuffer, FramebufferError>>,
     /// Physical memory that the loader still uses for what it told us, end exclusive.
     pub loader_ranges: ArrayVec<Range<PhysAddr>, LOADER_RANGES>,
+    /// What is wrong with it, and costs no more than what it concerns.
+    pub complaints: Complaints<BootComplaint>,
+}
+
+/// The lines of a memory map, read where the loader left them, so that there can be any number of them. Multiboot2 and PVH write
+/// them alike: base and length of 64 bits, a kind of 32, and what a later version may add.
+#[derive(Clone, Copy, Debug)]
+pub struct MapLines<'m> {
+    bytes: &'m [u8],
+    /// Bytes from one line to the next.
+    stride: usize,
+}
+
+impl<'m> MapLines<'m> {
+    /// Bytes of a line, less what may follow.
+    pub(super) const LEAST_STRIDE: usize = 20;
+
+    /// No lines.
+    pub(super) const EMPTY: Self = MapLines {
+        bytes: &[],
+        stride: Self::LEAST_STRIDE,
+    };
+
+    /// Lines of `stride` bytes; what is no whole line at the end is none.
+    ///
+    /// # Errors
+    ///
+    /// Lines that are too short, none, or too many.
+    pub(super) fn new(bytes: &'m [u8], stride: usize) -> Result<Self, BootError> {
+        if stride < Self::LEAST_STRIDE {
+            return Err(BootError::ShortMapLines(stride));
+        }
+        match bytes.len() / stride {
+            0 => Err(BootError::NoMemoryMap),
+            1..=MAP_LINES => Ok(MapLines { bytes, stride }),
+            lines => Err(BootError::TooManyLines(lines)),
+        }
+    }
+
+    /// Each line.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Line> + FusedIterator + Clone + use<'m> {
+        self.bytes.chunks_exact(self.stride).map(|line| {
+            let word = |at: usize| {
+                line[at..]
+                    .first_chunk()
+                    .map_or(0, |&word| u64::from_le_bytes(word))
+            };
+            let kind = line[16..]
+                .first_chunk()
+                .map_or(0, |&word| u32::from_le_bytes(word));
+            Line {
+                base: word(0),
+                length: word(8),
+                kind: LineKind::from_e820(kind),
+            }
+        })
+    }
 }
 
 /// Why the boot information cannot be used.
@@ -73,12 +134,12 @@ pub enum BootError {
     CommandLineTooLong(usize),
     /// The command line is not UTF-8.
     CommandLineNotText,
+    /// The lines of the memory map have this many bytes, fewer than a line has.
+    ShortMapLines(usize),
     /// The memory map has more than [`MAP_LINES`] lines.
     TooManyLines(usize),
     /// There is no memory map at all.
     NoMemoryMap,
-    /// More modules and structures than [`LOADER_RANGES`].
-    TooManyRanges(usize),
 }
 
 impl fmt::Display for BootError {
@@ -101,62 +162,125 @@ impl fmt::Display for BootError {
                 )
             }
             BootError::CommandLineNotText => write!(f, "command line: not UTF-8"),
+            BootError::ShortMapLines(bytes) => {
+                write!(f, "memory map: lines of {bytes} bytes are too short")
+            }
             BootError::TooManyLines(lines) => {
                 write!(f, "memory map: {lines} lines, at most {MAP_LINES} are read")
             }
             BootError::NoMemoryMap => write!(f, "memory map: the loader gave none"),
-            BootError::TooManyRanges(ranges) => {
-                write!(
-                    f,
-                    "boot information: {ranges} modules and structures, at most {LOADER_RANGES} are kept"
-                )
-            }
         }
     }
 }
 
 impl core::error::Error for BootError {}
 
-impl BootInfo {
+/// Something that is wrong with the boot information, and what it costs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BootComplaint {
+    /// A tag of the multiboot2 information is too short for its kind; it is passed over.
+    ShortTag {
+        /// What the tag is about.
+        what: &'static str,
+        /// Its size in bytes.
+        size: u32,
+    },
+    /// A tag's size cannot be: the tags from here on are not read.
+    Tag {
+        /// Offset of the tag in the information.
+        offset: usize,
+        /// Its kind.
+        kind: u32,
+        /// Its size in bytes.
+        size: u32,
+    },
+    /// The information ends without an end tag.
+    NoEndTag,
+    /// A second tag of a kind that there is one of; the first one counts.
+    Repeated(&'static str),
+    /// The loader's name is not UTF-8; what is no text is left out of it.
+    LoaderName,
+    /// A module ends before it begins, or beyond all addresses; it is passed over.
+    Module {
+        /// Its first byte.
+        start: u64,
+        /// The byte behind its last.
+        end: u64,
+    },
+    /// The list of modules lies where it cannot be read; they are passed over.
+    ModuleList {
+        /// Where it is said to be.
+        address: u64,
+        /// How many modules it is said to have.
+        modules: u32,
+    },
+    /// There is no room to keep this memory of the loader's; nothing of it is used by the image.
+    NotKept {
+        /// Its first byte.
+        start: u64,
+        /// The byte behind its last.
+        end: u64,
+    },
+}
+
+impl fmt::Display for BootComplaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "boot information: ")?;
+        match *self {
+            BootComplaint::ShortTag { what, size } => {
+                write!(f, "a {what} tag of {size} bytes is too short; not used")
+            }
+            BootComplaint::Tag { offset, kind, size } => write!(
+                f,
+                "the tag of type {kind} at offset {offset:#x} has a size of {size}; it and what follows is not read"
+            ),
+            BootComplaint::NoEndTag => write!(f, "no end tag"),
+            BootComplaint::Repeated(what) => write!(f, "a second {what} tag; the first one counts"),
+            BootComplaint::LoaderName => write!(f, "the loader's name is not UTF-8"),
+            BootComplaint::Module { start, end } => {
+                write!(f, "a module from {start:#x} to {end:#x}; passed over")
+            }
+            BootComplaint::ModuleList { address, modules } => {
+                write!(f, "a list of {modules} modules at {address:#x}; not read")
+            }
+            BootComplaint::NotKept { start, end } => write!(
+                f,
+                "more than {LOADER_RANGES} modules; the one from {start:#x} to {end:#x} is not kept"
+            ),
+        }
+    }
+}
+
+impl BootInfo<'_> {
     pub(super) fn new(loader: Loader) -> Self {
         BootInfo {
             loader,
             command_line: ArrayString::new(),
-            map: ArrayVec::new(),
-            rsdp: None,
+            map: MapLines::EMPTY,
+            root_pointers: ArrayVec::new(),
             framebuffer: None,
             loader_ranges: ArrayVec::new(),
+            complaints: Complaints::default(),
         }
     }
 
-    pub(super) fn set_command_line(&mut self, text: &str) -> Result<(), BootError> {
+    pub(super) fn set_command_line(&mut self, text: &[u8]) -> Result<(), BootError> {
+        let text = str::from_utf8(text).map_err(|_| BootError::CommandLineNotText)?;
         let text = text.trim();
         self.command_line =
             ArrayString::from(text).map_err(|_| BootError::CommandLineTooLong(text.len()))?;
         Ok(())
     }
 
-    pub(super) fn add_line(
-        &mut self,
-        base: u64,
-        length: u64,
-        kind: LineKind,
-    ) -> Result<(), BootError> {
-        self.map
-            .try_push(Line { base, length, kind })
-            .map_err(|_| BootError::TooManyLines(MAP_LINES + 1))
-    }
-
-    /// Keeps `bytes` bytes from `start` out of free memory.
-    pub(super) fn keep(&mut self, start: u64, bytes: u64) -> Result<(), BootError> {
-        if bytes == 0 {
-            return Ok(());
+    /// Keeps the bytes from `start` up to `end` out of free memory.
+    pub(super) fn keep(&mut self, start: u64, end: u64) {
+        if start > end {
+            self.complaints.push(BootComplaint::Module { start, end });
+        } else if start < end {
+            let range = PhysAddr(start)..PhysAddr(end);
+            if self.loader_ranges.try_push(range).is_err() {
+                self.complaints.push(BootComplaint::NotKept { start, end });
+            }
         }
-        let end = start
-            .checked_add(bytes)
-            .ok_or(BootError::Malformed("module range"))?;
-        self.loader_ranges
-            .try_push(PhysAddr(start)..PhysAddr(end))
-            .map_err(|_| BootError::TooManyRanges(LOADER_RANGES + 1))
     }
 }

@@ -44,23 +44,31 @@ impl ReadPhysical for Identity {
     }
 }
 
-/// Memory that a test has filled, in pieces.
+/// Memory that a test has filled, in pieces, each of which begins at a multiple of 8 on the host, too.
 #[cfg(test)]
 #[derive(Clone, Default, Debug)]
-pub struct Pieces(Vec<(u64, Vec<u8>)>);
+pub struct Pieces(Vec<(u64, Vec<u64>, usize)>);
 
 #[cfg(test)]
 impl Pieces {
     /// Puts bytes at an address. Where pieces overlap the one that was put there first is read.
-    pub fn put(&mut self, start: u64, bytes: impl Into<Vec<u8>>) {
-        self.0.push((start, bytes.into()));
+    pub fn put(&mut self, start: u64, bytes: impl AsRef<[u8]>) {
+        let bytes = bytes.as_ref();
+        let words = bytes.chunks(8).map(|chunk| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u64::from_ne_bytes(word)
+        });
+        self.0.push((start, words.collect(), bytes.len()));
     }
 }
 
 #[cfg(test)]
 impl ReadPhysical for Pieces {
     fn bytes(&self, start: PhysAddr, length: usize) -> Option<&[u8]> {
-        self.0.iter().find_map(|(at, bytes)| {
+        self.0.iter().find_map(|(at, words, bytes)| {
+            // SAFETY: words are bytes.
+            let bytes = &unsafe { words.align_to::<u8>() }.1[..*bytes];
             let first = usize::try_from(start.0.checked_sub(*at)?).ok()?;
             bytes.get(first..first.checked_add(length)?)
         })

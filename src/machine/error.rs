@@ -6,7 +6,7 @@ use crate::boot::BootError;
 use crate::mm::frame;
 use crate::mm::kernel_map::KernelMapError;
 use crate::mm::layout::LayoutError;
-use crate::mm::memory_map::MapError;
+use crate::mm::memory_map::TooManyRanges;
 use crate::mm::page_table;
 
 /// Why the machine could not be brought up.
@@ -14,8 +14,8 @@ use crate::mm::page_table;
 pub enum BringUpError {
     /// The loader's information cannot be used.
     Boot(BootError),
-    /// The memory map cannot be used.
-    Map(MapError),
+    /// The memory map has too many ranges.
+    Map(TooManyRanges),
     /// The regions do not fit.
     Layout(LayoutError),
     /// The CPU lacks what the image cannot do without.

@@ -1,6 +1,7 @@
 //! Sets the memory system up, floor by floor, and crosses from the boot tables to the kernel's own.
 
 use core::mem::MaybeUninit;
+use core::ops::Range;
 use core::slice;
 
 use arrayvec::ArrayVec;
@@ -69,12 +70,13 @@ static RAM: Once<Ranges> = Once::new();
 ///
 /// Called once, in the boot stretch: CR3 holds the boot tables.
 pub unsafe fn set_up(
-    boot: &BootInfo,
+    boot: &BootInfo<'_>,
+    extended_bios_data: Option<Range<PhysAddr>>,
     firmware: &Firmware,
     features: &Features,
     options: &Options,
 ) -> Result<Memory, BringUpError> {
-    let map = memory_map(boot, features)?;
+    let map = memory_map(boot, extended_bios_data, features)?;
     let (constants, zones, levels): (_, &ZoneEnds, _) = match options.layout {
         LayoutName::Wide => (&Constants::WIDE, &frame::WIDE, Levels::Four),
         LayoutName::Classic => (&Constants::CLASSIC, &frame::CLASSIC, Levels::Four),
@@ -230,13 +232,17 @@ pub unsafe fn set_up(
     })
 }
 
-/// The sane map; tells what had to be repaired.
-fn memory_map(boot: &BootInfo, features: &Features) -> Result<MemoryMap, BringUpError> {
-    let mut reserved: ArrayVec<_, { crate::boot::info::LOADER_RANGES + 1 }> = ArrayVec::new();
+/// The sane map, with a notice of each repair.
+fn memory_map(
+    boot: &BootInfo<'_>,
+    extended_bios_data: Option<Range<PhysAddr>>,
+    features: &Features,
+) -> Result<MemoryMap, BringUpError> {
+    let mut reserved: ArrayVec<_, { crate::boot::info::LOADER_RANGES + 2 }> = ArrayVec::new();
     reserved.push(image::loaded());
+    reserved.extend(extended_bios_data);
     reserved.extend(boot.loader_ranges.iter().cloned());
-    let map =
-        MemoryMap::new(&boot.map, features.physical_bits, &reserved).map_err(BringUpError::Map)?;
+    let map = MemoryMap::new(boot.map.iter(), features.physical_bits, &reserved);
     let (notices, left_out) = map.notices();
     for notice in notices {
         log::record(&Record::Notice(Notice {

@@ -283,7 +283,7 @@ fn a_broken_way_to_the_tables_costs_that_way() {
 fn another_root_pointer_is_taken_where_the_first_leads_nowhere() {
     let mut memory = Tables::usual().memory();
     memory.put(0x1000, vec![0; 64]);
-    memory.put(0x2000, b"RSD PTR ".to_vec());
+    memory.put(0x2000, b"RSD PTR ");
     let pointers = [0x1000, 0x2000, 0x3000, RSDP_AT].map(|at| RootPointer::at(PhysAddr(at)));
     let firmware = read(&memory, pointers);
     assert_eq!(firmware.processors.enabled, 4);
