@@ -12,7 +12,8 @@ use std::fs;
 use std::time::Duration;
 
 use linux::{Linux, Packages, Tree};
-use pagemark_host::image::{Firmware, MenuEntry, build, firmware, grub_file, workspace};
+use pagemark_host::checkout;
+use pagemark_host::image::{Firmware, MenuEntry, build, firmware, grub_file};
 use pagemark_host::log::Log;
 use pagemark_host::run::{Ended, Finished, Outcome, judge, kept_files};
 
@@ -84,7 +85,8 @@ fn passed(name: &str, firmware: Option<Firmware>, screen: bool) -> Log {
 
 /// The README's commands, with a suite that is shorter than theirs.
 fn commands() -> String {
-    let readme = fs::read_to_string(workspace().join("README.md")).expect("the README");
+    let root = checkout::root().expect("the checkout");
+    let readme = fs::read_to_string(root.join("README.md")).expect("the README");
     let blocks = readme
         .split("```sh\n")
         .skip(1)

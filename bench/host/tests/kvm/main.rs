@@ -65,6 +65,7 @@ fn by_pvh(cpus: u32, words: &[&str]) -> Boot {
         accelerator: Accelerator::Kvm,
         cpu_model: None,
         cpus,
+        topology: None,
         memory: "1G".to_owned(),
         machine: MachineType::Q35,
         door: Door::Pvh {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use pagemark_host::image::workspace;
+use pagemark_host::checkout;
 
 const RELEASE: &str = "bookworm";
 /// The kernel, a shell for it, and kexec with the libraries that it is linked with.
@@ -27,8 +27,9 @@ pub struct Packages(PathBuf);
 impl Packages {
     /// Unpacks what is not there.
     pub fn get() -> Self {
-        let folder = workspace().join("target/debian").join(RELEASE);
-        let status = Command::new(workspace().join("scripts/debian-packages.sh"))
+        let root = checkout::root().expect("the checkout");
+        let folder = root.join("target/debian").join(RELEASE);
+        let status = Command::new(root.join("scripts/debian-packages.sh"))
             .arg(RELEASE)
             .arg(&folder)
             .args(PACKAGES)
