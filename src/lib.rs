@@ -17,6 +17,7 @@ pub mod kernel;
 #[cfg(target_os = "none")]
 pub mod machine;
 pub mod mm;
+pub mod mmio;
 #[cfg(target_os = "none")]
 mod panic;
 pub mod smp;

@@ -22,13 +22,13 @@ use core::{fmt, iter};
 use arrayvec::ArrayString;
 use pagemark_record::{Error, ExitCode, Notice, Probe, Record, Start, Verdict};
 
-use crate::boot::command_line::{self, Exit, Options, Suite};
+use crate::boot::command_line::{self, Exit, Options, Serial, Suite};
 use crate::boot::framebuffer::{Framebuffer, FramebufferError};
 use crate::boot::info::IDENTITY_END;
 use crate::boot::{self, BootInfo, Loader, entry};
 use crate::console::log;
 use crate::console::screen::Screen;
-use crate::console::serial::{COM1, SerialPort};
+use crate::console::serial;
 use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
 use crate::cpu::tsc::{self, Clock, FrequencySource};
@@ -129,13 +129,11 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
         .chain(handed_over.iter().copied())
         .chain(iter::once_with(|| bios::find_root_pointer(&memory).map(RootPointer::at)).flatten());
     let firmware = acpi::read(&memory, pointers);
-    let serial = firmware
-        .serial
-        .iter()
-        .find(|hint| hint.space == SerialSpace::Io)
-        .and_then(|hint| u16::try_from(hint.address).ok());
-    // SAFETY: the console is the only user of the port.
-    log::start(unsafe { SerialPort::new(serial.unwrap_or(COM1)) });
+    let asked = options
+        .as_ref()
+        .map_or(Serial::Any, |options| options.serial);
+    // SAFETY: the boot stretch has not ended, and the console is the only user of serial ports.
+    log::start(unsafe { serial::find(asked, &firmware.serial) });
 
     if let Ok(Some(Ok(framebuffer))) = boot.as_ref().map(|boot| boot.framebuffer) {
         let end = framebuffer.address().0 + framebuffer.bytes();
@@ -198,7 +196,12 @@ fn refuse(error: &dyn core::error::Error, exit: Exit) -> ! {
 
 fn finish(verdict: Verdict, exit: Exit, reset: Option<(u16, u8)>) -> ! {
     log::end(verdict);
-    leave(ExitCode::from(verdict), exit, reset)
+    let code = match ExitCode::from(verdict) {
+        // The status alone does not say that there is no log.
+        ExitCode::Pass if !log::is_heard() => ExitCode::Error,
+        code => code,
+    };
+    leave(code, exit, reset)
 }
 
 /// Not inlined: what it keeps on the stack, memory maps for the most part, is gone when the application runs.
@@ -229,6 +232,7 @@ unsafe fn bring_up(
     // SAFETY: the caller's promise.
     let mut memory =
         unsafe { memory::set_up(boot, extended_bios_data, &firmware, &features, &options)? };
+    map_serial_port(&mut memory);
     if let Some(framebuffer) = boot.framebuffer {
         show_screen(framebuffer, &mut memory);
     }
@@ -264,6 +268,23 @@ unsafe fn bring_up(
         vmalloc: memory.vmalloc,
         processors,
     })
+}
+
+/// Maps the registers of the log's serial port, to stay, if they lie in memory.
+fn map_serial_port(memory: &mut Memory) {
+    let Some((address, bytes)) = log::with_port(|port| port.memory()).flatten() else {
+        return;
+    };
+    let (vmalloc, kernel) = (&mut memory.vmalloc, &mut memory.kernel);
+    match vmalloc.ioremap(address, bytes, Caching::Uncached, kernel) {
+        Ok(area) => {
+            // SAFETY: all registers are mapped there, and stay.
+            log::with_port(|port| unsafe { port.map(area.into_raw()) });
+        }
+        Err(error) => log::record(&Record::Notice(Notice {
+            text: format_args!("serial port at {address}: {error}").into(),
+        })),
+    }
 }
 
 /// Maps the framebuffer, to stay, and shows the screen; or tells why not.

@@ -5,9 +5,9 @@ use core::panic::PanicInfo;
 
 use pagemark_record::ExitCode;
 
-use crate::boot::command_line::Exit;
+use crate::boot::command_line::{Exit, Serial};
 use crate::console::log;
-use crate::console::serial::{COM1, SerialPort};
+use crate::console::serial;
 use crate::cpu::{backtrace, per_cpu};
 use crate::firmware::leave::leave;
 use crate::mm::shootdown::CpuId;
@@ -25,8 +25,8 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         location,
         &addresses,
         || {
-            // SAFETY: asked for only if there is no log that could use the port.
-            unsafe { SerialPort::new(COM1) }
+            // SAFETY: asked for only if there is no log that could use a port, which is so in the boot stretch alone.
+            unsafe { serial::find(Serial::Any, &[]) }
         },
     );
     leave(ExitCode::Panic, Exit::Auto, None)

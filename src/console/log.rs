@@ -12,6 +12,7 @@ use spin::{Mutex, MutexGuard};
 
 use super::screen::{COLUMNS, Cells, ROWS, Screen};
 use super::serial::SerialPort;
+use super::serial::uart::Lost;
 use crate::boot::framebuffer::Framebuffer;
 
 static LOG: Mutex<Option<LogWriter<SerialPort>>> = Mutex::new(None);
@@ -19,10 +20,12 @@ static LOG: Mutex<Option<LogWriter<SerialPort>>> = Mutex::new(None);
 static SCREEN: Mutex<Option<Screen<'_>>> = Mutex::new(None);
 /// What it shows. It is the screen's for ever, once there is one.
 static CELLS: Mutex<Cells> = Mutex::new([[0; COLUMNS]; ROWS]);
+/// The screen was told that the port is lost.
+static LOSS_SHOWN: AtomicBool = AtomicBool::new(false);
 /// The screen was told of a panic.
 static LAST_WORDS_SHOWN: AtomicBool = AtomicBool::new(false);
 
-/// Starts the log on a serial port, and takes the messages of crates that use `log`.
+/// Starts the log on a serial port, if there is one, and takes the messages of crates that use `log`.
 pub fn start(port: SerialPort) {
     *LOG.lock() = Some(LogWriter::new(port));
     // An error says that there is a logger already: then the log was started before, and that one serves.
@@ -41,6 +44,47 @@ pub unsafe fn add_screen(framebuffer: Framebuffer, identity: bool) {
     *SCREEN.lock() = unsafe { Screen::new(framebuffer, identity, cells) };
 }
 
+/// The identity mapping of the boot stretch is about to go.
+pub fn boot_stretch_ends() {
+    if let Some(log) = LOG.lock().as_mut() {
+        log.out().unmap();
+    }
+    with_screen(Screen::boot_stretch_ends);
+}
+
+/// Does something with the serial port, once the log has been started.
+pub fn with_port<T>(work: impl FnOnce(&mut SerialPort) -> T) -> Option<T> {
+    LOG.lock().as_mut().map(|log| work(log.out()))
+}
+
+/// Whether the log reaches anybody: by a serial port, or at least in words on the screen.
+pub fn is_heard() -> bool {
+    with_port(|port| port.works()).unwrap_or(false) || SCREEN.lock().is_some()
+}
+
+/// Writes words to the screen alone: what is no part of the log, as where that goes.
+pub fn aside(text: fmt::Arguments<'_>) {
+    with_screen(|screen| {
+        let _ = writeln!(screen, "{text}");
+    });
+}
+
+/// Says on the screen, once, that the port was given up.
+fn show_loss(port: &SerialPort) {
+    let (Some(why), Some(place)) = (port.lost(), port.place()) else {
+        return;
+    };
+    if !LOSS_SHOWN.swap(true, Relaxed) {
+        let why = match why {
+            Lost::Stuck => "takes no more bytes",
+            Lost::Gone => "does not answer any more",
+        };
+        aside(format_args!(
+            "serial port given up: {place} {why}; the log is not whole there"
+        ));
+    }
+}
+
 /// Does something with the screen, if there is one.
 pub fn with_screen(work: impl FnOnce(&mut Screen<'static>)) {
     if let Some(screen) = SCREEN.lock().as_mut() {
@@ -56,6 +100,7 @@ pub fn record(record: &Record<Text<'_>>) {
         with_screen(|screen| {
             let _ = brief::tell(record, screen);
         });
+        show_loss(log.out());
     }
 }
 
@@ -76,6 +121,7 @@ pub fn line(text: fmt::Arguments<'_>) {
         with_screen(|screen| {
             let _ = writeln!(screen, "{text}");
         });
+        show_loss(log.out());
     }
 }
 

@@ -3,5 +3,4 @@
 #[cfg(target_os = "none")]
 pub mod log;
 pub mod screen;
-#[cfg(target_os = "none")]
 pub mod serial;

@@ -4,12 +4,12 @@
 //! from them: reads of write-combining memory are slow. So scrolling draws the characters anew that differ from those above.
 
 use core::fmt;
-use core::ptr;
 
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 
 use crate::boot::framebuffer::Framebuffer;
 use crate::mm::address::VirtAddr;
+use crate::mmio;
 
 /// Most characters of a line; what is right of them stays dark.
 pub const COLUMNS: usize = 160;
@@ -170,16 +170,16 @@ impl<'c> Screen<'c> {
     #[inline(always)]
     fn put_pixel(&self, address: VirtAddr, x: usize, y: usize, pixel: u32) {
         let bytes = self.framebuffer.pixel_bytes();
-        let to = (address.0 as usize + y * self.framebuffer.pitch() + x * bytes) as *mut u8;
+        let at = (y * self.framebuffer.pitch() + x * bytes) as u64;
         // SAFETY: rows and columns are such that each character lies inside the framebuffer, which is mapped there (the promise to
         // `show_at`) and nobody else's (the promise to `new`). Pixels that are words are aligned (`Framebuffer::new`).
         unsafe {
             match bytes {
-                4 => ptr::write_volatile(to.cast::<u32>(), pixel),
-                2 => ptr::write_volatile(to.cast::<u16>(), pixel as u16),
+                4 => mmio::at(address, at).write(pixel),
+                2 => mmio::at(address, at).write(pixel as u16),
                 _ => {
-                    for (at, byte) in pixel.to_le_bytes().into_iter().take(bytes).enumerate() {
-                        ptr::write_volatile(to.add(at), byte);
+                    for (byte, value) in (at..).zip(pixel.to_le_bytes()).take(bytes) {
+                        mmio::at(address, byte).write(value);
                     }
                 }
             }

@@ -10,6 +10,7 @@ use raw_cpuid::CpuId;
 use x86::msr::{IA32_APIC_BASE, IA32_X2APIC_APICID, IA32_X2APIC_ICR, rdmsr, wrmsr};
 
 use crate::mm::address::{PAGE_SIZE, PhysAddr, VirtAddr};
+use crate::mmio;
 use crate::smp::start_up::ApicId;
 
 const BASE_X2APIC: u64 = 1 << 10;
@@ -172,10 +173,10 @@ impl LocalApic {
 
 fn read(registers: VirtAddr, offset: u64) -> u32 {
     // SAFETY: promised to `LocalApic::new`; each register is 32 bits wide and 16-byte aligned.
-    unsafe { ((registers.0 + offset) as *const u32).read_volatile() }
+    unsafe { mmio::at(registers, offset) }.read()
 }
 
 fn write(registers: VirtAddr, offset: u64, value: u32) {
     // SAFETY: as for `read`.
-    unsafe { ((registers.0 + offset) as *mut u32).write_volatile(value) };
+    unsafe { mmio::at(registers, offset) }.write(value);
 }

@@ -4,13 +4,12 @@
 //! it on Ice Lake). So the sources themselves are masked: the two 8259s, the local APIC's local vector table, its TSC
 //! deadline, and the I/O APICs. Nothing that is masked here was ever switched on by the image: it is what firmware and loader left.
 
-use core::ptr;
-
 use raw_cpuid::CpuId;
 use x86::io::outb;
 
 use super::probe::{read_msr, write_msr};
 use crate::mm::address::{PhysAddr, VirtAddr};
+use crate::mmio;
 
 /// IA32_APIC_BASE: where the local APIC is, and in which mode (Intel SDM volume 3, 12.4.3).
 const APIC_BASE: u32 = 0x1b;
@@ -45,15 +44,18 @@ pub unsafe fn mask_io_apic(registers: VirtAddr) {
     const VERSION: u32 = 1;
     const FIRST_ENTRY: u32 = 0x10;
     const MASKED: u32 = 1 << 16;
-    let (index, window) = (registers.0 as *mut u32, (registers.0 + 0x10) as *mut u32);
     // SAFETY: the registers are mapped and ours (the caller's promise); each entry stays as it is, but masked.
-    unsafe {
-        ptr::write_volatile(index, VERSION);
-        let last = ptr::read_volatile(window) >> 16 & 0xff;
-        for entry in 0..=last {
-            ptr::write_volatile(index, FIRST_ENTRY + 2 * entry);
-            ptr::write_volatile(window, ptr::read_volatile(window) | MASKED);
-        }
+    let (index, window) = unsafe {
+        (
+            mmio::at::<u32>(registers, 0),
+            mmio::at::<u32>(registers, 0x10),
+        )
+    };
+    index.write(VERSION);
+    let last = window.read() >> 16 & 0xff;
+    for entry in 0..=last {
+        index.write(FIRST_ENTRY + 2 * entry);
+        window.update(|entry| entry | MASKED);
     }
 }
 
@@ -114,14 +116,10 @@ impl LocalVectors {
                 }
             }
             (LocalVectors::Page(_), Some(page)) => {
-                let register = |offset: u32| (page.0 + u64::from(offset)) as *mut u32;
                 // SAFETY: the page is mapped (the caller's promise); each entry stays as it is, but masked.
-                unsafe {
-                    let version = ptr::read_volatile(register(VERSION));
-                    for offset in entries(version) {
-                        let entry = ptr::read_volatile(register(offset));
-                        ptr::write_volatile(register(offset), entry | LVT_MASKED);
-                    }
+                let register = |offset: u32| unsafe { mmio::at::<u32>(page, offset.into()) };
+                for offset in entries(register(VERSION).read()) {
+                    register(offset).update(|entry| entry | LVT_MASKED);
                 }
             }
             (LocalVectors::Absent | LocalVectors::Page(_), _) => {}

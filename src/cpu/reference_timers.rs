@@ -2,11 +2,10 @@
 //!
 //! Each is a counter that runs by itself and wraps. A machine may lack any of them; what is read then stands still.
 
-use core::ptr;
-
 use x86::io::{inb, inl, outb};
 
 use crate::mm::address::VirtAddr;
+use crate::mmio;
 
 /// A counter that runs at a known rate.
 pub trait ReferenceTimer {
@@ -149,13 +148,12 @@ impl Hpet {
 
     fn register(&self, offset: u64) -> u64 {
         // SAFETY: the registers are mapped (the promise to `start`), and reading one changes nothing.
-        unsafe { ptr::read_volatile((self.registers.0 + offset) as *const u64) }
+        unsafe { mmio::at(self.registers, offset) }.read()
     }
 
     fn set_configuration(&self, value: u64) {
-        let register = (self.registers.0 + Self::CONFIGURATION) as *mut u64;
         // SAFETY: the registers are mapped and ours (the promise to `start`).
-        unsafe { ptr::write_volatile(register, value) };
+        unsafe { mmio::at(self.registers, Self::CONFIGURATION) }.write(value);
     }
 }
 

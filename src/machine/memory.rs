@@ -13,7 +13,6 @@ use super::image;
 use crate::boot::BootInfo;
 use crate::boot::command_line::{LayoutName, Options, Propagation};
 use crate::console::log;
-use crate::console::screen::Screen;
 use crate::cpu::address_space;
 use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
@@ -136,7 +135,7 @@ pub unsafe fn set_up(
     // SAFETY: the identity mapping covers the first 4 GiB, and frames of the boot-time allocator are nobody else's.
     let root = unsafe { build_tables(&mut early, &layout, map.ram(), largest, levels)? };
 
-    log::with_screen(Screen::boot_stretch_ends);
+    log::boot_stretch_ends();
     // SAFETY: the new tables map this code, the stack and all data at the same addresses as the boot tables do; what the loader
     // left has been copied. CR4.PGE is set after, so that no global translation of the boot tables can stay.
     unsafe {

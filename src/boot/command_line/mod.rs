@@ -7,10 +7,12 @@
 
 mod error;
 mod filter;
+mod serial;
 mod value;
 
 pub use self::error::OptionError;
 pub use self::filter::Filter;
+pub use self::serial::Serial;
 pub use self::value::*;
 
 /// Makes the options of a table of keys and types. What is not given has its type's default.
@@ -73,6 +75,8 @@ options! {
     mutate: Option<Mutate>,
     /// `rsdp=`: physical address of the ACPI root pointer, instead of what the loader says and what is found.
     rsdp: Option<Address>,
+    /// `serial=`: which serial port the log goes to.
+    serial: Serial,
     /// `exit=`
     exit: Exit,
     /// `machine=`: what the image is started on, as whoever started it calls that: QEMU's machine type, say. For the log's
@@ -211,6 +215,10 @@ mod tests {
                 "command line: `rsdp` cannot be `7fe0000`; it takes an address, such as 0xf52c0",
             ),
             ("cpu=max cpu=max", "command line: `cpu` is given twice"),
+            (
+                "serial=ttyS0",
+                "command line: `serial` cannot be `ttyS0`; it takes none, com1 to com4, port:ADDRESS or pci, with ,BAUD behind a port, or mmio:ADDRESS,BITS with the width of a register: 8, 16 or 32",
+            ),
             (
                 "provoke=joy",
                 "command line: `provoke` cannot be `joy`; it takes panic, guard-page, null, hang, other-cpu-panic or other-cpu-guard-page",
