@@ -33,7 +33,7 @@ use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
 use crate::cpu::tsc::{self, Clock, FrequencySource};
 use crate::cpu::{exceptions, pat, per_cpu};
-use crate::firmware::acpi::{self, Firmware, RootPointer, SerialSpace};
+use crate::firmware::acpi::{self, Firmware, RootPointer, SerialTable};
 use crate::firmware::bios;
 use crate::firmware::leave::leave;
 use crate::firmware::physical::Identity;
@@ -160,10 +160,14 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
     let options = options.unwrap_or_else(|error| refuse(&error, Exit::Auto));
     boot.complaints.for_each(notice);
     firmware.complaints.for_each(notice);
-    for hint in &firmware.serial {
-        if hint.space == SerialSpace::Memory {
-            notice(format_args!("ACPI: {hint}: not used"));
-        }
+    let of_firmware = firmware
+        .serial
+        .iter()
+        .find(|hint| hint.table == SerialTable::Spcr);
+    if let (Some(hint), Serial::Any) = (of_firmware, options.serial)
+        && log::with_port(|port| port.is_named_by(hint)) == Some(false)
+    {
+        notice(format_args!("ACPI: {hint}: nothing answers there"));
     }
     let exit = options.exit;
     let reset = firmware.reset;

@@ -13,7 +13,6 @@ use crate::mm::address::VirtAddr;
 /// A device's memory is mapped there for as long as the pointer is used, aligned for `T`; reading or writing it, as the caller then
 /// does, harms nothing that is Rust's.
 #[inline(always)]
-#[must_use]
 pub unsafe fn at<T>(base: VirtAddr, offset: u64) -> VolatilePtr<'static, T> {
     let address = (base.0 + offset) as *mut T;
     // SAFETY: nothing is mapped at address 0; the rest is the caller's promise.

@@ -124,6 +124,12 @@ impl SerialPort {
         self.place
     }
 
+    /// Whether it is the one that the firmware means.
+    #[must_use]
+    pub fn is_named_by(&self, hint: &SerialHint) -> bool {
+        place_of(hint).is_some() && place_of(hint) == self.place
+    }
+
     /// Whether what is written reaches it, now or later.
     #[must_use]
     pub const fn works(&self) -> bool {
