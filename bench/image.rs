@@ -212,11 +212,11 @@ fn fail_on_purpose(machine: &mut Machine, provoke: Provoke) {
 
 /// Has the last CPU fail, while this one waits for it and the others write to the log. Without another CPU nothing happens.
 fn on_another_cpu(machine: &mut Machine, fail: &(impl Fn(CpuId) + Sync)) {
-    let all = machine.processors.others();
-    let Some(last) = all.into_iter().last() else {
+    let all = machine.processors.others().clone();
+    let Some(last) = (&all).into_iter().last() else {
         return;
     };
-    machine.processors.online(all, |online| {
+    machine.processors.online(&all, |online| {
         let job = |cpu| {
             if cpu == last {
                 fail(cpu);
@@ -225,7 +225,7 @@ fn on_another_cpu(machine: &mut Machine, fail: &(impl Fn(CpuId) + Sync)) {
                 log::line(format_args!("CPU {cpu} is at work"));
             }
         };
-        online.run(all, &job, || ());
+        online.run_on_all(&job, || ());
     });
 }
 

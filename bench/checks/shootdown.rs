@@ -15,9 +15,9 @@ use pagemark::kernel::Kernel;
 use pagemark::machine::Machine;
 use pagemark::mm::address::{PAGE_SIZE, PageSize, VirtAddr};
 use pagemark::mm::hardware::TlbInvalidate;
-use pagemark::mm::shootdown::{CpuId, CpuMask, Cpus, MAX_CPUS, Protocol, Shootdown};
+use pagemark::mm::shootdown::{CpuId, Cpus, Protocol, Shootdown};
 use pagemark::mm::tlb::{PendingFlush, Tlb};
-use pagemark::smp::tlbs::{AllCpus, GLOBAL_SLOT, MAILBOXES};
+use pagemark::smp::tlbs::{AllCpus, GLOBAL_SLOT, mailboxes};
 use pagemark::smp::work::Online;
 use pagemark_record::{Notice, Record};
 use spin::Mutex;
@@ -41,7 +41,7 @@ pub fn run(machine: &mut Machine, run: &mut Run) {
     }
     let rounds = rounds.unwrap_or(ROUNDS);
     checks(machine, run, &GLOBAL_SLOT, rounds);
-    checks(machine, run, &MAILBOXES, rounds);
+    checks(machine, run, mailboxes(), rounds);
     let local = *all_cpus(machine).local();
     let tlb = Tlb::new(local, 1);
     for (what, outcome) in [
@@ -173,9 +173,9 @@ fn one_initiator<I: TlbInvalidate + Sync>(
             spin_loop();
         }
     };
-    let all = machine.processors.others();
-    let outcome = machine.processors.online(all, |online| {
-        online.run(all, &respond, || {
+    let all = machine.processors.others().clone();
+    let outcome = machine.processors.online(&all, |online| {
+        online.run_on_all(&respond, || {
             let outcome = (1..=rounds).try_for_each(|round| {
                 turn(&mut pages, &kernel, tlb, round, &known)?;
                 reads.read(&known, start);
@@ -198,7 +198,7 @@ fn every_cpu_an_initiator<I: TlbInvalidate + Sync>(
     rounds: u64,
 ) -> Result<Tally, Failure> {
     let all = machine.processors.first(MOST_INITIATORS - 1);
-    let count = all.count() as usize + 1;
+    let count = all.count() + 1;
     let page = |number: usize| VirtAddr(machine.layout.scratch.start.0 + number as u64 * PAGE_SIZE);
     let mut own: [Option<Mutex<Pages>>; MOST_INITIATORS] = [const { None }; MOST_INITIATORS];
     for (number, own) in own.iter_mut().enumerate().take(count) {
@@ -207,7 +207,7 @@ fn every_cpu_an_initiator<I: TlbInvalidate + Sync>(
     }
     let kernel = Mutex::new(&mut machine.kernel);
     let reads = Reads::default();
-    let known = [const { AtomicU64::new(0) }; MAX_CPUS];
+    let known = [const { AtomicU64::new(0) }; MOST_INITIATORS];
     let (through, failed) = (AtomicU64::new(0), AtomicU64::new(0));
     let read_all = || {
         for (number, known) in known.iter().enumerate().take(count) {
@@ -230,8 +230,8 @@ fn every_cpu_an_initiator<I: TlbInvalidate + Sync>(
             read_all();
         }
     };
-    machine.processors.online(all, |online| {
-        online.run(all, &each, || each(CpuId::BOOT));
+    machine.processors.online(&all, |online| {
+        online.run_on_all(&each, || each(CpuId::BOOT));
     });
     for own in own.into_iter().flatten() {
         own.into_inner().end(&mut machine.kernel)?;
@@ -250,17 +250,17 @@ fn into_halt_and_out<I: TlbInvalidate + Sync>(
     let mut pages = Pages::new(&mut machine.kernel, machine.direct_map, start, 1)?;
     let kernel = Mutex::new(&mut machine.kernel);
     let (reads, known) = (Reads::default(), AtomicU64::new(0));
-    let all = machine.processors.others();
-    let wake_and_read = |online: &Online, all: CpuMask| {
-        online.run(all, &|_| reads.read(&known, start), || {
+    let all = machine.processors.others().clone();
+    let wake_and_read = |online: &Online| {
+        online.run_on_all(&|_| reads.read(&known, start), || {
             reads.read(&known, start);
         });
     };
-    let outcome = machine.processors.online(all, |online| {
+    let outcome = machine.processors.online(&all, |online| {
         (1..=rounds).try_for_each(|round| {
-            wake_and_read(online, all);
+            wake_and_read(online);
             turn(&mut pages, &kernel, tlb, round, &known)?;
-            wake_and_read(online, all);
+            wake_and_read(online);
             Ok(())
         })
     });

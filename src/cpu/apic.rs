@@ -83,6 +83,24 @@ impl LocalApic {
         }
     }
 
+    /// This as a word.
+    #[must_use]
+    pub const fn word(self) -> u64 {
+        match self {
+            LocalApic::X2 => 0,
+            LocalApic::X(registers) => registers.0,
+        }
+    }
+
+    /// What [`word`](Self::word) made this word of.
+    #[inline(always)]
+    pub(crate) const fn of_word(word: u64) -> Self {
+        match word {
+            0 => LocalApic::X2,
+            registers => LocalApic::X(VirtAddr(registers)),
+        }
+    }
+
     /// The name that the log gives it.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -11,7 +11,6 @@ use crate::mm::address::Pfn;
 use crate::mm::fixmap::{Fixmap, FixmapSlot};
 use crate::mm::hardware::FrameWords;
 use crate::mm::page_table::Protection;
-use crate::mm::shootdown::MAX_CPUS;
 use crate::mm::tlb::Tlb;
 
 /// High memory, and the way to it.
@@ -21,18 +20,15 @@ pub struct HighMemory {
     fixmap: Fixmap<DirectMap>,
     local: Tlb<LocalTlb>,
     /// For each CPU, whether it is at work on a frame.
-    busy: [AtomicBool; MAX_CPUS],
+    busy: [AtomicBool; FixmapSlot::CPUS as usize],
 }
-
-// Each CPU has a slot.
-const _: () = assert!(FixmapSlot::CPUS as usize >= MAX_CPUS);
 
 static HIGH_MEMORY: Once<HighMemory> = Once::new();
 
 impl HighMemory {
     /// Makes the frames from `first` on reachable. The first call counts.
     pub fn start(first: Pfn, fixmap: Fixmap<DirectMap>, local: Tlb<LocalTlb>) {
-        let busy = [const { AtomicBool::new(false) }; MAX_CPUS];
+        let busy = [const { AtomicBool::new(false) }; FixmapSlot::CPUS as usize];
         HIGH_MEMORY.call_once(|| HighMemory {
             first,
             fixmap,
@@ -51,7 +47,7 @@ impl HighMemory {
     ///
     /// # Panics
     ///
-    /// If `work` does so again: a CPU has one slot.
+    /// If `work` does so again: a CPU has one slot. On a CPU that has none, of which a layout with high memory starts no other.
     ///
     /// # Safety
     ///

@@ -23,10 +23,14 @@ pub struct Job {
 pub struct PerCpu {
     /// The CPU's number. First, so that it is GS:0.
     number: AtomicU64,
+    /// Where this lies: GS:8.
+    this: AtomicPtr<PerCpu>,
     /// The number that its local APIC answers to.
     pub(crate) apic_id: AtomicU32,
     /// NMIs that it has answered.
     pub(crate) answered: AtomicU64,
+    /// Words for what it is given to do, which means them as it likes.
+    pub(crate) notes: [AtomicU64; NOTES],
     /// What it is to do; null if nothing.
     pub(crate) job: AtomicPtr<Job>,
     stacks: Once<[Stack; 4]>,
@@ -36,14 +40,23 @@ pub struct PerCpu {
 // SAFETY: the descriptor tables are written by `load` alone, which each CPU calls once for its own; all else is atomic.
 unsafe impl Sync for PerCpu {}
 
-static CPUS: [PerCpu; MAX_CPUS] = [const { PerCpu::new() }; MAX_CPUS];
+/// Words that a job may use.
+pub const NOTES: usize = 4;
+
+static BOOT: PerCpu = PerCpu::new();
+/// By number. A number that no CPU has leads to the boot CPU's.
+static CPUS: [AtomicPtr<PerCpu>; MAX_CPUS] =
+    [const { AtomicPtr::new((&raw const BOOT).cast_mut()) }; MAX_CPUS];
 
 impl PerCpu {
-    const fn new() -> Self {
+    /// A CPU's own, before it runs.
+    pub(crate) const fn new() -> Self {
         PerCpu {
             number: AtomicU64::new(0),
+            this: AtomicPtr::new(core::ptr::null_mut()),
             apic_id: AtomicU32::new(0),
             answered: AtomicU64::new(0),
+            notes: [const { AtomicU64::new(0) }; NOTES],
             job: AtomicPtr::new(core::ptr::null_mut()),
             stacks: Once::new(),
             segments: UnsafeCell::new(Segments::EMPTY),
@@ -51,9 +64,19 @@ impl PerCpu {
     }
 
     /// What the CPU with this number has.
+    #[inline(always)]
     #[must_use]
     pub fn of(cpu: CpuId) -> &'static PerCpu {
-        &CPUS[cpu.number()]
+        let place = &CPUS[cpu.number() % MAX_CPUS];
+        // SAFETY: each place leads to something that stays, from the start on.
+        unsafe { &*place.load(Relaxed) }
+    }
+
+    /// Makes room for CPUs beside the boot CPU, which are to have the numbers from 1 on.
+    pub(crate) fn make_room(others: &'static [PerCpu]) {
+        for (place, per_cpu) in CPUS[1..].iter().zip(others) {
+            place.store((&raw const *per_cpu).cast_mut(), Relaxed);
+        }
     }
 
     /// Its stacks: the main one, and those of NMI, #DF and #MC.
@@ -85,6 +108,9 @@ impl PerCpu {
 pub unsafe fn load(cpu: CpuId) {
     let per_cpu = PerCpu::of(cpu);
     per_cpu.number.store(cpu.number() as u64, Relaxed);
+    per_cpu
+        .this
+        .store((&raw const *per_cpu).cast_mut(), Relaxed);
     // SAFETY: the register exists on every CPU with long mode; nothing has used GS before. The tables are this CPU's.
     unsafe {
         wrmsr(IA32_GS_BASE, &raw const *per_cpu as u64);
@@ -102,11 +128,17 @@ pub fn current() -> CpuId {
     unsafe {
         asm!("mov {}, gs:[0]", out(reg) number, options(nostack, preserves_flags, readonly, pure));
     }
-    CpuId::new(number as usize).unwrap_or(CpuId::BOOT)
+    CpuId::from_low_bits(number as usize)
 }
 
 /// What this CPU has.
+#[inline(always)]
 #[must_use]
 pub fn this() -> &'static PerCpu {
-    PerCpu::of(current())
+    let this: *const PerCpu;
+    // SAFETY: GS:8 is where it lies, which never changes once GS points to it.
+    unsafe {
+        asm!("mov {}, gs:[8]", out(reg) this, options(nostack, preserves_flags, readonly, pure));
+        &*this
+    }
 }

@@ -20,6 +20,7 @@ use crate::cpu::five_levels;
 use crate::cpu::high_memory::HighMemory;
 use crate::cpu::invalidate::LocalTlb;
 use crate::cpu::pcid;
+use crate::cpu::per_cpu::PerCpu;
 use crate::cpu::registers::{CR4_PGE, cr4, write_cr3, write_cr4};
 use crate::firmware::acpi::Firmware;
 use crate::kernel::{Kernel, VmallocRegion};
@@ -31,10 +32,11 @@ use crate::mm::kmap::{self, Kmap};
 use crate::mm::layout::{Constants, KMAP_SLOTS, Layout};
 use crate::mm::memory_map::{self, MemoryMap, Ranges};
 use crate::mm::page_table::{Levels, PageTable};
+use crate::mm::shootdown;
 use crate::mm::tlb::Tlb;
 use crate::mm::vmalloc::{Contents, GapTree, Lazy, TreeNode, TreeSlot, Vmalloc};
 use crate::smp::bring_up::{self, LOW_FRAMES_END};
-use crate::smp::tlbs::{AllCpus, MAILBOXES, MachineTlb};
+use crate::smp::tlbs::{self, AllCpus, MachineTlb};
 
 /// Free memory below which the image does not start: the largest case takes 16 MiB, and the allocator's watermarks and the
 /// page tables have to fit beside it.
@@ -110,6 +112,7 @@ pub unsafe fn set_up(
         1 => None,
         _ => early.alloc(1, LOW_FRAMES_END).ok(),
     };
+    let cpus = bring_up::wanted(options, firmware);
     let mut frames_for = |bytes: usize| {
         early
             .alloc((bytes as u64).div_ceil(PAGE_SIZE), covered)
@@ -120,6 +123,14 @@ pub unsafe fn set_up(
     let reachable = layout.direct_mapped().min(map.ram_frames() * PAGE_SIZE);
     let areas = ((reachable / AREA_BOOKS) as usize / slot_bytes).min(AREAS);
     let slots = frames_for(areas * slot_bytes)?;
+    let others = bring_up::numbers(cpus) - 1;
+    let of_others = match others {
+        0 => None,
+        _ => Some((
+            frames_for(others * size_of::<PerCpu>())?,
+            frames_for((others + 1) * size_of::<shootdown::Slot>())?,
+        )),
+    };
     let node_count = TreeNode::enough_for(areas);
     let nodes = frames_for(node_count * size_of::<TreeNode>())?;
     let high_memory = layout.kmap.filter(|_| map.top_of_ram().frame() > covered);
@@ -169,11 +180,16 @@ pub unsafe fn set_up(
         let first = direct_map.address(nodes.start).0 as *mut MaybeUninit<TreeNode>;
         slice::from_raw_parts_mut(first, node_count)
     };
-    let cpus = bring_up::wanted(options, firmware) as u32;
     let lazy_max_pages = options
         .lazy_max_pages
-        .map_or(Lazy::default_max_pages(cpus), |pages| pages.0);
-    let tlbs = MachineTlb::new(AllCpus::new(LocalTlb::new(features)), &MAILBOXES);
+        .map_or(Lazy::default_max_pages(cpus as u32), |pages| pages.0);
+    // SAFETY: the frames were set aside for just this, and have room for these numbers.
+    let shootdown_slots = of_others.map(|(per_cpu, slots)| unsafe {
+        PerCpu::make_room(set_aside(direct_map, &per_cpu, others, PerCpu::new));
+        &*set_aside(direct_map, &slots, others + 1, shootdown::Slot::new)
+    });
+    let mailboxes = tlbs::start(shootdown_slots);
+    let tlbs = MachineTlb::new(AllCpus::new(LocalTlb::new(features)), mailboxes);
     let ceiling = options
         .ceiling
         .map_or(Tlb::<LocalTlb>::DEFAULT_CEILING, |ceiling| ceiling.0);

@@ -15,7 +15,7 @@ use super::tlbs::AllCpus;
 use super::trampoline::{FRAMES_END, LAST_POINT, Place, Trampoline};
 use super::work::Processors;
 use super::{doorbell, stop, tlbs, work};
-use crate::boot::command_line::{Options, Suite};
+use crate::boot::command_line::{LayoutName, Options, Suite};
 use crate::console::log;
 use crate::cpu::apic::{self, LocalApic};
 use crate::cpu::direct_map::DirectMap;
@@ -38,11 +38,29 @@ const STACK_BYTES: [u64; 4] = [64 << 10, 16 << 10, 16 << 10, 16 << 10];
 /// are.
 #[must_use]
 pub fn wanted(options: &Options, firmware: &Firmware) -> usize {
-    let found = firmware.processors.ids.len().clamp(1, MAX_CPUS);
+    let found = firmware.processors.ids.len().clamp(1, most(options.layout));
     match (options.smp, options.suite) {
         (Some(smp), _) => smp.0.min(found),
         (None, Suite::Full | Suite::Soak) => found,
         (None, _) => 1,
+    }
+}
+
+/// How many CPUs a layout has room for: in the book's each needs a slot of the fixmap, for high memory.
+const fn most(layout: LayoutName) -> usize {
+    match layout {
+        LayoutName::Classic => FixmapSlot::CPUS as usize,
+        LayoutName::Wide | LayoutName::Wide5 => MAX_CPUS,
+    }
+}
+
+/// How many numbers for CPUs there have to be, so that this many run: a CPU that stops while it starts uses its number up.
+#[must_use]
+pub fn numbers(wanted: usize) -> usize {
+    const SPARE: usize = 8;
+    match wanted {
+        1 => 1,
+        wanted => (wanted + SPARE).min(MAX_CPUS),
     }
 }
 
@@ -80,6 +98,7 @@ enum Shortage {
     NotStarted(StartError),
     MoreNotStarted(usize),
     BeyondXapic(usize),
+    NoRoom(usize),
     Fewer { wanted: usize, found: usize },
 }
 
@@ -100,6 +119,12 @@ impl fmt::Display for Shortage {
                 f,
                 "{count} CPUs have APIC ids above 254, which only an x2APIC reaches, and are left out"
             ),
+            Shortage::NoRoom(most) => {
+                write!(
+                    f,
+                    "the layout has room for {most} CPUs, and the others are left out"
+                )
+            }
             Shortage::Fewer { wanted, found } => {
                 write!(f, "{wanted} CPUs were asked for, and there are {found}")
             }
@@ -233,6 +258,9 @@ pub unsafe fn start(with: BringUp<'_>) -> Processors {
             found,
         });
     }
+    if found > most(with.options.layout) {
+        tell(&Shortage::NoRoom(most(with.options.layout)));
+    }
     let wanted = wanted(with.options, with.firmware);
     if wanted < 2 {
         return Processors::alone(0);
@@ -240,7 +268,7 @@ pub unsafe fn start(with: BringUp<'_>) -> Processors {
     // SAFETY: the caller's promise.
     match unsafe { start_others(with, wanted - 1) } {
         Ok((started, apic)) => {
-            let running = started.count() as usize + 1;
+            let running = started.count() + 1;
             tell(&format_args!(
                 "{running} CPUs run of {found} that there are ({})",
                 apic.name()
@@ -315,7 +343,7 @@ unsafe fn start_others(with: BringUp<'_>, wanted: usize) -> Result<(CpuMask, Loc
     let others: ArrayVec<ApicId, MAX_CPUS> = others.collect();
     Starter::reset(&mut hardware, others.iter().copied());
     let started = start_each(&mut hardware, &others, wanted, kernel, vmalloc);
-    stop::started(started);
+    stop::started(&started);
     // It was mapped above. The others drop it when they are brought online.
     if let Ok(pending) = kernel.table.unmap(identity, 1) {
         pending.flush(&kernel.tlb);
@@ -336,10 +364,10 @@ fn start_each(
     let mut starter = Starter::default();
     let mut left_out = 0;
     let mut started = CpuMask::EMPTY;
-    let mut next = (1..MAX_CPUS).filter_map(CpuId::new).peekable();
+    let mut next = (1..numbers(wanted + 1)).filter_map(CpuId::new).peekable();
     let mut ready = false;
     for &other in others {
-        let Some(&cpu) = next.peek().filter(|_| (started.count() as usize) < wanted) else {
+        let Some(&cpu) = next.peek().filter(|_| started.count() < wanted) else {
             break;
         };
         if !ready {

@@ -4,18 +4,18 @@ use core::sync::atomic::Ordering::Release;
 
 use spin::Once;
 
-use super::tlbs::{AllCpus, GLOBAL_SLOT, MAILBOXES};
+use super::tlbs::{self, AllCpus, GLOBAL_SLOT};
 use super::{stop, work};
 use crate::cpu::exception_frame::ExceptionFrame;
 use crate::cpu::per_cpu;
-use crate::mm::shootdown::Protocol;
+use crate::mm::shootdown::{Mailboxes, Protocol};
 
 /// Set when there are other CPUs that may ring.
-static CPUS: Once<AllCpus> = Once::new();
+static CPUS: Once<(AllCpus, &'static Mailboxes)> = Once::new();
 
 /// From here on an NMI is another CPU's.
 pub(super) fn expect(cpus: AllCpus) {
-    CPUS.call_once(|| cpus);
+    CPUS.call_once(|| (cpus, tlbs::mailboxes()));
 }
 
 /// Answers an NMI; `false` if no CPU can have sent it.
@@ -23,10 +23,10 @@ pub(super) fn expect(cpus: AllCpus) {
 /// An NMI that finds nothing to do is no error: an earlier one may have done it already.
 pub fn rung(frame: &mut ExceptionFrame) -> bool {
     stop::obey();
-    let Some(cpus) = CPUS.get() else {
+    let Some((cpus, mailboxes)) = CPUS.get() else {
         return false;
     };
-    MAILBOXES.respond(cpus);
+    mailboxes.respond(cpus);
     GLOBAL_SLOT.respond(cpus);
     work::restart_wait(frame);
     per_cpu::this().answered.fetch_add(1, Release);

@@ -6,53 +6,59 @@ use core::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire};
 
 use super::tlbs;
 use crate::cpu::{halt, per_cpu};
-use crate::mm::shootdown::CpuMask;
+use crate::mm::shootdown::{CpuId, CpuMask, SharedMask};
 
-/// The CPU that stops the others, as a mask; 0 if none does.
+/// The number of the CPU that stops the others, counted from 1; 0 if none does.
 static BY: AtomicU64 = AtomicU64::new(0);
 /// CPUs that have stopped.
-static STOPPED: AtomicU64 = AtomicU64::new(0);
+static STOPPED: SharedMask = SharedMask::new();
 /// CPUs that may run, the boot CPU left out.
-static STARTED: AtomicU64 = AtomicU64::new(0);
+static STARTED: SharedMask = SharedMask::new();
 
 /// Looks after which a CPU that does not stop is given up: it is in an NMI of its own, or dead.
 const PATIENCE: u32 = 10_000_000;
 
 /// Says that these CPUs may run.
-pub(super) fn started(cpus: CpuMask) {
-    STARTED.fetch_or(cpus.bits(), AcqRel);
+pub(super) fn started(cpus: &CpuMask) {
+    STARTED.store(cpus);
 }
 
 /// Stops all other CPUs. If another one is just doing that, this one stops.
 pub fn others() {
-    let this = CpuMask::of(per_cpu::current());
-    let by = BY.compare_exchange(0, this.bits(), AcqRel, Acquire);
-    if by.is_err_and(|by| by != this.bits()) {
+    let this = per_cpu::current();
+    let before = BY.compare_exchange(0, by(this), AcqRel, Acquire);
+    if before.is_err_and(|other| other != by(this)) {
         obey();
     }
-    let started = CpuMask::from_bits(STARTED.load(Acquire));
+    let started = STARTED.load();
     if started.is_empty() {
         return;
     }
-    let others = started
-        .with(crate::mm::shootdown::CpuId::BOOT)
-        .without(this);
+    let others: CpuMask = started.with(CpuId::BOOT).without(this);
     others.into_iter().for_each(tlbs::interrupt);
-    for _ in 0..PATIENCE {
-        let stopped = CpuMask::from_bits(STOPPED.load(Acquire));
-        if others.without(stopped).is_empty() {
-            break;
+    let mut patience = PATIENCE;
+    for cpu in &others {
+        while STOPPED.word(cpu.word()).load(Acquire) & cpu.bit() == 0 && patience > 0 {
+            patience -= 1;
+            spin_loop();
         }
-        spin_loop();
     }
+}
+
+/// A CPU as [`BY`] has it.
+fn by(cpu: CpuId) -> u64 {
+    cpu.number() as u64 + 1
 }
 
 /// Stops this CPU if another one wants that.
 pub(super) fn obey() {
     let by = BY.load(Acquire);
-    let this = CpuMask::of(per_cpu::current()).bits();
-    if by != 0 && by != this {
-        STOPPED.fetch_or(this, AcqRel);
+    if by == 0 {
+        return;
+    }
+    let this = per_cpu::current();
+    if by != self::by(this) {
+        STOPPED.word(this.word()).fetch_or(this.bit(), AcqRel);
         halt();
     }
 }

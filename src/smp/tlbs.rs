@@ -1,28 +1,51 @@
 //! The TLBs of all CPUs: the machine's side of the shootdown seam.
 
 use core::hint::spin_loop;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use spin::Once;
 
 use crate::cpu::apic::LocalApic;
 use crate::cpu::invalidate::LocalTlb;
 use crate::cpu::per_cpu::{self, PerCpu};
-use crate::mm::shootdown::{CpuId, CpuMask, Cpus, GlobalSlot, Mailboxes, Shootdown};
+use crate::mm::shootdown::{
+    BITS, CpuId, CpuMask, Cpus, GlobalSlot, Mailboxes, SharedMask, Shootdown, Slot,
+};
 use crate::smp::start_up::ApicId;
 
 /// The TLBs of all CPUs as the machine flushes them: by today's protocol.
 pub type MachineTlb = Shootdown<AllCpus, &'static Mailboxes>;
 
 /// Requests by today's protocol.
-pub static MAILBOXES: Mailboxes = Mailboxes::new();
+static MAILBOXES: Once<Mailboxes> = Once::new();
+/// The slot of a CPU that stays alone.
+static ALONE: [Slot; 1] = [Slot::new()];
 /// Requests by the book's.
 pub static GLOBAL_SLOT: GlobalSlot = GlobalSlot::new();
 
-/// CPUs that are online, this one included; 0 while there is but one.
-static ONLINE: AtomicU64 = AtomicU64::new(0);
-/// How they are interrupted; set before any other CPU runs.
-static APIC: Once<LocalApic> = Once::new();
+/// CPUs that are online, the boot CPU included; empty while it is the only one.
+static ONLINE: SharedMask = SharedMask::new();
+/// Words of the sets of CPUs; set before any other CPU runs.
+static WORDS: AtomicUsize = AtomicUsize::new(1);
+/// How they are interrupted, as [`LocalApic::word`]; set before any other CPU runs.
+static APIC: AtomicU64 = AtomicU64::new(0);
+
+/// Makes room for CPUs with as many numbers as there are slots; none if the boot CPU stays alone. The first call counts.
+pub fn start(slots: Option<&'static [Slot]>) -> &'static Mailboxes {
+    let slots = slots.unwrap_or(&ALONE);
+    WORDS.store(slots.len().div_ceil(BITS).max(1), Relaxed);
+    MAILBOXES.call_once(|| Mailboxes::new(slots))
+}
+
+/// Requests by today's protocol.
+///
+/// # Panics
+///
+/// Before [`start`].
+#[must_use]
+pub fn mailboxes() -> &'static Mailboxes {
+    MAILBOXES.get().expect("the memory system is up")
+}
 
 /// All CPUs, as one of them sees them.
 #[derive(Clone, Copy, Debug)]
@@ -52,11 +75,13 @@ impl Cpus for AllCpus {
     }
 
     #[inline(always)]
-    fn others(&self) -> CpuMask {
-        match ONLINE.load(Relaxed) {
-            0 => CpuMask::EMPTY,
-            online => CpuMask::from_bits(online).without(CpuMask::of(per_cpu::current())),
-        }
+    fn words(&self) -> usize {
+        WORDS.load(Relaxed)
+    }
+
+    #[inline(always)]
+    fn online(&self, word: usize) -> u64 {
+        ONLINE.word(word).load(Relaxed)
     }
 
     #[inline]
@@ -73,21 +98,20 @@ impl Cpus for AllCpus {
 /// Sends an NMI to a CPU.
 #[inline]
 pub(super) fn interrupt(cpu: CpuId) {
-    if let Some(apic) = APIC.get() {
-        apic.send_nmi(ApicId(PerCpu::of(cpu).apic_id.load(Relaxed)));
-    }
+    let id = ApicId(PerCpu::of(cpu).apic_id.load(Relaxed));
+    LocalApic::of_word(APIC.load(Relaxed)).send_nmi(id);
 }
 
-/// Says how CPUs are interrupted. The first call counts.
+/// Says how CPUs are interrupted, before any other one runs.
 pub(super) fn interrupt_by(apic: LocalApic) {
-    APIC.call_once(|| apic);
+    APIC.store(apic.word(), Relaxed);
 }
 
 /// Says which CPUs are online beside the boot CPU.
-pub(super) fn set_online(others: CpuMask) {
-    let online = match others {
-        CpuMask::EMPTY => CpuMask::EMPTY,
-        others => others.with(CpuId::BOOT),
-    };
-    ONLINE.store(online.bits(), Relaxed);
+pub(super) fn set_online(others: &CpuMask) {
+    if others.is_empty() {
+        ONLINE.store(others);
+    } else {
+        ONLINE.store(&others.clone().with(CpuId::BOOT));
+    }
 }

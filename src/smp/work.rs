@@ -7,12 +7,13 @@
 use core::arch::global_asm;
 use core::hint::spin_loop;
 use core::ptr;
+use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
-use super::tlbs::{self, AllCpus, MAILBOXES};
+use super::tlbs::{self, AllCpus};
 use crate::cpu::exception_frame::ExceptionFrame;
 use crate::cpu::invalidate::flush_everything;
-use crate::cpu::per_cpu::{Job, PerCpu};
+use crate::cpu::per_cpu::{Job, NOTES, PerCpu};
 use crate::mm::shootdown::{CpuId, CpuMask, Protocol};
 
 // Waits until the word at RDI is not 0.
@@ -44,11 +45,12 @@ pub(super) fn restart_wait(frame: &mut ExceptionFrame) {
 /// Does what it is given, for ever.
 pub(super) fn serve(cpus: &AllCpus, this: CpuId) -> ! {
     let per_cpu = PerCpu::of(this);
+    let mailboxes = tlbs::mailboxes();
     loop {
-        MAILBOXES.enter_idle(cpus);
+        mailboxes.enter_idle(cpus);
         // SAFETY: the word is there to stay, and a null pointer is 0.
         unsafe { wait_in_hlt(per_cpu.job.as_ptr().cast_const().cast()) };
-        MAILBOXES.leave_idle(cpus);
+        mailboxes.leave_idle(cpus);
         let job = per_cpu.job.load(Acquire);
         // SAFETY: whoever gave the job keeps it, and what it works on, until the pointer is null again.
         unsafe { ((*job).call)((*job).state, this) };
@@ -84,32 +86,32 @@ impl Processors {
     /// How many there are, the boot CPU included.
     #[must_use]
     pub const fn count(&self) -> usize {
-        self.others.count() as usize + 1
+        self.others.count() + 1
     }
 
     /// All but the boot CPU.
     #[must_use]
-    pub const fn others(&self) -> CpuMask {
-        self.others
+    pub const fn others(&self) -> &CpuMask {
+        &self.others
     }
 
     /// The first `count` of them, the boot CPU left out.
     #[must_use]
     pub fn first(&self, count: usize) -> CpuMask {
-        let first = self.others.into_iter().take(count);
-        first.fold(CpuMask::EMPTY, CpuMask::with)
+        self.others.into_iter().take(count).collect()
     }
 
     /// Brings these CPUs online while `work` runs: they take part in shootdowns and can be given something to do. Called on the
     /// boot CPU, while no other is online.
-    pub fn online<R>(&mut self, cpus: CpuMask, work: impl FnOnce(&Online) -> R) -> R {
-        let cpus = CpuMask::from_bits(cpus.bits() & self.others.bits());
-        let online = Online { cpus };
-        tlbs::set_online(cpus);
+    pub fn online<R>(&mut self, cpus: &CpuMask, work: impl FnOnce(&Online) -> R) -> R {
+        let online = Online {
+            cpus: cpus.and(&self.others),
+        };
+        tlbs::set_online(&online.cpus);
         // What they hold is from before; from here on they are told of every change.
-        online.run(cpus, &|_| flush_everything(), || ());
+        online.run_on_all(&|_| flush_everything(), || ());
         let result = work(&online);
-        tlbs::set_online(CpuMask::EMPTY);
+        tlbs::set_online(&CpuMask::EMPTY);
         result
     }
 }
@@ -123,18 +125,13 @@ pub struct Online {
 impl Online {
     /// Those that are, the boot CPU left out.
     #[must_use]
-    pub const fn cpus(&self) -> CpuMask {
-        self.cpus
+    pub const fn cpus(&self) -> &CpuMask {
+        &self.cpus
     }
 
-    /// Has each of `on` call `job`, does `meanwhile` on this CPU, and returns when all are through and wait in HLT again. Called
+    /// Has each of them call `job`, does `meanwhile` on this CPU, and returns when all are through and wait in HLT again. Called
     /// on the boot CPU; not within itself.
-    pub fn run<J: Fn(CpuId) + Sync, R>(
-        &self,
-        on: CpuMask,
-        job: &J,
-        meanwhile: impl FnOnce() -> R,
-    ) -> R {
+    pub fn run_on_all<J: Fn(CpuId) + Sync, R>(&self, job: &J, meanwhile: impl FnOnce() -> R) -> R {
         /// # Safety
         ///
         /// `state` is a `&J`.
@@ -143,38 +140,46 @@ impl Online {
             let job = unsafe { &*state.cast::<J>() };
             job(cpu);
         }
-        let on = CpuMask::from_bits(on.bits() & self.cpus.bits());
         let mut job = Job {
             call: call::<J>,
             state: (&raw const *job).cast(),
         };
-        hand_out(on, &raw mut job);
+        hand_out(&self.cpus, &raw mut job);
         let result = meanwhile();
-        wait_for(on);
+        wait_for(&self.cpus);
         result
     }
 }
 
 /// Gives each of these CPUs the job, and wakes it.
-fn hand_out(on: CpuMask, job: *mut Job) {
+fn hand_out(on: &CpuMask, job: *mut Job) {
     for cpu in on {
         let before = PerCpu::of(cpu).job.swap(job, AcqRel);
         debug_assert!(before.is_null(), "CPU {cpu} is at work");
+        tlbs::interrupt(cpu);
     }
-    on.into_iter().for_each(tlbs::interrupt);
 }
 
 /// Returns when each of these CPUs is through with its job and its mailbox.
-fn wait_for(on: CpuMask) {
+fn wait_for(on: &CpuMask) {
+    let mailboxes = tlbs::mailboxes();
     for cpu in on {
-        while !PerCpu::of(cpu).job.load(Acquire).is_null() || !MAILBOXES.is_idle(cpu) {
+        let per_cpu = PerCpu::of(cpu);
+        while !per_cpu.job.load(Acquire).is_null() || !mailboxes.is_idle(cpu) {
             spin_loop();
         }
     }
 }
 
+/// Words of a CPU's own, for the job that it has: they mean what the job likes.
+#[inline(always)]
+#[must_use]
+pub fn notes(cpu: CpuId) -> &'static [AtomicU64; NOTES] {
+    &PerCpu::of(cpu).notes
+}
+
 /// How many NMIs a CPU has answered so far.
 #[must_use]
-pub fn answered(cpu: CpuId) -> u64 {
-    PerCpu::of(cpu).answered.load(Acquire)
+pub fn answered(cpu: CpuId) -> &'static AtomicU64 {
+    &PerCpu::of(cpu).answered
 }

@@ -70,7 +70,7 @@ fn on(
     // The zone's books are made out of the rest of the machine.
     let mut processors = core::mem::replace(&mut machine.processors, Processors::alone(0));
     let outcome = with_zone::<InDescriptor>(machine, |zone| {
-        processors.online(on, |online| match cache {
+        processors.online(&on, |online| match cache {
             Cache::None => measure(online, run, name, &|_| straight(zone)),
             Cache::Batched => through_caches(zone, online, run, name),
         });
@@ -83,7 +83,7 @@ fn on(
 /// Not inlined, for the sake of its stack.
 #[inline(never)]
 fn through_caches(zone: &Zone<'_>, online: &Online, run: &mut Run, name: &str) {
-    let cpus = u64::from(online.cpus().count() + 1);
+    let cpus = online.cpus().count() as u64 + 1;
     let caches: [_; MOST_CPUS] = core::array::from_fn(|_| Mutex::new(FrameCache::new(zone, cpus)));
     let work = |cpu: CpuId| cached(zone, &caches[cpu.number()]);
     measure(online, run, name, &work);

@@ -15,8 +15,8 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use pagemark::console::log;
 use pagemark::machine::Machine;
-use pagemark::mm::shootdown::{CpuId, MAX_CPUS};
-use pagemark::smp::work::Online;
+use pagemark::mm::shootdown::CpuId;
+use pagemark::smp::work::{Online, notes};
 use pagemark_record::{Notice, Record};
 
 use crate::harness::case::{Case, Failure, expect_eq};
@@ -56,14 +56,13 @@ impl<W: Work> Case for Shared<'_, W> {
             }
             self.done.fetch_add(done, Relaxed);
         };
-        self.online
-            .run(self.online.cpus(), &each, || each(CpuId::BOOT));
+        self.online.run_on_all(&each, || each(CpuId::BOOT));
     }
 
     fn verify(&mut self) -> Result<(), Failure> {
         self.done.store(0, Relaxed);
         perform(self);
-        let expected = self.each * u64::from(self.online.cpus().count() + 1);
+        let expected = self.each * (self.online.cpus().count() as u64 + 1);
         expect_eq!(
             "operations that succeeded",
             self.done.load(Relaxed),
@@ -75,11 +74,11 @@ impl<W: Work> Case for Shared<'_, W> {
 
 /// Measures `work` on the CPUs that are online and this one, and how fair it is.
 fn measure<W: Work>(online: &Online, run: &mut Run, name: &str, work: &W) {
-    let cpus = u64::from(online.cpus().count() + 1);
+    let cpus = online.cpus().count() as u64 + 1;
     let mut case = Shared {
         online,
         work,
-        each: OPERATIONS / cpus,
+        each: (OPERATIONS / cpus).max(1),
         done: AtomicU64::new(0),
     };
     run.measure(name, &mut case);
@@ -90,10 +89,14 @@ fn measure<W: Work>(online: &Online, run: &mut Run, name: &str, work: &W) {
 
 /// Lets all CPUs go until one has done [`FASTEST`] operations.
 fn tell_fairness<W: Work>(online: &Online, name: &str, work: &W) {
-    let counts = [const { AtomicU64::new(0) }; MAX_CPUS];
+    let count_of = |cpu: CpuId| &notes(cpu)[0];
+    let all_cpus = online.cpus().clone().with(CpuId::BOOT);
+    for cpu in &all_cpus {
+        count_of(cpu).store(0, Relaxed);
+    }
     let over = AtomicBool::new(false);
     let each = |cpu: CpuId| {
-        let count = &counts[cpu.number()];
+        let count = count_of(cpu);
         while !over.load(Relaxed) {
             work(cpu);
             spin_loop();
@@ -102,10 +105,10 @@ fn tell_fairness<W: Work>(online: &Online, name: &str, work: &W) {
             }
         }
     };
-    online.run(online.cpus(), &each, || each(CpuId::BOOT));
+    online.run_on_all(&each, || each(CpuId::BOOT));
     let all = || {
-        let cpus = online.cpus().with(CpuId::BOOT).into_iter();
-        cpus.map(|cpu| counts[cpu.number()].load(Relaxed))
+        let cpus = all_cpus.into_iter();
+        cpus.map(|cpu| count_of(cpu).load(Relaxed))
     };
     let (least, most) = (all().min().unwrap_or(0), all().max().unwrap_or(0));
     log::record(&Record::Notice(Notice {

@@ -38,7 +38,7 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
             kernel: &mut machine.kernel,
             vmalloc: &mut machine.vmalloc,
         });
-        machine.processors.online(on, |online| {
+        machine.processors.online(&on, |online| {
             measure(online, run, &name, &|_| locked.lock().alloc_and_free());
         });
         let _ = machine.vmalloc.purge(&machine.kernel);

@@ -1,6 +1,7 @@
 //! The round trip of an interrupt: an NMI to one CPU, until its handler is through.
 
 use core::hint::spin_loop;
+use core::sync::atomic::Ordering::Acquire;
 
 use pagemark::machine::Machine;
 use pagemark::mm::shootdown::{CpuId, Cpus};
@@ -20,9 +21,10 @@ struct RoundTrip {
 
 impl Case for RoundTrip {
     fn operation(&mut self) {
-        let before = answered(self.to);
+        let answered = answered(self.to);
+        let before = answered.load(Acquire);
         self.cpus.interrupt(self.to);
-        while answered(self.to) == before {
+        while answered.load(Acquire) == before {
             spin_loop();
         }
     }
@@ -32,9 +34,11 @@ impl Case for RoundTrip {
     }
 
     fn verify(&mut self) -> Result<(), Failure> {
-        let before = answered(self.to);
+        let answered = answered(self.to);
+        let before = answered.load(Acquire);
         perform(self);
-        expect_eq!("NMIs that were answered", answered(self.to) - before, 1);
+        let after = answered.load(Acquire);
+        expect_eq!("NMIs that were answered", after - before, 1);
         Ok(())
     }
 }
@@ -45,15 +49,15 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
         ("ipi/round_trip/state=spinning", State::Spinning),
     ] {
         let on = machine.processors.first(1);
-        let Some(to) = on.into_iter().next() else {
+        let Some(to) = (&on).into_iter().next() else {
             run.skip(name, ALONE);
             continue;
         };
         let cpus = *machine.kernel.tlb.invalidate().cpus();
         // Any page that stays mapped: nobody is asked to look at it.
         let page = machine.layout.direct_map.start;
-        machine.processors.online(on, |online| {
-            let responders = Responders::new(online, on, state);
+        machine.processors.online(&on, |online| {
+            let responders = Responders::new(online, state);
             responders.with(
                 [page; 2],
                 |_| (),

@@ -153,7 +153,7 @@ pub(super) fn run<P: Protocol + Sync>(machine: &mut Machine, run: &mut Run, prot
         }
         let on = machine.processors.first(shape.responders);
         let kernel = &mut machine.kernel;
-        let outcome = machine.processors.online(on, |online| {
+        let outcome = machine.processors.online(&on, |online| {
             measure(kernel, direct_map, start, shape, online, run, protocol)
         });
         if let Err(failure) = outcome {
@@ -177,7 +177,7 @@ fn measure<P: Protocol + Sync>(
     for (frame, mark) in MARKS.into_iter().enumerate() {
         pages.write(frame, mark);
     }
-    let responders = Responders::new(online, online.cpus(), shape.state);
+    let responders = Responders::new(online, shape.state);
     // Nothing is mapped there: flushing it is all the same work.
     let elsewhere = |cpu: CpuId| {
         let page = VirtAddr(start.0 + (4096 + cpu.number() as u64) * PAGE_SIZE);

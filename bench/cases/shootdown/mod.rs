@@ -10,7 +10,7 @@ mod responders;
 
 use pagemark::machine::Machine;
 use pagemark::mm::shootdown::{GlobalSlot, Mailboxes};
-use pagemark::smp::tlbs::{GLOBAL_SLOT, MAILBOXES};
+use pagemark::smp::tlbs::{GLOBAL_SLOT, mailboxes};
 
 use crate::harness::run::{Run, Tier};
 
@@ -21,6 +21,6 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
     run.in_tier(Tier::Full, |run| {
         ipi::run(machine, run);
         latency::run::<GlobalSlot>(machine, run, &GLOBAL_SLOT);
-        latency::run::<Mailboxes>(machine, run, &MAILBOXES);
+        latency::run::<Mailboxes>(machine, run, mailboxes());
     });
 }

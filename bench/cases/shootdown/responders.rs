@@ -4,8 +4,8 @@ use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 use pagemark::mm::address::VirtAddr;
-use pagemark::mm::shootdown::{CpuId, CpuMask, MAX_CPUS};
-use pagemark::smp::work::{Online, answered};
+use pagemark::mm::shootdown::CpuId;
+use pagemark::smp::work::{Online, answered, notes};
 
 use super::pages::{Pages, look};
 use crate::harness::case::{Failure, expect_eq};
@@ -39,27 +39,31 @@ const STOP: u64 = u64::MAX;
 /// Some CPUs in a state, which on demand look at the pages.
 pub struct Responders<'o> {
     pub online: &'o Online,
-    pub on: CpuMask,
     pub state: State,
     /// Counts the demands.
     round: AtomicU64,
-    /// By CPU: the demand that it has followed last, and what it saw.
-    followed: [AtomicU64; MAX_CPUS],
-    seen: [[AtomicU64; 2]; MAX_CPUS],
-    /// By CPU: its NMIs before the operation.
-    before: [AtomicU64; MAX_CPUS],
 }
 
+/// The notes of a responder.
+///
+/// The demand that it has followed last.
+const FOLLOWED: usize = 0;
+/// What it saw, in two words.
+const SEEN: usize = 1;
+/// Its NMIs before the operation.
+const BEFORE: usize = 3;
+
 impl<'o> Responders<'o> {
-    pub fn new(online: &'o Online, on: CpuMask, state: State) -> Self {
+    pub fn new(online: &'o Online, state: State) -> Self {
+        for cpu in online.cpus() {
+            for note in notes(cpu) {
+                note.store(0, Relaxed);
+            }
+        }
         Responders {
             online,
-            on,
             state,
             round: AtomicU64::new(0),
-            followed: [const { AtomicU64::new(0) }; MAX_CPUS],
-            seen: [const { [const { AtomicU64::new(0) }; 2] }; MAX_CPUS],
-            before: [const { AtomicU64::new(0) }; MAX_CPUS],
         }
     }
 
@@ -83,7 +87,7 @@ impl<'o> Responders<'o> {
                 if round != known {
                     known = round;
                     self.note(cpu, ends.map(look));
-                    self.followed[cpu.number()].store(round, Release);
+                    notes(cpu)[FOLLOWED].store(round, Release);
                 }
                 spin_loop();
             }
@@ -91,7 +95,7 @@ impl<'o> Responders<'o> {
         if self.state == State::Halted {
             return work();
         }
-        self.online.run(self.on, &respond, || {
+        self.online.run_on_all(&respond, || {
             let result = work();
             self.round.store(STOP, Release);
             result
@@ -99,7 +103,7 @@ impl<'o> Responders<'o> {
     }
 
     fn note(&self, cpu: CpuId, shown: [u64; 2]) {
-        for (place, word) in self.seen[cpu.number()].iter().zip(shown) {
+        for (place, word) in notes(cpu)[SEEN..].iter().zip(shown) {
             place.store(word, Relaxed);
         }
     }
@@ -109,18 +113,18 @@ impl<'o> Responders<'o> {
         let ends = pages.ends();
         if self.state == State::Halted {
             self.online
-                .run(self.on, &|cpu| self.note(cpu, ends.map(look)), || ());
+                .run_on_all(&|cpu| self.note(cpu, ends.map(look)), || ());
         } else {
             let round = self.round.fetch_add(1, Release) + 1;
-            for cpu in self.on {
-                while self.followed[cpu.number()].load(Acquire) != round {
+            for cpu in self.online.cpus() {
+                while notes(cpu)[FOLLOWED].load(Acquire) != round {
                     spin_loop();
                 }
             }
         }
         expect_eq!("this CPU sees", ends.map(look), [expected; 2]);
-        for cpu in self.on {
-            let seen = &self.seen[cpu.number()];
+        for cpu in self.online.cpus() {
+            let seen = &notes(cpu)[SEEN..];
             expect_eq!(
                 format_args!("CPU {cpu} sees"),
                 [0, 1].map(|page: usize| seen[page].load(Relaxed)),
@@ -132,17 +136,18 @@ impl<'o> Responders<'o> {
 
     /// Notes how many NMIs each has answered.
     pub fn note_answers(&self) {
-        for cpu in self.on {
-            self.before[cpu.number()].store(answered(cpu), Relaxed);
+        for cpu in self.online.cpus() {
+            notes(cpu)[BEFORE].store(answered(cpu).load(Acquire), Relaxed);
         }
     }
 
     /// Waits until each has answered one more since.
     #[inline(always)]
     pub fn await_answers(&self) {
-        for cpu in self.on {
-            let before = self.before[cpu.number()].load(Relaxed);
-            while answered(cpu) == before {
+        for cpu in self.online.cpus() {
+            let before = notes(cpu)[BEFORE].load(Relaxed);
+            let answered = answered(cpu);
+            while answered.load(Acquire) == before {
                 spin_loop();
             }
         }

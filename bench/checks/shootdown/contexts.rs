@@ -110,10 +110,10 @@ pub(super) fn changing_space<I: TlbInvalidate + Sync>(
         // SAFETY: that is the reference table.
         unsafe { leave(root, &mut contexts) };
     };
-    let all = machine.processors.others();
+    let all = machine.processors.others().clone();
     let mut contexts = Contexts::new(pcid::enabled());
-    let outcome = machine.processors.online(all, |online| {
-        online.run(all, &respond, || {
+    let outcome = machine.processors.online(&all, |online| {
+        online.run_on_all(&respond, || {
             let outcome = (1..=rounds).try_for_each(|round| {
                 if round > rounds / 2 {
                     // SAFETY: the space stays until after `leave`.

@@ -233,7 +233,7 @@ impl Value for Rounds {
 pub struct CpuCount(pub usize);
 
 impl Value for CpuCount {
-    const ACCEPTED: Accepted = Accepted::Text("a number from 1 to 64");
+    const ACCEPTED: Accepted = Accepted::Text("a number from 1 to 1024");
 
     fn parse(text: &str) -> Option<Self> {
         let count = usize::from_str(text).ok()?;

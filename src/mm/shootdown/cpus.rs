@@ -1,15 +1,13 @@
-//! CPUs by number, sets of them, and what a shootdown needs of the hardware.
+//! CPUs by number, and what a shootdown needs of the hardware.
 
 use core::fmt;
 
+use super::mask::{BITS, MAX_CPUS};
 use crate::mm::hardware::TlbInvalidate;
-
-/// Most CPUs that are used: as many as a set has bits.
-pub const MAX_CPUS: usize = 64;
 
 /// A CPU by its number: the boot CPU is 0, and the others follow as they were started.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct CpuId(u8);
+pub struct CpuId(u16);
 
 impl CpuId {
     /// The CPU that the machine was started on.
@@ -19,10 +17,17 @@ impl CpuId {
     #[must_use]
     pub const fn new(number: usize) -> Option<CpuId> {
         if number < MAX_CPUS {
-            Some(CpuId(number as u8))
+            Some(CpuId(number as u16))
         } else {
             None
         }
+    }
+
+    /// The CPU with this number, of which only the bits count that a number has.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_low_bits(number: usize) -> CpuId {
+        CpuId((number % MAX_CPUS) as u16)
     }
 
     /// Its number, below [`MAX_CPUS`].
@@ -31,103 +36,25 @@ impl CpuId {
     pub const fn number(self) -> usize {
         self.0 as usize
     }
+
+    /// The word of a set that has its bit.
+    #[inline(always)]
+    #[must_use]
+    pub const fn word(self) -> usize {
+        self.number() / BITS
+    }
+
+    /// Its bit in that word.
+    #[inline(always)]
+    #[must_use]
+    pub const fn bit(self) -> u64 {
+        1 << (self.number() % BITS)
+    }
 }
 
 impl fmt::Display for CpuId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-/// A set of CPUs.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct CpuMask(u64);
-
-impl CpuMask {
-    /// No CPU.
-    pub const EMPTY: CpuMask = CpuMask(0);
-
-    /// Just this one.
-    #[inline(always)]
-    #[must_use]
-    pub const fn of(cpu: CpuId) -> Self {
-        CpuMask(1 << cpu.0)
-    }
-
-    /// The set whose word this is: bit n for CPU n.
-    #[inline(always)]
-    #[must_use]
-    pub const fn from_bits(bits: u64) -> Self {
-        CpuMask(bits)
-    }
-
-    /// The set as a word: bit n for CPU n.
-    #[inline(always)]
-    #[must_use]
-    pub const fn bits(self) -> u64 {
-        self.0
-    }
-
-    /// Whether there is none.
-    #[inline(always)]
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub const fn count(self) -> u32 {
-        self.0.count_ones()
-    }
-
-    /// Whether this one is among them.
-    #[inline(always)]
-    #[must_use]
-    pub const fn contains(self, cpu: CpuId) -> bool {
-        self.0 & 1 << cpu.0 != 0
-    }
-
-    /// These and one more.
-    #[inline(always)]
-    #[must_use]
-    pub const fn with(self, cpu: CpuId) -> Self {
-        CpuMask(self.0 | 1 << cpu.0)
-    }
-
-    /// These but for `others`.
-    #[inline(always)]
-    #[must_use]
-    pub const fn without(self, others: CpuMask) -> Self {
-        CpuMask(self.0 & !others.0)
-    }
-}
-
-impl IntoIterator for CpuMask {
-    type Item = CpuId;
-    type IntoIter = Members;
-
-    #[inline(always)]
-    fn into_iter(self) -> Members {
-        Members(self.0)
-    }
-}
-
-/// The CPUs of a set, lowest number first.
-#[derive(Clone, Debug)]
-pub struct Members(u64);
-
-impl Iterator for Members {
-    type Item = CpuId;
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<CpuId> {
-        if self.0 == 0 {
-            return None;
-        }
-        let number = self.0.trailing_zeros();
-        self.0 &= self.0 - 1;
-        Some(CpuId(number as u8))
     }
 }
 
@@ -142,8 +69,13 @@ pub trait Cpus {
     /// This CPU.
     fn current(&self) -> CpuId;
 
-    /// The others that may hold translations: those that are online.
-    fn others(&self) -> CpuMask;
+    /// How many words the sets have, so that each CPU that may be online has a bit: 1 for up to [`BITS`] CPUs. Never changes while
+    /// more than one CPU is online.
+    fn words(&self) -> usize;
+
+    /// A word of the set of CPUs that may hold translations: those that are online, this one included. While no other one is,
+    /// word 0 is 0; else it has the boot CPU.
+    fn online(&self, word: usize) -> u64;
 
     /// Interrupts a CPU, whatever it does: it calls [`Protocol::respond`](super::Protocol::respond) after what this CPU wrote
     /// before is visible to it.
@@ -153,20 +85,60 @@ pub trait Cpus {
     fn pause(&self);
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::vec::Vec;
+/// How many words sets have, as a type: the usual one word costs what a word costs.
+pub(super) trait Words: Copy {
+    /// A word for each.
+    type Set: AsRef<[u64]> + AsMut<[u64]>;
 
-    #[test]
-    fn a_set_gives_back_what_was_put_in() {
-        let cpus = [0, 4, 15, 63].map(|number| CpuId::new(number).unwrap());
-        let set = cpus.into_iter().fold(CpuMask::EMPTY, CpuMask::with);
-        assert_eq!(set.into_iter().collect::<Vec<_>>(), cpus);
-        assert_eq!(set.count(), 4);
-        let rest = set.without(CpuMask::of(cpus[1]));
-        assert!(set.contains(cpus[1]) && !rest.contains(cpus[1]) && rest.contains(cpus[2]));
-        assert!(set.without(set).is_empty());
-        assert_eq!(CpuId::new(MAX_CPUS), None);
+    /// How many there are.
+    fn count(self) -> usize;
+
+    /// A set of no CPU.
+    fn none(self) -> Self::Set;
+
+    /// Where a CPU's bit is, and the bit.
+    fn place(self, cpu: CpuId) -> (usize, u64);
+}
+
+/// One word.
+#[derive(Clone, Copy)]
+pub(super) struct OneWord;
+
+impl Words for OneWord {
+    type Set = [u64; 1];
+
+    #[inline(always)]
+    fn count(self) -> usize {
+        1
+    }
+
+    #[inline(always)]
+    fn none(self) -> [u64; 1] {
+        [0]
+    }
+
+    #[inline(always)]
+    fn place(self, cpu: CpuId) -> (usize, u64) {
+        (0, cpu.bit())
+    }
+}
+
+/// This many words.
+#[derive(Clone, Copy)]
+pub(super) struct ManyWords(pub usize);
+
+impl Words for ManyWords {
+    type Set = [u64; super::mask::WORDS];
+
+    fn count(self) -> usize {
+        self.0.min(super::mask::WORDS)
+    }
+
+    fn none(self) -> Self::Set {
+        [0; super::mask::WORDS]
+    }
+
+    fn place(self, cpu: CpuId) -> (usize, u64) {
+        (cpu.word(), cpu.bit())
     }
 }

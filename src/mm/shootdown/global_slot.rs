@@ -7,9 +7,11 @@
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
+use super::cpus::{ManyWords, OneWord, Words};
 use super::flush::Place;
+use super::mask::members;
 use super::sync::{AtomicU64, const_unless_loom};
-use super::{CpuMask, Cpus, Flush, Protocol};
+use super::{Cpus, Flush, Protocol, SharedMask};
 
 /// One lock, one slot, one mask.
 pub struct GlobalSlot {
@@ -17,7 +19,7 @@ pub struct GlobalSlot {
     lock: AtomicU64,
     flush: Place,
     /// Those who have not answered.
-    unanswered: AtomicU64,
+    unanswered: SharedMask,
 }
 
 impl Default for GlobalSlot {
@@ -34,7 +36,7 @@ impl GlobalSlot {
             GlobalSlot {
                 lock: AtomicU64::new(0),
                 flush: Place::new(),
-                unanswered: AtomicU64::new(0),
+                unanswered: SharedMask::new(),
             }
         }
     }
@@ -46,32 +48,69 @@ impl GlobalSlot {
             }
         }
     }
+
+    #[inline(always)]
+    fn shoot_in<C: Cpus, W: Words>(&self, cpus: &C, words: W, flush: Flush) {
+        flush.perform(cpus.local());
+        let (own_word, own_bit) = words.place(cpus.current());
+        self.lock(cpus);
+        self.flush.write(flush);
+        // All of them before the first one is interrupted, who may answer at once.
+        let mut responders = words.none();
+        for (word, responders) in responders.as_mut().iter_mut().enumerate() {
+            if word == words.count() {
+                break;
+            }
+            let own = if word == own_word { own_bit } else { 0 };
+            *responders = cpus.online(word) & !own;
+            self.unanswered.word(word).store(*responders, Release);
+        }
+        for (word, &responders) in responders.as_ref().iter().enumerate() {
+            members(word, responders).for_each(|responder| cpus.interrupt(responder));
+        }
+        for word in 0..words.count() {
+            while self.unanswered.word(word).load(Acquire) != 0 {
+                cpus.pause();
+            }
+        }
+        self.lock.store(0, Release);
+    }
+
+    #[inline(always)]
+    fn respond_in<C: Cpus, W: Words>(&self, cpus: &C, words: W) {
+        let (word, bit) = words.place(cpus.current());
+        let unanswered = self.unanswered.word(word);
+        // Nobody else sets or clears this CPU's bit before it has answered.
+        if unanswered.load(Acquire) & bit != 0 {
+            self.flush.read().perform(cpus.local());
+            unanswered.fetch_and(!bit, Release);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn shoot_at_many<C: Cpus>(&self, cpus: &C, words: usize, flush: Flush) {
+        self.shoot_in(cpus, ManyWords(words), flush);
+    }
 }
 
 impl Protocol for GlobalSlot {
     const NAME: &'static str = "global_slot";
     const LEAVES_IDLE_ALONE: bool = false;
 
-    fn shoot<C: Cpus>(&self, cpus: &C, others: CpuMask, flush: Flush) {
-        flush.perform(cpus.local());
-        self.lock(cpus);
-        self.flush.write(flush);
-        self.unanswered.store(others.bits(), Release);
-        for responder in others {
-            cpus.interrupt(responder);
+    #[inline]
+    fn shoot<C: Cpus>(&self, cpus: &C, flush: Flush) {
+        match cpus.words() {
+            1 => self.shoot_in(cpus, OneWord, flush),
+            words => self.shoot_at_many(cpus, words, flush),
         }
-        while self.unanswered.load(Acquire) != 0 {
-            cpus.pause();
-        }
-        self.lock.store(0, Release);
     }
 
+    #[inline]
     fn respond<C: Cpus>(&self, cpus: &C) {
-        let this = CpuMask::of(cpus.current());
-        // Nobody else sets or clears this CPU's bit before it has answered.
-        if self.unanswered.load(Acquire) & this.bits() != 0 {
-            self.flush.read().perform(cpus.local());
-            self.unanswered.fetch_and(!this.bits(), Release);
+        match cpus.words() {
+            1 => self.respond_in(cpus, OneWord),
+            words => self.respond_in(cpus, ManyWords(words)),
         }
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! Each CPU has a mailbox, a mask of those who ask it for a flush. What they ask for lies with them: an initiator waits for the
 //! answers before it asks for the next thing, so a bit for each is room enough, and no mailbox can ever be full. Whoever puts
-//! the first bit into an empty mailbox rings the bell; the others know that it is about to ring, or has rung unheard.
+//! the first bit into an empty mailbox rings the bell; the others know that it is about to ring, or has rung unheard. With more
+//! CPUs than a word has bits this holds of each word: the responder looks at all of them whenever a bell rings.
 //!
 //! # Generations
 //!
@@ -25,9 +26,11 @@
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
+use super::cpus::{ManyWords, OneWord, Words};
 use super::flush::Place;
+use super::mask::members;
 use super::sync::{AtomicU64, const_unless_loom, load_after_locked_instruction};
-use super::{CpuId, CpuMask, Cpus, Flush, MAX_CPUS, Protocol};
+use super::{CpuId, Cpus, Flush, Protocol, SharedMask};
 
 /// What one CPU asks the others for. It has cache lines of its own, as all of them write to it.
 #[repr(align(64))]
@@ -35,164 +38,207 @@ struct Request {
     flush: Place,
     generation: AtomicU64,
     /// Those who have not answered.
-    unanswered: AtomicU64,
+    unanswered: SharedMask,
 }
 
 /// What one CPU is asked for.
 #[repr(align(64))]
 struct Mailbox {
-    /// Those who ask.
-    from: AtomicU64,
     /// The generation up to which this CPU's TLB is current. Only this CPU writes to it.
     current: AtomicU64,
+    /// Those who ask. Each word is a mailbox by itself, with a bell of its own.
+    from: SharedMask,
 }
 
-/// A mailbox and a request for each of `CPUS` CPUs.
-pub struct Mailboxes<const CPUS: usize = MAX_CPUS> {
-    generation: AtomicU64,
-    idle: AtomicU64,
-    mailboxes: [Mailbox; CPUS],
-    requests: [Request; CPUS],
+/// What the protocol keeps for one CPU: its request, and its mailbox.
+pub struct Slot {
+    request: Request,
+    mailbox: Mailbox,
 }
 
-impl<const CPUS: usize> Default for Mailboxes<CPUS> {
+impl Default for Slot {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Request {
+impl Slot {
     const_unless_loom! {
-        fn new() -> Self {
-            Request {
-                flush: Place::new(),
+        /// Nothing is asked for.
+        #[must_use]
+        pub fn new() -> Self {
+            Slot {
+                request: Request {
+                    flush: Place::new(),
+                    generation: AtomicU64::new(0),
+                    unanswered: SharedMask::new(),
+                },
+                mailbox: Mailbox {
+                    current: AtomicU64::new(0),
+                    from: SharedMask::new(),
+                },
+            }
+        }
+    }
+}
+
+/// Mailboxes for as many CPUs as there are slots.
+pub struct Mailboxes<S = &'static [Slot]> {
+    generation: AtomicU64,
+    idle: SharedMask,
+    slots: S,
+}
+
+impl<S: AsRef<[Slot]>> Mailboxes<S> {
+    const_unless_loom! {
+        /// Nobody is idle, and everybody is current. The slots are new, one for each CPU by its number.
+        #[must_use]
+        pub fn new(slots: S) -> Self {
+            Mailboxes {
                 generation: AtomicU64::new(0),
-                unanswered: AtomicU64::new(0),
+                idle: SharedMask::new(),
+                slots,
             }
-        }
-    }
-}
-
-impl Mailbox {
-    const_unless_loom! {
-        fn new() -> Self {
-            Mailbox {
-                from: AtomicU64::new(0),
-                current: AtomicU64::new(0),
-            }
-        }
-    }
-}
-
-impl<const CPUS: usize> Mailboxes<CPUS> {
-    /// Empty mailboxes; nobody is idle, and everybody is current.
-    #[cfg(not(all(test, loom)))]
-    #[must_use]
-    pub const fn new() -> Self {
-        Mailboxes {
-            generation: AtomicU64::new(0),
-            idle: AtomicU64::new(0),
-            mailboxes: [const { Mailbox::new() }; CPUS],
-            requests: [const { Request::new() }; CPUS],
-        }
-    }
-
-    /// Empty mailboxes; nobody is idle, and everybody is current.
-    #[cfg(all(test, loom))]
-    pub fn new() -> Self {
-        Mailboxes {
-            generation: AtomicU64::new(0),
-            idle: AtomicU64::new(0),
-            mailboxes: core::array::from_fn(|_| Mailbox::new()),
-            requests: core::array::from_fn(|_| Request::new()),
         }
     }
 
     /// Whether a CPU is idle, so that it is left alone.
+    #[inline]
     #[must_use]
     pub fn is_idle(&self, cpu: CpuId) -> bool {
-        CpuMask::from_bits(self.idle.load(Relaxed)).contains(cpu)
+        self.idle.word(cpu.word()).load(Relaxed) & cpu.bit() != 0
+    }
+
+    #[inline(always)]
+    fn slot(&self, cpu: CpuId) -> &Slot {
+        &self.slots.as_ref()[cpu.number()]
     }
 
     /// Brings this CPU's TLB up to `generation`, which the flush belongs to.
-    fn catch_up<C: Cpus>(&self, cpus: &C, this: CpuId, generation: u64, flush: Flush) {
-        let current = &self.mailboxes[this.number()].current;
-        let reached = current.load(Relaxed);
+    #[inline(always)]
+    fn catch_up<C: Cpus>(&self, cpus: &C, mailbox: &Mailbox, generation: u64, flush: Flush) {
+        let reached = mailbox.current.load(Relaxed);
         if reached >= generation {
             return;
         }
         if reached + 1 == generation {
             flush.perform(cpus.local());
-            current.store(generation, Relaxed);
+            mailbox.current.store(generation, Relaxed);
         } else {
-            self.catch_up_with_all(cpus, this);
+            self.catch_up_with_all(cpus, mailbox);
         }
     }
 
-    fn catch_up_with_all<C: Cpus>(&self, cpus: &C, this: CpuId) {
+    fn catch_up_with_all<C: Cpus>(&self, cpus: &C, mailbox: &Mailbox) {
         // Before the flush: what changes after it may be in the TLB again.
         let generation = self.generation.load(Acquire);
         Flush::All.perform(cpus.local());
-        self.mailboxes[this.number()]
-            .current
-            .store(generation, Relaxed);
+        mailbox.current.store(generation, Relaxed);
+    }
+
+    #[inline(always)]
+    fn shoot_in<C: Cpus, W: Words>(&self, cpus: &C, words: W, flush: Flush) {
+        let this = cpus.current();
+        let (own_word, own_bit) = words.place(this);
+        let slot = self.slot(this);
+        let request = &slot.request;
+        let generation = self.generation.fetch_add(1, AcqRel) + 1;
+        load_after_locked_instruction();
+        request.flush.write(flush);
+        request.generation.store(generation, Relaxed);
+        // All of them before the first one is asked, who may answer at once.
+        let mut responders = words.none();
+        for (word, responders) in responders.as_mut().iter_mut().enumerate() {
+            if word == words.count() {
+                break;
+            }
+            let own = if word == own_word { own_bit } else { 0 };
+            let idle = self.idle.word(word).load(Relaxed);
+            *responders = cpus.online(word) & !own & !idle;
+            request.unanswered.word(word).store(*responders, Relaxed);
+        }
+        for (word, &responders) in responders.as_ref().iter().enumerate() {
+            for responder in members(word, responders) {
+                let from = self.slot(responder).mailbox.from.word(own_word);
+                // Releases the request, and what others left in the mailbox, to the responder.
+                if from.fetch_or(own_bit, AcqRel) == 0 {
+                    cpus.interrupt(responder);
+                }
+            }
+        }
+        self.catch_up(cpus, &slot.mailbox, generation, flush);
+        for word in 0..words.count() {
+            while request.unanswered.word(word).load(Acquire) != 0 {
+                cpus.pause();
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn respond_in<C: Cpus, W: Words>(&self, cpus: &C, words: W) {
+        let this = cpus.current();
+        let (own_word, own_bit) = words.place(this);
+        let mailbox = &self.slot(this).mailbox;
+        for word in 0..words.count() {
+            let from = mailbox.from.word(word);
+            if from.load(Relaxed) == 0 {
+                continue;
+            }
+            for initiator in members(word, from.swap(0, AcqRel)) {
+                let request = &self.slot(initiator).request;
+                let generation = request.generation.load(Relaxed);
+                self.catch_up(cpus, mailbox, generation, request.flush.read());
+                let unanswered = request.unanswered.word(own_word);
+                unanswered.fetch_and(!own_bit, Release);
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn shoot_at_many<C: Cpus>(&self, cpus: &C, words: usize, flush: Flush) {
+        self.shoot_in(cpus, ManyWords(words), flush);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn respond_to_many<C: Cpus>(&self, cpus: &C, words: usize) {
+        self.respond_in(cpus, ManyWords(words));
     }
 }
 
-impl<const CPUS: usize> Protocol for Mailboxes<CPUS> {
+impl<S: AsRef<[Slot]>> Protocol for Mailboxes<S> {
     const NAME: &'static str = "mailboxes";
     const LEAVES_IDLE_ALONE: bool = true;
 
-    fn shoot<C: Cpus>(&self, cpus: &C, others: CpuMask, flush: Flush) {
-        let this = cpus.current();
-        let request = &self.requests[this.number()];
-        let generation = self.generation.fetch_add(1, AcqRel) + 1;
-        load_after_locked_instruction();
-        let idle = CpuMask::from_bits(self.idle.load(Relaxed));
-        let responders = others.without(idle);
-        request.flush.write(flush);
-        request.generation.store(generation, Relaxed);
-        request.unanswered.store(responders.bits(), Relaxed);
-        for responder in responders {
-            let mailbox = &self.mailboxes[responder.number()];
-            // Releases the request, and what others left in the mailbox, to the responder.
-            if mailbox.from.fetch_or(CpuMask::of(this).bits(), AcqRel) == 0 {
-                cpus.interrupt(responder);
-            }
-        }
-        self.catch_up(cpus, this, generation, flush);
-        while request.unanswered.load(Acquire) != 0 {
-            cpus.pause();
+    #[inline]
+    fn shoot<C: Cpus>(&self, cpus: &C, flush: Flush) {
+        match cpus.words() {
+            1 => self.shoot_in(cpus, OneWord, flush),
+            words => self.shoot_at_many(cpus, words, flush),
         }
     }
 
+    #[inline]
     fn respond<C: Cpus>(&self, cpus: &C) {
-        let this = cpus.current();
-        let mailbox = &self.mailboxes[this.number()];
-        if mailbox.from.load(Relaxed) == 0 {
-            return;
-        }
-        for initiator in CpuMask::from_bits(mailbox.from.swap(0, AcqRel)) {
-            let request = &self.requests[initiator.number()];
-            let generation = request.generation.load(Relaxed);
-            self.catch_up(cpus, this, generation, request.flush.read());
-            let answer = !CpuMask::of(this).bits();
-            request.unanswered.fetch_and(answer, Release);
+        match cpus.words() {
+            1 => self.respond_in(cpus, OneWord),
+            words => self.respond_to_many(cpus, words),
         }
     }
 
     fn enter_idle<C: Cpus>(&self, cpus: &C) {
-        let this = CpuMask::of(cpus.current());
-        self.idle.fetch_or(this.bits(), SeqCst);
+        let this = cpus.current();
+        self.idle.word(this.word()).fetch_or(this.bit(), SeqCst);
     }
 
     fn leave_idle<C: Cpus>(&self, cpus: &C) {
         let this = cpus.current();
-        self.idle.fetch_and(!CpuMask::of(this).bits(), SeqCst);
+        self.idle.word(this.word()).fetch_and(!this.bit(), SeqCst);
         load_after_locked_instruction();
-        let current = &self.mailboxes[this.number()].current;
-        if current.load(Relaxed) < self.generation.load(Relaxed) {
-            self.catch_up_with_all(cpus, this);
+        let mailbox = &self.slot(this).mailbox;
+        if mailbox.current.load(Relaxed) < self.generation.load(Relaxed) {
+            self.catch_up_with_all(cpus, mailbox);
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Shootdown      the TLBs of all CPUs as one, behind the seam that `tlb` flushes through     (this file)
-//!   cpus         numbers and sets of CPUs; the seam to the hardware: this CPU's TLB, and an interrupt for the others
+//!   cpus         CPUs by number; the seam to the hardware: this CPU's TLB, and an interrupt for the others
+//!   mask         sets of CPUs: bitmaps of any number of words, at no cost for one
 //!   flush        what a responder is asked to drop, and the place that the asking is left in
 //!   global_slot  the book's protocol: one lock, one slot, one mask
 //!   mailboxes    today's: a mailbox for each CPU, generations, idle CPUs left alone
@@ -37,15 +38,17 @@ mod cpus;
 mod flush;
 mod global_slot;
 mod mailboxes;
+mod mask;
 pub(in crate::mm) mod sync;
 
 #[cfg(test)]
 mod tests;
 
-pub use cpus::{CpuId, CpuMask, Cpus, MAX_CPUS};
+pub use cpus::{CpuId, Cpus};
 pub use flush::Flush;
 pub use global_slot::GlobalSlot;
-pub use mailboxes::Mailboxes;
+pub use mailboxes::{Mailboxes, Slot};
+pub use mask::{BITS, CpuMask, MAX_CPUS, Members, SharedMask, WORDS};
 
 use super::address::{PageSize, VirtAddr};
 use super::hardware::TlbInvalidate;
@@ -57,10 +60,10 @@ pub trait Protocol {
     /// Idle CPUs are not interrupted.
     const LEAVES_IDLE_ALONE: bool;
 
-    /// Flushes on this CPU and on all of `others`. On return none of them uses the old translation any more.
+    /// Flushes on this CPU and on all others that are online. On return none of them uses the old translation any more.
     ///
-    /// The entries have been changed before. `others` are online and without this CPU.
-    fn shoot<C: Cpus>(&self, cpus: &C, others: CpuMask, flush: Flush);
+    /// The entries have been changed before.
+    fn shoot<C: Cpus>(&self, cpus: &C, flush: Flush);
 
     /// What an interrupted CPU does: all that it is asked for, if anything.
     fn respond<C: Cpus>(&self, cpus: &C);
@@ -76,8 +79,8 @@ impl<P: Protocol> Protocol for &P {
     const NAME: &'static str = P::NAME;
     const LEAVES_IDLE_ALONE: bool = P::LEAVES_IDLE_ALONE;
 
-    fn shoot<C: Cpus>(&self, cpus: &C, others: CpuMask, flush: Flush) {
-        P::shoot(self, cpus, others, flush);
+    fn shoot<C: Cpus>(&self, cpus: &C, flush: Flush) {
+        P::shoot(self, cpus, flush);
     }
 
     fn respond<C: Cpus>(&self, cpus: &C) {
@@ -112,40 +115,50 @@ impl<C: Cpus, P: Protocol> Shootdown<C, P> {
         &self.cpus
     }
 
+    /// Whether no other CPU is online.
+    #[inline(always)]
+    fn is_alone(&self) -> bool {
+        self.cpus.online(0) == 0
+    }
+
     /// Out of line: a CPU that is alone never comes here.
+    #[cold]
     #[inline(never)]
-    fn shoot(&self, others: CpuMask, flush: Flush) {
-        self.protocol.shoot(&self.cpus, others, flush);
+    fn shoot(&self, flush: Flush) {
+        self.protocol.shoot(&self.cpus, flush);
     }
 }
 
 impl<C: Cpus, P: Protocol> TlbInvalidate for Shootdown<C, P> {
     #[inline(always)]
     fn flush_pages(&self, start: VirtAddr, pages: u64, size: PageSize) {
-        match self.cpus.others() {
-            CpuMask::EMPTY => self.cpus.local().flush_pages(start, pages, size),
-            others => self.shoot(others, Flush::Pages { start, pages, size }),
+        if self.is_alone() {
+            self.cpus.local().flush_pages(start, pages, size);
+        } else {
+            self.shoot(Flush::Pages { start, pages, size });
         }
     }
 
     #[inline(always)]
     fn flush_all(&self) {
-        match self.cpus.others() {
-            CpuMask::EMPTY => self.cpus.local().flush_all(),
-            others => self.shoot(others, Flush::All),
+        if self.is_alone() {
+            self.cpus.local().flush_all();
+        } else {
+            self.shoot(Flush::All);
         }
     }
 
     #[inline]
     fn flush_context(&self) {
-        match self.cpus.others() {
-            CpuMask::EMPTY => self.cpus.local().flush_context(),
-            others => self.shoot(others, Flush::Context),
+        if self.is_alone() {
+            self.cpus.local().flush_context();
+        } else {
+            self.shoot(Flush::Context);
         }
     }
 
     #[inline]
     fn reaches_others(&self) -> bool {
-        !self.cpus.others().is_empty()
+        !self.is_alone()
     }
 }

@@ -67,6 +67,55 @@ fn every_cpu_of_a_busy_host_is_waited_for() {
     assert!(check.is_some_and(|check| check.pass));
 }
 
+/// More than one word of a set has bits. All of them respond, and what the log says of them is true.
+#[test]
+fn seventy_cpus_run_and_respond() {
+    let boot = |word: &'static str| Boot {
+        memory: "2G".to_owned(),
+        timeout: Duration::from_secs(600),
+        ..on(
+            70,
+            &["suite=quick", "only=control/empty", word, "shootdowns=5"],
+        )
+    };
+    let log = passed(&boot("smp=70"));
+    assert_eq!(log.machine.as_ref().map(|machine| machine.cpus), Some(70));
+    let said = |log: &Log| {
+        let said = log.notices.iter().filter(|text| text.starts_with("smp: "));
+        said.cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        said(&log),
+        ["smp: 70 CPUs run of 70 that there are (xAPIC)"]
+    );
+    stale_without_shootdowns(&log);
+    let log = passed(&boot("smp=65"));
+    assert_eq!(
+        said(&log),
+        ["smp: 65 CPUs run of 70 that there are (xAPIC)"]
+    );
+    // The book's machine has a fixmap slot for each of its CPUs.
+    let log = passed(&Boot {
+        memory: "2G".to_owned(),
+        timeout: Duration::from_secs(600),
+        ..on(
+            70,
+            &[
+                "layout=classic",
+                "smp=70",
+                SHORT[0],
+                "only=control/empty",
+                "shootdowns=1",
+            ],
+        )
+    });
+    let expected = [
+        "smp: the layout has room for 64 CPUs, and the others are left out",
+        "smp: 64 CPUs run of 70 that there are (xAPIC)",
+    ];
+    assert_eq!(said(&log), expected);
+}
+
 /// Boots on four CPUs, of which the last one fails while the others write to the log, and returns what it said.
 fn last_words(provoke: &str) -> String {
     let words = ["suite=quick", "smp=4", &format!("provoke={provoke}")];

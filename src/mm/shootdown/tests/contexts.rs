@@ -9,7 +9,7 @@ use super::model::thread;
 use crate::mm::address::{PageSize, VirtAddr};
 use crate::mm::hardware::TlbInvalidate;
 use crate::mm::shootdown::sync::AtomicU64;
-use crate::mm::shootdown::{CpuId, CpuMask, Cpus, Protocol, Shootdown};
+use crate::mm::shootdown::{CpuId, Cpus, Protocol, Shootdown};
 use crate::mm::tlb::{Context, Contexts, Pcid, PendingFlush, Switch, Tlb};
 
 /// What is left out, to be found.
@@ -109,8 +109,12 @@ impl<P: Protocol> Cpus for &OnCpu<P> {
         CpuId::new(self.number).unwrap()
     }
 
-    fn others(&self) -> CpuMask {
-        CpuMask::of(CpuId::new(1 - self.number).unwrap())
+    fn words(&self) -> usize {
+        1
+    }
+
+    fn online(&self, word: usize) -> u64 {
+        if word == 0 { 0b11 } else { 0 }
     }
 
     fn interrupt(&self, cpu: CpuId) {

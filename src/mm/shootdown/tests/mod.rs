@@ -14,26 +14,36 @@ mod scenarios;
 
 use super::{GlobalSlot, Mailboxes, Protocol};
 use contexts::LeftOut;
-use model::explore;
+use model::{explore, mailboxes};
 
 #[test]
 fn global_slot_two_initiators_that_respond_to_each_other() {
-    explore::<2>(|| scenarios::initiators::<_, 2>(GlobalSlot::new(), 2));
+    explore::<2>(|| scenarios::initiators::<_, 2>(GlobalSlot::new(), 2, 1));
 }
 
 #[test]
 fn mailboxes_two_initiators_that_respond_to_each_other() {
-    explore::<2>(|| scenarios::initiators::<_, 2>(Mailboxes::<2>::new(), 2));
+    explore::<2>(|| scenarios::initiators::<_, 2>(mailboxes::<2>(), 2, 1));
 }
 
 #[test]
 fn global_slot_two_initiators_and_a_reader() {
-    explore::<3>(|| scenarios::initiators::<_, 3>(GlobalSlot::new(), 2));
+    explore::<3>(|| scenarios::initiators::<_, 3>(GlobalSlot::new(), 2, 1));
 }
 
 #[test]
 fn mailboxes_two_initiators_and_a_reader() {
-    explore::<3>(|| scenarios::initiators::<_, 3>(Mailboxes::<3>::new(), 2));
+    explore::<3>(|| scenarios::initiators::<_, 3>(mailboxes::<3>(), 2, 1));
+}
+
+/// Numbers so far apart that each CPU is in a word of its own. Under `loom` a word has room for two CPUs, so that three of them
+/// need two words in every test.
+#[cfg(not(loom))]
+#[test]
+fn cpus_in_different_words_of_a_set() {
+    const SPREAD: usize = 70;
+    explore::<3>(|| scenarios::initiators::<_, 3>(GlobalSlot::new(), 2, SPREAD));
+    explore::<3>(|| scenarios::initiators::<_, 3>(mailboxes::<{ 3 * SPREAD }>(), 2, SPREAD));
 }
 
 #[test]
@@ -43,12 +53,12 @@ fn global_slot_one_after_the_other() {
 
 #[test]
 fn mailboxes_one_after_the_other() {
-    explore::<2>(|| scenarios::rounds(Mailboxes::<2>::new()));
+    explore::<2>(|| scenarios::rounds(mailboxes::<2>()));
 }
 
 #[test]
 fn mailboxes_a_cpu_that_falls_idle_and_comes_back() {
-    explore::<2>(|| scenarios::idle(Mailboxes::<2>::new()));
+    explore::<2>(|| scenarios::idle(mailboxes::<2>()));
 }
 
 #[test]
@@ -73,5 +83,5 @@ fn global_slot_a_space_changes_under_a_cpu_that_switches() {
 
 #[test]
 fn mailboxes_a_space_changes_under_a_cpu_that_switches() {
-    explore::<2>(|| contexts::switching(Mailboxes::<2>::new(), LeftOut::Nothing));
+    explore::<2>(|| contexts::switching(mailboxes::<2>(), LeftOut::Nothing));
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::mm::address::{PAGE_SIZE, PageSize, VirtAddr};
 use crate::mm::hardware::TlbInvalidate;
 use crate::mm::shootdown::sync::AtomicU64;
-use crate::mm::shootdown::{CpuId, CpuMask, Cpus, Flush, Protocol};
+use crate::mm::shootdown::{CpuId, CpuMask, Cpus, Flush, Mailboxes, Protocol, Slot};
 
 #[cfg(loom)]
 pub use loom::thread;
@@ -15,6 +15,11 @@ pub use std::thread;
 
 /// Pages that are mapped, one for each CPU that may change a mapping.
 const PAGES: usize = 2;
+
+/// Mailboxes for this many CPUs.
+pub fn mailboxes<const CPUS: usize>() -> Mailboxes<[Slot; CPUS]> {
+    Mailboxes::new(core::array::from_fn(|_| Slot::new()))
+}
 
 /// Runs `test`, in which there are so many CPUs, in all interleavings with few preemptions, or many times.
 pub fn explore<const CPUS: usize>(test: impl Fn() + Send + Sync + 'static) {
@@ -44,6 +49,8 @@ pub struct Machine<P, const CPUS: usize> {
     pub protocol: P,
     entries: [AtomicU64; PAGES],
     cpus: [Cpu; CPUS],
+    /// From one CPU's number to the next one's.
+    spread: usize,
     /// CPUs that are through with what they do.
     finished: AtomicU64,
     happenings: Happenings,
@@ -87,8 +94,14 @@ impl Happenings {
 
 impl<P: Protocol + Send + Sync + 'static, const CPUS: usize> Machine<P, CPUS> {
     pub fn new(protocol: P) -> Arc<Self> {
+        Self::spread(protocol, 1)
+    }
+
+    /// CPUs whose numbers are this far apart, so that they are in different words of a set.
+    pub fn spread(protocol: P, spread: usize) -> Arc<Self> {
         Arc::new(Machine {
             protocol,
+            spread,
             entries: [(); PAGES].map(|()| AtomicU64::new(1)),
             cpus: core::array::from_fn(|_| Cpu {
                 bell: AtomicU64::new(0),
@@ -203,7 +216,7 @@ impl<P: Protocol + Send + Sync + 'static, const CPUS: usize> OnCpu<P, CPUS> {
             pages: 1,
             size: PageSize::Size4K,
         };
-        self.machine().protocol.shoot(self, self.others(), flush);
+        self.machine().protocol.shoot(self, flush);
         self.machine().happenings.one(CPUS);
         version
     }
@@ -228,15 +241,24 @@ impl<P: Protocol + Send + Sync + 'static, const CPUS: usize> Cpus for OnCpu<P, C
     }
 
     fn current(&self) -> CpuId {
-        CpuId::new(self.0.number).unwrap()
+        CpuId::new(self.0.number * self.machine().spread).unwrap()
     }
 
-    fn others(&self) -> CpuMask {
-        CpuMask::from_bits((1 << CPUS) - 1).without(CpuMask::of(self.current()))
+    fn words(&self) -> usize {
+        CpuId::new((CPUS - 1) * self.machine().spread)
+            .unwrap()
+            .word()
+            + 1
+    }
+
+    fn online(&self, word: usize) -> u64 {
+        let all = (0..CPUS).map(|number| CpuId::new(number * self.machine().spread).unwrap());
+        all.collect::<CpuMask>().word(word)
     }
 
     fn interrupt(&self, cpu: CpuId) {
-        self.machine().cpus[cpu.number()].bell.swap(1, AcqRel);
+        let number = cpu.number() / self.machine().spread;
+        self.machine().cpus[number].bell.swap(1, AcqRel);
         self.machine().happenings.one(CPUS);
     }
 

@@ -4,10 +4,10 @@
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use super::contexts::{self, LeftOut};
-use super::model::explore;
+use super::model::{explore, mailboxes};
 use super::scenarios;
 use crate::mm::shootdown::sync::{AtomicU64, load_after_locked_instruction};
-use crate::mm::shootdown::{CpuMask, Cpus, Flush, Mailboxes, Protocol};
+use crate::mm::shootdown::{CpuId, Cpus, Flush, Protocol};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Bug {
@@ -53,36 +53,52 @@ impl Broken {
     }
 }
 
+fn bit(cpu: CpuId) -> u64 {
+    1 << cpu.number()
+}
+
+fn members(set: u64) -> impl Iterator<Item = CpuId> {
+    (0..3)
+        .filter_map(CpuId::new)
+        .filter(move |&cpu| set & bit(cpu) != 0)
+}
+
+/// All CPUs that are online, whatever word they are in.
+fn all<C: Cpus>(cpus: &C) -> u64 {
+    let online = (0..3).filter_map(CpuId::new);
+    let online = online.filter(|cpu| cpus.online(cpu.word()) & cpu.bit() != 0);
+    online.fold(0, |set, cpu| set | bit(cpu))
+}
+
 impl Protocol for Broken {
     const NAME: &'static str = "broken";
     const LEAVES_IDLE_ALONE: bool = true;
 
-    fn shoot<C: Cpus>(&self, cpus: &C, others: CpuMask, flush: Flush) {
+    fn shoot<C: Cpus>(&self, cpus: &C, flush: Flush) {
         let this = cpus.current();
         self.generation.fetch_add(1, AcqRel);
         load_after_locked_instruction();
-        let idle = CpuMask::from_bits(self.idle.load(Relaxed));
-        let mut responders = others.without(idle);
+        let mut responders = all(cpus) & !bit(this) & !self.idle.load(Relaxed);
         if self.bug == Bug::WrongMask {
-            responders = CpuMask::from_bits(responders.bits() & 1);
+            responders &= 1;
         }
         let unanswered = &self.unanswered[this.number()];
-        unanswered.store(responders.bits(), Relaxed);
-        for responder in responders {
+        unanswered.store(responders, Relaxed);
+        for responder in members(responders) {
             let from = &self.from[responder.number()];
             if self.bug == Bug::BellBeforeRequest {
                 cpus.interrupt(responder);
-                from.fetch_or(CpuMask::of(this).bits(), AcqRel);
+                from.fetch_or(bit(this), AcqRel);
                 continue;
             }
             let before = match self.bug {
                 Bug::DroppedWhenFull => from
-                    .compare_exchange(0, CpuMask::of(this).bits(), AcqRel, Acquire)
+                    .compare_exchange(0, bit(this), AcqRel, Acquire)
                     .unwrap_or_else(|full| full),
-                _ => from.fetch_or(CpuMask::of(this).bits(), AcqRel) & 0,
+                _ => from.fetch_or(bit(this), AcqRel) & 0,
             };
             if before != 0 {
-                unanswered.fetch_and(!CpuMask::of(responder).bits(), Relaxed);
+                unanswered.fetch_and(!bit(responder), Relaxed);
             }
             cpus.interrupt(responder);
         }
@@ -100,14 +116,14 @@ impl Protocol for Broken {
 
     fn respond<C: Cpus>(&self, cpus: &C) {
         let this = cpus.current();
-        let initiators = CpuMask::from_bits(self.from[this.number()].swap(0, AcqRel));
-        if self.bug != Bug::AnswerBeforeFlush && !initiators.is_empty() {
+        let initiators = self.from[this.number()].swap(0, AcqRel);
+        if self.bug != Bug::AnswerBeforeFlush && initiators != 0 {
             Flush::All.perform(cpus.local());
         }
-        for initiator in initiators {
-            self.unanswered[initiator.number()].fetch_and(!CpuMask::of(this).bits(), Release);
+        for initiator in members(initiators) {
+            self.unanswered[initiator.number()].fetch_and(!bit(this), Release);
         }
-        if self.bug == Bug::AnswerBeforeFlush && !initiators.is_empty() {
+        if self.bug == Bug::AnswerBeforeFlush && initiators != 0 {
             Flush::All.perform(cpus.local());
         }
     }
@@ -115,7 +131,7 @@ impl Protocol for Broken {
     fn enter_idle<C: Cpus>(&self, cpus: &C) {
         let this = cpus.current();
         let generation = self.generation.load(Acquire);
-        self.idle.fetch_or(CpuMask::of(this).bits(), AcqRel);
+        self.idle.fetch_or(bit(this), AcqRel);
         if self.bug == Bug::CurrentWhenIdle {
             self.current[this.number()].store(generation, Relaxed);
         }
@@ -124,7 +140,7 @@ impl Protocol for Broken {
     fn leave_idle<C: Cpus>(&self, cpus: &C) {
         let this = cpus.current();
         let awake = || {
-            self.idle.fetch_and(!CpuMask::of(this).bits(), AcqRel);
+            self.idle.fetch_and(!bit(this), AcqRel);
             load_after_locked_instruction();
         };
         if self.bug != Bug::LookBeforeAwake {
@@ -142,10 +158,10 @@ impl Protocol for Broken {
 
 /// All scenarios with this bug.
 fn play(bug: Bug) {
-    explore::<2>(move || scenarios::initiators::<_, 2>(Broken::new(bug), 2));
+    explore::<2>(move || scenarios::initiators::<_, 2>(Broken::new(bug), 2, 1));
     explore::<2>(move || scenarios::rounds(Broken::new(bug)));
     explore::<2>(move || scenarios::idle(Broken::new(bug)));
-    explore::<3>(move || scenarios::initiators::<_, 3>(Broken::new(bug), 2));
+    explore::<3>(move || scenarios::initiators::<_, 3>(Broken::new(bug), 2, 1));
 }
 
 #[test]
@@ -198,11 +214,11 @@ fn a_look_at_the_generation_while_still_idle_is_found() {
 #[test]
 #[should_panic(expected = "was read after the flush")]
 fn a_switch_that_does_not_look_twice_is_found() {
-    explore::<2>(|| contexts::switching(Mailboxes::<2>::new(), LeftOut::SecondLook));
+    explore::<2>(|| contexts::switching(mailboxes::<2>(), LeftOut::SecondLook));
 }
 
 #[test]
 #[should_panic(expected = "was read after the flush")]
 fn a_space_that_changes_without_a_word_to_other_cpus_is_found() {
-    explore::<2>(|| contexts::switching(Mailboxes::<2>::new(), LeftOut::Others));
+    explore::<2>(|| contexts::switching(mailboxes::<2>(), LeftOut::Others));
 }

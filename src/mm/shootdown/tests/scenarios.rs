@@ -3,16 +3,17 @@
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::Arc;
 
-use super::model::{Machine, Part};
+use super::model::{Machine, Part, mailboxes};
 use crate::mm::shootdown::sync::AtomicU64;
-use crate::mm::shootdown::{Cpus, Mailboxes, Protocol};
+use crate::mm::shootdown::{Cpus, Mailboxes, Protocol, Slot};
 
-/// The first `initiators` CPUs have read all and change a page each, at once; the others read.
+/// The first `initiators` CPUs have read all and change a page each, at once; the others read. Numbers are `spread` apart.
 pub fn initiators<P: Protocol + Send + Sync + 'static, const CPUS: usize>(
     protocol: P,
     initiators: usize,
+    spread: usize,
 ) {
-    let machine = Machine::<P, CPUS>::new(protocol);
+    let machine = Machine::<P, CPUS>::spread(protocol, spread);
     let parts = core::array::from_fn(|number| -> Part<P, CPUS> {
         if number < initiators {
             Box::new(move |cpu| {
@@ -77,7 +78,7 @@ pub fn idle<P: Protocol + Send + Sync + 'static>(protocol: P) {
 
 /// An idle CPU neither hears of a change nor answers, flushes once when it is woken, and not at all if nothing was changed.
 pub fn idle_is_left_alone() {
-    let machine = Machine::<Mailboxes<2>, 2>::new(Mailboxes::new());
+    let machine = Machine::<Mailboxes<[Slot; 2]>, 2>::new(mailboxes());
     let (initiator, idler) = (machine.cpu(0), machine.cpu(1));
     for changes in [0, 1, 3] {
         let flushes = machine.flushes(1);
@@ -107,9 +108,9 @@ pub fn idle_is_left_alone() {
 
 /// Two CPUs ask a third one before it looks: it flushes once, and answers both.
 pub fn merged() {
-    let machine = Machine::<Mailboxes<3>, 3>::new(Mailboxes::new());
+    let machine = Machine::<Mailboxes<[Slot; 3]>, 3>::new(mailboxes());
     let asked = Arc::new(AtomicU64::new(0));
-    let ask = |page: usize| -> Part<Mailboxes<3>, 3> {
+    let ask = |page: usize| -> Part<Mailboxes<[Slot; 3]>, 3> {
         let asked = asked.clone();
         Box::new(move |cpu| {
             asked.fetch_add(1, Relaxed);
