@@ -16,6 +16,7 @@
 mod error;
 pub mod image;
 mod memory;
+mod needed_memory;
 
 use core::{fmt, iter};
 

@@ -10,6 +10,7 @@ use spin::Once;
 
 use super::error::{BringUpError, SetUpError};
 use super::image;
+use super::needed_memory::NEEDED_BYTES;
 use crate::boot::BootInfo;
 use crate::boot::command_line::{LayoutName, Options, Propagation};
 use crate::console::log;
@@ -38,9 +39,6 @@ use crate::mm::vmalloc::{Contents, GapTree, Lazy, TreeNode, TreeSlot, Vmalloc};
 use crate::smp::bring_up::{self, LOW_FRAMES_END};
 use crate::smp::tlbs::{self, AllCpus, MachineTlb};
 
-/// Free memory below which the image does not start: the largest case takes 16 MiB, and the allocator's watermarks and the
-/// page tables have to fit beside it.
-const NEEDED_BYTES: u64 = 24 << 20;
 /// End of the boot stretch's identity mapping.
 const IDENTITY_END: Pfn = Pfn(1 << 20);
 /// Most vmalloc areas at a time.

@@ -91,7 +91,7 @@ pub struct Run {
     /// With --iso: on UEFI firmware, not BIOS
     #[arg(long, requires = "iso")]
     pub uefi: bool,
-    /// Stop the run after this time [default: 120, for the suite full 600]
+    /// Stop the run after this time [default: 120, for the suite full 600; 180 more with --uefi]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: Option<u64>,
     /// Where to keep the raw log [default: a new file under target/pagemark/]
@@ -372,6 +372,9 @@ pub struct Iso {
     pub image: Image,
 }
 
+/// What UEFI firmware may take, in seconds.
+const UEFI_SECONDS: u64 = 180;
+
 impl Run {
     /// The request that these options make.
     pub fn request(self) -> Request {
@@ -379,6 +382,12 @@ impl Run {
             Suite::Quick => ("suite=quick", 120),
             Suite::Full => ("suite=full", 600),
             Suite::Soak => ("suite=soak", 600),
+        };
+        // Firmware takes a minute where instructions are counted.
+        let seconds = if self.uefi {
+            seconds + UEFI_SECONDS
+        } else {
+            seconds
         };
         let only = self.only.map(|glob| format!("only={glob}"));
         Request {
@@ -420,7 +429,11 @@ fn memory(text: &str) -> Result<String, String> {
         .strip_suffix(['k', 'K', 'm', 'M', 'g', 'G'])
         .unwrap_or(text);
     match digits.parse::<u64>() {
-        Ok(1..) if digits.bytes().all(|digit| digit.is_ascii_digit()) => Ok(text.to_owned()),
+        // QEMU takes a size without a unit for MiB in one option, and for bytes in another.
+        Ok(1..) if digits.bytes().all(|digit| digit.is_ascii_digit()) => Ok(match text.len() {
+            len if len == digits.len() => format!("{text}M"),
+            _ => text.to_owned(),
+        }),
         _ => Err("not a size such as 64M or 1G".to_owned()),
     }
 }

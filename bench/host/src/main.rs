@@ -81,6 +81,7 @@ fn repeat_run(options: Repeat) -> Result<u8> {
     let runs = options.runs;
     let request = options.run.request();
     let image = request.image.file()?;
+    request.check_memory(&image)?;
     let repeated = run::repeat(&request.boot(&image), runs, &mut |run, name| {
         if run.is_multiple_of(50) {
             eprintln!("pagemark: {name}");

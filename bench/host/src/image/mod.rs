@@ -6,6 +6,7 @@ mod grub;
 mod inlined;
 mod iso;
 mod loadable;
+mod memory;
 mod no_screen;
 mod symbols;
 
@@ -13,4 +14,5 @@ pub use backtrace::{Frame, backtrace};
 pub use build::{Origin, TEXT_OFFSETS, Variant, build};
 pub use inlined::Inlined;
 pub use iso::{Firmware, MenuEntry, firmware, grub_config, grub_file, pack};
+pub use memory::NeededMemory;
 pub use symbols::Symbols;

@@ -57,7 +57,7 @@ impl Symbols {
 
     /// Of made-up functions (address, size, name) and code.
     #[cfg(test)]
-    pub(super) fn of_parts(functions: Vec<(u64, u64, String)>, code: Vec<(u64, Vec<u8>)>) -> Self {
+    pub(crate) fn of_parts(functions: Vec<(u64, u64, String)>, code: Vec<(u64, Vec<u8>)>) -> Self {
         let function = |(address, size, name)| Function {
             address,
             size,

@@ -125,6 +125,7 @@ impl Bochs {
             raw: read(COM1),
             stderr,
             ended,
+            cpus: Vec::new(),
         })
     }
 }

@@ -2,11 +2,14 @@
 
 mod accelerator;
 mod bochs;
+mod cpus;
 mod log_file;
+mod memory;
 mod outcome;
 mod progress;
 mod qemu;
 mod repeat;
+mod silence;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -21,12 +24,14 @@ use crate::style::{Look, print};
 
 pub use accelerator::{Accelerator, Choice, choose};
 pub use bochs::Bochs;
+pub use cpus::CpuAt;
 pub use log_file::{LogFile, kept_files};
+pub use memory::TooLittleMemory;
 pub use outcome::{Outcome, judge};
 pub use progress::Progress;
 pub use qemu::{Boot, CPU_KEY, Door, MACHINE_KEY, MachineType};
 pub use repeat::{Difference, Repeated, repeat};
-pub use watch::{Ended, Finished, INTERRUPTED, boot};
+pub use watch::{Ended, Event, Finished, INTERRUPTED, boot};
 
 /// What `pagemark run` was asked for.
 #[derive(Clone, Debug)]
@@ -88,6 +93,7 @@ pub fn run(request: &Request) -> Result<Outcome> {
         progress.stage("building the image");
     }
     let image = request.image.file()?;
+    request.check_memory(&image)?;
     let mut boot = request.boot(&image);
     progress.stage("choosing the accelerator");
     let (accelerator, reason) = choose(request.accelerator, &boot, &image)?;
@@ -120,14 +126,21 @@ pub fn run(request: &Request) -> Result<Outcome> {
 
     let log = LogFile::create(request.log.as_deref())?;
     progress.stage("starting");
-    let finished = watch::boot_observed(&boot, &log, &mut |line| progress.line(line))?;
+    let finished = watch::boot_observed(&boot, &log, &mut |event| match event {
+        Event::Line(line) => progress.line(line),
+        Event::Silence(time) => progress.say(&format!(
+            "nothing on the serial port for {} s; the run is stopped after {} s (--timeout)",
+            time.as_secs(),
+            boot.timeout.as_secs()
+        )),
+    })?;
     drop(progress);
     let outcome = judge(&finished);
+    let symbols = image::Symbols::read(&image).ok();
     if let Some(read) = outcome.log() {
-        let symbols = image::Symbols::read(&image).ok();
         print(&show::render(read, Look::of_stdout(), symbols.as_ref()))?;
     }
-    if let Some(explanation) = outcome.explanation(&finished) {
+    if let Some(explanation) = outcome.explanation(&finished, symbols.as_ref()) {
         eprintln!("pagemark: {explanation}");
     }
     eprintln!("log: {}", log.shown().display());

@@ -5,7 +5,9 @@ use std::process::ExitStatus;
 
 use pagemark_record::{End, ExitCode, Verdict};
 
+use super::silence::likely_cause;
 use super::{Ended, Finished};
+use crate::image::Symbols;
 use crate::log::{Ending, Log, lines, read};
 
 /// Lines of the log that an explanation quotes.
@@ -35,7 +37,7 @@ pub fn judge(finished: &Finished) -> Outcome {
     let status = match finished.ended {
         Ended::Status(status) => Some(status),
         Ended::AfterTheLog => None,
-        Ended::TimedOut => return Outcome::TimedOut,
+        Ended::TimedOut | Ended::GrubFailed => return Outcome::TimedOut,
         Ended::Interrupted => return Outcome::Interrupted,
         Ended::Flooded => return Outcome::Broken("the image printed without end".to_owned()),
     };
@@ -118,13 +120,16 @@ impl Outcome {
     }
 
     /// What a person should know where the log's table does not say it: what went wrong, and the last lines.
-    pub fn explanation(&self, finished: &Finished) -> Option<String> {
+    ///
+    /// `symbols` are the image's.
+    pub fn explanation(&self, finished: &Finished, symbols: Option<&Symbols>) -> Option<String> {
         let mut text = match self {
             Self::Pass(_) | Self::Fail(_) | Self::Error(_) | Self::Panic(_) => return None,
             Self::Interrupted => return Some("interrupted".to_owned()),
             Self::Broken(what) => what.clone(),
             Self::TimedOut => {
-                "the image did not come to its end in time; QEMU was stopped".to_owned()
+                let cause = likely_cause(&finished.raw, &finished.cpus, symbols);
+                format!("the image did not come to its end in time; QEMU was stopped\n{cause}")
             }
         };
         if !finished.stderr.trim().is_empty() {

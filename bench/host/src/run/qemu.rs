@@ -52,6 +52,11 @@ impl MachineType {
     }
 }
 
+/// QEMU's monitor, a socket among the files of one boot.
+pub(super) const MONITOR: &str = "monitor";
+/// Most bytes of a socket's path (unix(7): `sun_path` has 108).
+const SOCKET_PATH: usize = 107;
+
 /// One boot of the image.
 #[derive(Clone, Debug)]
 pub struct Boot {
@@ -142,6 +147,15 @@ impl Boot {
             "-serial",
             "chardev:com1",
         ]);
+        // Without a monitor a run does all the same; only a hang is told in less detail.
+        let monitor = scratch.join(MONITOR);
+        if monitor.as_os_str().len() <= SOCKET_PATH {
+            command.arg("-chardev").arg(format!(
+                "socket,id=monitor,server=on,wait=off,path={}",
+                option(&monitor)
+            ));
+            command.args(["-mon", "chardev=monitor,mode=readline"]);
+        }
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x4"]);
         command.args(["-m", &self.memory, "-smp", &self.smp()]);
         command.args(["-cpu", self.cpu_model()]);

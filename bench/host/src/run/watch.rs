@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use pagemark_record::Record;
 
-use super::{Boot, LogFile};
+use super::cpus::{self, CpuAt};
+use super::qemu::MONITOR;
+use super::silence::grub_error;
+use super::{Boot, Door, LogFile};
 use crate::log::lines::{clean, record};
 
 /// Set by whoever catches Ctrl-C; every run then ends QEMU and itself.
@@ -21,6 +24,10 @@ pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 const LOOK_AROUND: Duration = Duration::from_millis(50);
 /// How long QEMU may take to leave after the log's last record.
 const LEAVE: Duration = Duration::from_secs(5);
+/// How long the serial port may be silent from the start on before that is told.
+const SILENCE: Duration = Duration::from_secs(20);
+/// How long GRUB may take to start the image after an error. It goes on after some, and waits for a key or in its menu after others.
+const GRUB_GOES_ON: Duration = Duration::from_secs(30);
 /// More than any suite prints; a guest that prints without end is stopped there.
 const MAX_LOG: usize = 64 << 20;
 
@@ -33,6 +40,17 @@ pub struct Finished {
     pub stderr: String,
     /// How it ended.
     pub ended: Ended,
+    /// Where the CPUs were when the watchdog ended it; empty otherwise, and where the emulator does not say.
+    pub cpus: Vec<CpuAt>,
+}
+
+/// What happens while a run goes on.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'l> {
+    /// A line came, without what a terminal does with it.
+    Line(&'l [u8]),
+    /// The serial port has been silent for so long from the start on; told once.
+    Silence(Duration),
 }
 
 /// How QEMU's process ended.
@@ -44,6 +62,8 @@ pub enum Ended {
     AfterTheLog,
     /// The watchdog ended it.
     TimedOut,
+    /// The watchdog ended it, as GRUB stays with an error.
+    GrubFailed,
     /// It printed more than any suite does.
     Flooded,
     /// [`INTERRUPTED`] was set.
@@ -55,11 +75,11 @@ pub fn boot(boot: &Boot) -> Result<Finished> {
     watch(boot, &mut |_| Ok(()), &mut |_| ())
 }
 
-/// As [`boot`], writes what the serial port says to `log` as it comes, and shows each line to `observer`.
+/// As [`boot`], writes what the serial port says to `log` as it comes, and shows `observer` what happens.
 pub(super) fn boot_observed(
     boot: &Boot,
     log: &LogFile,
-    observer: &mut dyn FnMut(&[u8]),
+    observer: &mut dyn FnMut(Event),
 ) -> Result<Finished> {
     watch(boot, &mut |bytes| log.write(bytes), observer)
 }
@@ -67,7 +87,7 @@ pub(super) fn boot_observed(
 fn watch(
     boot: &Boot,
     keep: &mut dyn FnMut(&[u8]) -> Result<()>,
-    observer: &mut dyn FnMut(&[u8]),
+    observer: &mut dyn FnMut(Event),
 ) -> Result<Finished> {
     let scratch = tempfile::tempdir().context("no temporary folder for QEMU's files")?;
     let mut command = boot.command(scratch.path())?;
@@ -96,12 +116,17 @@ fn watch(
     });
 
     let mut raw = Vec::new();
-    let ended = follow(&mut qemu, &serial, boot.timeout, &mut raw, keep, observer)?;
+    let ended = follow(&mut qemu, &serial, boot, &mut raw, keep, observer)?;
+    let cpus = match ended {
+        Ended::TimedOut | Ended::GrubFailed => cpus::ask(&scratch.path().join(MONITOR)),
+        _ => Vec::new(),
+    };
     drop(qemu);
     Ok(Finished {
         raw,
         stderr: errors.join().unwrap_or_default(),
         ended,
+        cpus,
     })
 }
 
@@ -109,16 +134,20 @@ fn watch(
 fn follow(
     qemu: &mut Process,
     serial: &Receiver<Vec<u8>>,
-    timeout: Duration,
+    boot: &Boot,
     raw: &mut Vec<u8>,
     keep: &mut dyn FnMut(&[u8]) -> Result<()>,
-    observer: &mut dyn FnMut(&[u8]),
+    observer: &mut dyn FnMut(Event),
 ) -> Result<Ended> {
-    let mut deadline = Instant::now() + timeout;
+    let begun = Instant::now();
+    let mut deadline = begun + boot.timeout;
     let mut seen = 0;
+    let mut silent = true;
+    let mut last_byte = begun;
     loop {
         match serial.recv_timeout(LOOK_AROUND) {
             Ok(bytes) => {
+                (silent, last_byte) = (false, Instant::now());
                 keep(&bytes)?;
                 raw.extend_from_slice(&bytes);
                 while let Some(len) = raw[seen..].iter().position(|&byte| byte == b'\n') {
@@ -126,7 +155,7 @@ fn follow(
                     if matches!(record(&line), Some(Ok(Record::End(_) | Record::Panic(_)))) {
                         deadline = deadline.min(Instant::now() + LEAVE);
                     }
-                    observer(&line);
+                    observer(Event::Line(&line));
                     seen += len + 1;
                 }
             }
@@ -144,6 +173,16 @@ fn follow(
         }
         if raw.len() > MAX_LOG {
             return Ok(Ended::Flooded);
+        }
+        if silent && begun.elapsed() >= SILENCE {
+            silent = false;
+            observer(Event::Silence(SILENCE));
+        }
+        if matches!(boot.door, Door::Grub { .. })
+            && last_byte.elapsed() >= GRUB_GOES_ON
+            && grub_error(raw).is_some()
+        {
+            return Ok(Ended::GrubFailed);
         }
         if Instant::now() >= deadline {
             return Ok(Ended::TimedOut);

@@ -62,13 +62,14 @@ fn passed(name: &str, firmware: Option<Firmware>, screen: bool) -> Log {
         raw: said.console,
         stderr: said.words,
         ended,
+        cpus: Vec::new(),
     };
     let log = match judge(&finished) {
         Outcome::Pass(log) => *log,
         outcome => panic!(
             "exit status {} ({}), log {}",
             outcome.exit_status(),
-            outcome.explanation(&finished).unwrap_or_default(),
+            outcome.explanation(&finished, None).unwrap_or_default(),
             kept.display()
         ),
     };

@@ -113,7 +113,7 @@ fn passed(name: &str, boot: &Boot) -> Log {
         outcome => panic!(
             "exit status {} ({}), log {}\n{}\n{}",
             outcome.exit_status(),
-            outcome.explanation(&finished).unwrap_or_default(),
+            outcome.explanation(&finished, None).unwrap_or_default(),
             kept.display(),
             said.words,
             failed_checks(&outcome),
@@ -181,7 +181,10 @@ fn run(boot: &Boot) -> (Finished, Said) {
             tree.copy(&iso, ISO.trim_start_matches('/'));
         }
     }
-    let command = boot.command(scratch.path()).expect("QEMU's command line");
+    // A folder that is there in the Linux: QEMU puts its monitor's socket in it.
+    let command = boot
+        .command(Path::new("/job"))
+        .expect("QEMU's command line");
     tree.write("job/start", format!("exec {}\n", shell(&command)));
     tree.write("job/timeout", format!("{}\n", boot.timeout.as_secs()));
     let linux = Linux {
@@ -209,6 +212,7 @@ fn run(boot: &Boot) -> (Finished, Said) {
         raw: std::mem::take(&mut said.payload),
         stderr: said.console(),
         ended,
+        cpus: Vec::new(),
     };
     (finished, said)
 }

@@ -1,11 +1,13 @@
 //! What goes wrong is told by the records and by the exit status, whatever it is: `provoke=` makes it happen.
 
-use std::time::Duration;
+use std::ffi::OsString;
+use std::time::{Duration, Instant};
 
+use super::pagemark::pagemark;
 use super::{SHORT, image, passed, pvh, run, told};
 use pagemark_host::image::{MenuEntry, Symbols, backtrace, pack};
 use pagemark_host::log::{Ending, Log};
-use pagemark_host::run::{Boot, Door, Outcome};
+use pagemark_host::run::{Boot, Door, Finished, Outcome};
 use pagemark_record::Panic;
 
 /// Boots with `provoke=what` and returns the panic that has to come of it.
@@ -82,6 +84,66 @@ fn the_watchdog_ends_a_hang() {
         text.contains("\"record\":\"start\""),
         "it hung before it was told to:\n{text}"
     );
+    let told = explanation(&outcome, &finished);
+    assert!(told.contains("the image hangs"), "{told}");
+    let place = "CPU 0 is at 0xffffffffc0";
+    assert!(
+        told.contains(place) && told.contains("::application+"),
+        "{told}"
+    );
+}
+
+/// What a person is told of a run that did not come to its end.
+fn explanation(outcome: &Outcome, finished: &Finished) -> String {
+    let symbols = Symbols::read(&image()).unwrap();
+    outcome.explanation(finished, Some(&symbols)).unwrap()
+}
+
+#[test]
+fn an_error_of_grub_is_told_before_the_time_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let iso = folder.path().join("pagemark.iso");
+    pack(&image(), &[], MenuEntry::Screen, &iso).unwrap();
+    let begun = Instant::now();
+    let (outcome, finished) = run(&Boot {
+        door: Door::Grub {
+            iso,
+            firmware: None,
+        },
+        // SeaBIOS and GRUB have room, the image has none.
+        memory: "4M".to_owned(),
+        timeout: Duration::from_secs(600),
+        ..pvh(&[])
+    });
+    assert_eq!(outcome.exit_status(), 124, "{}", told(&outcome, &finished));
+    assert!(begun.elapsed() < Duration::from_secs(500));
+    let told = explanation(&outcome, &finished);
+    let error = "GRUB did not start the image: error: out of memory.";
+    assert!(told.contains(error), "{told}");
+}
+
+#[test]
+fn a_machine_that_is_too_small_is_not_started() {
+    for (options, said) in [
+        (&["--mem", "1M"][..], "the image needs 26 MiB of RAM"),
+        (&["--mem", "25M", "--iso"], "the image needs 26 MiB of RAM"),
+        (
+            &["--mem", "48M", "--iso", "--uefi"],
+            "UEFI firmware needs 64 MiB of RAM",
+        ),
+    ] {
+        let image = [OsString::from("--image"), image().into()];
+        let words = [&["run", "--icount", "--qemu", "/no/qemu"], options].concat();
+        let output = pagemark(&words, &image);
+        assert_eq!(output.status.code(), Some(2));
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.contains(said), "{told}");
+    }
+    // What is told as enough is enough.
+    passed(&Boot {
+        memory: "26M".to_owned(),
+        ..pvh(&SHORT)
+    });
 }
 
 #[test]
@@ -92,7 +154,8 @@ fn a_word_that_is_no_option_is_refused_by_name() {
         ("provoke=nothing", "nothing"),
         ("hurry", "hurry"),
     ] {
-        let errors = refused(&pvh(&[word]));
+        // Behind another word: a first one may be the name of the image's file.
+        let errors = refused(&pvh(&["rounds=3", word]));
         assert!(
             errors.iter().any(|error| error.contains(named)),
             "{word}: {errors:?}"
