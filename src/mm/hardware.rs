@@ -86,6 +86,13 @@ pub trait TlbInvalidate {
     /// Drops every translation, global ones included.
     fn flush_all(&self);
 
+    /// As [`flush_all`](Self::flush_all), for tables that left the tree: CPUs that are idle and use no translation that changes
+    /// drop what they know, too. They may walk tables ahead of what they execute, and these become something else.
+    #[inline]
+    fn flush_tables(&self) {
+        self.flush_all();
+    }
+
     /// Drops every translation of the context in each CPU's CR3 that is not global; more where that is all there is.
     #[inline]
     fn flush_context(&self) {

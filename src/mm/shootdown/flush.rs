@@ -22,6 +22,8 @@ pub enum Flush {
     Context,
     /// Everything, global translations included.
     All,
+    /// The same, on idle CPUs, too: tables have left the tree.
+    Tables,
 }
 
 impl Flush {
@@ -31,7 +33,7 @@ impl Flush {
         match self {
             Flush::Pages { start, pages, size } => local.flush_pages(start, pages, size),
             Flush::Context => local.flush_context(),
-            Flush::All => local.flush_all(),
+            Flush::All | Flush::Tables => local.flush_all(),
         }
     }
 }
@@ -69,7 +71,8 @@ impl Place {
                 pages << Self::SIZE_BITS | (size as u64 + 1)
             }
             Flush::Context => Self::CONTEXT,
-            Flush::All => Self::ALL,
+            // What a responder has to do is the same.
+            Flush::All | Flush::Tables => Self::ALL,
         };
         self.pages.store(pages, Relaxed);
     }

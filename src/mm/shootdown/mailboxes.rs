@@ -21,8 +21,8 @@
 //! other sees it with its second: either the CPU is asked or it sees that it is behind. A CPU that falls idle with a request
 //! in its mailbox is interrupted all the same.
 //!
-//! Idle is about leaves alone. Where tables themselves are freed, an idle CPU must be woken before they are used for something
-//! else, as it may walk them ahead of what it executes.
+//! Idle is about leaves alone. Where tables themselves are freed ([`Flush::Tables`]), an idle CPU is asked like any other before
+//! they are used for something else, as it may walk them ahead of what it executes.
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
@@ -153,7 +153,10 @@ impl<S: AsRef<[Slot]>> Mailboxes<S> {
                 break;
             }
             let own = if word == own_word { own_bit } else { 0 };
-            let idle = self.idle.word(word).load(Relaxed);
+            let idle = match flush {
+                Flush::Tables => 0,
+                _ => self.idle.word(word).load(Relaxed),
+            };
             *responders = cpus.online(word) & !own & !idle;
             request.unanswered.word(word).store(*responders, Relaxed);
         }

@@ -13,7 +13,7 @@
 //!
 //! - When [`Protocol::shoot`] returns, no CPU uses the old translation any more: each responder has flushed and then answered,
 //!   and the initiator has waited for every answer. (Answering first is a bug that has been seen in the field, and waiting with
-//!   `if` is another.) An idle CPU may be left out, which flushes before it does anything else.
+//!   `if` is another.) An idle CPU may be left out, which flushes before it does anything else; not where tables left the tree.
 //! - A responder takes no lock and waits for nobody, so that initiators that respond to each other cannot block each other.
 //!
 //! # Why the interrupt is an NMI
@@ -145,6 +145,15 @@ impl<C: Cpus, P: Protocol> TlbInvalidate for Shootdown<C, P> {
             self.cpus.local().flush_all();
         } else {
             self.shoot(Flush::All);
+        }
+    }
+
+    #[inline]
+    fn flush_tables(&self) {
+        if self.is_alone() {
+            self.cpus.local().flush_all();
+        } else {
+            self.shoot(Flush::Tables);
         }
     }
 

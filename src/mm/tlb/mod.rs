@@ -62,7 +62,17 @@ impl<I: TlbInvalidate> Tlb<I> {
         if pages <= self.ceiling {
             self.invalidate.flush_pages(start, pages, size);
         } else {
+            self.flush_more(pages);
+        }
+    }
+
+    /// Beyond the ceiling. Out of line, for the sake of the few pages that most flushes are for.
+    #[inline(never)]
+    fn flush_more(&self, pages: u64) {
+        if pages < PendingFlush::EVERYTHING {
             self.invalidate.flush_all();
+        } else {
+            self.invalidate.flush_tables();
         }
     }
 
@@ -76,12 +86,29 @@ impl<I: TlbInvalidate> Tlb<I> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::vec::Vec;
 
     /// Writes down what it is asked; `None` is a flush of everything.
     #[derive(Default)]
-    struct Recorder(RefCell<Vec<Option<(u64, u64, PageSize)>>>);
+    struct Recorder(RefCell<Vec<Option<(u64, u64, PageSize)>>>, Cell<u32>);
+
+    impl Recorder {
+        /// All that it was asked since the last call.
+        fn take(&self) -> Vec<Option<(u64, u64, PageSize)>> {
+            self.0.take()
+        }
+    }
+
+    impl TlbInvalidate for &Recorder {
+        fn flush_pages(&self, start: VirtAddr, pages: u64, size: PageSize) {
+            Recorder::flush_pages(self, start, pages, size);
+        }
+
+        fn flush_all(&self) {
+            Recorder::flush_all(self);
+        }
+    }
 
     impl TlbInvalidate for Recorder {
         fn flush_pages(&self, start: VirtAddr, pages: u64, size: PageSize) {
@@ -91,6 +118,122 @@ mod tests {
         fn flush_all(&self) {
             self.0.borrow_mut().push(None);
         }
+
+        fn flush_tables(&self) {
+            self.1.update(|flushes| flushes + 1);
+        }
+    }
+
+    /// Sets of nothing.
+    #[derive(Default)]
+    struct Nothing;
+
+    impl Gather<(), ()> for Nothing {
+        fn gather(&mut self, (): (), (): &mut ()) {}
+    }
+
+    /// One flush for all of these, merged one after the other and gathered.
+    fn together(pages: &[(u64, u64, PageSize)]) -> [Vec<Option<(u64, u64, PageSize)>>; 2] {
+        let tlb = Tlb::new(Recorder::default(), 1 << 20);
+        let one = |&(start, pages, size)| PendingFlush::new(VirtAddr(start), pages, size);
+        let merged = pages.iter().map(one).reduce(PendingFlush::merge);
+        merged.unwrap().flush(&tlb);
+        let merged = tlb.invalidate().take();
+        let mut gathered: Option<GatheredFlush<Nothing>> = None;
+        for pages in pages {
+            one(pages).gather_into(&mut gathered, &mut ());
+        }
+        let Nothing = gathered.unwrap().flush(&tlb);
+        [merged, tlb.invalidate().take()]
+    }
+
+    #[test]
+    fn a_flush_for_many_reaches_the_last_byte_of_the_address_space() {
+        use PageSize::{Size1G, Size2M, Size4K};
+        let top = u64::MAX - 0xfff;
+        for (pages, expected) in [
+            (&[(top, 1, Size4K)][..], (top, 1, Size4K)),
+            (
+                &[(top, 1, Size4K), (top - 0x1000, 1, Size4K)],
+                (top - 0x1000, 2, Size4K),
+            ),
+            (
+                &[(top - 0x4000, 1, Size4K), (top, 1, Size4K)],
+                (top - 0x4000, 5, Size4K),
+            ),
+            (
+                &[
+                    (u64::MAX - 0x1f_ffff, 1, Size2M),
+                    (top - 0x40_0000, 1, Size4K),
+                ],
+                (top - 0x40_0000, 0x401, Size4K),
+            ),
+            // Pages that touch, and the smaller size of two, whichever comes first.
+            (
+                &[(0x4000_0000, 1, Size1G), (0x8000_0000, 1, Size2M)],
+                (0x4000_0000, 0x201, Size2M),
+            ),
+            (
+                &[(0x20_0000, 1, Size2M), (0x40_0000, 1, Size2M)],
+                (0x20_0000, 2, Size2M),
+            ),
+            // One inside the other.
+            (
+                &[(0x20_0000, 1, Size2M), (0x20_3000, 2, Size4K)],
+                (0x20_0000, 512, Size4K),
+            ),
+            (
+                &[(0x20_3000, 2, Size4K), (0x20_0000, 1, Size2M)],
+                (0x20_0000, 512, Size4K),
+            ),
+        ] {
+            assert_eq!(
+                together(pages),
+                [0; 2].map(|_| Vec::from([Some(expected)])),
+                "{pages:x?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_range_stretches_no_other() {
+        let tlb = Tlb::new(Recorder::default(), 33);
+        let empty = || PendingFlush::new(VirtAddr(0), 0, PageSize::Size4K);
+        let page = || PendingFlush::new(VirtAddr(0xffff_8000_0000_1000), 1, PageSize::Size4K);
+        empty().merge(page()).flush(&tlb);
+        page().merge(empty()).flush(&tlb);
+        let expected = Some((0xffff_8000_0000_1000, 1, PageSize::Size4K));
+        assert_eq!(tlb.invalidate().take(), [expected; 2]);
+        empty().merge(empty()).flush(&tlb);
+        assert!(
+            tlb.invalidate()
+                .take()
+                .iter()
+                .all(|asked| asked.is_some_and(|(_, pages, _)| pages == 0))
+        );
+    }
+
+    /// Wherever the pages lie that share the flush, and whichever is asked for first.
+    #[test]
+    fn tables_that_left_the_tree_are_flushed_as_such_together_with_pages() {
+        let tlb = Tlb::new(Recorder::default(), u64::MAX);
+        let asked = || (tlb.invalidate().take(), tlb.invalidate().1.take());
+        PendingFlush::everything().flush(&tlb);
+        assert_eq!(asked(), (Vec::new(), 1));
+        for start in [0, 0x1000, 0xffff_8000_0000_0000, u64::MAX - 0xfff] {
+            let page = || PendingFlush::new(VirtAddr(start), 1, PageSize::Size4K);
+            page().merge(PendingFlush::everything()).flush(&tlb);
+            PendingFlush::everything().merge(page()).flush(&tlb);
+            let mut gathered: Option<GatheredFlush<Nothing>> = None;
+            page().gather_into(&mut gathered, &mut ());
+            PendingFlush::everything().gather_into(&mut gathered, &mut ());
+            let Nothing = gathered.unwrap().flush(&tlb);
+            assert_eq!(asked(), (Vec::new(), 3), "{start:#x}");
+        }
+        // Leaves alone never owe that.
+        PendingFlush::new(VirtAddr(0), 1 << 18, PageSize::Size4K)
+            .flush(&Tlb::new(&tlb.invalidate, 33));
+        assert_eq!(asked(), (Vec::from([None]), 0));
     }
 
     #[test]

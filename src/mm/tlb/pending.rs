@@ -79,7 +79,7 @@ impl PendingFlush<()> {
         }
     }
 
-    /// A flush of everything, whatever the ceiling.
+    /// A flush of everything, whatever the ceiling, on idle CPUs, too ([`TlbInvalidate::flush_tables`]).
     ///
     /// A changed entry that led to a table owes it: what a CPU knows of such entries it knows under the PCID that it used them by,
     /// and flushes page by page reach the one in force alone (Intel SDM volume 3, 5.10.4.2). That no leaf in the table is present
@@ -151,7 +151,7 @@ impl<T> PendingFlush<T> {
         others: &mut Option<GatheredFlush<G>>,
         books: &mut B,
     ) {
-        let last = VirtAddr(self.end().wrapping_sub(1));
+        let last = self.last();
         let others = others.get_or_insert_with(|| GatheredFlush {
             start: self.start,
             last,
@@ -166,12 +166,20 @@ impl<T> PendingFlush<T> {
 
     #[inline(always)]
     fn join<U, V>(self, other: PendingFlush<U>, join: impl FnOnce(T, U) -> V) -> PendingFlush<V> {
+        // An empty range lies nowhere: it must not stretch the other.
+        let (start, last) = match (self.pages, other.pages) {
+            (0, _) => (other.start, other.last()),
+            (_, 0) => (self.start, self.last()),
+            _ => (self.start.min(other.start), self.last().max(other.last())),
+        };
         let size = self.size.min(other.size);
-        let start = self.start.min(other.start);
-        let end = self.end().max(other.end());
+        let pages = match self.pages | other.pages {
+            0 => 0,
+            _ => pages_between(start, last, size),
+        };
         PendingFlush {
             start,
-            pages: (end - start.0) >> size.bytes().trailing_zeros(),
+            pages,
             size,
             value: join(self.value, other.value),
         }
@@ -188,9 +196,16 @@ impl<T> PendingFlush<T> {
         }
     }
 
-    const fn end(&self) -> u64 {
-        self.start.0 + self.pages * self.size.bytes()
+    /// The last byte of all pages; the one before the first, if there are none. The last page may be that of the address space.
+    const fn last(&self) -> VirtAddr {
+        let bytes = self.pages.wrapping_mul(self.size.bytes());
+        VirtAddr(self.start.0.wrapping_add(bytes.wrapping_sub(1)))
     }
+}
+
+/// Pages of `size` from `start` up to the one with the byte `last`, which is not below `start`.
+const fn pages_between(start: VirtAddr, last: VirtAddr, size: PageSize) -> u64 {
+    (last.0.wrapping_sub(start.0) >> size.bytes().trailing_zeros()) + 1
 }
 
 /// A flush that many changes owe together: what each of them set free waits in `G`.
@@ -209,10 +224,9 @@ pub struct GatheredFlush<G> {
 impl<G> GatheredFlush<G> {
     /// Flushes, and gives out what waited for it.
     pub fn flush<I: TlbInvalidate>(self, tlb: &Tlb<I>) -> G {
-        let bytes = self.last.0.wrapping_sub(self.start.0).wrapping_add(1);
         PendingFlush {
             start: self.start,
-            pages: bytes >> self.size.bytes().trailing_zeros(),
+            pages: pages_between(self.start, self.last, self.size),
             size: self.size,
             value: self.value,
         }

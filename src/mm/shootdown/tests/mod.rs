@@ -6,6 +6,8 @@
 //! `RUSTFLAGS="--cfg loom" cargo test --release --lib shootdown --target-dir target/loom`.
 //! That it finds what is wrong is shown by protocols with the bugs that the field knows (`planted`).
 
+#[cfg(not(loom))]
+mod answers;
 mod contexts;
 mod model;
 #[cfg(loom)]
@@ -64,6 +66,16 @@ fn mailboxes_a_cpu_that_falls_idle_and_comes_back() {
 #[test]
 fn an_idle_cpu_is_left_alone_until_it_is_woken() {
     explore::<2>(scenarios::idle_is_left_alone);
+}
+
+#[test]
+fn global_slot_tables_leave_the_tree_while_a_cpu_is_idle() {
+    explore::<2>(|| scenarios::tables(GlobalSlot::new()));
+}
+
+#[test]
+fn mailboxes_tables_leave_the_tree_while_a_cpu_is_idle() {
+    explore::<2>(|| scenarios::tables(mailboxes::<2>()));
 }
 
 #[test]

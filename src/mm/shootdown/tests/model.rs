@@ -209,13 +209,22 @@ impl<P: Protocol + Send + Sync + 'static, const CPUS: usize> OnCpu<P, CPUS> {
 
     /// Gives a page its next version, and shoots the old one down.
     pub fn remap(&self, page: usize) -> u64 {
-        let version = self.machine().entries[page].load(Relaxed) + 1;
-        self.machine().entries[page].store(version, Relaxed);
         let flush = Flush::Pages {
             start: VirtAddr(page as u64 * PAGE_SIZE),
             pages: 1,
             size: PageSize::Size4K,
         };
+        self.change(page, flush)
+    }
+
+    /// The same, with all that is known of the table that the page was mapped by.
+    pub fn replace_table(&self, page: usize) -> u64 {
+        self.change(page, Flush::Tables)
+    }
+
+    fn change(&self, page: usize, flush: Flush) -> u64 {
+        let version = self.machine().entries[page].load(Relaxed) + 1;
+        self.machine().entries[page].store(version, Relaxed);
         self.machine().protocol.shoot(self, flush);
         self.machine().happenings.one(CPUS);
         version

@@ -129,3 +129,22 @@ pub fn merged() {
     // One flush each if they came one after the other, one for both if they waited together.
     assert!((1..=2).contains(&machine.flushes(2)));
 }
+
+/// Tables that a CPU has walked leave the tree while it is idle: it is asked, and answers, before they are used again.
+pub fn tables<P: Protocol + Send + Sync + 'static>(protocol: P) {
+    let machine = Machine::<P, 2>::new(protocol);
+    let idler = machine.cpu(1);
+    idler.read(0);
+    machine.protocol.enter_idle(&idler);
+    drop(idler);
+    machine.run([
+        Box::new(|cpu| {
+            let version = cpu.replace_table(0);
+            cpu.expect_gone(0, version);
+        }),
+        Box::new(|cpu| {
+            cpu.take_interrupt();
+            cpu.machine().protocol.leave_idle(cpu);
+        }),
+    ]);
+}
