@@ -5,6 +5,8 @@ mod failures;
 #[cfg(loom)]
 mod interleavings;
 mod model;
+#[cfg(not(loom))]
+mod shared;
 mod soak;
 mod validate;
 mod vectors;

@@ -279,3 +279,19 @@ fn merged_flushes_count_as_one_only_if_none_is_between() {
     assert_eq!(cpu.catch_up(first.join(third).unwrap()), CatchUp::Whole);
     assert_eq!(cpu.switch_to(&one), Switch::Nothing);
 }
+
+#[test]
+fn the_second_look_sees_a_change_since_the_first_once() {
+    let (one, two) = (Context::new(), Context::new());
+    let mut cpu = Contexts::new(true);
+    assert!(!cpu.changed_meanwhile(&one));
+    let _ = cpu.switch_to(&one);
+    assert!(!cpu.changed_meanwhile(&one));
+    let _ = one.advance();
+    assert!(cpu.changed_meanwhile(&one));
+    assert!(!cpu.changed_meanwhile(&one));
+    // What it saw it has caught up with, and another context's changes are not its business.
+    let _ = two.advance();
+    assert!(!cpu.changed_meanwhile(&one));
+    assert_eq!(cpu.switch_to(&one), Switch::Nothing);
+}

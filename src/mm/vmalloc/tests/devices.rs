@@ -89,3 +89,43 @@ fn what_is_no_device_is_refused() {
         assert_eq!(vmalloc.live(), 0);
     });
 }
+
+/// A range that begins or ends in a hole of RAM, or has all of RAM in its middle, is as little a device's as one that begins in RAM.
+#[test]
+fn ram_anywhere_in_a_range_makes_it_no_device_s() {
+    static RAM: [FrameRange; 3] = [
+        Pfn(0)..Pfn(FRAMES),
+        Pfn(0x1002)..Pfn(0x1003),
+        Pfn(0x2000)..Pfn(0x2100),
+    ];
+    let mut parts = Parts::new(1);
+    let (mut kernel, ..) = parts.kernel_with(&RAM);
+    let (mut slots, mut nodes) = (slots(4), nodes(4));
+    let mut vmalloc = Vmalloc::new(GapTree::new(region(0x1000), &mut slots, &mut nodes), Eager);
+    for (first, pages, ram) in [
+        (0x1001, 1, None),
+        (0x1001, 2, Some(0x1002)),
+        (0x1000, 4, Some(0x1002)),
+        (0x1002, 1, Some(0x1002)),
+        (0x1003, 5, None),
+        (0x1ff0, 0x10, None),
+        (0x1ff0, 0x11, Some(0x2000)),
+        (0x20ff, 2, Some(0x20ff)),
+        (0x2100, 3, None),
+        (0x1004, 0x2000, Some(0x2000)),
+    ] {
+        let physical = Pfn(first).address();
+        let mapped = vmalloc.ioremap(physical, pages * PAGE_SIZE, Caching::Uncached, &mut kernel);
+        match (mapped, ram) {
+            (Ok(io), None) => vmalloc.iounmap(io, &mut kernel).unwrap(),
+            (mapped, ram) => {
+                let frame = Pfn(ram.unwrap_or(0));
+                assert_eq!(
+                    mapped,
+                    Err(IoremapError::Ram { frame }),
+                    "{first:#x} {pages}"
+                );
+            }
+        }
+    }
+}

@@ -47,6 +47,10 @@ impl Parts {
     }
 
     fn kernel(&mut self) -> (Kernel<'_>, &Arena, &ModelTlb) {
+        self.kernel_with(&RAM)
+    }
+
+    fn kernel_with(&mut self, ram: &'static [FrameRange]) -> (Kernel<'_>, &Arena, &ModelTlb) {
         let metadata = Metadata {
             descriptors: &mut self.descriptors,
             words: &mut [],
@@ -54,7 +58,7 @@ impl Parts {
         let frames = FrameAllocator::<InDescriptor>::new(&USABLE, &WIDE, metadata).unwrap();
         let kernel = self
             .arena
-            .kernel_memory(&RAM, frames, Tlb::new(&self.tlb, CEILING));
+            .kernel_memory(ram, frames, Tlb::new(&self.tlb, CEILING));
         (kernel, &self.arena, &self.tlb)
     }
 }

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::mm::left_out::leave_out;
 use crate::mm::model::Stale;
+use crate::mm::page_table::{TableCache, TableFrames};
 use crate::mm::tlb::{Pcid, Switch};
 
 /// A region in which an area of two PTs was and is gone. CPU 1 has been in both since, and has found nothing there.
@@ -48,6 +49,37 @@ fn with_its_flush_no_cpu_has_a_way_to_a_table_that_is_gone() {
         assert_eq!(tlb.stale_table(&kernel.table), None);
         assert!(tlb.access_on(1, &kernel.table, page(0)).unwrap().is_some());
     });
+}
+
+/// A cache of tables keeps as many as it may; those above are frames again.
+#[test]
+fn tables_that_the_cache_does_not_keep_are_free_frames() {
+    type Cache<'a> = TableCache<&'a Arena>;
+    let mut parts = Parts::new(1);
+    let (mut kernel, ..) = parts.kernel();
+    let free = kernel.free_frames();
+    for count in [1, Cache::HIGH, Cache::HIGH + 1, 3 * Cache::HIGH] {
+        let held = kernel.cached_tables();
+        let (_, mut tables) = kernel.table_and_tables();
+        let tables = tables.allocate_tables(count).unwrap();
+        assert_eq!(kernel.table_frames(), count.max(held));
+        assert_eq!(kernel.tables_elsewhere(), count as i64 - 1);
+        kernel.free_tables(tables).unwrap();
+        assert_eq!(kernel.tables_elsewhere(), -1);
+        let total = count.max(held);
+        let kept = if total > Cache::HIGH {
+            Cache::LOW
+        } else {
+            total
+        };
+        assert_eq!(
+            (kernel.cached_tables(), kernel.table_frames()),
+            (kept, kept)
+        );
+        assert_eq!(kernel.free_frames(), free - kept);
+        kernel.validate_cached_tables().unwrap();
+        kernel.frames.validate().unwrap();
+    }
 }
 
 /// A context that is not loaded may have the way under its PCID, which INVLPG of another one does not reach.
