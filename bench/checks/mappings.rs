@@ -67,6 +67,7 @@ fn audit(machine: &Machine) -> Result<(), Failure> {
         audit.writable_executable,
         None
     );
+    expect_eq!("a writable page of code", audit.writable_code, None);
     expect_eq!("a page in the lower half", audit.lower_half, None);
     let text = machine.kernel.table.translate(image::text());
     let frame = text

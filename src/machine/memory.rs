@@ -28,7 +28,7 @@ use crate::kernel::{Kernel, VmallocRegion};
 use crate::mm::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr};
 use crate::mm::fixmap::Fixmap;
 use crate::mm::frame::{self, BootAllocator, FrameAllocator, InDescriptor, Metadata, ZoneEnds};
-use crate::mm::kernel_map::{self, BootTables, KernelMemory};
+use crate::mm::kernel_map::{self, Aliases, BootTables, KernelMemory};
 use crate::mm::kmap::{self, Kmap};
 use crate::mm::layout::{Constants, KMAP_SLOTS, Layout};
 use crate::mm::memory_map::{self, MemoryMap, Ranges};
@@ -203,6 +203,10 @@ pub unsafe fn set_up(
             Tlb::new(tlbs, ceiling),
         )
     };
+    kernel.set_aliases(Aliases {
+        start: layout.direct_map.start,
+        frames: Pfn(0)..covered,
+    });
     let (table, mut tables) = kernel.table_and_tables();
     let fixmap = Fixmap::new(table, &layout, &mut tables).map_err(SetUpError::Tables)?;
     let mut window = None;

@@ -1,7 +1,8 @@
 //! The kernel's map: all RAM in the direct map, and the image with each section's own protection.
 //!
 //! What no section names stays unmapped, the guard page below each stack among it. Where the image lies in the direct map
-//! (`classic`), the sections are all that the direct map has of it.
+//! (`classic`), the sections are all that the direct map has of it. Elsewhere the direct map has the image's code read-only: what
+//! is executed by one address is written by no other (W^X).
 
 use core::fmt;
 use core::ops::Range;
@@ -62,6 +63,7 @@ pub fn build<M: PhysicalMemory>(
 ) -> Result<(), KernelMapError> {
     let covered = PhysAddr(layout.direct_mapped()).frame();
     let image = image_in_direct_map(layout, sections);
+    let code = code(sections);
     for range in ram {
         for frames in [
             range.start..range.end.min(covered).min(image.start),
@@ -70,13 +72,24 @@ pub fn build<M: PhysicalMemory>(
             if frames.is_empty() {
                 continue;
             }
-            let start = VirtAddr(layout.direct_map.start.0 + frames.start.address().0);
-            table
-                .map(start, frames, Protection::READ_WRITE, largest, tables)
-                .map_err(|error| KernelMapError {
-                    part: "direct map",
-                    error,
-                })?;
+            let within = |frame: Pfn| frame.clamp(frames.start, frames.end);
+            let code = within(code.start)..within(code.end);
+            for (frames, protection) in [
+                (frames.start..code.start, Protection::READ_WRITE),
+                (code.clone(), Protection::READ),
+                (code.end..frames.end, Protection::READ_WRITE),
+            ] {
+                if frames.is_empty() {
+                    continue;
+                }
+                let start = VirtAddr(layout.direct_map.start.0 + frames.start.address().0);
+                table
+                    .map(start, frames, protection, largest, tables)
+                    .map_err(|error| KernelMapError {
+                        part: "direct map",
+                        error,
+                    })?;
+            }
         }
     }
     for section in sections.iter().filter(|section| !section.range.is_empty()) {
@@ -95,6 +108,14 @@ pub fn build<M: PhysicalMemory>(
             })?;
     }
     Ok(())
+}
+
+/// The frames of the image's code, which is one section; none, at the end of all, if there is no code.
+fn code(sections: &[Section]) -> FrameRange {
+    let executable = |section: &&Section| section.protection.is_executable();
+    let none = Pfn(u64::MAX);
+    let code = sections.iter().find(executable).map(Section::frames);
+    code.unwrap_or(none..none)
 }
 
 /// The frames from the image's first section to its last, if the direct map has to leave them to the sections; else none, at
@@ -167,8 +188,24 @@ mod tests {
             table.translate(VirtAddr(link.0 + 0x6008)).unwrap().address,
             PhysAddr(0x10_6008)
         );
+        // The code is read-only there, too, and nothing else is.
+        for (frame, writable) in [
+            (0x9e, true),
+            (0x100, false),
+            (0x102, false),
+            (0x103, true),
+            (0x104, true),
+            (0x109, true),
+        ] {
+            let found = direct(Pfn(frame).address().0).unwrap().protection();
+            assert_eq!(
+                (found.is_writable(), found.is_executable()),
+                (writable, false)
+            );
+        }
         let audit = Audit::of(&table);
         assert_eq!((audit.writable_executable, audit.lower_half), (None, None));
+        assert_eq!(audit.writable_code, None);
         let pages: u64 = ram.iter().map(|range| range.end.0 - range.start.0).sum();
         let [small, middle, large] = audit.leaves;
         assert_eq!(small + middle * 512 + large * (512 * 512), pages + 9);
@@ -222,6 +259,10 @@ mod tests {
             assert_eq!(at(frame), None, "{frame:#x}");
         }
         assert_eq!(at(0x200).unwrap().size(), PageSize::Size2M);
-        assert_eq!(Audit::of(&table).writable_executable, None);
+        let audit = Audit::of(&table);
+        assert_eq!(
+            (audit.writable_executable, audit.writable_code),
+            (None, None)
+        );
     }
 }

@@ -19,4 +19,4 @@ mod memory;
 pub use audit::Audit;
 pub use boot_tables::BootTables;
 pub use map::{KernelMapError, Section, build};
-pub use memory::{KernelMemory, KernelTables};
+pub use memory::{Aliases, KernelMemory, KernelTables};

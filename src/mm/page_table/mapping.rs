@@ -70,6 +70,15 @@ impl<B> Mapping<B> {
         &self.backing
     }
 
+    /// The same pages, owned by what `change` makes of their owner; the frames are the same, too.
+    pub(in crate::mm) fn with_backing<C>(self, change: impl FnOnce(B) -> C) -> Mapping<C> {
+        Mapping {
+            start: self.start,
+            pages: self.pages,
+            backing: change(self.backing),
+        }
+    }
+
     /// What was mapped.
     #[inline(always)]
     pub(super) fn into_backing(self) -> B {

@@ -13,6 +13,9 @@ pub enum Contents {
     Block(Mapping<Block>),
     /// vmalloc of any frames.
     Frames(Mapping<BlockList>),
+    /// vmalloc of frames that are free only after the flush, under any policy: the area was executable once, or its protection was
+    /// changed.
+    Flushed(Mapping<BlockList>),
     /// vmap: the frames are the caller's.
     Borrowed(Mapping<()>),
     /// ioremap: a device's memory, from this frame on.
@@ -25,7 +28,7 @@ impl Contents {
     #[inline(always)]
     pub const fn kind(&self) -> Kind {
         match self {
-            Contents::Block(_) | Contents::Frames(_) => Kind::Vmalloc,
+            Contents::Block(_) | Contents::Frames(_) | Contents::Flushed(_) => Kind::Vmalloc,
             Contents::Borrowed(_) => Kind::Vmap,
             Contents::Device(_) => Kind::Ioremap,
         }
@@ -72,7 +75,7 @@ impl Contents {
     pub const fn pages(&self) -> u64 {
         match self {
             Contents::Block(mapping) => mapping.pages(),
-            Contents::Frames(mapping) => mapping.pages(),
+            Contents::Frames(mapping) | Contents::Flushed(mapping) => mapping.pages(),
             Contents::Borrowed(mapping) => mapping.pages(),
             Contents::Device(mapping) => mapping.pages(),
         }

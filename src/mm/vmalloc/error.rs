@@ -6,7 +6,7 @@ use super::contents::Kind;
 use super::search::SearchError;
 use crate::mm::address::VirtAddr;
 use crate::mm::frame::{AllocError, BulkError, FreeError};
-use crate::mm::page_table::{ChangeError, MapError};
+use crate::mm::page_table::{ChangeError, MapError, ResizeError};
 
 /// Why no area was allocated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +33,14 @@ pub enum VmallocError {
     Frames(BulkError),
     /// No tables, or somebody else's mapping inside the region.
     Table(MapError),
+    /// An area of code was allocated, and could not become executable.
+    Code(ProtectError),
+}
+
+impl From<ProtectError> for VmallocError {
+    fn from(error: ProtectError) -> Self {
+        VmallocError::Code(error)
+    }
 }
 
 impl From<SearchError> for VmallocError {
@@ -76,6 +84,7 @@ impl fmt::Display for VmallocError {
             VmallocError::Frame(error) => error.fmt(f),
             VmallocError::Frames(error) => error.fmt(f),
             VmallocError::Table(error) => error.fmt(f),
+            VmallocError::Code(error) => error.fmt(f),
         }
     }
 }
@@ -87,6 +96,8 @@ impl error::Error for VmallocError {}
 pub enum VmapError {
     /// The slice is empty.
     NoFrames,
+    /// Code was asked for: who else may write to the frames is their owner's business, and not known.
+    Code,
     /// More frames than the machine has.
     MoreThanRam {
         /// Frames in the slice.
@@ -115,6 +126,7 @@ impl From<MapError> for VmapError {
 impl fmt::Display for VmapError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            VmapError::Code => write!(f, "vmap of frames as code"),
             VmapError::NoFrames => write!(f, "vmap of no frames"),
             VmapError::MoreThanRam { count, present } => {
                 write!(f, "vmap of {count} frames on a machine of {present}")
@@ -217,6 +229,8 @@ pub enum ProtectError {
         /// The address that was given.
         address: VirtAddr,
     },
+    /// A leaf of the direct map that has more than the area's frames was not split.
+    Aliases(ResizeError),
     /// The area's pages are not mapped as vmalloc mapped them.
     Pages(ChangeError),
 }
@@ -226,6 +240,9 @@ impl fmt::Display for ProtectError {
         match self {
             ProtectError::NoArea { address } => {
                 write!(f, "protecting {address}, where no area of vmalloc starts")
+            }
+            ProtectError::Aliases(error) => {
+                write!(f, "the direct map beside an area of code: {error}")
             }
             ProtectError::Pages(error) => write!(f, "protecting an area: {error}"),
         }

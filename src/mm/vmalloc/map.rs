@@ -12,7 +12,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     ///
     /// # Errors
     ///
-    /// No frames, more frames than the machine has, or want of addresses or tables. Nothing has changed but tables that were
+    /// No frames, more frames than the machine has, code, or want of addresses or tables. Nothing has changed but tables that were
     /// made.
     #[inline]
     pub fn vmap<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
@@ -22,6 +22,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<Area, VmapError> {
         if let [frame] = *frames
+            && !protection.is_executable()
             && let Some(area) = self.map_one(frame, protection, kernel)
         {
             return Ok(area);
@@ -59,6 +60,9 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         let count = frames.len() as u64;
         if count == 0 {
             return Err(VmapError::NoFrames);
+        }
+        if protection.is_executable() {
+            return Err(VmapError::Code);
         }
         let present = kernel.present_frames();
         if count > present {

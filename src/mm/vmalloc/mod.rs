@@ -4,6 +4,7 @@
 //! Vmalloc          the region: vmalloc and its variants             (this file)
 //!   vfree          the way back of all of them
 //!   request        what can be asked for: alignment, zones, protection, zeros, huge pages
+//!   protect        what an area allows, and code
 //!   map            vmap and vunmap: the frames stay their owner's
 //!   io             ioremap and iounmap: memory of devices
 //!   access         vread, vwrite, vmalloc_to_page, vmallocinfo
@@ -28,6 +29,7 @@ mod error;
 mod freeing;
 mod io;
 mod map;
+mod protect;
 mod request;
 mod search;
 mod vfree;
@@ -51,7 +53,7 @@ use super::address::{Order, PAGE_SIZE, PageSize, VirtAddr};
 use super::frame::{Block, BlockList, Buddy, Gfp};
 use super::hardware::{PhysicalMemory, TlbInvalidate};
 use super::kernel_map::KernelMemory;
-use super::page_table::{Mapping, Protection};
+use super::page_table::Mapping;
 
 /// Bytes that one large leaf maps.
 const LARGE: u64 = PageSize::Size2M.bytes();
@@ -175,6 +177,9 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         request: Request,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<Area, VmallocError> {
+        if request.protection.is_executable() {
+            return self.serve_code(request, kernel);
+        }
         let area = match request.bytes {
             1..=PAGE_SIZE => self.serve_block(&request, Order::ZERO, kernel),
             bytes if (1..LARGE).contains(&bytes) => return self.serve_few(request, kernel),
@@ -329,26 +334,6 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         kernel: &KernelMemory<'_, M, I, B>,
     ) -> Waiting {
         self.freeing.purge(&mut self.areas, &kernel.tlb)
-    }
-
-    /// Gives all pages of the area that starts at `address` another protection, on every CPU (`set_memory_ro`, `_rw`, `_x`).
-    ///
-    /// # Errors
-    ///
-    /// No area of vmalloc starts there, or its pages were unmapped behind vmalloc's back. Nothing has changed.
-    pub fn protect<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
-        &mut self,
-        address: VirtAddr,
-        protection: Protection,
-        kernel: &mut KernelMemory<'_, M, I, B>,
-    ) -> Result<(), ProtectError> {
-        let contents = self.areas.get(address);
-        let Some(contents) = contents.filter(|contents| contents.kind() == Kind::Vmalloc) else {
-            return Err(ProtectError::NoArea { address });
-        };
-        let changed = kernel.table.protect(address, contents.pages(), protection);
-        changed.map_err(ProtectError::Pages)?.flush(&kernel.tlb);
-        Ok(())
     }
 }
 

@@ -8,10 +8,10 @@ use core::ops::Range;
 
 use super::{Area, AreaSearch, Contents, Freeing, Kind, LARGE, Owned, Place, VfreeError, Vmalloc};
 use crate::mm::address::{PAGE_SIZE, VirtAddr};
-use crate::mm::frame::{Block, Buddy};
+use crate::mm::frame::{Block, BlockList, Buddy};
 use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
 use crate::mm::kernel_map::KernelMemory;
-use crate::mm::page_table::{ChangeError, Mapping};
+use crate::mm::page_table::{ChangeError, Mapping, Protection};
 use crate::mm::tlb::{PendingFlush, Tlb};
 
 impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
@@ -121,7 +121,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         let area = self.areas.area_at(start, slot);
         let ours = |area: &Owned<'_, _>| {
             let contents = area.contents();
-            matches!(contents, Some(Contents::Block(_) | Contents::Frames(_)))
+            contents.is_some_and(|contents: &Contents| contents.kind() == Kind::Vmalloc)
         };
         match area.filter(ours).and_then(Owned::take) {
             Some((place, Contents::Frames(mapping))) => {
@@ -136,8 +136,37 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
                 let block = self.settle(unmapped, place, pages, Contents::Block, &kernel.tlb)?;
                 free_block(block, kernel)
             }
+            Some((place, Contents::Flushed(mapping))) => {
+                self.release_flushed(place, mapping, kernel)
+            }
             _ => Err(self.refusal(start, Kind::Vmalloc)),
         }
+    }
+
+    /// Frees an area that was executable, or whose protection was changed: while a CPU may still fetch from its addresses, its
+    /// frames are nobody else's, and the direct map's aliases of them not writable.
+    fn release_flushed<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        place: Place,
+        mapping: Mapping<BlockList>,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Result<(), VfreeError> {
+        let executable = is_executable(&mapping, kernel);
+        let unmapped = match kernel.table.unmap_owned(mapping) {
+            Ok(unmapped) => unmapped,
+            Err((error, mapping)) => {
+                self.areas.put_back(place, Contents::Flushed(mapping));
+                return Err(VfreeError::Pages(error));
+            }
+        };
+        let list = unmapped.flush(&kernel.tlb);
+        self.areas.cancel(place);
+        if executable {
+            kernel
+                .protect_aliases(&list, Protection::READ_WRITE)
+                .map_err(VfreeError::Pages)?;
+        }
+        kernel.frames.free_list(list).map_err(VfreeError::Frames)
     }
 
     /// Retires an area of `pages` pages that was taken and unmapped, and returns what it owned; if its mapping could not be
@@ -196,6 +225,15 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
             None => VfreeError::NoArea { address },
         }
     }
+}
+
+/// Whether a mapping is of code. All of its pages have one protection.
+pub(super) fn is_executable<F, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    mapping: &Mapping<F>,
+    kernel: &KernelMemory<'_, M, I, B>,
+) -> bool {
+    let leaf = kernel.table.translate(mapping.start());
+    leaf.is_some_and(|leaf| leaf.protection().is_executable())
 }
 
 /// Frees a block that does not go into the cache of frames.

@@ -1,6 +1,9 @@
 //! The kernel's memory: frames, page table and TLBs put together, with a cache of single frames and one of tables.
 
+mod aliases;
 mod contents;
+
+pub use aliases::Aliases;
 
 use crate::mm::address::{FrameRange, Order, PageSize, Pfn, VirtAddr};
 use crate::mm::frame::{
@@ -27,6 +30,7 @@ pub struct KernelMemory<'m, M, I, B = InDescriptor> {
     present_frames: u64,
     table_frames: u64,
     table_cache: TableCache<M>,
+    aliases: Aliases,
 }
 
 impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, M, I, B> {
@@ -53,6 +57,7 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
             table_frames: 0,
             // SAFETY: all tables come from `frames`, which the caller promises to be covered.
             table_cache: unsafe { TableCache::new(memory) },
+            aliases: Aliases::NONE,
         }
     }
 

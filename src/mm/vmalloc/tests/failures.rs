@@ -5,7 +5,7 @@ use super::*;
 use crate::mm::frame::Block;
 
 /// Takes frames until only `left` can still be had.
-fn starve(kernel: &mut Kernel<'_>, left: usize) -> Vec<Block> {
+pub(super) fn starve(kernel: &mut Kernel<'_>, left: usize) -> Vec<Block> {
     kernel.drain_frame_cache();
     let mut kept = Vec::new();
     while let Ok(block) = kernel.frames.alloc_page(Gfp::KERNEL) {
@@ -17,7 +17,7 @@ fn starve(kernel: &mut Kernel<'_>, left: usize) -> Vec<Block> {
     kept
 }
 
-fn feed(kernel: &mut Kernel<'_>, kept: Vec<Block>) {
+pub(super) fn feed(kernel: &mut Kernel<'_>, kept: Vec<Block>) {
     for block in kept {
         kernel.frames.free(block).unwrap();
     }

@@ -3,6 +3,7 @@
 mod access;
 mod addresses;
 mod bad_input;
+mod code;
 mod devices;
 mod failures;
 mod high_memory;
@@ -18,6 +19,7 @@ use super::*;
 use crate::mm::address::{FrameRange, Pfn};
 use crate::mm::frame::{Descriptor, FrameAllocator, InDescriptor, Metadata, WIDE};
 use crate::mm::model::{Arena, ModelTlb};
+use crate::mm::page_table::Protection;
 use crate::mm::tlb::Tlb;
 
 const REGION: u64 = 0xffff_8980_0000_0000;
