@@ -134,7 +134,8 @@ fn release(machine: &mut Machine, address: VirtAddr) -> Result<(), Failure> {
     machine.vmalloc.purge(&machine.kernel);
     let pages = reference(&machine.kernel).entry_bytes() / PAGE_SIZE;
     let kernel = &mut machine.kernel;
-    let released = kernel.table.release_tables(address, pages)?;
+    // SAFETY: no other root is in use.
+    let released = unsafe { kernel.table.release_tables_of_root(address, pages) }?;
     let tables = released.flush(&kernel.tlb);
     kernel.free_tables(tables)?;
     Ok(())

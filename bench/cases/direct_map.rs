@@ -47,10 +47,12 @@ impl Case for Build<'_> {
         self.outcome?;
         let start = self.layout.direct_map.start;
         let kernel = &mut self.machine.kernel;
-        self.table.unmap(start, 1 << 18)?.flush(&kernel.tlb);
+        // SAFETY: nobody uses the tree's addresses.
+        unsafe { self.table.unmap_at(start, 1 << 18) }?.flush(&kernel.tlb);
         // The PDPT, too, which covers all addresses of the root's entry: the next operation begins with an empty root.
         let pages = Levels::Four.pages_of_root_entry();
-        let tables = self.table.release_tables(start, pages)?.flush(&kernel.tlb);
+        // SAFETY: nobody uses the tree's addresses.
+        let tables = unsafe { self.table.release_tables_of_root(start, pages) }?.flush(&kernel.tlb);
         kernel.free_tables(tables)?;
         Ok(())
     }

@@ -131,11 +131,17 @@ impl Case for Spurious<'_> {
         // SAFETY: the frame is ours.
         unsafe { proof::write(self.machine.frame_address(self.block.pfn()), MARK)? };
         let kernel = &mut self.machine.kernel;
-        let owed = kernel.table.protect(self.page, 1, Protection::READ)?;
+        // SAFETY: the page is the case's.
+        let owed = unsafe { kernel.table.protect_at(self.page, 1, Protection::READ) }?;
         owed.flush(&kernel.tlb);
         proof::read(self.page)?;
         // It allows more than before: no flush is made.
-        drop(kernel.table.protect(self.page, 1, Protection::READ_WRITE)?);
+        // SAFETY: the page is the case's.
+        drop(unsafe {
+            kernel
+                .table
+                .protect_at(self.page, 1, Protection::READ_WRITE)
+        }?);
         Ok(())
     }
 
@@ -164,7 +170,8 @@ fn looks_again(machine: &mut Machine, page: VirtAddr) -> Result<(), Failure> {
         (Protection::READ_EXECUTE, [true, false, true]),
     ] {
         let kernel = &mut machine.kernel;
-        let owed = kernel.table.protect(page, 1, protection)?;
+        // SAFETY: the page is the case's.
+        let owed = unsafe { kernel.table.protect_at(page, 1, protection) }?;
         owed.flush(&kernel.tlb);
         let seen = [present, present | write, present | fetch].map(found);
         expect_eq!("reading, writing, fetching", seen, expected);
@@ -207,7 +214,8 @@ fn spurious(machine: &mut Machine, run: &mut Run) -> Result<(), Failure> {
     }
     let Spurious { machine, block, .. } = case;
     let kernel = &mut machine.kernel;
-    kernel.table.unmap(page, 1)?.flush(&kernel.tlb);
+    // SAFETY: the page is the case's.
+    unsafe { kernel.table.unmap_at(page, 1) }?.flush(&kernel.tlb);
     kernel.frames.free(block)?;
     Ok(())
 }

@@ -181,7 +181,11 @@ impl<M: PhysicalMemory + Copy> AddressSpace<M> {
     pub unsafe fn into_tables(mut self) -> Tables {
         let half = 1 << (self.reference.levels().virtual_bits() - 1);
         let mut tables = Tables::NONE;
-        if let Ok(pending) = self.table.release_tables(VirtAddr(0), half / PAGE_SIZE) {
+        // SAFETY: the user half is this value's alone.
+        if let Ok(pending) = unsafe {
+            self.table
+                .release_tables_of_root(VirtAddr(0), half / PAGE_SIZE)
+        } {
             // No CPU walks through them any more (the caller's promise).
             tables = self.context.changed(pending).into_unreachable();
         }
@@ -247,14 +251,15 @@ impl<M: PhysicalMemory> UserHalf<'_, M> {
     ///
     /// # Errors
     ///
-    /// The start lies in the kernel half, or as for [`PageTable::remap`]. No mapping has changed.
+    /// The start lies in the kernel half, or as for [`PageTable::remap_at`]. No mapping has changed.
     pub fn remap(
         &mut self,
         start: VirtAddr,
         frames: impl Frames,
     ) -> Result<ContextFlush, UserError> {
         in_user_half(start)?;
-        let pending = self.table.remap(start, frames).map_err(UserError::Change)?;
+        // SAFETY: the user half is this value's alone.
+        let pending = unsafe { self.table.remap_at(start, frames) }.map_err(UserError::Change)?;
         Ok(self.context.changed(pending))
     }
 
@@ -262,10 +267,11 @@ impl<M: PhysicalMemory> UserHalf<'_, M> {
     ///
     /// # Errors
     ///
-    /// The start lies in the kernel half, or as for [`PageTable::unmap`]. No mapping has changed.
+    /// The start lies in the kernel half, or as for [`PageTable::unmap_at`]. No mapping has changed.
     pub fn unmap(&mut self, start: VirtAddr, pages: u64) -> Result<ContextFlush, UserError> {
         in_user_half(start)?;
-        let pending = self.table.unmap(start, pages).map_err(UserError::Change)?;
+        // SAFETY: the user half is this value's alone.
+        let pending = unsafe { self.table.unmap_at(start, pages) }.map_err(UserError::Change)?;
         Ok(self.context.changed(pending))
     }
 }

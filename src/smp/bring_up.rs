@@ -345,7 +345,8 @@ unsafe fn start_others(with: BringUp<'_>, wanted: usize) -> Result<(CpuMask, Loc
     let started = start_each(&mut hardware, &others, wanted, kernel, vmalloc);
     stop::started(&started);
     // It was mapped above. The others drop it when they are brought online.
-    if let Ok(pending) = kernel.table.unmap(identity, 1) {
+    // SAFETY: it was mapped above, for the trampoline alone.
+    if let Ok(pending) = unsafe { kernel.table.unmap_at(identity, 1) } {
         pending.flush(&kernel.tlb);
     }
     Ok((started, apic))

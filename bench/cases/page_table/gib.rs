@@ -73,9 +73,12 @@ impl Gib<'_> {
         let kernel = &mut self.machine.kernel;
         let (table, frames) = (&mut kernel.table, SIZE.frames());
         let pending = match self.operation {
-            Operation::Remap(frame) => table.remap(start, around(frame))?,
-            Operation::Protect => table.protect(start, frames, Protection::READ)?,
-            Operation::Map | Operation::Unmap => table.unmap(start, frames)?,
+            // SAFETY: the scratch region is the case's.
+            Operation::Remap(frame) => unsafe { table.remap_at(start, around(frame)) }?,
+            // SAFETY: the scratch region is the case's.
+            Operation::Protect => unsafe { table.protect_at(start, frames, Protection::READ) }?,
+            // SAFETY: the scratch region is the case's.
+            Operation::Map | Operation::Unmap => unsafe { table.unmap_at(start, frames) }?,
         };
         pending.flush(&kernel.tlb);
         Ok(())
@@ -145,7 +148,8 @@ impl Case for Gib<'_> {
         }
         let start = self.start();
         let kernel = &mut self.machine.kernel;
-        let pending = kernel.table.unmap(start, SIZE.frames())?;
+        // SAFETY: the scratch region is the case's.
+        let pending = unsafe { kernel.table.unmap_at(start, SIZE.frames()) }?;
         pending.flush(&kernel.tlb);
         Ok(())
     }

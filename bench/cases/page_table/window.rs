@@ -168,7 +168,8 @@ impl<'m, S: Shape> Window<'m, S> {
         let scratch = self.machine.layout.scratch;
         let pages = (scratch.end.0 - scratch.start.0) / PAGE_SIZE;
         let kernel = &mut self.machine.kernel;
-        let tables = kernel.table.release_tables(scratch.start, pages)?;
+        // SAFETY: the scratch region is the window's.
+        let tables = unsafe { kernel.table.release_tables_of_root(scratch.start, pages) }?;
         let tables = tables.flush(&kernel.tlb);
         let count = tables.count();
         kernel.free_tables(tables)?;
@@ -187,7 +188,8 @@ impl<'m, S: Shape> Window<'m, S> {
         let (table, mut tables) = kernel.table_and_tables();
         let (frames, size) = (frame..frame.add(1), PageSize::Size4K);
         table.map(page, frames, Protection::READ_WRITE, size, &mut tables)?;
-        kernel.table.unmap(page, 1)?.flush(&kernel.tlb);
+        // SAFETY: the scratch region is the window's.
+        unsafe { kernel.table.unmap_at(page, 1) }?.flush(&kernel.tlb);
         Ok(())
     }
 
@@ -211,7 +213,8 @@ impl<'m, S: Shape> Window<'m, S> {
     #[inline(always)]
     pub fn unmap(&mut self) -> Result<(), ChangeError> {
         let kernel = &mut self.machine.kernel;
-        let pending = kernel.table.unmap(self.start, self.pages)?;
+        // SAFETY: the scratch region is the window's.
+        let pending = unsafe { kernel.table.unmap_at(self.start, self.pages) }?;
         pending.flush(&kernel.tlb);
         Ok(())
     }
@@ -221,9 +224,11 @@ impl<'m, S: Shape> Window<'m, S> {
     pub fn unmap_with_tables(&mut self) -> Result<u64, Failure> {
         let scratch = self.machine.layout.scratch;
         let kernel = &mut self.machine.kernel;
-        let pages = kernel.table.unmap(self.start, self.pages)?;
+        // SAFETY: the scratch region is the window's.
+        let pages = unsafe { kernel.table.unmap_at(self.start, self.pages) }?;
         let all = (scratch.end.0 - scratch.start.0) / PAGE_SIZE;
-        let tables = kernel.table.release_tables(scratch.start, all)?;
+        // SAFETY: the scratch region is the window's.
+        let tables = unsafe { kernel.table.release_tables_of_root(scratch.start, all) }?;
         let tables = tables.merge(pages).flush(&kernel.tlb);
         let count = tables.count();
         kernel.free_tables(tables)?;
@@ -234,7 +239,8 @@ impl<'m, S: Shape> Window<'m, S> {
     pub fn protect(&mut self) -> Result<(), ChangeError> {
         let kernel = &mut self.machine.kernel;
         let protection = Protection::READ;
-        let pending = kernel.table.protect(self.start, self.pages, protection)?;
+        // SAFETY: the scratch region is the window's.
+        let pending = unsafe { kernel.table.protect_at(self.start, self.pages, protection) }?;
         pending.flush(&kernel.tlb);
         Ok(())
     }
@@ -244,7 +250,8 @@ impl<'m, S: Shape> Window<'m, S> {
     pub fn remap(&mut self) -> Result<(), ChangeError> {
         let kernel = &mut self.machine.kernel;
         let frames = S::frames(&self.backing[1], self.pages);
-        let pending = kernel.table.remap(self.start, frames)?;
+        // SAFETY: the scratch region is the window's.
+        let pending = unsafe { kernel.table.remap_at(self.start, frames) }?;
         pending.flush(&kernel.tlb);
         Ok(())
     }
@@ -253,11 +260,13 @@ impl<'m, S: Shape> Window<'m, S> {
     pub fn remap_page_without_flush(&mut self, page: u64) -> Result<(), Failure> {
         let frame = S::frame(&self.backing[1], page);
         let address = self.page(page);
-        let pending = self
-            .machine
-            .kernel
-            .table
-            .remap(address, frame..frame.add(1))?;
+        // SAFETY: the scratch region is the window's.
+        let pending = unsafe {
+            self.machine
+                .kernel
+                .table
+                .remap_at(address, frame..frame.add(1))
+        }?;
         drop(pending);
         Ok(())
     }
@@ -265,7 +274,8 @@ impl<'m, S: Shape> Window<'m, S> {
     /// The same of the whole window.
     pub fn remap_without_flush(&mut self) -> Result<(), Failure> {
         let frames = S::frames(&self.backing[1], self.pages);
-        drop(self.machine.kernel.table.remap(self.start, frames)?);
+        // SAFETY: the scratch region is the window's.
+        drop(unsafe { self.machine.kernel.table.remap_at(self.start, frames) }?);
         Ok(())
     }
 

@@ -78,7 +78,8 @@ impl Pages {
     pub fn turn(&mut self, kernel: &mut Kernel) -> Result<PendingFlush, Failure> {
         let shown = 1 - self.shown;
         let aliases: [Pfn; MAX_PAGES] = [self.frames[shown].pfn(); MAX_PAGES];
-        let pending = kernel.table.remap(self.start, &aliases[..self.pages])?;
+        // SAFETY: the pages are this value's.
+        let pending = unsafe { kernel.table.remap_at(self.start, &aliases[..self.pages]) }?;
         self.shown = shown;
         Ok(pending)
     }
@@ -91,10 +92,8 @@ impl Pages {
 
     /// Unmaps the pages and frees the frames.
     pub fn end(self, kernel: &mut Kernel) -> Result<(), Failure> {
-        kernel
-            .table
-            .unmap(self.start, self.pages as u64)?
-            .flush(&kernel.tlb);
+        // SAFETY: the pages are this value's.
+        unsafe { kernel.table.unmap_at(self.start, self.pages as u64) }?.flush(&kernel.tlb);
         for frame in self.frames {
             kernel.frames.free(frame)?;
         }

@@ -217,9 +217,12 @@ fn forget_far_tables(machine: &mut Machine) -> Result<(), Failure> {
         return Ok(());
     }
     let kernel = &mut machine.kernel;
-    let released = kernel
-        .table
-        .release_tables(start, (region.end.0 - start.0) / PAGE_SIZE)?;
+    // SAFETY: no other root is in use.
+    let released = unsafe {
+        kernel
+            .table
+            .release_tables_of_root(start, (region.end.0 - start.0) / PAGE_SIZE)
+    }?;
     let tables = released.flush(&kernel.tlb);
     Ok(kernel.free_tables(tables)?)
 }

@@ -91,10 +91,8 @@ impl<'m> Refill<'m> {
 
     fn end(self) -> Result<(), Failure> {
         let kernel = &mut self.machine.kernel;
-        kernel
-            .table
-            .unmap(self.start, self.pages)?
-            .flush(&kernel.tlb);
+        // SAFETY: the pages are the case's.
+        unsafe { kernel.table.unmap_at(self.start, self.pages) }?.flush(&kernel.tlb);
         kernel.frames.free(self.frames)?;
         Ok(())
     }
@@ -106,7 +104,8 @@ impl Case for Refill<'_> {
         self.touch();
         self.half ^= 1;
         let (first, end) = self.half(self.half);
-        drop(self.machine.kernel.table.remap(self.start, first..end)?);
+        // SAFETY: the pages are the case's.
+        drop(unsafe { self.machine.kernel.table.remap_at(self.start, first..end) }?);
         self.sum = 0;
         Ok(())
     }

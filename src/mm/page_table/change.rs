@@ -67,7 +67,8 @@ impl Edit for Unmap {
     }
 }
 
-struct Protect(Protection);
+/// Another protection for all.
+pub(super) struct Protect(pub(super) Protection);
 
 impl Edit for Protect {
     #[inline(always)]
@@ -77,10 +78,21 @@ impl Edit for Protect {
     }
 }
 
-struct Remap<F> {
+/// Other frames, in order.
+pub(super) struct Remap<F> {
     frames: F,
     /// Those of them that no leaf was checked for; all, before the first.
     unchecked: Option<F>,
+}
+
+impl<F: Frames> Remap<F> {
+    #[inline(always)]
+    pub(super) const fn new(frames: F) -> Self {
+        Remap {
+            frames,
+            unchecked: None,
+        }
+    }
 }
 
 impl<F: Frames> Edit for Remap<F> {
@@ -122,23 +134,36 @@ impl<F: Frames> Edit for Remap<F> {
 }
 
 impl<M: PhysicalMemory> PageTable<M> {
-    /// Takes the mapping of the `pages` pages from `start` away.
+    /// Takes the mapping of the `pages` pages from `start` away, whoever made it: for owners of addresses that keep no
+    /// [`Mapping`](super::Mapping).
     ///
     /// # Errors
     ///
     /// The range is no range of pages, something in it is not mapped, or it cuts a large leaf. Nothing has changed.
+    ///
+    /// # Safety
+    ///
+    /// The addresses are the caller's: nobody else uses what is mapped there, or has a mapping of it to take apart.
     #[inline]
-    pub fn unmap(&mut self, start: VirtAddr, pages: u64) -> Result<PendingFlush, ChangeError> {
+    pub unsafe fn unmap_at(
+        &mut self,
+        start: VirtAddr,
+        pages: u64,
+    ) -> Result<PendingFlush, ChangeError> {
         self.change(start, pages, Unmap)
     }
 
-    /// Gives the `pages` pages from `start` another protection.
+    /// Gives the `pages` pages from `start` another protection, whoever mapped them.
     ///
     /// # Errors
     ///
-    /// As for [`unmap`](Self::unmap).
+    /// As for [`unmap_at`](Self::unmap_at).
+    ///
+    /// # Safety
+    ///
+    /// As for [`unmap_at`](Self::unmap_at); others may use the addresses as the new protection allows.
     #[inline]
-    pub fn protect(
+    pub unsafe fn protect_at(
         &mut self,
         start: VirtAddr,
         pages: u64,
@@ -147,20 +172,23 @@ impl<M: PhysicalMemory> PageTable<M> {
         self.change(start, pages, Protect(protection))
     }
 
-    /// Puts other frames behind the pages from `start` on, which keep their protection.
+    /// Puts other frames behind the pages from `start` on, which keep their protection, whoever mapped them.
     ///
     /// # Errors
     ///
-    /// As for [`unmap`](Self::unmap), or a large leaf would not get a block of frames that is aligned and contiguous.
+    /// As for [`unmap_at`](Self::unmap_at), or a large leaf would not get a block of frames that is aligned and contiguous.
+    ///
+    /// # Safety
+    ///
+    /// As for [`unmap_at`](Self::unmap_at).
     #[inline]
-    pub fn remap(
+    pub unsafe fn remap_at(
         &mut self,
         start: VirtAddr,
         frames: impl Frames,
     ) -> Result<PendingFlush, ChangeError> {
         let pages = frames.count();
-        let unchecked = None;
-        self.change(start, pages, Remap { frames, unchecked })
+        self.change(start, pages, Remap::new(frames))
     }
 
     /// Applies `edit` to all leaves of a range, table by table, once all of them are known to be there.

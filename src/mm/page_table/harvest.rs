@@ -26,7 +26,7 @@ impl<M: PhysicalMemory> PageTable<M> {
     ///
     /// # Errors
     ///
-    /// As for [`unmap`](Self::unmap).
+    /// As for [`unmap_at`](Self::unmap_at).
     #[inline]
     pub fn harvest(
         &mut self,

@@ -84,7 +84,7 @@ impl<M: PhysicalMemory> PageTable<M> {
             }
         }
         // What it owes is no more than is owed for as many pages of 4 KiB.
-        self.unmap(start, pages).map(drop)
+        self.change(start, pages, Unmap).map(drop)
     }
 }
 

@@ -1,8 +1,12 @@
-//! A mapping that owns what it maps.
+//! A mapping that owns what it maps, and with it the right to edit its addresses.
+//!
+//! Where nothing is mapped anybody may map something, and gets a [`Mapping`]; who has that may take it apart, change its protection
+//! or its frames, and nobody else can: by address alone ([`PageTable::unmap_at`] and its like) only `unsafe` code edits.
 
 use core::{mem, ops::Range};
 
-use super::{ChangeError, Frames, PageTable};
+use super::change::{Protect, Remap, Unmap};
+use super::{ChangeError, Frames, PageTable, Protection};
 use crate::mm::address::{PAGE_SIZE, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::tlb::PendingFlush;
@@ -91,16 +95,30 @@ impl<M: PhysicalMemory> PageTable<M> {
     ///
     /// # Errors
     ///
-    /// As for [`unmap`](Self::unmap), if someone changed the range by its addresses; the mapping comes back.
+    /// As for [`unmap_at`](Self::unmap_at), if someone changed the range by its addresses; the mapping comes back.
     #[inline]
     pub fn unmap_owned<B>(
         &mut self,
         mapping: Mapping<B>,
     ) -> Result<PendingFlush<B>, (ChangeError, Mapping<B>)> {
-        match self.unmap(mapping.start, mapping.pages) {
+        match self.change(mapping.start, mapping.pages, Unmap) {
             Ok(pending) => Ok(pending.guard(mapping.backing)),
             Err(error) => Err((error, mapping)),
         }
+    }
+
+    /// Gives the pages of a mapping another protection.
+    ///
+    /// # Errors
+    ///
+    /// As for [`unmap_at`](Self::unmap_at), if someone changed the range by its addresses.
+    #[inline]
+    pub fn protect_owned<B>(
+        &mut self,
+        mapping: &mut Mapping<B>,
+        protection: Protection,
+    ) -> Result<PendingFlush, ChangeError> {
+        self.change(mapping.start, mapping.pages, Protect(protection))
     }
 
     /// Puts other frames behind a mapping: `backing` owns them from now on, and the frames from before wait for the flush:
@@ -131,7 +149,7 @@ impl<M: PhysicalMemory> PageTable<M> {
     ///
     /// # Errors
     ///
-    /// As for [`remap`](Self::remap), or the frames are not as many as the pages; the frames come back.
+    /// As for [`remap_at`](Self::remap_at), or the frames are not as many as the pages; the frames come back.
     #[inline]
     pub fn remap_owned<B>(
         &mut self,
@@ -147,7 +165,7 @@ impl<M: PhysicalMemory> PageTable<M> {
             };
             return Err((error, backing));
         }
-        match self.remap(mapping.start, frames) {
+        match self.change(mapping.start, mapping.pages, Remap::new(frames)) {
             Ok(pending) => Ok(pending.guard(mem::replace(&mut mapping.backing, backing))),
             Err(error) => Err((error, backing)),
         }

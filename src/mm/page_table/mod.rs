@@ -50,7 +50,6 @@ pub use harvest::Usage;
 pub use levels::Levels;
 pub use mapping::Mapping;
 pub use memory_type::MemoryType;
-pub use page::{MappedPages, VacantPages};
 pub use reference::Reference;
 pub use resize::OldTable;
 pub use tables::{NoTables, TableFrames, Tables, TablesError};

@@ -11,7 +11,7 @@ use crate::mm::tlb::PendingFlush;
 
 /// Pages where nothing is mapped. They hold the page table, so that this stays so.
 #[derive(Debug)]
-pub struct VacantPages<'t> {
+pub(in crate::mm) struct VacantPages<'t> {
     start: VirtAddr,
     /// Their entries.
     pt: Pt<'t>,
@@ -19,7 +19,7 @@ pub struct VacantPages<'t> {
 
 /// Pages that are mapped. They hold the page table, so that this stays so.
 #[derive(Debug)]
-pub struct MappedPages<'t> {
+pub(in crate::mm) struct MappedPages<'t> {
     start: VirtAddr,
     /// Their entries.
     pt: Pt<'t>,
@@ -28,14 +28,22 @@ pub struct MappedPages<'t> {
 impl<M: PhysicalMemory> PageTable<M> {
     /// The `pages` pages from `start` on, if the PT that was edited last has them and nothing is mapped there.
     #[inline(always)]
-    pub fn vacant_pages(&mut self, start: VirtAddr, pages: u64) -> Option<VacantPages<'_>> {
+    pub(in crate::mm) fn vacant_pages(
+        &mut self,
+        start: VirtAddr,
+        pages: u64,
+    ) -> Option<VacantPages<'_>> {
         let pt = self.entries_in_last_pt(start, pages)?;
         (!pt.any_present()).then_some(VacantPages { start, pt })
     }
 
     /// The `pages` pages from `start` on, if the PT that was edited last has them and all are mapped.
     #[inline(always)]
-    pub fn mapped_pages(&mut self, start: VirtAddr, pages: u64) -> Option<MappedPages<'_>> {
+    pub(in crate::mm) fn mapped_pages(
+        &mut self,
+        start: VirtAddr,
+        pages: u64,
+    ) -> Option<MappedPages<'_>> {
         let pt = self.entries_in_last_pt(start, pages)?;
         // A look at the count would be for nothing as a rule: with its guard page no area fills a PT.
         entries::all_present(pt.entries).then_some(MappedPages { start, pt })
@@ -45,7 +53,7 @@ impl<M: PhysicalMemory> PageTable<M> {
 impl MappedPages<'_> {
     /// Takes a mapping, whose pages these are, apart, as [`PageTable::unmap_owned`] does.
     #[inline(always)]
-    pub fn unmap_owned<B>(self, mapping: Mapping<B>) -> PendingFlush<B> {
+    pub(in crate::mm) fn unmap_owned<B>(self, mapping: Mapping<B>) -> PendingFlush<B> {
         let pages = self.pt.entries.len() as u64;
         debug_assert_eq!((self.start, pages), (mapping.start(), mapping.pages()));
         entries::clear(self.pt.entries);
@@ -57,7 +65,12 @@ impl MappedPages<'_> {
 impl VacantPages<'_> {
     /// Maps the pages to as many frames from `first` on, and makes them a mapping that owns `backing`, the frames.
     #[inline(always)]
-    pub fn map_owned<B>(self, backing: B, first: Pfn, protection: Protection) -> Mapping<B> {
+    pub(in crate::mm) fn map_owned<B>(
+        self,
+        backing: B,
+        first: Pfn,
+        protection: Protection,
+    ) -> Mapping<B> {
         let pages = self.pt.entries.len() as u64;
         let leaf = entry::leaf(first, PageSize::Size4K, protection);
         entries::fill(self.pt.entries, leaf, PAGE_SIZE);

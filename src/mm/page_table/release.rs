@@ -14,7 +14,7 @@ impl<M: PhysicalMemory> PageTable<M> {
     /// Takes the tables out that map nothing and cover addresses of the `pages` pages from `start` alone. They wait for a flush
     /// of everything, as CPUs may walk through them until then, in whatever context; where there are none, nothing is flushed.
     ///
-    /// A range with a whole entry of the root loses the table below it too: not where other roots share that.
+    /// Tables that the root leads to stay, as other roots may share them.
     ///
     /// # Errors
     ///
@@ -23,6 +23,33 @@ impl<M: PhysicalMemory> PageTable<M> {
         &mut self,
         start: VirtAddr,
         pages: u64,
+    ) -> Result<PendingFlush<Tables>, RangeError> {
+        self.release(start, pages, self.levels as u32 - 1)
+    }
+
+    /// The same, with the tables that the root leads to where the range has all of an entry of the root.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Safety
+    ///
+    /// No other root leads to these tables; or none that does is in use before the flush, and none has the entry after it.
+    pub unsafe fn release_tables_of_root(
+        &mut self,
+        start: VirtAddr,
+        pages: u64,
+    ) -> Result<PendingFlush<Tables>, RangeError> {
+        self.release(start, pages, self.levels as u32)
+    }
+
+    /// Takes out tables that entries of tables of the level `highest` and below lead to.
+    fn release(
+        &mut self,
+        start: VirtAddr,
+        pages: u64,
+        highest: u32,
     ) -> Result<PendingFlush<Tables>, RangeError> {
         // So it is as a rule where 2 MiB leaves were before.
         if pages < PageSize::Size1G.frames()
@@ -40,7 +67,10 @@ impl<M: PhysicalMemory> PageTable<M> {
             Some(range) if pages < PageSize::Size1G.frames() => {
                 self.release_pts(range.whole(), &mut found);
             }
-            _ => self.release_below(self.root, self.levels as u32, start.0, last, &mut found),
+            _ => {
+                let (root, level) = (self.root, self.levels as u32);
+                self.release_below(root, level, highest, start.0, last, &mut found);
+            }
         }
         if found.count() > 0 {
             self.last = Last::NONE;
@@ -91,7 +121,15 @@ impl<M: PhysicalMemory> PageTable<M> {
     }
 
     /// Takes out what lies below the table at `frame`, which covers both addresses.
-    fn release_below(&self, frame: Pfn, level: u32, first: u64, last: u64, found: &mut Tables) {
+    fn release_below(
+        &self,
+        frame: Pfn,
+        level: u32,
+        highest: u32,
+        first: u64,
+        last: u64,
+        found: &mut Tables,
+    ) {
         let bytes = covered(level);
         let entries = index(VirtAddr(first), level)..=index(VirtAddr(last), level);
         for (number, entry) in self.table(frame)[entries].iter().enumerate() {
@@ -100,10 +138,15 @@ impl<M: PhysicalMemory> PageTable<M> {
                 // The last entry's end may be that of the address space.
                 let end = start + (bytes - 1);
                 if level > 2 {
-                    self.release_below(below, level - 1, first.max(start), last.min(end), found);
+                    let (first, last) = (first.max(start), last.min(end));
+                    self.release_below(below, level - 1, highest, first, last, found);
                 }
                 // A table that covers other addresses, too, stays whatever is in it: it is not looked through.
-                if start >= first && end <= last && self.is_empty(entry, below, level - 1) {
+                if level <= highest
+                    && start >= first
+                    && end <= last
+                    && self.is_empty(entry, below, level - 1)
+                {
                     self.take_out(entry, below, found);
                 }
             }

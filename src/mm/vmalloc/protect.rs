@@ -37,8 +37,8 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
             return Err(ProtectError::NoArea { address });
         };
         let (contents, outcome) = match into_flushed(contents, kernel) {
-            Ok(mapping) => {
-                let outcome = protect_pages(&mapping, protection, kernel);
+            Ok(mut mapping) => {
+                let outcome = protect_pages(&mut mapping, protection, kernel);
                 (Contents::Flushed(mapping), outcome)
             }
             Err(contents) => (contents, Err(ProtectError::NoArea { address })),
@@ -88,27 +88,28 @@ fn into_flushed<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
 
 /// Gives the pages of an area this protection, and the direct map's aliases what goes with it.
 fn protect_pages<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
-    mapping: &Mapping<BlockList>,
+    mapping: &mut Mapping<BlockList>,
     protection: Protection,
     kernel: &mut KernelMemory<'_, M, I, B>,
 ) -> Result<(), ProtectError> {
-    let list = mapping.backing();
     let [was, becomes] = [is_executable(mapping, kernel), protection.is_executable()];
     if becomes && !was {
-        kernel.split_aliases(list).map_err(ProtectError::Aliases)?;
         kernel
-            .protect_aliases(list, Protection::READ)
+            .split_aliases(mapping.backing())
+            .map_err(ProtectError::Aliases)?;
+        kernel
+            .protect_aliases(mapping.backing(), Protection::READ)
             .map_err(ProtectError::Pages)?;
     }
     let changed = kernel
         .table
-        .protect(mapping.start(), mapping.pages(), protection)
+        .protect_owned(mapping, protection)
         .map(|pending| pending.flush(&kernel.tlb));
     // They stay read-only beside code alone; what failed has left the pages as they were.
     let code = if changed.is_ok() { becomes } else { was };
     if !code && (was || becomes) {
         kernel
-            .protect_aliases(list, Protection::READ_WRITE)
+            .protect_aliases(mapping.backing(), Protection::READ_WRITE)
             .map_err(ProtectError::Pages)?;
     }
     changed.map_err(ProtectError::Pages)

@@ -74,7 +74,9 @@ impl<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'_, M, I
     ) -> Result<(), ChangeError> {
         for (first, order) in self.frames.blocks(list) {
             if let Some(address) = self.aliases.of(first) {
-                let changed = self.table.protect(address, order.frames(), protection)?;
+                // SAFETY: the direct map is the kernel's, and these frames are their owner's, who asks for it.
+                let changed =
+                    unsafe { self.table.protect_at(address, order.frames(), protection) }?;
                 changed.flush(&self.tlb);
             }
         }

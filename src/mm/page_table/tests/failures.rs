@@ -146,7 +146,8 @@ fn a_missing_flush_of_tables_is_found() {
             .unwrap();
         table.unmap(start, 1).unwrap().flush(&tlb);
         assert_eq!(cache.access(&table, start), Ok(None));
-        let pending = table.release_tables(start, pages).unwrap();
+        // SAFETY: there is no other root.
+        let pending = unsafe { table.release_tables_of_root(start, pages) }.unwrap();
         assert_eq!(pending.waiting().count(), gone);
         let access = cache.access(&table, start);
         assert!(matches!(access, Err(Stale::Table { .. })), "{access:?}");

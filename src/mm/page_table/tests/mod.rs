@@ -1,6 +1,7 @@
 //! The table against a naive model, its limits, and its failures.
 
 mod against_a_model;
+mod by_address;
 mod edges;
 mod failures;
 mod limits;

@@ -149,10 +149,19 @@ fn a_root_is_given_back_only_when_it_has_no_entry() {
         table
     };
     let release = |table: &mut PageTable<_>, pages| {
-        let pending = table.release_tables(start, pages).unwrap();
+        // SAFETY: there is no other root.
+        let pending = unsafe { table.release_tables_of_root(start, pages) }.unwrap();
         frames(&arena, pending.flush(&Tlb::new(&ModelTlb::default(), 33))).len()
     };
-    // As many addresses as a PD maps: the PDPT stays.
+    // What the root leads to stays, unless its owner takes it; and so it does of as many addresses as a PD maps.
+    let mut table = built();
+    let pending = table.release_tables(start, pages).unwrap();
+    assert_eq!(
+        frames(&arena, pending.flush(&Tlb::new(&ModelTlb::default(), 33))).len(),
+        2
+    );
+    assert_eq!(table.count_tables().of_level(3), 1);
+    assert_eq!(release(&mut table, pages), 1);
     let mut table = built();
     assert_eq!(release(&mut table, pages / 512), 2);
     // SAFETY: no CPU walks there.
