@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::compare::DEFAULT_THRESHOLD;
+use crate::compare::allow::{Allow, Part};
 use crate::export::Format;
 use crate::gate::ticks::FALSE_ALARMS;
 use crate::image::{Origin, TEXT_OFFSETS};
@@ -173,6 +174,27 @@ pub struct Broken {
     pub skip_broken: bool,
 }
 
+/// What differences are passed over.
+#[derive(Args, Debug)]
+pub struct Allowed {
+    /// Pass over one difference by name: microcode, features, RAM, tags, revision, turns, ...; may be given again
+    #[arg(long, value_name = "PART")]
+    pub ignore: Vec<Part>,
+    /// Pass over every difference but that of clocks, and over failed runs
+    #[arg(long)]
+    pub force: bool,
+}
+
+impl Allowed {
+    /// As the judges take it.
+    pub fn allow(&self) -> Allow {
+        Allow {
+            force: self.force,
+            ignored: self.ignore.clone(),
+        }
+    }
+}
+
 /// `pagemark split`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -231,9 +253,9 @@ pub struct Compare {
     /// What traces changed instruction counts
     #[command(flatten)]
     pub images: Images,
-    /// Compare runs of different machines or suites, and failed runs
-    #[arg(long)]
-    pub force: bool,
+    /// What is passed over
+    #[command(flatten)]
+    pub allowed: Allowed,
     /// What is not whole
     #[command(flatten)]
     pub broken: Broken,
@@ -259,8 +281,8 @@ pub struct Images {
 A path is a log, or a folder with logs (*.log), one of each boot; the base may be a baseline file.
 
 Instruction counts have to be equal: a commit that means to change one updates the baseline with --update. Ticks are judged
-by permuting the boots of the whole suite, need 8 boots a side or more, and should be of boots that took turns: base, new,
-base, new, ... Beside that p stands the one of a Mann-Whitney U test of the case alone.
+by the boots of the whole suite, need 8 boots a side or more, and have to be of boots that took turns: base, new, base, new,
+... Beside that p stands the one of a Mann-Whitney U test of the case alone. The whole suite is a row of its own.
 
 Exit status: 0 nothing changed for the worse, 1 something did (of instruction counts: changed), 2 the two sides cannot be
 compared, 3 there are too few boots to decide, 4 a log is not whole.")]
@@ -286,9 +308,9 @@ pub struct Gate {
     /// What traces changed instruction counts
     #[command(flatten)]
     pub images: Images,
-    /// Compare different machines, clocks or suites all the same
-    #[arg(long)]
-    pub force: bool,
+    /// What is passed over
+    #[command(flatten)]
+    pub allowed: Allowed,
     /// What is not whole
     #[command(flatten)]
     pub broken: Broken,
@@ -347,9 +369,9 @@ pub struct Export {
     /// Where to write it [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Compare different machines, clocks or suites all the same
-    #[arg(long)]
-    pub force: bool,
+    /// What is passed over
+    #[command(flatten)]
+    pub allowed: Allowed,
     /// What is not whole
     #[command(flatten)]
     pub broken: Broken,

@@ -15,7 +15,7 @@ use pagemark_host::cli::{
     words,
 };
 use pagemark_host::compare::beside::Beside;
-use pagemark_host::compare::{Change, compare};
+use pagemark_host::compare::{Allow, Change, compare};
 use pagemark_host::export::{self, export};
 use pagemark_host::gate::baseline::Baseline;
 use pagemark_host::gate::mute::Mutes;
@@ -131,11 +131,11 @@ fn compare_logs(options: &Compare) -> Result<u8> {
     };
     // What is traced is told as the gate tells it, behind the cases that changed.
     if let ([base], [new], None) = (base.as_slice(), new.as_slice(), &options.images.image) {
-        let comparison = compare(base, new, options.threshold, options.force)?;
+        let comparison = compare(base, new, options.threshold, options.allowed.allow())?;
         print(&comparison.render(Look::of_stdout()))?;
         return Ok(u8::from(comparison.count(Change::Regression) > 0));
     }
-    let mut judgement = gate::judge_logs(&base, &new, &[], FALSE_ALARMS, options.force)?;
+    let mut judgement = gate::judge_logs(&base, &new, &[], FALSE_ALARMS, options.allowed.allow())?;
     blame_functions(&mut judgement, &options.images, new.first());
     print(&judgement.render(Look::of_stdout()))?;
     Ok(u8::from(judgement.count(Finding::Slower) > 0))
@@ -152,7 +152,7 @@ fn gate_logs(options: &Gate) -> Result<u8> {
     let base = base(&options.base, &mut reading)?;
     tell_skipped(&reading);
     let alarms = options.false_alarms;
-    let mut judgement = judge(&base, &new, &history, alarms, options.force)?;
+    let mut judgement = judge(&base, &new, &history, alarms, &options.allowed.allow())?;
     if let Some(path) = &options.mute {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("{} cannot be read", path.display()))?;
@@ -190,13 +190,19 @@ fn base(paths: &[PathBuf], reading: &mut Reading) -> Result<Base> {
 }
 
 /// Judges by a baseline file, or by logs.
-fn judge(base: &Base, new: &[Log], history: &[Log], alarms: f64, force: bool) -> Result<Judgement> {
+fn judge(
+    base: &Base,
+    new: &[Log],
+    history: &[Log],
+    alarms: f64,
+    allow: &Allow,
+) -> Result<Judgement> {
     Ok(match base {
         Base::File(base) => {
-            gate::passed("new", new, force)?;
-            gate::exact::judge(base, &gate::agreed("new", new)?, force)?
+            gate::passed("new", new, allow)?;
+            gate::exact::judge(base, &gate::agreed("new", new)?, allow.clone())?
         }
-        Base::Logs(base) => gate::judge_logs(base, new, history, alarms, force)?,
+        Base::Logs(base) => gate::judge_logs(base, new, history, alarms, allow.clone())?,
     })
 }
 
@@ -309,7 +315,7 @@ fn export_log(options: &Export) -> Result<u8> {
             from_ref(log),
             &history,
             FALSE_ALARMS,
-            options.force,
+            &options.allowed.allow(),
         )?),
         None => None,
     };
@@ -353,7 +359,7 @@ fn update_baseline(options: &Gate, new: &[Log]) -> Result<u8> {
             options.base.len()
         );
     };
-    gate::passed("new", new, options.force)?;
+    gate::passed("new", new, &options.allowed.allow())?;
     let baseline = gate::agreed("new", new)?;
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)

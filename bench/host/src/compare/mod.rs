@@ -1,5 +1,6 @@
 //! Two runs side by side, case by case. [`beside`] does so with figures that are no runs of ours.
 
+pub mod allow;
 pub mod beside;
 mod fingerprint;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use crate::log::{Ending, Log};
 use crate::show::words;
 use crate::style::{Look, counted, figure, indented};
 
+pub use allow::Allow;
 pub use fingerprint::Fingerprint;
 
 /// On a clock that is not exact, a median that rose by more than this share, in per cent, is a regression.
@@ -57,17 +59,22 @@ pub enum Change {
 
 /// Why two runs cannot be compared, each reason in a line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the two runs do not compare:\n  {}\n(--force compares them all the same)", .0.join("\n  "))]
+#[error("the two runs do not compare:\n  {}\n(--ignore PART passes over one of them, --force over all but a clock's)", .0.join("\n  "))]
 pub struct Refusal(Vec<String>);
 
-/// Compares `base` with `new`. `force` passes over different machines and failed runs, never over different units.
+/// Compares `base` with `new`. `allow` passes over different machines and failed runs, never over different clocks.
 /// `threshold` is in per cent and counts on inexact clocks only.
-pub fn compare(base: &Log, new: &Log, threshold: f64, force: bool) -> Result<Comparison, Refusal> {
-    let reasons = differences(base, new);
+pub fn compare(
+    base: &Log,
+    new: &Log,
+    threshold: f64,
+    allow: impl Into<Allow>,
+) -> Result<Comparison, Refusal> {
+    let reasons = allow.into().left(differences(base, new));
     let (Some(clock), Some(unit)) = (base.clock(), base.unit()) else {
         return Err(Refusal(vec!["base: the log names no machine".to_owned()]));
     };
-    if (!force && !reasons.is_empty()) || new.unit() != Some(unit) {
+    if !reasons.is_empty() || new.unit() != Some(unit) {
         return Err(Refusal(reasons));
     }
     let exact = [base.clock(), new.clock()] == [Some(Clock::Icount); 2];

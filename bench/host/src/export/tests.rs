@@ -30,6 +30,8 @@ fn judgement(slower: usize) -> Judgement {
         clock: Clock::Icount,
         rule: "exact".to_owned(),
         rows: rows.collect(),
+        suite: None,
+        notes: Vec::new(),
         traced: Vec::new(),
     }
 }

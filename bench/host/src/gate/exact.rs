@@ -4,11 +4,16 @@ use pagemark_record::{Clock, Figure};
 
 use super::baseline::{Baseline, Entry, Exact};
 use super::{Finding, Judgement, Refusal, Row};
+use crate::compare::Allow;
 
-/// Holds `new` against `base`. `force` passes over different machines and suites.
-pub fn judge(base: &Baseline, new: &Baseline, force: bool) -> Result<Judgement, Refusal> {
-    let reasons = base.fingerprint.unlike(&new.fingerprint);
-    if !force && !reasons.is_empty() {
+/// Holds `new` against `base`. `allow` passes over different machines and suites.
+pub fn judge(
+    base: &Baseline,
+    new: &Baseline,
+    allow: impl Into<Allow>,
+) -> Result<Judgement, Refusal> {
+    let reasons = allow.into().left(base.fingerprint.unlike(&new.fingerprint));
+    if !reasons.is_empty() {
         return Err(Refusal(reasons));
     }
     let mut rows = Vec::new();
@@ -36,6 +41,8 @@ pub fn judge(base: &Baseline, new: &Baseline, force: bool) -> Result<Judgement, 
         clock: Clock::Icount,
         rule: "exact: every difference counts".to_owned(),
         rows,
+        suite: None,
+        notes: Vec::new(),
         traced: Vec::new(),
     })
 }

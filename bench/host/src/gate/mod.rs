@@ -2,8 +2,10 @@
 //!
 //! - [`baseline`]: the committed figures of a run under icount, one line a case;
 //! - [`exact`]: instruction counts, which have to be equal;
-//! - [`ticks`]: times, by a joint test of all cases over boots ([`joint_test`], over [`labelings`]), with a rank test of each case
-//!   beside it ([`rank_test`]);
+//! - [`ticks`]: times, by two joint tests of all cases over boots, both of which have to find a change: one permutes boots
+//!   ([`joint_test`], over [`labelings`]), the other lets the sides differ in noise ([`welch`]). A rank test of each case stands
+//!   beside it ([`rank_test`]), and [`suite`] judges all cases as one;
+//! - [`turns`]: whether the sides took turns, without which a drift is a change;
 //! - [`mute`]: cases whose changes are told and do not count;
 //! - [`report`]: the table.
 
@@ -14,7 +16,10 @@ pub mod labelings;
 pub mod mute;
 pub mod rank_test;
 mod report;
+pub mod suite;
 pub mod ticks;
+pub mod turns;
+pub mod welch;
 
 #[cfg(test)]
 mod joint_tests;
@@ -23,10 +28,12 @@ mod tests;
 
 use pagemark_record::{CaseResult, Clock};
 
-use crate::compare::{differences, failure};
+use crate::compare::{Allow, Fingerprint, differences, failure};
 use crate::gate::baseline::Baseline;
 use crate::gate::mute::Mutes;
+use crate::gate::turns::Turns;
 use crate::log::Log;
+use crate::style::counted;
 
 /// What one case's figures come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,13 +98,17 @@ pub struct Judgement {
     pub rule: String,
     /// One for each case, and for each further statistic of exact figures that moved by itself.
     pub rows: Vec<Row>,
+    /// All cases as one; none of exact figures, and where there are few cases or boots.
+    pub suite: Option<Row>,
+    /// What was left out, and what is not known, in sentences.
+    pub notes: Vec<String>,
     /// On which machine changed cases were traced, in words; empty where none was.
     pub traced: Vec<String>,
 }
 
 /// Why the two sides cannot be held against each other, each reason in a line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the two sides do not compare:\n  {}\n(--force compares them all the same)", .0.join("\n  "))]
+#[error("the two sides do not compare:\n  {}\n(--ignore PART passes over one of them, --force over all but a clock's)", .0.join("\n  "))]
 pub struct Refusal(pub Vec<String>);
 
 impl Judgement {
@@ -117,8 +128,8 @@ impl Judgement {
     /// Whether a row that counts stops the gate. Of exact figures every difference does: whoever means it commits the new
     /// baseline with it. Of ticks only slower ones and lost ones do.
     pub fn fails(&self) -> bool {
-        self.rows
-            .iter()
+        let rows = self.rows.iter().chain(&self.suite);
+        rows.into_iter()
             .any(|row| !row.muted && self.stops(row.finding))
     }
 
@@ -132,44 +143,135 @@ impl Judgement {
     }
 }
 
-/// Holds the boots `new` against the boots `base`, by the rule of their clock. `force` passes over different machines, clocks and
-/// suites, and failed runs.
+/// Holds the boots `new` against the boots `base`, by the rule of their clock. `allow` passes over different machines and suites,
+/// failed runs, and sides that did not take turns; never over different clocks.
+///
+/// # Errors
+///
+/// What makes the sides no two sides of one thing.
 pub fn judge_logs(
     base: &[Log],
     new: &[Log],
     history: &[Log],
     false_alarms: f64,
-    force: bool,
+    allow: impl Into<Allow>,
 ) -> Result<Judgement, Refusal> {
+    let allow = allow.into();
     let Some(first) = base.first() else {
         return Err(Refusal(vec!["base: no log".to_owned()]));
     };
-    let mut reasons: Vec<String> = base[1..]
+    if new.is_empty() {
+        return Err(Refusal(vec!["new: no log".to_owned()]));
+    }
+    let reasons: Vec<String> = base[1..]
         .iter()
         .chain(new)
         .flat_map(|log| differences(first, log))
         .collect();
-    reasons.sort();
-    reasons.dedup();
-    if !force && !reasons.is_empty() {
-        return Err(Refusal(reasons));
-    }
+    refuse(allow.left(once(reasons)))?;
     let all = || base.iter().chain(new);
-    if all().any(|log| log.clock() == Some(Clock::Emulated)) && !force {
+    if all().any(|log| log.clock() == Some(Clock::Emulated)) && !allow.force {
         return Err(Refusal(vec![
             "the clock is an emulator's: its times say nothing about any CPU".to_owned(),
         ]));
     }
     if all().all(|log| log.clock() == Some(Clock::Icount)) {
-        return exact::judge(&agreed("base", base)?, &agreed("new", new)?, force);
+        return exact::judge(&agreed("base", base)?, &agreed("new", new)?, allow);
     }
-    Ok(ticks::judge(
-        &boots(base),
-        &boots(new),
-        &ticks::floors(&medians(history)),
-        first.clock().unwrap_or(Clock::Emulated),
-        false_alarms,
-    ))
+    let mut notes = Vec::new();
+    let [base, new] = [("base", base), ("new", new)].map(|(side, logs)| {
+        let (logs, equal) = distinct(logs);
+        if equal > 0 {
+            notes.push(format!(
+                "{side}: {} equal to another, counted once",
+                counted(equal, "log")
+            ));
+        }
+        logs
+    });
+    let turns = Turns::of(&base, &new);
+    let mut reasons = [mixed("base", &base), mixed("new", &new)].concat();
+    if let Some(log) = base
+        .iter()
+        .find(|log| new.iter().any(|other| is_copy(log, other)))
+    {
+        reasons.push(format!("one log is on both sides: {}", log.origin.name()));
+    }
+    if turns.are_missing() {
+        reasons.push(format!(
+            "turns: the boots of the two sides did not take turns ({turns}), so a drift meanwhile would count as a change"
+        ));
+    }
+    reasons.extend(history.iter().flat_map(|log| {
+        let unlike = Fingerprint::of(first)
+            .unlike(&Fingerprint::of(log))
+            .into_iter();
+        // A suite is no part of the machine.
+        unlike
+            .filter(|reason| !reason.starts_with("suite: "))
+            .map(|reason| format!("history: {reason}"))
+    }));
+    refuse(allow.left(once(reasons)))?;
+    if turns == Turns::Unknown {
+        notes.push("the logs do not say when they were made: if the sides did not take turns, a drift counts as a change".to_owned());
+    }
+    let measured = [boots(&base), boots(&new)];
+    let floors = ticks::floors(&medians(history), [base.len(), new.len()]);
+    let clock = first.clock().unwrap_or(Clock::Emulated);
+    let [base, new] = &measured;
+    let mut judgement = ticks::judge_in_time(base, new, &floors, clock, false_alarms, &turns);
+    judgement.notes = notes;
+    Ok(judgement)
+}
+
+/// Refuses where there is a reason to.
+fn refuse(reasons: Vec<String>) -> Result<(), Refusal> {
+    match reasons.is_empty() {
+        true => Ok(()),
+        false => Err(Refusal(reasons)),
+    }
+}
+
+fn once(mut reasons: Vec<String>) -> Vec<String> {
+    reasons.sort();
+    reasons.dedup();
+    reasons
+}
+
+/// Whether two logs are one that was copied: no two boots on a clock of time have all figures alike.
+fn is_copy(log: &Log, other: &Log) -> bool {
+    log.ending == other.ending && log.results == other.results
+}
+
+/// The logs, each once, and how many were left out.
+fn distinct(logs: &[Log]) -> (Vec<Log>, usize) {
+    let mut kept: Vec<Log> = Vec::new();
+    for log in logs {
+        if !kept.iter().any(|other| is_copy(log, other)) {
+            kept.push(log.clone());
+        }
+    }
+    let equal = logs.len() - kept.len();
+    (kept, equal)
+}
+
+/// Of which images a side is made, if of more than one.
+fn mixed(side: &str, logs: &[Log]) -> Vec<String> {
+    let image = |log: &Log| match log.start.text_offset {
+        0 => log.start.revision.clone(),
+        offset => format!("{} at offset {offset}", log.start.revision),
+    };
+    let images: std::collections::BTreeSet<String> = logs.iter().map(image).collect();
+    match images.len() {
+        0 | 1 => Vec::new(),
+        _ => {
+            let images: Vec<String> = images.into_iter().collect();
+            vec![format!(
+                "revision: {side} mixes images: {}",
+                images.join(" | ")
+            )]
+        }
+    }
 }
 
 /// The figures that all logs of one side, under icount, have.
@@ -216,11 +318,7 @@ pub fn medians(logs: &[Log]) -> ticks::Series {
 }
 
 /// Refuses runs that did not pass.
-pub fn passed(side: &str, logs: &[Log], force: bool) -> Result<(), Refusal> {
-    let reasons: Vec<String> = logs.iter().filter_map(|log| failure(side, log)).collect();
-    if force || reasons.is_empty() {
-        Ok(())
-    } else {
-        Err(Refusal(reasons))
-    }
+pub fn passed(side: &str, logs: &[Log], allow: &Allow) -> Result<(), Refusal> {
+    let reasons = logs.iter().filter_map(|log| failure(side, log)).collect();
+    refuse(allow.left(reasons))
 }

@@ -9,11 +9,14 @@ use crate::style::{Look, counted, indented, number};
 impl Judgement {
     /// The table of the cases that changed, or that could not be judged, with the summary.
     pub fn render(&self, look: Look) -> String {
-        let told: Vec<&Row> = self
-            .rows
-            .iter()
-            .filter(|row| row.finding != Finding::Same)
-            .collect();
+        let changed = |row: &&Row| row.finding != Finding::Same;
+        let cases = self.rows.iter().filter(changed);
+        let mut told: Vec<&Row> = self.suite.iter().filter(changed).chain(cases).collect();
+        if let (true, Some(suite)) = (told.len() > 1, &self.suite)
+            && suite.finding == Finding::Same
+        {
+            told.insert(0, suite);
+        }
         let mut text = String::new();
         if !told.is_empty() {
             let title = format!("{}, median ({})", words(self.clock.unit()), self.clock);
@@ -49,7 +52,9 @@ impl Judgement {
         } else {
             look.good(&summary)
         };
-        text + &format!("  {summary} ({})\n", self.rule)
+        text += &format!("  {summary} ({})\n", self.rule);
+        text.extend(self.notes.iter().map(|note| format!("  note: {note}\n")));
+        text
     }
 
     /// What it amounts to, in a line.
@@ -61,12 +66,23 @@ impl Judgement {
             (Finding::Gone, "gone"),
             (Finding::CannotDecide, "cannot decide"),
         ];
-        let mut words: Vec<String> = parts
+        let suite = self
+            .suite
+            .iter()
+            .filter(|suite| suite.finding != Finding::Same);
+        let suite = suite.map(|suite| {
+            format!(
+                "the whole suite {} by {:.2} %",
+                suite.finding.word(),
+                suite.rise().abs() * 100.0
+            )
+        });
+        let cases = parts
             .into_iter()
             .map(|(finding, word)| (self.count(finding), word))
             .filter(|&(count, _)| count > 0)
-            .map(|(count, word)| format!("{count} {word}"))
-            .collect();
+            .map(|(count, word)| format!("{count} {word}"));
+        let mut words: Vec<String> = suite.chain(cases).collect();
         let changed_muted = |row: &&Row| row.muted && row.finding != Finding::Same;
         let muted = self.rows.iter().filter(changed_muted).count();
         if muted > 0 {

@@ -274,7 +274,7 @@ fn a_change_has_to_exceed_the_noise_that_history_shows() {
         (0..20).map(|x| 200.0 + f64::from(x % 2) * 10.0).collect(),
     )]
     .into();
-    let floors = floors(&noisy);
+    let floors = floors(&noisy, [1, 1]);
     assert!((floors["tlb/invlpg"] - 0.05).abs() < 0.02);
     let finding = |new| {
         judge(

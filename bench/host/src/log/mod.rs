@@ -88,6 +88,18 @@ impl Log {
         self.machine.as_ref().map(|machine| machine.clock)
     }
 
+    /// The number of this boot in a campaign, where the command line gives one: `boot=7`.
+    pub fn boot_number(&self) -> Option<u64> {
+        self.word("boot")?.parse().ok()
+    }
+
+    /// The value of a word of the command line.
+    pub fn word(&self, key: &str) -> Option<&str> {
+        let words = self.start.command_line.split_whitespace();
+        let mut values = words.filter_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+        values.next()
+    }
+
     /// What the figures count.
     pub fn unit(&self) -> Option<Unit> {
         self.clock().map(Clock::unit)
