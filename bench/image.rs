@@ -11,9 +11,10 @@ use pagemark::mm::frame::{AllocError, Gfp};
 use pagemark::mm::shootdown::CpuId;
 use pagemark_record::{Boot, Buddyinfo, Clock, Error, Frames, Moment, Record, Verdict};
 
+use crate::environment::Found;
 use crate::harness::case::{Failure, expect_eq};
 use crate::harness::ledger::{Entry, Ledger, MAX_CASES};
-use crate::harness::run::{Run, unit};
+use crate::harness::run::Run;
 use crate::{cases, checks, environment, vmallocinfo};
 
 /// The entry code's call into Rust.
@@ -28,10 +29,6 @@ unsafe extern "C" fn image_entry(magic: u32, info: u32) -> ! {
 }
 
 fn application(machine: &mut Machine) -> Verdict {
-    tell_machine(machine);
-    if let Some(provoke) = machine.options.provoke {
-        fail_on_purpose(machine, provoke);
-    }
     let ledger = match ledger(machine) {
         Ok(ledger) => ledger,
         Err(error) => {
@@ -41,20 +38,27 @@ fn application(machine: &mut Machine) -> Verdict {
             return Verdict::Error;
         }
     };
-    let mut run = Run::new(
-        &machine.options,
-        machine.clock,
-        hertz(machine),
-        machine.frequency.0,
-        ledger,
-    );
+    let mut run = Run::new(&machine.options, ledger);
     checks::mappings::run(machine, &mut run);
     let ticks = machine.ticks_since_entry();
-    run.watch(environment::find_out(machine));
+    let found = environment::find_out(machine);
+    tell_machine(machine, &found);
+    found.tell();
     log::record(&Record::Boot(Boot {
         ticks,
-        unit: unit(machine.clock),
+        unit: found.clock().unit(),
     }));
+    if let Some(provoke) = machine.options.provoke {
+        fail_on_purpose(machine, provoke);
+    }
+    run.timed_by(
+        &machine.options,
+        found.clock(),
+        found.constant_rate(),
+        found.rate().0,
+    );
+    let (clock, nops) = (found.clock(), found.ticks_per_1000_nops());
+    run.watch(found.witness());
 
     let at_start = frames(machine);
     let tables = machine.kernel.tables_elsewhere();
@@ -92,6 +96,11 @@ fn application(machine: &mut Machine) -> Verdict {
         checks::tables::cached_are_zero(machine),
     );
     run.end();
+    if let Some(measured) = run.median("control/nops=1000")
+        && clock != Clock::Emulated
+    {
+        environment::compare(nops, measured);
+    }
     cases::tell_crossover(machine, &mut run);
     run.verdict()
 }
@@ -105,13 +114,6 @@ fn ledger(machine: &mut Machine) -> Result<Ledger, AllocError> {
     Ok(Ledger::new(unsafe {
         slice::from_raw_parts_mut(first, MAX_CASES)
     }))
-}
-
-/// Ticks a second, where they are known and the same at any time.
-fn hertz(machine: &Machine) -> Option<u64> {
-    let constant =
-        machine.clock == pagemark::cpu::tsc::Clock::Ticks && machine.features.invariant_tsc;
-    Some(machine.frequency.0).filter(|&hertz| hertz != 0 && constant)
 }
 
 /// Free frames, and those that became page tables, which stay.
@@ -144,11 +146,11 @@ fn tell_free_blocks(machine: &Machine, moment: Moment) {
     }
 }
 
-fn tell_machine(machine: &Machine) {
+fn tell_machine(machine: &Machine, found: &Found) {
     let features = &machine.features;
-    let (hertz, source) = machine.frequency;
+    let (hertz, source) = found.rate();
     // Logs of counted instructions are equal from run to run, so they carry no date.
-    let counted = matches!(machine.clock, pagemark::cpu::tsc::Clock::Instructions);
+    let counted = found.clock() == Clock::Icount;
     let date = match counted {
         true => None,
         false => pagemark::firmware::real_time_clock::read(),
@@ -164,19 +166,12 @@ fn tell_machine(machine: &Machine) {
         family: u32::from(features.family),
         model: u32::from(features.model),
         stepping: u32::from(features.stepping),
-        hypervisor: features
-            .hypervisor
-            .as_ref()
-            .map(|name| name.as_str().into()),
-        clock: match machine.clock {
-            pagemark::cpu::tsc::Clock::Instructions => Clock::Icount,
-            pagemark::cpu::tsc::Clock::Ticks => Clock::Tsc,
-            pagemark::cpu::tsc::Clock::Emulated => Clock::Emulated,
-        },
-        tsc_hz: (hertz != 0).then_some(hertz),
-        tsc_source: source.name().into(),
+        hypervisor: features.hypervisor().map(Into::into),
+        clock: found.clock(),
+        tsc_hz: hertz,
+        tsc_source: source.into(),
         invariant_tsc: features.invariant_tsc,
-        ticks_per_1000_nops: machine.ticks_per_1000_nops,
+        ticks_per_1000_nops: found.ticks_per_1000_nops(),
         ram_bytes: machine.ram_bytes,
         cpus: machine.firmware.processors.enabled.max(1),
         layout: machine.layout.name.into(),

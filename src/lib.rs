@@ -9,7 +9,6 @@
 
 pub mod boot;
 pub mod console;
-#[cfg(target_os = "none")]
 pub mod cpu;
 pub mod firmware;
 #[cfg(target_os = "none")]

@@ -30,9 +30,11 @@ use crate::boot::{self, BootInfo, Loader, entry};
 use crate::console::log;
 use crate::console::screen::Screen;
 use crate::console::serial;
+use crate::cpu::access::ThisCpu;
 use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
-use crate::cpu::tsc::{self, Clock, FrequencySource};
+use crate::cpu::stated_rate::StatedRates;
+use crate::cpu::tsc::{self, Brackets};
 use crate::cpu::{exceptions, pat, per_cpu};
 use crate::firmware::acpi::{self, Firmware, RootPointer, SerialTable};
 use crate::firmware::bios;
@@ -57,12 +59,6 @@ use memory::Memory;
 pub struct Machine {
     /// What the CPU can do.
     pub features: Features,
-    /// What a tick is.
-    pub clock: Clock,
-    /// Ticks of 1,000 NOPs.
-    pub ticks_per_1000_nops: u64,
-    /// Ticks per second, 0 if unknown, and where that is known from.
-    pub frequency: (u64, FrequencySource),
     /// Who loaded the image.
     pub loader: Loader,
     /// What the firmware's tables say.
@@ -172,15 +168,12 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
     }
     let exit = options.exit;
     let reset = firmware.reset;
-    let ticks_per_1000_nops = tsc::ticks_per_1000_nops();
     if options.suite == Suite::Probe {
-        log::record(&Record::Probe(Probe {
-            ticks_per_1000_nops,
-        }));
+        log::record(&Record::Probe(probe()));
         finish(Verdict::Pass, exit, reset);
     }
     // SAFETY: the boot stretch has not ended.
-    let machine = unsafe { bring_up(&boot, &memory, firmware, options, ticks_per_1000_nops) };
+    let machine = unsafe { bring_up(&boot, &memory, firmware, options) };
     let mut machine = machine.unwrap_or_else(|error| refuse(&error, exit));
     finish(application(&mut machine), exit, reset)
 }
@@ -188,6 +181,30 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
 /// Writes a notice.
 fn notice(text: fmt::Arguments<'_>) {
     log::record(&Record::Notice(Notice { text: text.into() }));
+}
+
+/// Ticks of a microsecond for waits.
+///
+/// Where instructions are counted, CPUs take turns at each PAUSE: a start takes a number of turns there, not a time, and one millionth of
+/// a second's instructions would take the host minutes.
+fn ticks_per_microsecond(features: &Features) -> u64 {
+    const COUNTED: u64 = 10;
+    match Brackets::take().counts_instructions() {
+        true => COUNTED,
+        false => StatedRates::read(&ThisCpu, features).for_waits() / 1_000_000,
+    }
+}
+
+/// Times what shows who executes the instructions: of each the least of a few tries, the cost of reading the clock taken off.
+fn probe() -> Probe {
+    let tries = [(); 5].map(|()| Brackets::take());
+    let least = |block: fn(&Brackets) -> u64| tries.iter().map(block).min().unwrap_or(0);
+    let empty = least(|ticks| ticks.empty);
+    Probe {
+        ticks_per_1000_nops: least(|ticks| ticks.nops).saturating_sub(empty),
+        ticks_per_1000_additions: Some(least(|ticks| ticks.additions).saturating_sub(empty)),
+        ticks_per_cpuid: Some(least(|ticks| ticks.cpuid).saturating_sub(empty)),
+    }
 }
 
 /// Tells why there is no run, and leaves.
@@ -220,9 +237,8 @@ unsafe fn bring_up(
     left: &Identity,
     firmware: Firmware,
     options: Options,
-    ticks_per_1000_nops: u64,
 ) -> Result<Machine, BringUpError> {
-    let features = Features::read();
+    let features = Features::read(&ThisCpu);
     if !features.no_execute {
         return Err(BringUpError::NoFeature("NX (execute-disable)"));
     }
@@ -231,8 +247,6 @@ unsafe fn bring_up(
     }
     // SAFETY: just looked; the boot tables use index 0 alone.
     unsafe { pat::load() };
-    let clock = Clock::detect(&features, ticks_per_1000_nops);
-    let frequency = tsc::frequency(clock, firmware.pm_timer);
     let extended_bios_data = bios::extended_data_area(left);
     // SAFETY: the caller's promise.
     let mut memory =
@@ -247,8 +261,7 @@ unsafe fn bring_up(
             options: &options,
             firmware: &firmware,
             low_frame: memory.low_frame,
-            clock,
-            hertz: frequency.0,
+            ticks_per_microsecond: ticks_per_microsecond(&features),
             direct_map: memory.direct_map,
             fixmap: &memory.fixmap,
             kernel: &mut memory.kernel,
@@ -257,9 +270,6 @@ unsafe fn bring_up(
     };
     Ok(Machine {
         features,
-        clock,
-        ticks_per_1000_nops,
-        frequency,
         loader: boot.loader.clone(),
         firmware,
         options,

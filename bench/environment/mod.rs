@@ -5,46 +5,70 @@
 mod core_clock;
 mod fracture;
 mod frequencies;
+mod kvm_clock;
 mod mask;
 mod microcode;
 mod steal;
 mod witness;
 
+use arrayvec::ArrayVec;
 use pagemark::console::log;
 use pagemark::cpu::features::Features;
 use pagemark::cpu::probe::{read_msr, write_msr};
+use pagemark::cpu::tsc::Brackets;
 use pagemark::machine::Machine;
-use pagemark_record::{Frequencies as Told, Hex, Record};
+use pagemark_record::{Clock, Figure, Frequencies as Told, Hex, Record};
 use pagemark_verdict::{
-    Class, Facts, Frequencies, Lfence, Source, Spread, disagreement_ppm, lfence, quantum, tags,
+    Class, Facts, Frequencies, Lfence, Rate, Readings, Source, Spread, Tags, lfence, nops_agree,
+    quantum, tags,
 };
 use raw_cpuid::cpuid;
 
 use self::core_clock::CoreClock;
 pub use self::witness::Witness;
 
-/// Brackets around NOPs, of each length. Enough to see a clock that is exact, and its step.
+/// How often each bracket is read. Enough to see a clock that is exact, and its step.
 const READINGS: usize = 101;
-/// So many where each NOP is interpreted: more would take seconds.
+/// The same where each NOP is interpreted: more would take seconds.
 const READINGS_EMULATED: usize = 5;
 /// Ticks of 1,000 NOPs from which on they are interpreted.
 const EMULATED: u64 = 10_000;
 
-/// Takes every reading, and writes down what it comes to. What could interrupt is masked from here on. Comes back with the
-/// counters that see what strikes a sample.
-pub fn find_out(machine: &mut Machine) -> Witness {
+/// What was found out about this machine.
+pub struct Found {
+    class: Class,
+    readings: Readings,
+    step: u64,
+    frequencies: Frequencies,
+    rate: Rate,
+    lfence: Lfence,
+    core_clock: CoreClock,
+    cycles_per_1000_ticks: Option<u64>,
+    fractured: Option<bool>,
+    smi: Option<u64>,
+    steal_ns: Option<u64>,
+    microcode: Option<u64>,
+    masked: ArrayVec<&'static str, 3>,
+    tags: Tags,
+    steal: Option<steal::StealTime>,
+    rdtscp: bool,
+    invariant_tsc: bool,
+}
+
+/// Takes every reading, and concludes what it comes to. What could interrupt is masked from here on.
+pub fn find_out(machine: &mut Machine) -> Found {
     let masked = mask::sources(machine);
     let smi_before = smi_count(&machine.features);
     let steal = steal::StealTime::enable(machine);
     let steal_before = steal.as_ref().map_or(0, |steal| steal.nanoseconds());
 
-    let (class, nops, step) = nops(machine.features.hypervisor.as_deref());
+    let (readings, step) = readings();
+    let class = Class::of(machine.features.hypervisor(), &readings);
     let frequencies = frequencies::measure(machine, class);
     let lfence = lfence_state(&machine.features);
     let core_clock = CoreClock::find(&machine.features);
     let cycles_per_1000_ticks = core_clock.cycles_per_1000_ticks();
     let fractured = class.is_hardware().then(fracture::look).flatten();
-    let disagreement = disagreement_ppm(&frequencies);
 
     let smi = smi_count(&machine.features);
     let steal_ns = steal.as_ref().map(|steal| steal.nanoseconds());
@@ -52,46 +76,130 @@ pub fn find_out(machine: &mut Machine) -> Witness {
         class,
         invariant_tsc: machine.features.invariant_tsc,
         lfence,
-        disagreement_ppm: disagreement,
+        rate: frequencies.rate(),
+        disagreement_ppm: frequencies.disagreement_ppm(),
         smi: smi != smi_before,
         steal_ns: steal_ns.unwrap_or(0) - steal_before,
         fractured,
         cpus_missing: machine.processors.missing() > 0,
     };
-    let tags = tags(&facts);
-    log::record(&Record::Environment(pagemark_record::Environment {
-        class: class.name().into(),
-        shift: class.shift(),
-        tags: format_args!("{}", Words(&tags)).into(),
-        nops: [nops.min, nops.max],
-        quantum: step,
+    Found {
+        class,
+        readings,
+        step,
+        frequencies,
+        rate: facts.rate,
+        lfence,
+        core_clock,
+        cycles_per_1000_ticks,
+        fractured,
+        smi,
+        steal_ns,
+        microcode: microcode::revision(&machine.features),
+        masked,
+        tags: tags(&facts),
+        steal,
         rdtscp: machine.features.rdtscp,
         invariant_tsc: machine.features.invariant_tsc,
-        lfence: lfence.name().into(),
-        frequencies: told(&frequencies),
-        disagreement_ppm: disagreement,
-        cycles_per_1000_ticks,
-        core_clock: core_clock.name().into(),
-        smi_count: smi,
-        steal_ns,
-        microcode: microcode::revision(&machine.features).map(Hex),
-        fractured,
-        masked: format_args!("{}", Words(&masked)).into(),
-    }));
-    log::line(format_args!(
-        "environment: {}{}",
-        class.name(),
-        if tags.is_empty() {
-            ", figures are worth what they seem"
-        } else {
-            ", figures need their tags"
+    }
+}
+
+impl Found {
+    /// What a tick is.
+    pub const fn clock(&self) -> Clock {
+        match self.class {
+            Class::TcgIcount { shift: 0 } => Clock::Icount,
+            Class::Silicon | Class::HardwareVirtualisation | Class::HiddenVirtualisation => {
+                Clock::Tsc
+            }
+            // An instruction that takes several ticks is no unit of anything.
+            Class::TcgIcount { .. } | Class::EmulatingKvm | Class::Emulator | Class::Tcg => {
+                Clock::Emulated
+            }
         }
-    ));
-    Witness {
-        smi: smi.is_some(),
-        steal,
-        core_clock,
-        usual: cycles_per_1000_ticks.filter(|_| class.is_hardware()),
+    }
+
+    /// Ticks in a second and the source that they are from, or why they are not known.
+    pub fn rate(&self) -> (Option<u64>, &'static str) {
+        match (self.clock(), self.rate) {
+            // By definition.
+            (Clock::Icount, _) => (Some(1_000_000_000), "icount"),
+            (_, Rate::Unknown) => (None, "no source"),
+            (_, Rate::Contradicted) => (None, "the sources contradict each other"),
+            (_, Rate::Agreed { hertz, source } | Rate::Unconfirmed { hertz, source }) => {
+                (Some(hertz), source.name())
+            }
+        }
+    }
+
+    /// Ticks in a second where they are those of hardware, and the same at any time.
+    pub fn constant_rate(&self) -> Option<u64> {
+        let constant = self.clock() == Clock::Tsc && self.invariant_tsc;
+        self.rate().0.filter(|_| constant)
+    }
+
+    /// Ticks of 1,000 NOPs.
+    pub const fn ticks_per_1000_nops(&self) -> u64 {
+        self.readings.ticks_per_1000_nops()
+    }
+
+    /// Writes all of it down.
+    pub fn tell(&self) {
+        let both = |spread: Spread| [spread.min, spread.max];
+        log::record(&Record::Environment(pagemark_record::Environment {
+            class: self.class.name().into(),
+            shift: self.class.shift(),
+            tags: format_args!("{}", Words(&self.tags)).into(),
+            nops: both(self.readings.nops),
+            additions: Some(both(self.readings.additions)),
+            cpuid: Some(both(self.readings.cpuid)),
+            quantum: self.step,
+            rdtscp: self.rdtscp,
+            invariant_tsc: self.invariant_tsc,
+            lfence: self.lfence.name().into(),
+            frequencies: told(&self.frequencies),
+            disagreement_ppm: self.frequencies.disagreement_ppm(),
+            cycles_per_1000_ticks: self.cycles_per_1000_ticks,
+            core_clock: self.core_clock.name().into(),
+            smi_count: self.smi,
+            steal_ns: self.steal_ns,
+            microcode: self.microcode.map(Hex),
+            fractured: self.fractured,
+            masked: format_args!("{}", Words(&self.masked)).into(),
+        }));
+        log::line(format_args!(
+            "environment: {}{}",
+            self.class.name(),
+            if self.tags.is_empty() {
+                ", figures are worth what they seem"
+            } else {
+                ", figures need their tags"
+            }
+        ));
+    }
+
+    /// The counters that see what strikes a sample.
+    pub fn witness(self) -> Witness {
+        Witness {
+            smi: self.smi.is_some(),
+            steal: self.steal,
+            core_clock: self.core_clock,
+            usual: self
+                .cycles_per_1000_ticks
+                .filter(|_| self.class.is_hardware()),
+        }
+    }
+}
+
+/// Holds the ticks of 1,000 NOPs that the probe saw against those that a case measured; tags the figures where both cannot be of one
+/// machine in one state.
+pub fn compare(probe: u64, case: Figure) {
+    let case = case.thousandths() / 1000;
+    if !nops_agree(probe, case) {
+        log::record(&Record::Tag(pagemark_record::Tag {
+            tag: "nops_disagree".into(),
+            reason: format_args!("1,000 NOPs took {probe} ticks at first, and {case} later").into(),
+        }));
     }
 }
 
@@ -107,31 +215,31 @@ impl core::fmt::Display for Words<'_> {
     }
 }
 
-/// Who executes the instructions, the spread of brackets around 1,000 NOPs, and the clock's step.
-fn nops(hypervisor: Option<&str>) -> (Class, Spread, u64) {
-    use pagemark::cpu::tsc::brackets_of_nops;
+/// The spread of brackets, and the clock's step.
+fn readings() -> (Readings, u64) {
     // The first ones find the code cold.
-    let [.., warm_up] = [brackets_of_nops(), brackets_of_nops()];
-    let readings = if warm_up[2] > EMULATED {
+    let [.., warm] = [Brackets::take(), Brackets::take()];
+    let times = if warm.nops > EMULATED {
         READINGS_EMULATED
     } else {
         READINGS
     };
-    let mut spreads = [Spread {
-        min: u64::MAX,
-        max: 0,
-    }; 3];
+    let mut readings = Readings::NONE;
     let mut step = 0;
-    for _ in 0..readings {
-        let brackets = brackets_of_nops();
-        for (spread, ticks) in spreads.iter_mut().zip(brackets) {
-            spread.min = spread.min.min(ticks);
-            spread.max = spread.max.max(ticks);
+    for _ in 0..times {
+        let ticks = Brackets::take();
+        for (spread, ticks) in [
+            (&mut readings.empty, ticks.empty),
+            (&mut readings.one_nop, ticks.one_nop),
+            (&mut readings.nops, ticks.nops),
+            (&mut readings.additions, ticks.additions),
+            (&mut readings.cpuid, ticks.cpuid),
+        ] {
+            spread.add(ticks);
+            step = quantum([step, ticks]);
         }
-        step = quantum(brackets.into_iter().chain([step]));
     }
-    let [empty, one, thousand] = spreads;
-    (Class::of(hypervisor, empty, one, thousand), thousand, step)
+    (readings, step)
 }
 
 /// The count of system-management interrupts, where the CPU keeps one: Intel's do since Nehalem (SDM volume 4).
@@ -173,6 +281,8 @@ fn lfence_state(features: &Features) -> Lfence {
 fn told(frequencies: &Frequencies) -> Told {
     Told {
         cpuid_15h: frequencies.get(Source::Cpuid15),
+        cpuid_15h_by_model: frequencies.get(Source::Cpuid15ByModel),
+        kvm_clock: frequencies.get(Source::KvmClock),
         cpuid_16h: frequencies.get(Source::Cpuid16),
         hypervisor: frequencies.get(Source::Hypervisor),
         hpet: frequencies.get(Source::Hpet),

@@ -3,13 +3,14 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
+use pagemark::cpu::hypervisor::KVM;
 use pagemark::cpu::probe::write_msr;
 use pagemark::machine::Machine;
 use pagemark::mm::address::{PAGE_SIZE, VirtAddr};
 use raw_cpuid::cpuid;
 
 const MSR_KVM_STEAL_TIME: u32 = 0x4b56_4d03;
-/// CPUID 4000_0001H EAX.
+/// EAX of KVM's second leaf.
 const KVM_FEATURE_STEAL_TIME: u32 = 1 << 5;
 
 /// The structure that the hypervisor keeps up to date; 64 bytes, 64-byte aligned.
@@ -33,8 +34,9 @@ pub(super) struct StealTime(&'static Shared);
 impl StealTime {
     /// Asks for it; `None` under another hypervisor, or none.
     pub(super) fn enable(machine: &Machine) -> Option<Self> {
-        let kvm = machine.features.hypervisor.as_deref() == Some("KVM");
-        if !kvm || cpuid!(0x4000_0001).eax & KVM_FEATURE_STEAL_TIME == 0 {
+        let under = machine.features.under.as_ref();
+        let kvm = under.filter(|under| &under.name == KVM)?;
+        if cpuid!(kvm.base + 1).eax & KVM_FEATURE_STEAL_TIME == 0 {
             return None;
         }
         let address = VirtAddr(&raw const SHARED as u64);

@@ -5,9 +5,9 @@ use core::fmt::Write;
 use arrayvec::ArrayString;
 use pagemark::boot::command_line::{Align, Filter, Mutate, Options, Suite};
 use pagemark::console::log;
-use pagemark::cpu::tsc::{self, Clock};
+use pagemark::cpu::tsc;
 use pagemark_record::{
-    CaseResult, Check, Disturbances, Error, Figure, Record, Series, Skip, Text, Unit, Verdict,
+    CaseResult, Check, Clock, Disturbances, Error, Figure, Record, Series, Skip, Text, Verdict,
 };
 use pagemark_statistics::{Summary, summarise};
 use pagemark_verdict::{Cause, Seen, cause, frequency_moved, outer_fence};
@@ -26,6 +26,9 @@ const FULL_ROUNDS: u32 = 101;
 
 /// How long the soak suite takes where nothing else is asked for.
 const SOAK_SECONDS: u32 = 60;
+
+/// Ticks a second for the soak suite's deadline, where they are not known.
+const ASSUMED: u64 = 2_000_000_000;
 
 /// In which suites a case is measured.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -65,61 +68,69 @@ pub struct Run {
 }
 
 impl Run {
-    /// A run with these options on this clock. `hertz` are its ticks a second where they are known and constant, `rate` as far
-    /// as they are known at all: the soak suite goes by it. What the cases yield goes to `ledger`, which is empty.
-    pub fn new(
-        options: &Options,
-        clock: Clock,
-        hertz: Option<u64>,
-        rate: u64,
-        ledger: Ledger,
-    ) -> Self {
-        let suite = match options.suite {
-            Suite::Quick | Suite::Probe => Tier::Quick,
-            Suite::Full | Suite::Soak => Tier::Full,
-        };
-        let seconds = match (options.suite, options.seconds) {
-            (Suite::Soak, Some(seconds)) => Some(seconds.0),
-            (Suite::Soak, None) => Some(SOAK_SECONDS),
-            _ => None,
-        };
-        let rounds = match (options.rounds, suite) {
-            (Some(rounds), _) => rounds.0,
-            (None, Tier::Quick) => QUICK_ROUNDS,
-            (None, Tier::Full) => FULL_ROUNDS,
-        };
-        let passes = match (options.mutate, options.passes, clock) {
-            // It is enough to put a proof to the proof once.
-            (Some(_), ..) => 1,
-            // Until the deadline; more than one says that results are told at the end.
-            (None, ..) if seconds.is_some() => u32::MAX,
-            (None, Some(passes), _) => passes.0.min(rounds),
-            (None, None, Clock::Instructions | Clock::Emulated) => 1,
-            (None, None, Clock::Ticks) => rounds,
-        };
+    /// A run with these options, which measures nothing before it knows its clock ([`Self::timed_by`]). What the cases yield goes to
+    /// `ledger`, which is empty.
+    pub fn new(options: &Options, ledger: Ledger) -> Self {
         Run {
             only: options.only.clone(),
             mutate: options.mutate,
             align: options.align,
-            suite,
+            suite: match options.suite {
+                Suite::Quick | Suite::Probe => Tier::Quick,
+                Suite::Full | Suite::Soak => Tier::Full,
+            },
             tier: Tier::Quick,
             wanted: 0,
-            passes,
-            rounds: if seconds.is_some() {
-                1
-            } else {
-                rounds.div_ceil(passes)
-            },
+            passes: 0,
+            rounds: 0,
             pass: 0,
-            clock,
-            hertz,
-            deadline: seconds
-                .map(|seconds| tsc::read().saturating_add(u64::from(seconds).saturating_mul(rate))),
+            clock: Clock::Emulated,
+            hertz: None,
+            deadline: None,
             witness: None,
             verdict: Verdict::Pass,
             ledger,
             random: Random::from_seed(options.seed.0),
         }
+    }
+
+    /// The clock, and with it the passes. `hertz` are its ticks a second where they are known and constant, `rate` as far as they
+    /// are known at all: the soak suite goes by it.
+    pub fn timed_by(
+        &mut self,
+        options: &Options,
+        clock: Clock,
+        hertz: Option<u64>,
+        rate: Option<u64>,
+    ) {
+        let seconds = match (options.suite, options.seconds) {
+            (Suite::Soak, Some(seconds)) => Some(seconds.0),
+            (Suite::Soak, None) => Some(SOAK_SECONDS),
+            _ => None,
+        };
+        let rounds = match (options.rounds, self.suite) {
+            (Some(rounds), _) => rounds.0,
+            (None, Tier::Quick) => QUICK_ROUNDS,
+            (None, Tier::Full) => FULL_ROUNDS,
+        };
+        self.passes = match (options.mutate, options.passes, clock) {
+            // It is enough to put a proof to the proof once.
+            (Some(_), ..) => 1,
+            // Until the deadline; more than one says that results are told at the end.
+            (None, ..) if seconds.is_some() => u32::MAX,
+            (None, Some(passes), _) => passes.0.min(rounds),
+            (None, None, Clock::Icount | Clock::Emulated) => 1,
+            (None, None, Clock::Tsc) => rounds,
+        };
+        self.rounds = match seconds {
+            Some(_) => 1,
+            None => rounds.div_ceil(self.passes),
+        };
+        self.deadline = seconds.map(|seconds| {
+            let ticks = u64::from(seconds).saturating_mul(rate.unwrap_or(ASSUMED));
+            tsc::read().saturating_add(ticks)
+        });
+        (self.clock, self.hertz) = (clock, hertz);
     }
 
     /// How the run went so far.
@@ -212,7 +223,7 @@ impl Run {
     /// nothing to measure there.
     pub fn measure_hot_and_cold<C: Case>(&mut self, name: &str, case: &mut C) {
         self.measure(name, case);
-        if self.clock != Clock::Instructions && self.mutate.is_none() {
+        if self.clock != Clock::Icount && self.mutate.is_none() {
             let mut cold = ArrayString::<MAX_NAME>::new();
             // A name that is too long is told by the hot case.
             let _ = write!(cold, "{name}/cold");
@@ -365,14 +376,6 @@ fn outliers(samples: &[Figure], summary: &Summary<Figure>) -> u32 {
     above.count() as u32
 }
 
-/// What figures on a clock count.
-pub const fn unit(clock: Clock) -> Unit {
-    match clock {
-        Clock::Instructions => Unit::Insns,
-        Clock::Ticks | Clock::Emulated => Unit::Ticks,
-    }
-}
-
 /// Sums a case up.
 fn tell_result(entry: &mut Entry, clock: Clock, hertz: Option<u64>) {
     let mut scratch = entry.empties.clone();
@@ -384,7 +387,7 @@ fn tell_result(entry: &mut Entry, clock: Clock, hertz: Option<u64>) {
     let Some(summary) = summarise(&mut scratch) else {
         return;
     };
-    if clock == Clock::Ticks {
+    if clock == Clock::Tsc {
         entry.disturbances.unknown = outliers(&entry.samples, &summary);
     }
     let Summary {
@@ -399,7 +402,7 @@ fn tell_result(entry: &mut Entry, clock: Clock, hertz: Option<u64>) {
     } = summary;
     log::record(&Record::Result(CaseResult {
         case: entry.name.as_str().into(),
-        unit: unit(clock),
+        unit: clock.unit(),
         samples: entry.samples.len() as u64,
         min,
         p25,
@@ -411,7 +414,7 @@ fn tell_result(entry: &mut Entry, clock: Clock, hertz: Option<u64>) {
         overhead,
         batch: entry.batch,
         ns: hertz.map(|hertz| nanoseconds(median, hertz)),
-        cycles: entry.rate.filter(|_| clock == Clock::Ticks).map(|rate| {
+        cycles: entry.rate.filter(|_| clock == Clock::Tsc).map(|rate| {
             let thousandths = u128::from(median.thousandths()) * u128::from(rate) / 1000;
             Figure::from_thousandths(u64::try_from(thousandths).unwrap_or(u64::MAX))
         }),

@@ -2,7 +2,21 @@
 
 use arrayvec::ArrayString;
 use core::fmt::Write;
-use raw_cpuid::{CpuId, Hypervisor};
+use raw_cpuid::CpuId;
+
+use super::access::{CpuAccess, Reader};
+use super::hypervisor::Hypervisor;
+
+/// Who made a CPU, as far as rules hang on it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Vendor {
+    /// Intel.
+    Intel,
+    /// AMD, and Hygon, whose CPUs are AMD's.
+    Amd,
+    /// Somebody else.
+    Other,
+}
 
 /// The facts that the image depends on or reports; read once at start-up.
 #[derive(Clone, Debug)]
@@ -17,8 +31,8 @@ pub struct Features {
     pub model: u8,
     /// See `family`.
     pub stepping: u8,
-    /// The hypervisor's name, if one says that it is there.
-    pub hypervisor: Option<ArrayString<16>>,
+    /// The hypervisor, if one says that it is there.
+    pub under: Option<Hypervisor>,
     /// The hypervisor is QEMU's own emulator, TCG.
     pub tcg: bool,
     /// Bits of a physical address.
@@ -50,15 +64,15 @@ pub struct Features {
 }
 
 impl Features {
-    /// Asks the CPU that runs this.
+    /// Asks the CPU.
     #[must_use]
-    pub fn read() -> Self {
-        let cpuid = CpuId::new();
+    pub fn read(cpu: &impl CpuAccess) -> Self {
+        let cpuid = CpuId::with_cpuid_reader(Reader(cpu));
         let basic = cpuid.get_feature_info();
         let extended = cpuid.get_extended_feature_info();
         let processor = cpuid.get_extended_processor_and_feature_identifiers();
         let capacity = cpuid.get_processor_capacity_feature_info();
-        let hypervisor = cpuid.get_hypervisor_info().map(|info| info.identify());
+        let under = Hypervisor::find(cpu);
 
         let mut vendor = ArrayString::new();
         if let Some(info) = cpuid.get_vendor_info() {
@@ -74,8 +88,10 @@ impl Features {
             family: basic.as_ref().map_or(0, |info| info.family_id()),
             model: basic.as_ref().map_or(0, |info| info.model_id()),
             stepping: basic.as_ref().map_or(0, |info| info.stepping_id()),
-            tcg: hypervisor == Some(Hypervisor::QEMU),
-            hypervisor: hypervisor.map(hypervisor_name),
+            tcg: under
+                .as_ref()
+                .is_some_and(|under| under.name.contains("TCG")),
+            under,
             physical_bits: capacity
                 .as_ref()
                 .map_or(36, |info| info.physical_address_bits()),
@@ -101,6 +117,22 @@ impl Features {
                 .get_advanced_power_mgmt_info()
                 .is_some_and(|info| info.has_invariant_tsc()),
         }
+    }
+
+    /// Who made the CPU.
+    #[must_use]
+    pub fn vendor_kind(&self) -> Vendor {
+        match self.vendor.as_str() {
+            "GenuineIntel" => Vendor::Intel,
+            "AuthenticAMD" | "HygonGenuine" => Vendor::Amd,
+            _ => Vendor::Other,
+        }
+    }
+
+    /// The name of the hypervisor, if one says that it is there.
+    #[must_use]
+    pub fn hypervisor(&self) -> Option<&str> {
+        self.under.as_ref().map(|under| under.name.as_str())
     }
 
     /// The brand string, or the vendor where the CPU has none.
@@ -135,28 +167,4 @@ impl Features {
         }
         names
     }
-}
-
-fn hypervisor_name(hypervisor: Hypervisor) -> ArrayString<16> {
-    let mut name = ArrayString::new();
-    let known = match hypervisor {
-        Hypervisor::Xen => "Xen",
-        Hypervisor::VMware => "VMware",
-        Hypervisor::HyperV => "Hyper-V",
-        Hypervisor::KVM => "KVM",
-        Hypervisor::QEMU => "QEMU TCG",
-        Hypervisor::Bhyve => "bhyve",
-        Hypervisor::QNX => "QNX",
-        Hypervisor::ACRN => "ACRN",
-        Hypervisor::Unknown(ebx, ecx, edx) => {
-            for byte in [ebx, ecx, edx].iter().flat_map(|word| word.to_le_bytes()) {
-                if byte.is_ascii_graphic() {
-                    let _ = name.try_push(char::from(byte));
-                }
-            }
-            ""
-        }
-    };
-    let _ = name.try_push_str(known);
-    name
 }

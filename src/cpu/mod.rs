@@ -1,31 +1,58 @@
 //! The CPU: what it can do, its control registers, segments and exceptions, its clock, and its TLB instructions.
 //!
-//! Everything here exists on the bare machine only; the rules come from the Intel SDM, volume 3, and the AMD APM, volume 2.
+//! What executes privileged instructions exists on the bare machine only. What follows from the answers of CPUID and of model-specific
+//! registers is plain code over [`access`], which the host tests with made-up answers. The rules come from the Intel SDM, volume 3, and
+//! the AMD APM, volume 2.
 
+pub mod access;
+#[cfg(target_os = "none")]
 pub mod address_space;
+#[cfg(target_os = "none")]
 pub mod apic;
+#[cfg(target_os = "none")]
 pub mod backtrace;
+#[cfg(target_os = "none")]
 pub mod demand;
+#[cfg(target_os = "none")]
 pub mod direct_map;
+#[cfg(target_os = "none")]
 pub mod exception_frame;
+#[cfg(target_os = "none")]
 pub mod exceptions;
 pub mod features;
+#[cfg(target_os = "none")]
 pub mod five_levels;
+#[cfg(target_os = "none")]
 pub mod high_memory;
+pub mod hypervisor;
+#[cfg(target_os = "none")]
 pub mod interrupt_sources;
+#[cfg(target_os = "none")]
 pub mod invalidate;
+#[cfg(target_os = "none")]
 pub mod pat;
+#[cfg(target_os = "none")]
 pub mod pcid;
+#[cfg(target_os = "none")]
 pub mod per_cpu;
+#[cfg(target_os = "none")]
 pub mod probe;
+#[cfg(target_os = "none")]
 pub mod reference_timers;
+#[cfg(target_os = "none")]
 pub mod registers;
+#[cfg(target_os = "none")]
 pub mod segments;
+#[cfg(target_os = "none")]
 pub mod spurious;
+#[cfg(target_os = "none")]
 pub mod stacks;
+pub mod stated_rate;
+#[cfg(target_os = "none")]
 pub mod tsc;
 
 /// Stops this CPU for good: interrupts off, then HLT, again after every NMI.
+#[cfg(target_os = "none")]
 pub fn halt() -> ! {
     loop {
         // SAFETY: CLI and HLT touch no memory; nothing is left to run.

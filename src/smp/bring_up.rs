@@ -3,7 +3,6 @@
 
 use core::fmt;
 use core::hint::spin_loop;
-use core::ops::RangeInclusive;
 use core::sync::atomic::{AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 use arrayvec::ArrayVec;
@@ -20,7 +19,6 @@ use crate::console::log;
 use crate::cpu::apic::{self, LocalApic};
 use crate::cpu::direct_map::DirectMap;
 use crate::cpu::per_cpu::{self, PerCpu};
-use crate::cpu::tsc::Clock;
 use crate::cpu::{exceptions, invalidate, pat, pcid, stacks, tsc};
 use crate::firmware::acpi::Firmware;
 use crate::kernel::{Kernel, VmallocRegion};
@@ -75,10 +73,8 @@ pub struct BringUp<'m> {
     pub firmware: &'m Firmware,
     /// A frame below [`LOW_FRAMES_END`] that is nobody else's, if one was free.
     pub low_frame: Option<Pfn>,
-    /// What a tick is.
-    pub clock: Clock,
-    /// Ticks a second; 0 if that is not known.
-    pub hertz: u64,
+    /// Ticks of a microsecond: no fewer than there are.
+    pub ticks_per_microsecond: u64,
     /// All RAM.
     pub direct_map: DirectMap,
     /// For the registers of the local APIC.
@@ -206,21 +202,6 @@ impl StartUp for Hardware {
     }
 }
 
-/// Ticks of a microsecond.
-///
-/// A rate that is unknown or nonsense counts as that of a fast CPU, so that no wait is too short. Where instructions are counted,
-/// CPUs take turns at each PAUSE: a start takes a number of turns there, not a time, and one millionth of a second's instructions
-/// would take the host minutes.
-fn ticks_per_microsecond(clock: Clock, hertz: u64) -> u64 {
-    const CREDIBLE: RangeInclusive<u64> = 200_000_000..=10_000_000_000;
-    const FAST: u64 = 4_000_000_000;
-    match clock {
-        Clock::Instructions => 10,
-        _ if CREDIBLE.contains(&hertz) => hertz / 1_000_000,
-        _ => FAST / 1_000_000,
-    }
-}
-
 /// Waits by the TSC, and returns the microseconds that have passed. Ends by itself where the TSC stands still.
 fn wait(microseconds: u32, ticks_per_microsecond: u64) -> u32 {
     /// A turn of the loop takes a few nanoseconds at least.
@@ -289,8 +270,7 @@ unsafe fn start_others(with: BringUp<'_>, wanted: usize) -> Result<(CpuMask, Loc
     let BringUp {
         firmware,
         low_frame,
-        clock,
-        hertz,
+        ticks_per_microsecond,
         direct_map,
         fixmap,
         kernel,
@@ -330,7 +310,7 @@ unsafe fn start_others(with: BringUp<'_>, wanted: usize) -> Result<(CpuMask, Loc
     let mut hardware = Hardware {
         apic,
         trampoline,
-        ticks_per_microsecond: ticks_per_microsecond(clock, hertz),
+        ticks_per_microsecond,
     };
     let (this, highest) = (apic.id(), apic.highest_id());
     let listed = || firmware.processors.ids.iter().copied();

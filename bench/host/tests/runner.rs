@@ -307,6 +307,8 @@ fn taken(ticks: u64, probe: &str) -> (String, String) {
         log.record(&Record::Machine(machine())).unwrap();
         log.record(&Record::Probe(Probe {
             ticks_per_1000_nops: ticks,
+            ticks_per_1000_additions: None,
+            ticks_per_cpuid: None,
         }))
         .unwrap();
         log.end(Verdict::Pass).unwrap();

@@ -5,7 +5,7 @@ use core::fmt::{self, Write};
 
 use arrayvec::ArrayString;
 
-use crate::{CaseResult, MAX_TEXT, Machine, Panic, Record, Text};
+use crate::{CaseResult, Environment, MAX_TEXT, Machine, Panic, Record, Text};
 
 /// Writes the lines that tell `record` to `out`: none for what only a program needs.
 pub fn tell(record: &Record<Text<'_>>, out: &mut impl Write) -> fmt::Result {
@@ -15,6 +15,8 @@ pub fn tell(record: &Record<Text<'_>>, out: &mut impl Write) -> fmt::Result {
         }
         Record::Machine(machine) => tell_machine(machine, out),
         Record::Notice(notice) => writeln!(out, "{}", notice.text),
+        Record::Environment(found) => tell_environment(found, out),
+        Record::Tag(tag) => writeln!(out, "figures need the tag {}: {}", tag.tag, tag.reason),
         Record::Check(check) if !check.pass => {
             writeln!(out, "FAILED {}: {}", check.name, check.detail)
         }
@@ -23,8 +25,7 @@ pub fn tell(record: &Record<Text<'_>>, out: &mut impl Write) -> fmt::Result {
         Record::Error(error) => writeln!(out, "error: {}", error.message),
         Record::Panic(panic) => tell_panic(panic, out),
         Record::End(end) => writeln!(out, "verdict: {}", end.verdict),
-        Record::Environment(_)
-        | Record::Region(_)
+        Record::Region(_)
         | Record::Zone(_)
         | Record::Buddyinfo(_)
         | Record::Vmallocinfo(_)
@@ -43,6 +44,10 @@ fn tell_machine(machine: &Machine<Text<'_>>, out: &mut impl Write) -> fmt::Resul
         "{}; CPUs: {}; RAM: {mib} MiB; layout: {}; clock: {}",
         machine.cpu, machine.cpus, machine.layout, machine.clock
     )
+}
+
+fn tell_environment(found: &Environment<Text<'_>>, out: &mut impl Write) -> fmt::Result {
+    writeln!(out, "executed by: {}; tags: {}", found.class, found.tags)
 }
 
 /// The longest names of cases and figures in the millions leave columns straight.

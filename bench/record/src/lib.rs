@@ -40,7 +40,7 @@ pub use hex::Hex;
 pub use record::{
     Boot, Buddyinfo, CaseResult, Check, Clock, Crossover, Disturbances, End, Environment, Error,
     Frames, Frequencies, MAX_ADDRESSES, Machine, Moment, Notice, ORDERS, Panic, Probe, Record,
-    Region, Skip, Start, Unit, Verdict, Zone,
+    Region, Skip, Start, Tag, Unit, Verdict, Zone,
 };
 #[cfg(feature = "read")]
 pub use series::read_series;

@@ -1,4 +1,9 @@
 //! Who executes the guest's instructions, and so what a tick is.
+//!
+//! A hypervisor's signature is one witness, and may be missing or wrong. The others are times that no signature changes: of
+//! instructions that every CPU executes several of a cycle, of a chain of which it executes one a cycle, and of one that every
+//! hypervisor traps. The chain is the measure for the other two, because it takes as many core cycles everywhere, whatever the ratio
+//! of the core's clock to the TSC: a laptop's core runs at four times the rate of its TSC.
 
 /// The least and the most of several readings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -10,20 +15,16 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of these readings; `None` of none.
-    pub fn of(readings: impl IntoIterator<Item = u64>) -> Option<Self> {
-        readings
-            .into_iter()
-            .fold(None, |spread: Option<Self>, reading| {
-                let Spread { min, max } = spread.unwrap_or(Spread {
-                    min: reading,
-                    max: reading,
-                });
-                Some(Spread {
-                    min: min.min(reading),
-                    max: max.max(reading),
-                })
-            })
+    /// Of no readings.
+    pub const NONE: Self = Spread {
+        min: u64::MAX,
+        max: 0,
+    };
+
+    /// Takes another reading in.
+    pub fn add(&mut self, reading: u64) {
+        self.min = self.min.min(reading);
+        self.max = self.max.max(reading);
     }
 
     /// The value, if all readings were equal.
@@ -33,15 +34,65 @@ impl Spread {
     }
 }
 
+/// Ticks of whole brackets, each read several times.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Readings {
+    /// Around nothing.
+    pub empty: Spread,
+    /// Around one NOP.
+    pub one_nop: Spread,
+    /// Around 1,000 NOPs.
+    pub nops: Spread,
+    /// Around 1,000 additions, each of which needs the result of the one before.
+    pub additions: Spread,
+    /// Around one CPUID.
+    pub cpuid: Spread,
+}
+
+impl Readings {
+    /// None yet.
+    pub const NONE: Self = Readings {
+        empty: Spread::NONE,
+        one_nop: Spread::NONE,
+        nops: Spread::NONE,
+        additions: Spread::NONE,
+        cpuid: Spread::NONE,
+    };
+
+    /// Ticks of 1,000 NOPs, the bracket's own taken off: the least, as what disturbs only adds.
+    #[must_use]
+    pub const fn ticks_per_1000_nops(&self) -> u64 {
+        self.nops.min.saturating_sub(self.empty.min)
+    }
+
+    /// Ticks of a CPUID, likewise.
+    #[must_use]
+    pub const fn ticks_per_cpuid(&self) -> u64 {
+        self.cpuid.min.saturating_sub(self.empty.min)
+    }
+
+    /// Core cycles that pass in `ticks`, by the chain of additions; `None` where the clock did not move during it.
+    fn cycles(&self, ticks: u64) -> Option<u64> {
+        let chain = self.additions.min.checked_sub(self.empty.min)?;
+        let cycles =
+            u128::from(ticks) * u128::from(CHAIN) / u128::from((chain != 0).then_some(chain)?);
+        u64::try_from(cycles).ok()
+    }
+}
+
 /// Who executes the guest's instructions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Class {
-    /// The CPU, and nobody is above the image.
+    /// The CPU, and nothing shows that anybody is above the image.
     Silicon,
     /// The CPU, under a hypervisor.
     HardwareVirtualisation,
+    /// The CPU, under a hypervisor that does not say that it is there.
+    HiddenVirtualisation,
     /// A hypervisor that offers itself as hardware and interprets each instruction of a kernel.
     EmulatingKvm,
+    /// A program that translates instructions and does not say so, or a hypervisor that such a program executes.
+    Emulator,
     /// QEMU's translator, on the host's time.
     Tcg,
     /// QEMU's translator, on a time that advances by 2^shift with each instruction.
@@ -51,28 +102,42 @@ pub enum Class {
     },
 }
 
-/// NOPs of the long block.
+/// NOPs of the long block, and additions of the chain.
 const NOPS: u64 = 1000;
-/// More ticks for a NOP than any CPU takes.
+const CHAIN: u64 = 1000;
+/// More ticks for a NOP than any CPU takes, even one whose core runs at a tenth of the TSC's rate.
 const EMULATED_ABOVE: u64 = 10;
+/// Fewer core cycles for 1,000 NOPs than any CPU takes. The widest cores of today take eight instructions a cycle, and AMD's fuse NOPs in
+/// pairs on top of that: 63 cycles. A translator leaves NOPs out: what is left are jumps between two or three blocks.
+const NO_CPU_BELOW: u64 = 60;
+/// More core cycles for a CPUID than any CPU takes: 100 to 500, and an exit to a hypervisor and back is never less than 1,000.
+const TRAPPED_ABOVE: u64 = 1000;
 /// QEMU's largest shift.
 const MAX_SHIFT: u8 = 10;
 
 impl Class {
-    /// Concludes the class. The readings are ticks of whole brackets: around nothing, around one NOP, around 1,000.
+    /// Concludes the class from what says that it is a hypervisor, if anything does, and from readings.
     ///
     /// A clock that counts instructions gives itself away: no two readings of one block differ, and each NOP takes the same
-    /// power of two. No hardware with fences around the block does that. Ten ticks a NOP are more than any hardware takes.
+    /// power of two. No hardware with fences around the block does that.
     #[must_use]
-    pub fn of(hypervisor: Option<&str>, empty: Spread, one: Spread, thousand: Spread) -> Self {
-        if let Some(shift) = icount_shift(empty, one, thousand) {
+    pub fn of(hypervisor: Option<&str>, readings: &Readings) -> Self {
+        if let Some(shift) = icount_shift(readings) {
             return Class::TcgIcount { shift };
         }
-        let slope = thousand.min.saturating_sub(empty.min) / NOPS;
+        let nops = readings.ticks_per_1000_nops();
+        let translated = readings
+            .cycles(nops)
+            .is_none_or(|cycles| cycles < NO_CPU_BELOW);
+        let trapped = readings
+            .cycles(readings.ticks_per_cpuid())
+            .is_some_and(|cycles| cycles > TRAPPED_ABOVE);
         match hypervisor {
             Some(signature) if signature.contains("TCG") => Class::Tcg,
-            _ if slope >= EMULATED_ABOVE => Class::EmulatingKvm,
+            _ if nops / NOPS >= EMULATED_ABOVE => Class::EmulatingKvm,
+            _ if translated => Class::Emulator,
             Some(_) => Class::HardwareVirtualisation,
+            None if trapped => Class::HiddenVirtualisation,
             None => Class::Silicon,
         }
     }
@@ -83,7 +148,9 @@ impl Class {
         match self {
             Class::Silicon => "silicon",
             Class::HardwareVirtualisation => "hardware_virtualisation",
+            Class::HiddenVirtualisation => "hidden_virtualisation",
             Class::EmulatingKvm => "emulating_kvm",
+            Class::Emulator => "emulator",
             Class::Tcg => "tcg",
             Class::TcgIcount { .. } => "tcg_icount",
         }
@@ -101,91 +168,29 @@ impl Class {
     /// Whether the CPU itself executes the instructions, so that their times are its own.
     #[must_use]
     pub const fn is_hardware(self) -> bool {
-        matches!(self, Class::Silicon | Class::HardwareVirtualisation)
+        matches!(
+            self,
+            Class::Silicon | Class::HardwareVirtualisation | Class::HiddenVirtualisation
+        )
     }
 }
 
-fn icount_shift(empty: Spread, one: Spread, thousand: Spread) -> Option<u8> {
-    let (empty, one, thousand) = (empty.exact()?, one.exact()?, thousand.exact()?);
-    let tick = one
-        .checked_sub(empty)
-        .filter(|tick| tick.is_power_of_two())?;
+/// Whether two figures for 1,000 NOPs, taken at different times and in different ways, can be of one machine in one state: neither is
+/// more than twice the other. Figures of a few ticks are alike, as they are the clock's step.
+#[must_use]
+pub const fn nops_agree(probe: u64, case: u64) -> bool {
+    const STEP: u64 = 60;
+    probe <= 2 * case.saturating_add(STEP) && case <= 2 * probe.saturating_add(STEP)
+}
+
+fn icount_shift(readings: &Readings) -> Option<u8> {
+    let empty = readings.empty.exact()?;
+    let slope = |block: Spread| block.exact()?.checked_sub(empty);
+    let tick = slope(readings.one_nop).filter(|tick| tick.is_power_of_two())?;
     let shift = u8::try_from(tick.trailing_zeros()).ok()?;
-    (shift <= MAX_SHIFT && thousand.checked_sub(empty)? == NOPS << shift).then_some(shift)
+    let counted = slope(readings.nops)? == NOPS << shift;
+    (shift <= MAX_SHIFT && counted).then_some(shift)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn spread(min: u64, max: u64) -> Spread {
-        Spread { min, max }
-    }
-
-    fn exact(value: u64) -> Spread {
-        spread(value, value)
-    }
-
-    #[test]
-    fn icount_with_every_shift() {
-        for shift in 0..=10 {
-            let class = Class::of(
-                Some("TCGTCGTCGTCG"),
-                exact(4 << shift),
-                exact(5 << shift),
-                exact(1004 << shift),
-            );
-            assert_eq!(class, Class::TcgIcount { shift });
-            assert!(!class.is_hardware());
-        }
-        // A hidden signature hides nothing.
-        let hidden = Class::of(None, exact(4), exact(5), exact(1004));
-        assert_eq!(hidden, Class::TcgIcount { shift: 0 });
-    }
-
-    /// Readings as they were taken on such machines.
-    #[test]
-    fn machines_that_are_known() {
-        let tcg = Class::of(
-            Some("TCGTCGTCGTCG"),
-            spread(104, 2600),
-            spread(104, 1300),
-            spread(650, 141_804),
-        );
-        assert_eq!(tcg, Class::Tcg);
-        let emulating = [spread(11_000, 13_000), spread(12_500, 16_000)];
-        let emulating = Class::of(
-            Some("KVMKVMKVM"),
-            emulating[0],
-            emulating[1],
-            spread(1_830_000, 1_900_000),
-        );
-        assert_eq!(emulating, Class::EmulatingKvm);
-        assert!(!emulating.is_hardware());
-        let kvm =
-            |signature| Class::of(signature, spread(34, 300), spread(34, 90), spread(204, 900));
-        assert_eq!(kvm(Some("KVMKVMKVM")), Class::HardwareVirtualisation);
-        assert_eq!(kvm(Some("Microsoft Hv")), Class::HardwareVirtualisation);
-        assert_eq!(kvm(None), Class::Silicon);
-        assert!(kvm(None).is_hardware());
-    }
-
-    #[test]
-    fn exact_readings_alone_are_no_icount() {
-        // A coarse clock that did not move within any of the blocks, and one that moved once.
-        let stuck = Class::of(Some("KVMKVMKVM"), exact(0), exact(0), exact(0));
-        assert_eq!(stuck, Class::HardwareVirtualisation);
-        let even = Class::of(None, exact(34), exact(34), exact(284));
-        assert_eq!(even, Class::Silicon);
-        // One NOP in 1,000 cost a tick less: no count of instructions.
-        let almost = Class::of(Some("TCGTCGTCGTCG"), exact(4), exact(5), exact(1003));
-        assert_eq!(almost, Class::Tcg);
-    }
-
-    #[test]
-    fn the_spread_of_readings() {
-        assert_eq!(Spread::of([3, 1, 2]), Some(spread(1, 3)));
-        assert_eq!(Spread::of([]), None);
-        assert_eq!(spread(1, 3).exact(), None);
-    }
-}
+mod tests;

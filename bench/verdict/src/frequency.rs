@@ -1,30 +1,40 @@
-//! Ticks of the time-stamp counter in a second, by every source that there is, and whether they agree.
+//! Ticks of the time-stamp counter in a second, by every source that there is, and what they come to together.
+//!
+//! Any source can be wrong: an emulator advertises a leaf that its TSC ignores (Bochs, issue 791: 875 times off), boards have a PM timer
+//! that runs twice as fast (Linux, `drivers/clocksource/acpi_pm.c`), and a model number does not say which crystal is soldered in. So a
+//! rate is one that two sources agree on.
 
 /// Where a frequency is from, the most trusted first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Source {
-    /// CPUID leaf 15H: crystal frequency and ratio.
+    /// CPUID leaf 15H that states the crystal's frequency beside the ratio.
     Cpuid15,
-    /// The hypervisor's leaf 4000_0010H.
+    /// What the hypervisor states: leaf 4000_0010H, Xen's leaf, Hyper-V's register.
     Hypervisor,
+    /// The multiplier of KVM's clock.
+    KvmClock,
     /// Counted against the high-precision event timer.
     Hpet,
     /// Counted against the ACPI power-management timer.
     PmTimer,
     /// Counted against the programmable interval timer.
     Pit,
-    /// CPUID leaf 16H: the base frequency, to the MHz.
+    /// CPUID leaf 15H with the crystal that CPUs of this model have.
+    Cpuid15ByModel,
+    /// CPUID leaf 16H: the base frequency, a rounded number of MHz.
     Cpuid16,
 }
 
 impl Source {
     /// Each of them, in order of trust.
-    pub const ALL: [Source; 6] = [
+    pub const ALL: [Source; 8] = [
         Source::Cpuid15,
         Source::Hypervisor,
+        Source::KvmClock,
         Source::Hpet,
         Source::PmTimer,
         Source::Pit,
+        Source::Cpuid15ByModel,
         Source::Cpuid16,
     ];
 
@@ -33,18 +43,68 @@ impl Source {
     pub const fn name(self) -> &'static str {
         match self {
             Source::Cpuid15 => "cpuid 15h",
-            Source::Hypervisor => "hypervisor leaf",
+            Source::Hypervisor => "hypervisor",
+            Source::KvmClock => "kvm clock",
             Source::Hpet => "hpet",
             Source::PmTimer => "pm timer",
             Source::Pit => "pit",
+            Source::Cpuid15ByModel => "cpuid 15h, crystal by model",
             Source::Cpuid16 => "cpuid 16h",
         }
+    }
+
+    /// Whether it is a witness of the rate. Leaf 16H is none: it is a rounded number of MHz that is printed on the box (N100: 800 of
+    /// 806.4), and does not follow the bus that somebody has overclocked.
+    const fn is_witness(self) -> bool {
+        !matches!(self, Source::Cpuid16)
     }
 }
 
 /// What the sources say, in hertz; absent ones say nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Frequencies([Option<u64>; Source::ALL.len()]);
+
+/// What the sources come to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rate {
+    /// At least two agree on it, and fewer on any other.
+    Agreed {
+        /// Ticks in a second.
+        hertz: u64,
+        /// The most trusted of those that agree.
+        source: Source,
+    },
+    /// One source gives it, and there is no other.
+    Unconfirmed {
+        /// Ticks in a second.
+        hertz: u64,
+        /// The source.
+        source: Source,
+    },
+    /// The sources contradict each other, and none of them has more on its side.
+    Contradicted,
+    /// There is no source.
+    Unknown,
+}
+
+impl Rate {
+    /// Ticks in a second, and the source that they are from; `None` where no rate can be given.
+    #[must_use]
+    pub const fn hertz(self) -> Option<(u64, Source)> {
+        match self {
+            Rate::Agreed { hertz, source } | Rate::Unconfirmed { hertz, source } => {
+                Some((hertz, source))
+            }
+            Rate::Contradicted | Rate::Unknown => None,
+        }
+    }
+}
+
+/// Above this, in millionths, sources contradict each other. Linux takes 10 % for its worst ones; a crystal is good to 100
+/// millionths, a clock with spread spectrum is off by 2,500, and counting is good to 4,000.
+pub const AGREEMENT_PPM: u64 = 5_000;
+/// How far CPUID 16H lies from the rate at most, in millionths: it is rounded to 100 MHz on many CPUs (FreeBSD, review D24426).
+const ROUNDED_PPM: u64 = 10_000;
 
 impl Frequencies {
     /// Notes what a source says. 0 is nothing.
@@ -58,206 +118,183 @@ impl Frequencies {
         self.0[source as usize]
     }
 
-    /// What the most trusted source that is there says.
-    #[must_use]
-    pub fn best(&self) -> Option<(u64, Source)> {
+    /// The witnesses, the most trusted first.
+    fn witnesses(&self) -> impl Iterator<Item = (u64, Source)> + Clone {
         Source::ALL
-            .iter()
-            .find_map(|&source| Some((self.get(source)?, source)))
+            .into_iter()
+            .filter(|source| source.is_witness())
+            .filter_map(|source| Some((self.get(source)?, source)))
     }
-}
 
-/// Above this, in millionths, sources contradict each other. Linux takes 10 % for its worst ones; a crystal is good to 100
-/// millionths, and counting over a millisecond against the slowest timer to 1,000.
-pub const AGREEMENT_PPM: u64 = 5_000;
-
-/// How far the sources are apart: the largest distance from the most trusted one, in millionths of it. `None` where there are
-/// not two.
-#[must_use]
-pub fn disagreement_ppm(frequencies: &Frequencies) -> Option<u64> {
-    let (best, source) = frequencies.best()?;
-    Source::ALL
-        .iter()
-        .filter(|&&other| other != source)
-        .filter_map(|&other| frequencies.get(other))
-        .map(|hertz| parts_per_million(hertz.abs_diff(best), best))
-        .max()
-}
-
-fn parts_per_million(part: u64, whole: u64) -> u64 {
-    let parts = u128::from(part) * 1_000_000 / u128::from(whole);
-    u64::try_from(parts).unwrap_or(u64::MAX)
-}
-
-/// CPUID leaf 15H as it was read, and what it may have to be completed by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Cpuid15 {
-    /// EAX: denominator of the ratio of TSC and crystal.
-    pub denominator: u32,
-    /// EBX: its numerator.
-    pub numerator: u32,
-    /// ECX: the crystal's frequency in hertz, 0 where the CPU does not say.
-    pub crystal: u32,
-    /// Model of a CPU of Intel's family 6; none of another.
-    pub family_6_model: Option<u8>,
-    /// CPUID leaf 16H EAX: the base frequency in MHz, 0 where there is none.
-    pub base_megahertz: u32,
-}
-
-/// The TSC's frequency by CPUID leaf 15H (Intel SDM volume 3, 20.7.3): crystal × numerator / denominator.
-///
-/// Where the crystal is not told, it is the one of the model as the SDM lists it, else it follows from the base frequency.
-#[must_use]
-pub fn cpuid_15h(leaf: Cpuid15) -> Option<u64> {
-    if leaf.denominator == 0 || leaf.numerator == 0 {
-        return None;
-    }
-    let (numerator, denominator) = (u64::from(leaf.numerator), u64::from(leaf.denominator));
-    let known = match (leaf.crystal, leaf.family_6_model) {
-        (0, Some(0x4e | 0x5e | 0x8e | 0x9e | 0xa5 | 0xa6)) => 24_000_000,
-        (0, Some(0x55 | 0x5f)) => 25_000_000,
-        (0, Some(0x5c)) => 19_200_000,
-        (0, _) => {
-            return Some(u64::from(leaf.base_megahertz) * 1_000_000).filter(|&hertz| hertz != 0);
-        }
-        (crystal, _) => u64::from(crystal),
-    };
-    Some(known * numerator / denominator)
-}
-
-/// One reading of a timer between two of the TSC.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stamp {
-    /// The TSC before.
-    pub before: u64,
-    /// The TSC after.
-    pub after: u64,
-    /// The timer.
-    pub timer: u64,
-}
-
-impl Stamp {
-    /// Ticks that reading the timer took: how uncertain its moment is.
+    /// What they come to.
+    ///
+    /// Leaf 16H decides between sources of which none has another on its side, and serves alone only where there is nothing else.
     #[must_use]
-    pub const fn uncertainty(&self) -> u64 {
-        self.after - self.before
+    pub fn rate(&self) -> Rate {
+        let mut witnesses = self.witnesses();
+        let (Some((hertz, source)), second) = (witnesses.next(), witnesses.next()) else {
+            return match self.get(Source::Cpuid16) {
+                Some(hertz) => Rate::Unconfirmed {
+                    hertz,
+                    source: Source::Cpuid16,
+                },
+                None => Rate::Unknown,
+            };
+        };
+        if second.is_none() {
+            return Rate::Unconfirmed { hertz, source };
+        }
+        let supporters = |hertz: u64| {
+            let agree = |&(other, _): &(u64, Source)| apart_ppm(other, hertz) <= AGREEMENT_PPM;
+            self.witnesses().filter(agree).count()
+        };
+        let most = self.witnesses().map(|(hertz, _)| supporters(hertz)).max();
+        let mut best = self
+            .witnesses()
+            .filter(|&(hertz, _)| Some(supporters(hertz)) == most)
+            .filter(|&(hertz, _)| most > Some(1) || self.fits_cpuid_16h(hertz));
+        let Some((hertz, source)) = best.next() else {
+            return Rate::Contradicted;
+        };
+        // Another rate with as many on its side.
+        if best.any(|(other, _)| apart_ppm(other, hertz) > 2 * AGREEMENT_PPM) {
+            return Rate::Contradicted;
+        }
+        Rate::Agreed { hertz, source }
     }
 
-    const fn moment(&self) -> u64 {
-        self.before + self.uncertainty() / 2
+    fn fits_cpuid_16h(&self, hertz: u64) -> bool {
+        self.get(Source::Cpuid16)
+            .is_some_and(|base| apart_ppm(base, hertz) <= ROUNDED_PPM)
+    }
+
+    /// The largest distance of a witness from the rate, or from the most trusted witness where there is no rate, in millionths. `None`
+    /// where there are not two witnesses.
+    #[must_use]
+    pub fn disagreement_ppm(&self) -> Option<u64> {
+        let (centre, _) = match self.rate() {
+            Rate::Agreed { hertz, source } => (hertz, source),
+            _ => self.witnesses().next()?,
+        };
+        let distances = self.witnesses().map(|(hertz, _)| apart_ppm(hertz, centre));
+        distances.max().filter(|_| self.witnesses().count() > 1)
     }
 }
 
-/// The TSC's frequency between two stamps of a timer that runs at `timer_hertz` and wraps behind `mask`.
-///
-/// `None` where the timer did not move, or where the moments are too uncertain for a figure: by more than a part in 500 of
-/// what passed, as after a system-management interrupt.
-#[must_use]
-pub fn hertz(begin: Stamp, end: Stamp, timer_hertz: u64, mask: u64) -> Option<u64> {
-    let passed = end.timer.wrapping_sub(begin.timer) & mask;
-    let ticks = end.moment().checked_sub(begin.moment())?;
-    let uncertain = begin.uncertainty() + end.uncertainty();
-    if passed == 0 || ticks == 0 || uncertain > ticks / 500 {
-        return None;
-    }
-    let hertz = u128::from(ticks) * u128::from(timer_hertz) / u128::from(passed);
-    u64::try_from(hertz).ok()
+/// How far `hertz` is from `centre`, in millionths of that.
+fn apart_ppm(hertz: u64, centre: u64) -> u64 {
+    let parts = u128::from(hertz.abs_diff(centre)) * 1_000_000 / u128::from(centre.max(1));
+    u64::try_from(parts).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LEAF: Cpuid15 = Cpuid15 {
-        denominator: 2,
-        numerator: 216,
-        crystal: 0,
-        family_6_model: None,
-        base_megahertz: 0,
-    };
-
-    #[test]
-    fn cpuid_15h_as_real_cpus_fill_it() {
-        // Ice Lake tells its crystal of 38.4 MHz: 2.1888 GHz with 114 / 2.
-        let told = Cpuid15 {
-            numerator: 114,
-            crystal: 38_400_000,
-            ..LEAF
-        };
-        assert_eq!(cpuid_15h(told), Some(2_188_800_000));
-        // Skylake does not: 24 MHz × 216 / 2.
-        let skylake = Cpuid15 {
-            family_6_model: Some(0x5e),
-            ..LEAF
-        };
-        assert_eq!(cpuid_15h(skylake), Some(2_592_000_000));
-        let server = Cpuid15 {
-            numerator: 168,
-            family_6_model: Some(0x55),
-            ..LEAF
-        };
-        assert_eq!(cpuid_15h(server), Some(2_100_000_000));
-        let goldmont = Cpuid15 {
-            denominator: 3,
-            numerator: 171,
-            family_6_model: Some(0x5c),
-            ..LEAF
-        };
-        assert_eq!(cpuid_15h(goldmont), Some(1_094_400_000));
-        // An unknown model has its base frequency.
-        let unknown = Cpuid15 {
-            base_megahertz: 2600,
-            ..LEAF
-        };
-        assert_eq!(cpuid_15h(unknown), Some(2_600_000_000));
-        assert_eq!(cpuid_15h(LEAF), None);
-        // AMD's leaf is all zeros.
-        let zeros = Cpuid15 {
-            denominator: 0,
-            numerator: 0,
-            ..LEAF
-        };
-        assert_eq!(cpuid_15h(zeros), None);
+    fn of(sources: &[(Source, u64)]) -> Frequencies {
+        let mut frequencies = Frequencies::default();
+        for &(source, hertz) in sources {
+            frequencies.note(source, Some(hertz));
+        }
+        frequencies
     }
 
-    fn stamp(before: u64, timer: u64, took: u64) -> Stamp {
-        Stamp {
-            before,
-            after: before + took,
-            timer,
+    const MHZ: u64 = 1_000_000;
+
+    #[test]
+    fn the_most_trusted_of_those_that_agree_serves() {
+        let desktop = of(&[
+            (Source::Cpuid15, 2_995_200_000),
+            (Source::Hpet, 2_995_190_000),
+            (Source::PmTimer, 2_995_300_000),
+            (Source::Pit, 2_995_000_000),
+            (Source::Cpuid16, 3000 * MHZ),
+        ]);
+        let hertz = desktop.rate().hertz();
+        assert_eq!(hertz, Some((2_995_200_000, Source::Cpuid15)));
+        assert_eq!(desktop.disagreement_ppm(), Some(66));
+    }
+
+    /// The rounded number of MHz of CPUID 16H is far from the rate of these, and no fault.
+    #[test]
+    fn a_rounded_base_frequency_contradicts_nothing() {
+        for (name, rate, base) in [
+            ("N100", 806_400_000, 800),
+            ("i7-8650U", 2_112_000_000, 2100),
+            ("N4100", 1_094_400_000, 1100),
+            ("i5-1240P", 1_689_600_000, 1700),
+        ] {
+            let machine = of(&[
+                (Source::Cpuid15, rate),
+                (Source::Hpet, rate + 20_000),
+                (Source::Cpuid16, base * MHZ),
+            ]);
+            assert_eq!(
+                machine.rate().hertz(),
+                Some((rate, Source::Cpuid15)),
+                "{name}"
+            );
+            assert!(machine.disagreement_ppm() <= Some(AGREEMENT_PPM), "{name}");
         }
     }
 
     #[test]
-    fn counting_against_a_timer() {
-        // A 24-bit timer at 3.579545 MHz that wraps, over 10 ms of a 2.2 GHz TSC.
-        let (begin, end) = (
-            stamp(1000, 0xff_fff0, 2000),
-            stamp(22_001_000, 35_779, 2000),
-        );
-        let hertz_found = hertz(begin, end, 3_579_545, 0xff_ffff).unwrap();
-        assert!(
-            hertz_found.abs_diff(2_200_000_000) < 220_000,
-            "{hertz_found}"
-        );
-        // An SMI of 100 µs within a reading makes it worthless.
-        let struck = stamp(22_001_000, 35_779, 220_000);
-        assert_eq!(hertz(begin, struck, 3_579_545, 0xff_ffff), None);
-        // A timer that stands still, as where nothing decodes the port.
-        let still = stamp(22_001_000, 0xff_fff0, 2000);
-        assert_eq!(hertz(begin, still, 3_579_545, 0xff_ffff), None);
+    fn one_source_that_is_far_off_is_outvoted_and_seen() {
+        // Bochs's leaf 15H, and a PM timer that runs twice as fast.
+        for (source, wrong) in [(Source::Cpuid15, 875 * 2000), (Source::PmTimer, 1000)] {
+            let mut machine = of(&[
+                (Source::Hpet, 2000 * MHZ),
+                (Source::Pit, 2000 * MHZ + 1),
+                (Source::PmTimer, 2000 * MHZ + 2),
+            ]);
+            machine.note(source, Some(wrong * MHZ));
+            assert_eq!(machine.rate().hertz(), Some((2000 * MHZ, Source::Hpet)));
+            assert!(machine.disagreement_ppm() > Some(AGREEMENT_PPM));
+        }
     }
 
     #[test]
-    fn the_most_trusted_source_serves_and_the_others_are_held_against_it() {
-        let mut frequencies = Frequencies::default();
-        assert_eq!(frequencies.best(), None);
-        frequencies.note(Source::Pit, Some(1_990_000_000));
-        assert_eq!(frequencies.best(), Some((1_990_000_000, Source::Pit)));
-        assert_eq!(disagreement_ppm(&frequencies), None);
-        frequencies.note(Source::Hpet, Some(2_000_000_000));
-        frequencies.note(Source::Cpuid15, Some(0));
-        assert_eq!(frequencies.best(), Some((2_000_000_000, Source::Hpet)));
-        assert_eq!(disagreement_ppm(&frequencies), Some(5_000));
+    fn where_each_contradicts_the_other_no_rate_is_given() {
+        let two = [(Source::PmTimer, 1000 * MHZ), (Source::Pit, 2000 * MHZ)];
+        assert_eq!(of(&two).rate(), Rate::Contradicted);
+        assert_eq!(of(&two).disagreement_ppm(), Some(1_000_000));
+        // As many on one side as on the other.
+        let four = of(&[
+            (Source::Cpuid15, 1000 * MHZ),
+            (Source::Hypervisor, 1000 * MHZ),
+            (Source::Hpet, 2000 * MHZ),
+            (Source::Pit, 2000 * MHZ),
+        ]);
+        assert_eq!(four.rate(), Rate::Contradicted);
+        // The rounded base frequency decides between two, as it is with one of them.
+        let decided = of(&[two[0], two[1], (Source::Cpuid16, 2010 * MHZ)]);
+        assert_eq!(decided.rate().hertz(), Some((2000 * MHZ, Source::Pit)));
+        assert!(decided.disagreement_ppm() > Some(AGREEMENT_PPM));
+        let undecided = of(&[two[0], two[1], (Source::Cpuid16, 3000 * MHZ)]);
+        assert_eq!(undecided.rate(), Rate::Contradicted);
+    }
+
+    #[test]
+    fn what_stands_alone_is_unconfirmed() {
+        for source in Source::ALL {
+            let hertz = 2000 * MHZ;
+            assert_eq!(
+                of(&[(source, hertz)]).rate(),
+                Rate::Unconfirmed { hertz, source }
+            );
+            assert_eq!(of(&[(source, hertz)]).disagreement_ppm(), None);
+        }
+        // Leaf 16H confirms nothing.
+        let with_base = of(&[(Source::Pit, 2000 * MHZ), (Source::Cpuid16, 2000 * MHZ)]);
+        let source = Source::Pit;
+        assert_eq!(
+            with_base.rate(),
+            Rate::Unconfirmed {
+                hertz: 2000 * MHZ,
+                source
+            }
+        );
+        assert_eq!(Frequencies::default().rate(), Rate::Unknown);
+        assert_eq!(of(&[(Source::Pit, 0)]).rate(), Rate::Unknown);
     }
 }

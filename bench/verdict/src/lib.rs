@@ -7,19 +7,19 @@
 
 mod class;
 mod core_clock;
+mod counting;
 mod disturbance;
 mod fracture;
 mod frequency;
 mod lfence;
 mod tags;
 
-pub use class::{Class, Spread};
+pub use class::{Class, Readings, Spread, nops_agree};
 pub use core_clock::{CoreReading, cycles_per_1000_ticks};
+pub use counting::{Clocks, NotCounted, Timer, count};
 pub use disturbance::{Cause, Seen, cause, frequency_moved, outer_fence};
 pub use fracture::{Reloads, fractured};
-pub use frequency::{
-    AGREEMENT_PPM, Cpuid15, Frequencies, Source, Stamp, cpuid_15h, disagreement_ppm, hertz,
-};
+pub use frequency::{AGREEMENT_PPM, Frequencies, Rate, Source};
 pub use lfence::{Lfence, lfence};
 pub use tags::{Facts, Tags, tags};
 

@@ -2,7 +2,7 @@
 
 use arrayvec::ArrayVec;
 
-use crate::{AGREEMENT_PPM, Class, Lfence};
+use crate::{AGREEMENT_PPM, Class, Lfence, Rate};
 
 /// What the tags follow from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,7 +13,9 @@ pub struct Facts {
     pub invariant_tsc: bool,
     /// Whether LFENCE serialises.
     pub lfence: Lfence,
-    /// How far the sources of the TSC's frequency are apart.
+    /// What the sources of the TSC's frequency come to.
+    pub rate: Rate,
+    /// How far they are apart.
     pub disagreement_ppm: Option<u64>,
     /// The counter of system-management interrupts moved while the readings were taken.
     pub smi: bool,
@@ -26,7 +28,7 @@ pub struct Facts {
 }
 
 /// The tags of an environment.
-pub type Tags = ArrayVec<&'static str, 9>;
+pub type Tags = ArrayVec<&'static str, 16>;
 
 /// Concludes the tags: none on a machine whose figures are worth what they seem.
 #[must_use]
@@ -38,8 +40,15 @@ pub fn tags(facts: &Facts) -> Tags {
     let all = [
         // Ticks of an emulator's time are no cycles of any CPU.
         (
-            matches!(facts.class, Class::Tcg | Class::EmulatingKvm),
+            matches!(
+                facts.class,
+                Class::Tcg | Class::Emulator | Class::EmulatingKvm
+            ),
             "emulated",
+        ),
+        (
+            facts.class == Class::HiddenVirtualisation,
+            "hypervisor_hidden",
         ),
         // Virtual time that does not advance by one with each instruction.
         (
@@ -52,6 +61,15 @@ pub fn tags(facts: &Facts) -> Tags {
             "lfence_not_serialising",
         ),
         (hardware && disagree, "frequency_disagrees"),
+        (
+            hardware && matches!(facts.rate, Rate::Unconfirmed { .. }),
+            "frequency_unconfirmed",
+        ),
+        // By definition, an instruction is a nanosecond, shifted.
+        (
+            facts.class.shift().is_none() && facts.rate.hertz().is_none(),
+            "frequency_unknown",
+        ),
         (facts.smi, "smi"),
         (facts.steal_ns != 0, "steal"),
         (facts.fractured == Some(true), "fractured"),
@@ -66,11 +84,18 @@ pub fn tags(facts: &Facts) -> Tags {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Source;
+
+    const AGREED: Rate = Rate::Agreed {
+        hertz: 2_000_000_000,
+        source: Source::Hpet,
+    };
 
     const SILICON: Facts = Facts {
         class: Class::Silicon,
         invariant_tsc: true,
         lfence: Lfence::Always,
+        rate: AGREED,
         disagreement_ppm: Some(40),
         smi: false,
         steal_ns: 0,
@@ -84,6 +109,7 @@ mod tests {
             class: Class::TcgIcount { shift: 0 },
             invariant_tsc: false,
             lfence: Lfence::Unknown,
+            rate: Rate::Unknown,
             ..SILICON
         };
         let kvm = Facts {
@@ -105,7 +131,9 @@ mod tests {
         };
         let class = |class| one(Facts { class, ..SILICON });
         assert_eq!(class(Class::Tcg), "emulated");
+        assert_eq!(class(Class::Emulator), "emulated");
         assert_eq!(class(Class::EmulatingKvm), "emulated");
+        assert_eq!(class(Class::HiddenVirtualisation), "hypervisor_hidden");
         assert_eq!(class(Class::TcgIcount { shift: 3 }), "icount_shift");
         let of = |change: fn(&mut Facts)| {
             let mut facts = SILICON;
@@ -121,6 +149,14 @@ mod tests {
             of(|facts| facts.disagreement_ppm = Some(9000)),
             "frequency_disagrees"
         );
+        let alone = Rate::Unconfirmed {
+            hertz: 1,
+            source: Source::Pit,
+        };
+        let rate = |rate| one(Facts { rate, ..SILICON });
+        assert_eq!(rate(alone), "frequency_unconfirmed");
+        assert_eq!(rate(Rate::Unknown), "frequency_unknown");
+        assert_eq!(rate(Rate::Contradicted), "frequency_unknown");
         assert_eq!(of(|facts| facts.smi = true), "smi");
         assert_eq!(of(|facts| facts.steal_ns = 1), "steal");
         assert_eq!(of(|facts| facts.fractured = Some(true)), "fractured");

@@ -6,14 +6,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pagemark_record::{Clock, Frequencies};
+use pagemark_record::Clock;
 use pagemark_verdict::AGREEMENT_PPM;
 
 use crate::log::Log;
 use crate::style::thousands;
 
 /// Tags of an environment that tell what happened in a run, not what machine it is.
-const PASSING: [&str; 3] = ["frequency_disagrees", "smi", "steal"];
+const PASSING: [&str; 6] = [
+    "frequency_disagrees",
+    "frequency_unconfirmed",
+    "frequency_unknown",
+    "nops_disagree",
+    "smi",
+    "steal",
+];
 /// What stands for a part that there is none of.
 const NONE: &str = "none";
 /// What stands for a part that a side does not tell.
@@ -101,25 +108,10 @@ impl Fingerprint {
     }
 }
 
-/// The rate that the ticks of `log` have, by the most trusted source that it names; none where figures are no ticks of hardware.
+/// The rate that the ticks of `log` have, as its sources agree on it; none where figures are no ticks of hardware.
 fn tsc_hz(log: &Log) -> Option<u64> {
     let machine = log.machine.as_ref()?;
-    if machine.clock != Clock::Tsc {
-        return None;
-    }
-    let best = |found: &Frequencies| {
-        found
-            .cpuid_15h
-            .or(found.hypervisor)
-            .or(found.hpet)
-            .or(found.pm_timer)
-            .or(found.pit)
-            .or(found.cpuid_16h)
-    };
-    let environment = log.environment.as_ref();
-    environment
-        .and_then(|found| best(&found.frequencies))
-        .or(machine.tsc_hz)
+    machine.tsc_hz.filter(|_| machine.clock == Clock::Tsc)
 }
 
 /// Whether two rates in hertz are those of one machine.

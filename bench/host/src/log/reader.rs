@@ -229,6 +229,7 @@ impl Log {
         match record {
             Record::Machine(machine) => once(&mut self.machine, machine, kind)?,
             Record::Environment(environment) => once(&mut self.environment, environment, kind)?,
+            Record::Tag(tag) => self.tag(&tag.tag, &tag.reason),
             Record::Region(region) => self.regions.push(region),
             Record::Zone(zone) => self.zones.push(zone),
             Record::Buddyinfo(info) => self.buddyinfo.push(info),
@@ -258,6 +259,17 @@ impl Log {
             }
         }
         Ok(())
+    }
+
+    /// Adds a tag to the environment's, and its reason to the notices.
+    fn tag(&mut self, tag: &str, reason: &str) {
+        self.notices.push(format!("{tag}: {reason}"));
+        if let Some(environment) = &mut self.environment {
+            if !environment.tags.is_empty() {
+                environment.tags.push(' ');
+            }
+            environment.tags.push_str(tag);
+        }
     }
 
     /// A verdict is believed only where the records bear it out.
@@ -337,6 +349,7 @@ pub(super) fn name(record: &Record<String>) -> &'static str {
         Record::Start(_) => "start",
         Record::Machine(_) => "machine",
         Record::Environment(_) => "environment",
+        Record::Tag(_) => "tag",
         Record::Region(_) => "region",
         Record::Zone(_) => "zone",
         Record::Buddyinfo(_) => "buddyinfo",

@@ -130,7 +130,7 @@ fn machine_rows(machine: &Machine<String>) -> Vec<(&'static str, String)> {
 /// A hypervisor's name, from the signature in its CPUID leaf.
 fn hypervisor(signature: Option<&str>) -> String {
     match signature.map(|signature| signature.trim_end_matches('\0')) {
-        None => "none: bare metal".to_owned(),
+        None => "none says that it is there".to_owned(),
         Some("KVMKVMKVM") => "KVM".to_owned(),
         Some("TCGTCGTCGTCG") => "QEMU TCG, an emulator".to_owned(),
         Some("Microsoft Hv") => "Hyper-V".to_owned(),
@@ -143,7 +143,9 @@ fn hypervisor(signature: Option<&str>) -> String {
 /// Who executes the instructions, and what a reader of the figures has to know.
 pub(crate) fn environment(found: &Environment<String>) -> String {
     let class = match found.class.as_str() {
-        "silicon" => "the CPU itself",
+        "silicon" => "the CPU itself, as far as can be seen",
+        "hidden_virtualisation" => "the CPU, under a hypervisor that hides",
+        "emulator" => "an emulator that hides, or a hypervisor on one",
         "hardware_virtualisation" => "the CPU, under a hypervisor",
         "emulating_kvm" => "a hypervisor that interprets each instruction",
         "tcg" => "QEMU's translator, on the host's time",

@@ -3,6 +3,9 @@
 use pagemark_host::run::{Accelerator, Boot, MachineType};
 use pagemark_record::{Clock, Environment};
 
+use pagemark_host::show::render;
+use pagemark_host::style::Look;
+
 use super::{SHORT, passed, pvh};
 
 fn found(boot: &Boot) -> Environment<String> {
@@ -35,6 +38,47 @@ fn a_signature_that_is_hidden_hides_nothing() {
         ..pvh(&SHORT)
     });
     assert_eq!(found.class, "tcg_icount");
+}
+
+/// QEMU's translator that does not say that it is there is neither silicon nor a hypervisor on any, and its time is nobody's.
+#[test]
+fn an_emulator_that_hides_is_no_cpu() {
+    let log = passed(&Boot {
+        accelerator: Accelerator::Tcg,
+        cpu_model: Some("max,-hypervisor".to_owned()),
+        ..pvh(&["suite=quick", "only=control/*"])
+    });
+    let machine = log.machine.as_ref().unwrap();
+    assert_eq!(
+        (machine.hypervisor.as_deref(), machine.clock),
+        (None, Clock::Emulated)
+    );
+    let shown = render(&log, Look::Plain, None);
+    assert!(shown.contains("an emulator that hides"), "{shown}");
+    for wrong in ["bare metal", "the CPU itself", "the CPU, under"] {
+        assert!(!shown.contains(wrong), "{shown}");
+    }
+    let found = log.environment.unwrap();
+    assert_eq!(
+        (found.class.as_str(), found.tags.as_str()),
+        ("emulator", "emulated")
+    );
+}
+
+/// The headline rate is one of the sources, and the timers agree on it.
+#[test]
+fn the_rate_is_that_of_the_timers() {
+    let log = passed(&Boot {
+        accelerator: Accelerator::Tcg,
+        ..pvh(&["suite=quick", "only=control/*"])
+    });
+    let (machine, found) = (log.machine.unwrap(), log.environment.unwrap());
+    let counted = found.frequencies;
+    let sources = [counted.hpet, counted.pm_timer, counted.pit];
+    assert!(
+        machine.tsc_hz.is_some() && sources.contains(&machine.tsc_hz),
+        "{machine:?} {found:?}"
+    );
 }
 
 #[test]

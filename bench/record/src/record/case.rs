@@ -148,4 +148,10 @@ pub struct Crossover {
 pub struct Probe {
     /// Ticks that a block of 1,000 NOPs took, the empty bracket subtracted.
     pub ticks_per_1000_nops: u64,
+    /// Ticks that 1,000 additions took, each to the result of the one before: as many core cycles on every CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticks_per_1000_additions: Option<u64>,
+    /// Ticks that a CPUID took, which every hypervisor traps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticks_per_cpuid: Option<u64>,
 }

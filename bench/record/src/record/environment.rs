@@ -10,17 +10,24 @@ use crate::Hex;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "read", derive(Deserialize))]
 pub struct Environment<T> {
-    /// Who executes the instructions: `silicon`, `hardware_virtualisation`, `emulating_kvm`, `tcg`, `tcg_icount`.
+    /// Who executes the instructions: `silicon`, `hardware_virtualisation`, `hidden_virtualisation`, `emulating_kvm`, `emulator`, `tcg`,
+    /// `tcg_icount`.
     pub class: T,
     /// With `tcg_icount`: an instruction takes 2^shift ticks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shift: Option<u8>,
-    /// What a reader of the figures has to know, separated by spaces: `emulated`, `icount_shift`, `tsc_variant`,
-    /// `lfence_not_serialising`, `frequency_disagrees`, `smi`, `steal`, `fractured`, `cpus_missing`. Empty where they are worth what
-    /// they seem.
+    /// What a reader of the figures has to know, separated by spaces: `emulated`, `hypervisor_hidden`, `icount_shift`, `tsc_variant`,
+    /// `lfence_not_serialising`, `frequency_disagrees`, `frequency_unconfirmed`, `frequency_unknown`, `smi`, `steal`, `fractured`,
+    /// `cpus_missing`. Empty where they are worth what they seem. A [`Tag`] adds one that was found out later.
     pub tags: T,
     /// The least and the most ticks that a bracket around 1,000 NOPs took.
     pub nops: [u64; 2],
+    /// Likewise around 1,000 additions, each to the result of the one before: as many core cycles on every CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub additions: Option<[u64; 2]>,
+    /// Likewise around a CPUID, which every hypervisor traps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpuid: Option<[u64; 2]>,
     /// The step in which the clock moves, in ticks.
     pub quantum: u64,
     /// RDTSCP is there.
@@ -31,7 +38,7 @@ pub struct Environment<T> {
     pub lfence: T,
     /// The TSC's frequency, by every source that is there.
     pub frequencies: Frequencies,
-    /// How far these are apart, in millionths.
+    /// How far these are apart, leaf 16H left out, in millionths.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disagreement_ppm: Option<u64>,
     /// Core cycles in 1,000 ticks, where a counter of them is there.
@@ -55,20 +62,36 @@ pub struct Environment<T> {
     pub masked: T,
 }
 
+/// A tag of the environment that was found out after its record was written.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Tag<T> {
+    /// The tag: `nops_disagree`.
+    pub tag: T,
+    /// What was seen.
+    pub reason: T,
+}
+
 /// The frequency of the time-stamp counter in hertz, by source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "read", derive(Deserialize))]
 #[serde(default)]
 pub struct Frequencies {
-    /// CPUID leaf 15H.
+    /// CPUID leaf 15H, where it states the crystal's frequency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpuid_15h: Option<u64>,
-    /// CPUID leaf 16H, to the MHz.
+    /// CPUID leaf 15H with the crystal that CPUs of this model have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpuid_15h_by_model: Option<u64>,
+    /// CPUID leaf 16H: a rounded number of MHz.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpuid_16h: Option<u64>,
-    /// The hypervisor's leaf 4000_0010H.
+    /// What the hypervisor states in a leaf or a register.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hypervisor: Option<u64>,
+    /// The multiplier of KVM's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kvm_clock: Option<u64>,
     /// The high-precision event timer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hpet: Option<u64>,

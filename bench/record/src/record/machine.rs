@@ -20,13 +20,13 @@ pub struct Machine<T> {
     pub model: u32,
     /// Its stepping.
     pub stepping: u32,
-    /// The hypervisor's signature (CPUID 4000_0000H); none on bare metal.
+    /// The hypervisor's name, or the signature of one that is not known (CPUID 4000_0000H); none where none says that it is there.
     pub hypervisor: Option<T>,
     /// What a tick is.
     pub clock: Clock,
-    /// Ticks a second, where a source gave them.
+    /// Ticks a second, as far as sources agree on them.
     pub tsc_hz: Option<u64>,
-    /// The source that served, or why there is none.
+    /// The most trusted of those that agree, or why there is no rate.
     pub tsc_source: T,
     /// The TSC ticks at one rate in every power state (CPUID 8000_0007H, EDX bit 8).
     pub invariant_tsc: bool,

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 pub use case::{Boot, CaseResult, Check, Crossover, Disturbances, Probe, Skip};
-pub use environment::{Environment, Frequencies};
+pub use environment::{Environment, Frequencies, Tag};
 pub use machine::{Clock, Machine, Region, Unit};
 pub use memory::{Buddyinfo, Frames, Moment, ORDERS, Zone};
 
@@ -37,6 +37,7 @@ pub const MAX_ADDRESSES: usize = 32;
 pub enum Record<T> {
     Start(Start<T>),
     Environment(Environment<T>),
+    Tag(Tag<T>),
     Machine(Machine<T>),
     Region(Region<T>),
     Zone(Zone<T>),

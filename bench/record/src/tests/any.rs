@@ -79,6 +79,8 @@ pub(super) fn records() -> impl Strategy<Value = Vec<Record<String>>> {
                     shift: flag.then_some(small as u8),
                     tags: t(),
                     nops: [n[0], n[1]],
+                    additions: flag.then_some([n[1], n[2]]),
+                    cpuid: flag.then_some([n[2], n[3]]),
                     quantum: n[2],
                     rdtscp: flag,
                     invariant_tsc: !flag,
@@ -96,6 +98,10 @@ pub(super) fn records() -> impl Strategy<Value = Vec<Record<String>>> {
                     microcode: flag.then_some(Hex(n[3])),
                     fractured: flag.then_some(flag),
                     masked: s(),
+                }),
+                Record::Tag(Tag {
+                    tag: s(),
+                    reason: t(),
                 }),
                 Record::Region(Region {
                     name: s(),
@@ -174,6 +180,8 @@ pub(super) fn records() -> impl Strategy<Value = Vec<Record<String>>> {
                 }),
                 Record::Probe(Probe {
                     ticks_per_1000_nops: n[2],
+                    ticks_per_1000_additions: flag.then_some(n[0]),
+                    ticks_per_cpuid: flag.then_some(n[1]),
                 }),
                 Record::Error(Error { message: t() }),
                 Record::Panic(Panic {

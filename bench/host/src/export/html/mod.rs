@@ -51,7 +51,7 @@ fn machine(log: &Log) -> Markup {
         @if let Some(machine) = &log.machine {
             dl {
                 dt { "CPU" } dd { (machine.cpu.trim()) ", " (machine.cpus) " in use" }
-                dt { "hypervisor" } dd { (machine.hypervisor.as_deref().unwrap_or("none: bare metal")) }
+                dt { "hypervisor" } dd { (machine.hypervisor.as_deref().unwrap_or("none says that it is there")) }
                 dt { "clock" } dd { (machine.clock) ", in " (words(machine.clock.unit())) }
                 @if let Some(found) = &log.environment { dt { "environment" } dd { (show::environment(found)) } }
                 dt { "layout, loader" } dd { (machine.layout) ", " (machine.loader) }
