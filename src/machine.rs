@@ -35,7 +35,7 @@ use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
 use crate::cpu::stated_rate::StatedRates;
 use crate::cpu::tsc::{self, Brackets};
-use crate::cpu::{exceptions, pat, per_cpu};
+use crate::cpu::{errata, exceptions, microcode, pat, per_cpu};
 use crate::firmware::acpi::{self, Firmware, RootPointer, SerialTable};
 use crate::firmware::bios;
 use crate::firmware::leave::leave;
@@ -59,6 +59,8 @@ use memory::Memory;
 pub struct Machine {
     /// What the CPU can do.
     pub features: Features,
+    /// The revision of its microcode, where it shows one; 0 is none.
+    pub microcode: Option<u64>,
     /// Who loaded the image.
     pub loader: Loader,
     /// What the firmware's tables say.
@@ -238,7 +240,11 @@ unsafe fn bring_up(
     firmware: Firmware,
     options: Options,
 ) -> Result<Machine, BringUpError> {
-    let features = Features::read(&ThisCpu);
+    let mut features = Features::read(&ThisCpu);
+    let microcode = microcode::revision(&ThisCpu, &features);
+    errata::apply(&mut features, microcode, |withheld| {
+        notice(format_args!("CPU: {withheld}"));
+    });
     if !features.no_execute {
         return Err(BringUpError::NoFeature("NX (execute-disable)"));
     }
@@ -270,6 +276,7 @@ unsafe fn bring_up(
     };
     Ok(Machine {
         features,
+        microcode,
         loader: boot.loader.clone(),
         firmware,
         options,

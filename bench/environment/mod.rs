@@ -7,22 +7,21 @@ mod fracture;
 mod frequencies;
 mod kvm_clock;
 mod mask;
-mod microcode;
 mod steal;
 mod witness;
 
 use arrayvec::ArrayVec;
 use pagemark::console::log;
+use pagemark::cpu::access::ThisCpu;
 use pagemark::cpu::features::Features;
-use pagemark::cpu::probe::{read_msr, write_msr};
+use pagemark::cpu::lfence::Lfence;
+use pagemark::cpu::probe::read_msr;
 use pagemark::cpu::tsc::Brackets;
 use pagemark::machine::Machine;
 use pagemark_record::{Clock, Figure, Frequencies as Told, Hex, Record};
 use pagemark_verdict::{
-    Class, Facts, Frequencies, Lfence, Rate, Readings, Source, Spread, Tags, lfence, nops_agree,
-    quantum, tags,
+    Class, Facts, Frequencies, Rate, Readings, Source, Spread, Tags, nops_agree, quantum, tags,
 };
-use raw_cpuid::cpuid;
 
 use self::core_clock::CoreClock;
 pub use self::witness::Witness;
@@ -65,7 +64,7 @@ pub fn find_out(machine: &mut Machine) -> Found {
     let (readings, step) = readings();
     let class = Class::of(machine.features.hypervisor(), &readings);
     let frequencies = frequencies::measure(machine, class);
-    let lfence = lfence_state(&machine.features);
+    let lfence = Lfence::ensure(&ThisCpu, &machine.features);
     let core_clock = CoreClock::find(&machine.features);
     let cycles_per_1000_ticks = core_clock.cycles_per_1000_ticks();
     let fractured = class.is_hardware().then(fracture::look).flatten();
@@ -75,7 +74,7 @@ pub fn find_out(machine: &mut Machine) -> Found {
     let facts = Facts {
         class,
         invariant_tsc: machine.features.invariant_tsc,
-        lfence,
+        lfence_serialises: lfence.serialises(),
         rate: frequencies.rate(),
         disagreement_ppm: frequencies.disagreement_ppm(),
         smi: smi != smi_before,
@@ -95,7 +94,7 @@ pub fn find_out(machine: &mut Machine) -> Found {
         fractured,
         smi,
         steal_ns,
-        microcode: microcode::revision(&machine.features),
+        microcode: machine.microcode,
         masked,
         tags: tags(&facts),
         steal,
@@ -163,7 +162,7 @@ impl Found {
             core_clock: self.core_clock.name().into(),
             smi_count: self.smi,
             steal_ns: self.steal_ns,
-            microcode: self.microcode.map(Hex),
+            microcode: self.microcode.filter(|&revision| revision != 0).map(Hex),
             fractured: self.fractured,
             masked: format_args!("{}", Words(&self.masked)).into(),
         }));
@@ -252,30 +251,6 @@ fn smi_count(features: &Features) -> Option<u64> {
 fn smi_count_now() -> Option<u64> {
     const MSR_SMI_COUNT: u32 = 0x34;
     read_msr(MSR_SMI_COUNT).map(|count| count & 0xffff_ffff)
-}
-
-/// Whether LFENCE serialises, after it has been asked to where that is needed.
-fn lfence_state(features: &Features) -> Lfence {
-    const LEAF: u32 = 0x8000_0021;
-    const DE_CFG: u32 = 0xc001_1029;
-    const SERIALISING: u64 = 1 << 1;
-    let vendor = features.vendor.as_str();
-    let eax = if cpuid!(0x8000_0000).eax >= LEAF {
-        cpuid!(LEAF).eax
-    } else {
-        0
-    };
-    if !matches!(vendor, "AuthenticAMD" | "HygonGenuine") {
-        return lfence(vendor, eax, None, None);
-    }
-    let before = read_msr(DE_CFG);
-    if let Some(value) = before
-        && value & SERIALISING == 0
-    {
-        // SAFETY: on AMD's CPUs the bit makes LFENCE wait, and does nothing else.
-        unsafe { write_msr(DE_CFG, value | SERIALISING) };
-    }
-    lfence(vendor, eax, before, read_msr(DE_CFG))
 }
 
 fn told(frequencies: &Frequencies) -> Told {

@@ -64,7 +64,7 @@ pub struct Features {
 }
 
 impl Features {
-    /// Asks the CPU.
+    /// Asks the CPU. What single models cannot be trusted with is still in: [`errata::apply`](super::errata::apply) takes it out.
     #[must_use]
     pub fn read(cpu: &impl CpuAccess) -> Self {
         let cpuid = CpuId::with_cpuid_reader(Reader(cpu));

@@ -15,6 +15,7 @@ pub mod backtrace;
 pub mod demand;
 #[cfg(target_os = "none")]
 pub mod direct_map;
+pub mod errata;
 #[cfg(target_os = "none")]
 pub mod exception_frame;
 #[cfg(target_os = "none")]
@@ -29,6 +30,8 @@ pub mod hypervisor;
 pub mod interrupt_sources;
 #[cfg(target_os = "none")]
 pub mod invalidate;
+pub mod lfence;
+pub mod microcode;
 #[cfg(target_os = "none")]
 pub mod pat;
 #[cfg(target_os = "none")]

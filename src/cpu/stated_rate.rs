@@ -4,7 +4,8 @@
 use core::ops::RangeInclusive;
 
 use super::access::CpuAccess;
-use super::features::{Features, Vendor};
+use super::errata;
+use super::features::Features;
 use super::hypervisor::{HYPER_V, Hypervisor, KVM, XEN};
 
 /// Ticks in a second, by each statement; `None` where it is not made.
@@ -41,7 +42,7 @@ impl StatedRates {
             // Everything needs a frequency that a CPU can have: an emulator's leaf may hold anything.
             rates.cpuid_15h = stated.filter(|&hertz| hertz >= MHZ);
             if leaf.ecx == 0 {
-                rates.cpuid_15h_by_model = crystals(features)
+                rates.cpuid_15h_by_model = errata::crystals(features)
                     .iter()
                     .map(|&crystal| rate(crystal))
                     .find(|&hertz| fits(hertz, base, features));
@@ -64,28 +65,11 @@ impl StatedRates {
 
 const MHZ: u64 = 1_000_000;
 
-/// The crystals that CPUs of a model have, where leaf 15H leaves them out. Linux's `tsc.c`, turbostat and NetBSD's `identcpu.c` have them.
-///
-/// Skylake-X (55H) is one model with two: 25 MHz on servers, 24 MHz on workstations. Which one it is follows from the base frequency, and
-/// a guess would be off by 4 %.
-fn crystals(features: &Features) -> &'static [u64] {
-    match (features.vendor_kind(), features.family, features.model) {
-        // Skylake, Kaby Lake and Comet Lake clients.
-        (Vendor::Intel, 6, 0x4e | 0x5e | 0x8e | 0x9e | 0xa5 | 0xa6) => &[24 * MHZ],
-        (Vendor::Intel, 6, 0x55) => &[25 * MHZ, 24 * MHZ],
-        // Denverton.
-        (Vendor::Intel, 6, 0x5f) => &[25 * MHZ],
-        // Goldmont and Goldmont Plus.
-        (Vendor::Intel, 6, 0x5c | 0x7a) => &[19_200_000],
-        _ => &[],
-    }
-}
-
 /// Whether a rate with a crystal of the model's goes with the base frequency, which is rounded by up to 1 %. Where there is none, a model
 /// of one crystal is taken at its word.
 fn fits(hertz: u64, base: u64, features: &Features) -> bool {
     match base {
-        0 => crystals(features).len() == 1,
+        0 => errata::crystals(features).len() == 1,
         base => hertz.abs_diff(base) * 100 <= base,
     }
 }

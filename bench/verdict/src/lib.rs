@@ -11,7 +11,6 @@ mod counting;
 mod disturbance;
 mod fracture;
 mod frequency;
-mod lfence;
 mod tags;
 
 pub use class::{Class, Readings, Spread, nops_agree};
@@ -20,7 +19,6 @@ pub use counting::{Clocks, NotCounted, Timer, count};
 pub use disturbance::{Cause, Seen, cause, frequency_moved, outer_fence};
 pub use fracture::{Reloads, fractured};
 pub use frequency::{AGREEMENT_PPM, Frequencies, Rate, Source};
-pub use lfence::{Lfence, lfence};
 pub use tags::{Facts, Tags, tags};
 
 /// The greatest common divisor of clock deltas: the step in which the clock moves. 0 of none but zeros.

@@ -2,7 +2,7 @@
 
 use arrayvec::ArrayVec;
 
-use crate::{AGREEMENT_PPM, Class, Lfence, Rate};
+use crate::{AGREEMENT_PPM, Class, Rate};
 
 /// What the tags follow from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -11,8 +11,8 @@ pub struct Facts {
     pub class: Class,
     /// CPUID 8000_0007H EDX bit 8.
     pub invariant_tsc: bool,
-    /// Whether LFENCE serialises.
-    pub lfence: Lfence,
+    /// LFENCE is known to wait for what is before it.
+    pub lfence_serialises: bool,
     /// What the sources of the TSC's frequency come to.
     pub rate: Rate,
     /// How far they are apart.
@@ -57,7 +57,7 @@ pub fn tags(facts: &Facts) -> Tags {
         ),
         (hardware && !facts.invariant_tsc, "tsc_variant"),
         (
-            hardware && !facts.lfence.serialises(),
+            hardware && !facts.lfence_serialises,
             "lfence_not_serialising",
         ),
         (hardware && disagree, "frequency_disagrees"),
@@ -94,7 +94,7 @@ mod tests {
     const SILICON: Facts = Facts {
         class: Class::Silicon,
         invariant_tsc: true,
-        lfence: Lfence::Always,
+        lfence_serialises: true,
         rate: AGREED,
         disagreement_ppm: Some(40),
         smi: false,
@@ -108,7 +108,7 @@ mod tests {
         let icount = Facts {
             class: Class::TcgIcount { shift: 0 },
             invariant_tsc: false,
-            lfence: Lfence::Unknown,
+            lfence_serialises: false,
             rate: Rate::Unknown,
             ..SILICON
         };
@@ -142,7 +142,7 @@ mod tests {
         };
         assert_eq!(of(|facts| facts.invariant_tsc = false), "tsc_variant");
         assert_eq!(
-            of(|facts| facts.lfence = Lfence::No),
+            of(|facts| facts.lfence_serialises = false),
             "lfence_not_serialising"
         );
         assert_eq!(

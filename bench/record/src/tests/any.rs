@@ -232,10 +232,11 @@ pub(super) fn borrowed(record: &Record<String>) -> Record<Text<'_>> {
             r,
             { class, tags, lfence, core_clock, masked },
             {
-                shift, nops, quantum, rdtscp, invariant_tsc, frequencies, disagreement_ppm, cycles_per_1000_ticks, smi_count,
+                shift, nops, additions, cpuid, quantum, rdtscp, invariant_tsc, frequencies, disagreement_ppm, cycles_per_1000_ticks, smi_count,
                 steal_ns, microcode, fractured
             }
         ),
+        Record::Tag(r) => borrow!(Tag, r, { tag, reason }, {}),
         Record::Region(r) => borrow!(Region, r, { name }, { start, end }),
         Record::Zone(r) => borrow!(Zone, r, { name }, { start, end, free_frames }),
         Record::Buddyinfo(r) => {
