@@ -1,7 +1,8 @@
 # From the loader's 32-bit protected mode to 64-bit Rust at the link address.
 #
-# Both doors end in `image_entry(magic, info)`. Before it: the end of the image is checked for memory and the CPU for long mode
-# (a message on COM1 and a stop where either is missing), and boot page tables are built that map the first 4 GiB twice:
+# Both doors end in `image_entry(magic, info)`. Before it: the end of the image is checked for memory, and the CPU for long mode and what
+# else the code is compiled for (a message on COM1 and a stop where anything is missing), and boot page tables are built that map the
+# first 4 GiB twice:
 #
 #   identity        0x0000_0000_0000_0000 .. 4 GiB    this code, and the loader's structures
 #   image window    0xffff_ffff_c000_0000 .. 1 GiB    the image at its link address
@@ -23,6 +24,10 @@
 .set CR0_PG, 1 << 31
 .set CR4_PAE, 1 << 5
 .set CPUID_TSC, 1 << 4
+.set CPUID_MSR, 1 << 5
+.set CPUID_PAE, 1 << 6
+.set CPUID_CMOV, 1 << 15
+.set CPUID_SSE2, 1 << 26
 .set CPUID_LONG_MODE, 1 << 29
 .set CPUID_NX, 1 << 20
 .set BOOT_CODE, 0x08
@@ -78,6 +83,7 @@ enter:
     cmpl %ecx, %eax
     je no_long_mode_here
 
+    pushl %edi
     pushl %ebx
     movl $0x80000000, %eax
     cpuid
@@ -88,7 +94,20 @@ enter:
     testl $CPUID_LONG_MODE, %edx
     jz no_long_mode_here
     movl %edx, %ebp
-    popl %ebx
+
+    # What the code is compiled for, and what its assembly uses, by name: a hypervisor can leave out any of it.
+    movl $1, %eax
+    cpuid
+    movl $needed_features, %edi
+1:  movl (%edi), %ecx
+    movl 4(%edi), %esi
+    addl $8, %edi
+    jecxz 2f
+    testl %ecx, %edx
+    jz stop_with_message
+    jmp 1b
+2:  popl %ebx
+    popl %edi
 
     rdtsc
     movl %eax, entry_ticks_low
@@ -219,6 +238,18 @@ no_magic:
     .asciz "pagemark: error: not started by a multiboot2 or PVH loader (wrong magic value)\r\n"
 no_memory:
     .asciz "pagemark: error: too little memory: the image does not fit into it\r\n"
+needed_features:
+    .long CPUID_TSC, no_tsc, CPUID_MSR, no_msr, CPUID_PAE, no_pae, CPUID_CMOV, no_cmov, CPUID_SSE2, no_sse2, 0, 0
+no_tsc:
+    .asciz "pagemark: error: this CPU has no TSC (time-stamp counter, RDTSC)\r\n"
+no_msr:
+    .asciz "pagemark: error: this CPU has no MSR (model-specific registers, RDMSR)\r\n"
+no_pae:
+    .asciz "pagemark: error: this CPU has no PAE (physical-address extension)\r\n"
+no_cmov:
+    .asciz "pagemark: error: this CPU has no CMOV (conditional moves)\r\n"
+no_sse2:
+    .asciz "pagemark: error: this CPU has no SSE2 (LFENCE, MFENCE)\r\n"
 no_long_mode:
     .asciz "pagemark: error: this CPU has no 64-bit long mode\r\n"
 
