@@ -11,7 +11,7 @@ use pagemark::mm::frame::{AllocError, Gfp};
 use pagemark::mm::shootdown::CpuId;
 use pagemark_record::{Boot, Buddyinfo, Clock, Error, Frames, Moment, Record, Verdict};
 
-use crate::environment::Found;
+use crate::environment::{Found, Strikes};
 use crate::harness::case::{Failure, expect_eq};
 use crate::harness::ledger::{Entry, Ledger, MAX_CASES};
 use crate::harness::run::Run;
@@ -44,6 +44,7 @@ fn application(machine: &mut Machine) -> Verdict {
     let found = environment::find_out(machine);
     tell_machine(machine, &found);
     found.tell();
+    let strikes = Strikes::before_the_figures();
     log::record(&Record::Boot(Boot {
         ticks,
         unit: found.clock().unit(),
@@ -101,6 +102,7 @@ fn application(machine: &mut Machine) -> Verdict {
     {
         environment::compare(nops, measured);
     }
+    strikes.tag();
     cases::tell_crossover(machine, &mut run);
     run.verdict()
 }

@@ -35,13 +35,13 @@ use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
 use crate::cpu::stated_rate::StatedRates;
 use crate::cpu::tsc::{self, Brackets};
-use crate::cpu::{errata, exceptions, microcode, pat, per_cpu};
+use crate::cpu::{errata, exceptions, machine_check, microcode, pat, per_cpu};
 use crate::firmware::acpi::{self, Firmware, RootPointer, SerialTable};
 use crate::firmware::bios;
 use crate::firmware::leave::leave;
 use crate::firmware::physical::Identity;
 use crate::kernel::{Kernel, VmallocRegion};
-use crate::mm::address::{Pfn, PhysAddr, VirtAddr};
+use crate::mm::address::{FrameRange, Pfn, PhysAddr, VirtAddr};
 use crate::mm::fixmap::Fixmap;
 use crate::mm::frame::ZoneEnds;
 use crate::mm::kmap::Kmap;
@@ -92,6 +92,12 @@ impl Machine {
     #[must_use]
     pub const fn frame_address(&self, frame: Pfn) -> VirtAddr {
         VirtAddr(self.layout.direct_map.start.0 + frame.address().0)
+    }
+
+    /// All RAM, as the sane memory map has it.
+    #[must_use]
+    pub fn ram(&self) -> &'static [FrameRange] {
+        memory::ram()
     }
 
     /// Ticks since the image's entry.
@@ -244,6 +250,9 @@ unsafe fn bring_up(
     let microcode = microcode::revision(&ThisCpu, &features);
     errata::apply(&mut features, microcode, |withheld| {
         notice(format_args!("CPU: {withheld}"));
+    });
+    machine_check::switch_on(&features, |bank| {
+        notice(format_args!("machine check, from before the run: {bank}"));
     });
     if !features.no_execute {
         return Err(BringUpError::NoFeature("NX (execute-disable)"));

@@ -7,7 +7,9 @@ mod fracture;
 mod frequencies;
 mod kvm_clock;
 mod mask;
+mod memory;
 mod steal;
+mod strikes;
 mod witness;
 
 use arrayvec::ArrayVec;
@@ -16,6 +18,7 @@ use pagemark::cpu::access::ThisCpu;
 use pagemark::cpu::features::Features;
 use pagemark::cpu::lfence::Lfence;
 use pagemark::cpu::probe::read_msr;
+use pagemark::cpu::registers;
 use pagemark::cpu::tsc::Brackets;
 use pagemark::machine::Machine;
 use pagemark_record::{Clock, Figure, Frequencies as Told, Hex, Record};
@@ -24,6 +27,7 @@ use pagemark_verdict::{
 };
 
 use self::core_clock::CoreClock;
+pub use self::strikes::Strikes;
 pub use self::witness::Witness;
 
 /// How often each bracket is read. Enough to see a clock that is exact, and its step.
@@ -43,6 +47,7 @@ pub struct Found {
     lfence: Lfence,
     core_clock: CoreClock,
     cycles_per_1000_ticks: Option<u64>,
+    not_write_back: Option<u64>,
     fractured: Option<bool>,
     smi: Option<u64>,
     steal_ns: Option<u64>,
@@ -69,6 +74,8 @@ pub fn find_out(machine: &mut Machine) -> Found {
     let cycles_per_1000_ticks = core_clock.cycles_per_1000_ticks();
     let fractured = class.is_hardware().then(fracture::look).flatten();
 
+    let not_write_back = memory::not_write_back(machine, class);
+
     let smi = smi_count(&machine.features);
     let steal_ns = steal.as_ref().map(|steal| steal.nanoseconds());
     let facts = Facts {
@@ -79,6 +86,9 @@ pub fn find_out(machine: &mut Machine) -> Found {
         disagreement_ppm: frequencies.disagreement_ppm(),
         smi: smi != smi_before,
         steal_ns: steal_ns.unwrap_or(0) - steal_before,
+        not_write_back: not_write_back.unwrap_or(0),
+        caches_off: registers::cr0() & registers::CR0_CD != 0,
+        no_microcode: machine.microcode.unwrap_or(0) == 0,
         fractured,
         cpus_missing: machine.processors.missing() > 0,
     };
@@ -91,6 +101,7 @@ pub fn find_out(machine: &mut Machine) -> Found {
         lfence,
         core_clock,
         cycles_per_1000_ticks,
+        not_write_back,
         fractured,
         smi,
         steal_ns,
@@ -163,6 +174,7 @@ impl Found {
             smi_count: self.smi,
             steal_ns: self.steal_ns,
             microcode: self.microcode.filter(|&revision| revision != 0).map(Hex),
+            not_write_back: self.not_write_back,
             fractured: self.fractured,
             masked: format_args!("{}", Words(&self.masked)).into(),
         }));

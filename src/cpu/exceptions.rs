@@ -2,23 +2,27 @@
 //!
 //! A page fault for want of a root entry that the reference table has is mended ([`address_space`]), and so are those for want of
 //! a page that is mapped when it is touched ([`demand`]) and those that the table gives no reason for any more ([`spurious`]). A fault that
-//! [`probe`] provokes on purpose is recorded, and execution goes on at the probe's fixup. Every
+//! [`probe`] provokes on purpose is recorded, and execution goes on at the probe's fixup. An NMI that no CPU has sent is a watchdog's or a
+//! management controller's: it is counted, and the run goes on. A machine check panics with what the banks hold. Every
 //! other exception is a bug or broken hardware, and panics with what the CPU said. Interrupt vectors have no gate: nothing
 //! that could raise one is ever switched on.
 
 use core::arch::{asm, global_asm};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use spin::Mutex;
 use x86::bits64::segmentation::Descriptor64;
 use x86::dtables::{DescriptorTablePointer, lidt};
+use x86::io::inb;
 use x86::irq::{
     BREAKPOINT_VECTOR, DOUBLE_FAULT_VECTOR, GENERAL_PROTECTION_FAULT_VECTOR, MACHINE_CHECK_VECTOR,
     NONMASKABLE_INTERRUPT_VECTOR, PAGE_FAULT_VECTOR,
 };
 use x86::segmentation::{BuildDescriptor, DescriptorBuilder, GateDescriptorBuilder};
 
+use super::access::ThisCpu;
 use super::exception_frame::ExceptionFrame;
+use super::machine_check::Report;
 use super::per_cpu;
 use super::segments::{CODE, InterruptStack};
 use super::{address_space, demand, probe, spurious};
@@ -131,6 +135,29 @@ pub fn interrupted() -> Option<u64> {
     Some(INTERRUPTED.load(Ordering::Relaxed)).filter(|&address| address != 0)
 }
 
+/// NMIs that no CPU has sent.
+static NMIS: AtomicU64 = AtomicU64::new(0);
+/// What port 61H said at the last of them.
+static NMI_STATUS: AtomicU8 = AtomicU8::new(0);
+
+fn count_nmi() {
+    /// System control port B: bit 7 is a system error (SERR#), bit 6 an I/O channel check.
+    const STATUS: u16 = 0x61;
+    // SAFETY: reading the port changes nothing.
+    NMI_STATUS.store(unsafe { inb(STATUS) }, Ordering::Relaxed);
+    NMIS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How many NMIs came that no CPU has sent, and what port 61H said at the last of them. Once CPUs interrupt each other by NMIs, another's
+/// cannot be told from theirs.
+#[must_use]
+pub fn nmis() -> (u64, u8) {
+    (
+        NMIS.load(Ordering::Relaxed),
+        NMI_STATUS.load(Ordering::Relaxed),
+    )
+}
+
 /// What [`inside`] is to call.
 static WORK: Mutex<Option<fn()>> = Mutex::new(None);
 
@@ -151,7 +178,10 @@ fn mended(address: VirtAddr, error: u64) -> bool {
 
 extern "C" fn handle(frame: &mut ExceptionFrame) {
     let vector = frame.vector as u8;
-    if vector == NONMASKABLE_INTERRUPT_VECTOR && doorbell::rung(frame) {
+    if vector == NONMASKABLE_INTERRUPT_VECTOR {
+        if !doorbell::rung(frame) {
+            count_nmi();
+        }
         return;
     }
     if vector == BREAKPOINT_VECTOR {
@@ -179,6 +209,9 @@ extern "C" fn handle(frame: &mut ExceptionFrame) {
         return;
     }
     INTERRUPTED.store(frame.rip, Ordering::Relaxed);
+    if vector == MACHINE_CHECK_VECTOR {
+        panic!("{}; instruction {:#x}", Report(&ThisCpu), frame.rip);
+    }
     if vector == PAGE_FAULT_VECTOR {
         panic!(
             "page fault at address {cr2:#x}, error code {:#x} ({}), instruction {:#x}, stack {:#x}",

@@ -31,6 +31,8 @@ pub mod interrupt_sources;
 #[cfg(target_os = "none")]
 pub mod invalidate;
 pub mod lfence;
+pub mod machine_check;
+pub mod memory_types;
 pub mod microcode;
 #[cfg(target_os = "none")]
 pub mod pat;

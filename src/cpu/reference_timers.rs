@@ -2,6 +2,8 @@
 //!
 //! Each is a counter that runs by itself and wraps. A machine may lack any of them; what is read then stands still.
 
+use core::ops::RangeInclusive;
+
 use x86::io::{inb, inl, outb};
 
 use crate::mm::address::VirtAddr;
@@ -116,8 +118,8 @@ impl Hpet {
     const CAPABILITIES: u64 = 0;
     const CONFIGURATION: u64 = 0x10;
     const MAIN_COUNTER: u64 = 0xf0;
-    /// The specification's largest period: 100 ns.
-    const MAX_PERIOD: u64 = 100_000_000;
+    /// Periods in femtoseconds that a timer can have: up to the specification's 100 ns, and no less than Linux takes for one.
+    const PERIODS: RangeInclusive<u64> = 100_000..=100_000_000;
 
     /// Starts the timer whose registers are mapped at `registers`; `None` where nothing like it is there.
     ///
@@ -133,7 +135,7 @@ impl Hpet {
             configuration: 0,
         };
         hpet.period_femtoseconds = hpet.register(Self::CAPABILITIES) >> 32;
-        if !(1..=Self::MAX_PERIOD).contains(&hpet.period_femtoseconds) {
+        if !Self::PERIODS.contains(&hpet.period_femtoseconds) {
             return None;
         }
         hpet.configuration = hpet.register(Self::CONFIGURATION);

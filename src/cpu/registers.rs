@@ -1,4 +1,4 @@
-//! CR3 and CR4 as raw words.
+//! CR0, CR3 and CR4 as raw words.
 //!
 //! The `x86` crate reads CR4 through a type that drops the bits it does not know, so that writing the value back would clear
 //! them; these two registers are therefore read and written here, whole.
@@ -7,6 +7,18 @@ use core::arch::asm;
 
 /// CR4.PGE, bit 7: global entries survive a CR3 reload. Clearing it drops every translation, global ones included.
 pub const CR4_PGE: u64 = 1 << 7;
+
+/// CR0.CD, bit 30: nothing is cached.
+pub const CR0_CD: u64 = 1 << 30;
+
+/// CR0, all bits.
+#[must_use]
+pub fn cr0() -> u64 {
+    let value;
+    // SAFETY: reading CR0 at CPL 0 has no effect.
+    unsafe { asm!("mov {}, cr0", out(reg) value, options(nomem, nostack, preserves_flags)) };
+    value
+}
 
 /// CR3: the physical address of the root table, and with PCID the context in bits 11..0.
 #[inline(always)]

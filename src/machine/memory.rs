@@ -65,6 +65,11 @@ static FREE_RANGES: Once<Ranges> = Once::new();
 /// All RAM.
 static RAM: Once<Ranges> = Once::new();
 
+/// All RAM; none before the memory system is up.
+pub(super) fn ram() -> &'static [FrameRange] {
+    RAM.get().map_or(&[], |ram| ram)
+}
+
 /// # Safety
 ///
 /// Called once, in the boot stretch: CR3 holds the boot tables.

@@ -19,7 +19,7 @@ use crate::console::log;
 use crate::cpu::apic::{self, LocalApic};
 use crate::cpu::direct_map::DirectMap;
 use crate::cpu::per_cpu::{self, PerCpu};
-use crate::cpu::{exceptions, invalidate, pat, pcid, stacks, tsc};
+use crate::cpu::{exceptions, invalidate, machine_check, pat, pcid, stacks, tsc};
 use crate::firmware::acpi::Firmware;
 use crate::kernel::{Kernel, VmallocRegion};
 use crate::mm::address::{PageSize, Pfn, PhysAddr, VirtAddr};
@@ -155,6 +155,7 @@ extern "C" fn arrive(number: u64) -> ! {
         exceptions::load();
         pat::load();
     }
+    machine_check::switch_on_like_boot_cpu();
     POINT.store(LAST_POINT + 2, Release);
     invalidate::flush_everything();
     if with_pcid {

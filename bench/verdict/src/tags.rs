@@ -21,6 +21,12 @@ pub struct Facts {
     pub smi: bool,
     /// Nanoseconds stolen meanwhile.
     pub steal_ns: u64,
+    /// Bytes of RAM that the MTRRs leave otherwise than write-back.
+    pub not_write_back: u64,
+    /// CR0.CD is set: nothing is cached.
+    pub caches_off: bool,
+    /// The CPU shows no revision of its microcode.
+    pub no_microcode: bool,
     /// See [`crate::fractured`].
     pub fractured: Option<bool>,
     /// CPUs that the run was to have and goes without.
@@ -34,6 +40,7 @@ pub type Tags = ArrayVec<&'static str, 16>;
 #[must_use]
 pub fn tags(facts: &Facts) -> Tags {
     let hardware = facts.class.is_hardware();
+    let silicon = facts.class == Class::Silicon;
     let disagree = facts
         .disagreement_ppm
         .is_some_and(|ppm| ppm > AGREEMENT_PPM);
@@ -70,6 +77,10 @@ pub fn tags(facts: &Facts) -> Tags {
             facts.class.shift().is_none() && facts.rate.hertz().is_none(),
             "frequency_unknown",
         ),
+        // A hypervisor decides itself how memory is cached, and what revision it shows.
+        (silicon && facts.not_write_back > 0, "memory_not_write_back"),
+        (silicon && facts.caches_off, "caches_off"),
+        (silicon && facts.no_microcode, "no_microcode"),
         (facts.smi, "smi"),
         (facts.steal_ns != 0, "steal"),
         (facts.fractured == Some(true), "fractured"),
@@ -98,6 +109,9 @@ mod tests {
         rate: AGREED,
         disagreement_ppm: Some(40),
         smi: false,
+        not_write_back: 0,
+        caches_off: false,
+        no_microcode: false,
         steal_ns: 0,
         fractured: None,
         cpus_missing: false,
@@ -115,6 +129,9 @@ mod tests {
         let kvm = Facts {
             class: Class::HardwareVirtualisation,
             fractured: Some(false),
+            not_write_back: 1 << 30,
+            caches_off: true,
+            no_microcode: true,
             ..SILICON
         };
         for good in [SILICON, icount, kvm] {
@@ -157,6 +174,12 @@ mod tests {
         assert_eq!(rate(alone), "frequency_unconfirmed");
         assert_eq!(rate(Rate::Unknown), "frequency_unknown");
         assert_eq!(rate(Rate::Contradicted), "frequency_unknown");
+        assert_eq!(
+            of(|facts| facts.not_write_back = 4096),
+            "memory_not_write_back"
+        );
+        assert_eq!(of(|facts| facts.caches_off = true), "caches_off");
+        assert_eq!(of(|facts| facts.no_microcode = true), "no_microcode");
         assert_eq!(of(|facts| facts.smi = true), "smi");
         assert_eq!(of(|facts| facts.steal_ns = 1), "steal");
         assert_eq!(of(|facts| facts.fractured = Some(true)), "fractured");

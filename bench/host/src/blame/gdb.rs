@@ -11,8 +11,11 @@ use anyhow::{Context, Result, bail, ensure};
 /// A register of x86-64, by its number in GDB's order.
 #[derive(Clone, Copy)]
 pub enum Register {
+    /// RBX.
     Rbx = 1,
+    /// R14.
     R14 = 14,
+    /// The instruction that is next.
     Rip = 16,
 }
 
@@ -63,6 +66,13 @@ impl Gdb {
     /// Has the guest stop before it executes the instruction at `address`.
     pub fn break_at(&mut self, address: u64) -> Result<()> {
         let answer = self.ask(&format!("Z1,{address:x},1"))?;
+        ensure!(answer.as_deref() == Some("OK"), "no breakpoint: {answer:?}");
+        Ok(())
+    }
+
+    /// Has the guest no longer stop at `address`.
+    pub fn unbreak(&mut self, address: u64) -> Result<()> {
+        let answer = self.ask(&format!("z1,{address:x},1"))?;
         ensure!(answer.as_deref() == Some("OK"), "no breakpoint: {answer:?}");
         Ok(())
     }

@@ -5,7 +5,7 @@
 //! run does are millions of instructions that nobody asks for. The ELF file's debug information names the functions, those among them
 //! that the compiler inlined; where it has none, its symbols do.
 
-mod gdb;
+pub mod gdb;
 mod profile;
 mod rebuild;
 mod trace;

@@ -13,10 +13,12 @@ use crate::log::Log;
 use crate::style::thousands;
 
 /// Tags of an environment that tell what happened in a run, not what machine it is.
-const PASSING: [&str; 6] = [
+const PASSING: [&str; 8] = [
     "frequency_disagrees",
     "frequency_unconfirmed",
     "frequency_unknown",
+    "machine_check",
+    "nmi",
     "nops_disagree",
     "smi",
     "steal",

@@ -121,6 +121,7 @@ fn environment(microcode: Option<Hex>, tags: &str) -> Environment<String> {
         smi_count: None,
         steal_ns: None,
         microcode,
+        not_write_back: None,
         fractured: None,
         masked: String::new(),
     }

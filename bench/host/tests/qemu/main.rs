@@ -10,6 +10,7 @@ mod copied_checkout;
 mod environment;
 mod failures;
 mod figures;
+mod hardware;
 mod installed_grub;
 mod layouts;
 mod mutation;

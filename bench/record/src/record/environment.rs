@@ -17,8 +17,9 @@ pub struct Environment<T> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shift: Option<u8>,
     /// What a reader of the figures has to know, separated by spaces: `emulated`, `hypervisor_hidden`, `icount_shift`, `tsc_variant`,
-    /// `lfence_not_serialising`, `frequency_disagrees`, `frequency_unconfirmed`, `frequency_unknown`, `smi`, `steal`, `fractured`,
-    /// `cpus_missing`. Empty where they are worth what they seem. A [`Tag`] adds one that was found out later.
+    /// `lfence_not_serialising`, `frequency_disagrees`, `frequency_unconfirmed`, `frequency_unknown`, `memory_not_write_back`,
+    /// `caches_off`, `no_microcode`, `smi`, `steal`, `fractured`, `cpus_missing`. Empty where they are worth what they seem. A [`Tag`]
+    /// adds one that was found out later.
     pub tags: T,
     /// The least and the most ticks that a bracket around 1,000 NOPs took.
     pub nops: [u64; 2],
@@ -55,6 +56,9 @@ pub struct Environment<T> {
     /// The revision of the microcode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub microcode: Option<Hex>,
+    /// Bytes of RAM that the MTRRs leave otherwise than write-back, where there are MTRRs. In a virtual machine they mean nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_write_back: Option<u64>,
     /// The hypervisor backs large pages with small ones, so that INVLPG drops everything; absent where that cannot be seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fractured: Option<bool>,
@@ -66,7 +70,7 @@ pub struct Environment<T> {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "read", derive(Deserialize))]
 pub struct Tag<T> {
-    /// The tag: `nops_disagree`.
+    /// The tag: `nops_disagree`, `nmi`, `machine_check`.
     pub tag: T,
     /// What was seen.
     pub reason: T,

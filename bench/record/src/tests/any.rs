@@ -96,6 +96,7 @@ pub(super) fn records() -> impl Strategy<Value = Vec<Record<String>>> {
                     smi_count: flag.then_some(n[1]),
                     steal_ns: flag.then_some(n[2]),
                     microcode: flag.then_some(Hex(n[3])),
+                    not_write_back: flag.then_some(n[4]),
                     fractured: flag.then_some(flag),
                     masked: s(),
                 }),
@@ -233,7 +234,7 @@ pub(super) fn borrowed(record: &Record<String>) -> Record<Text<'_>> {
             { class, tags, lfence, core_clock, masked },
             {
                 shift, nops, additions, cpuid, quantum, rdtscp, invariant_tsc, frequencies, disagreement_ppm, cycles_per_1000_ticks, smi_count,
-                steal_ns, microcode, fractured
+                steal_ns, microcode, not_write_back, fractured
             }
         ),
         Record::Tag(r) => borrow!(Tag, r, { tag, reason }, {}),
