@@ -11,7 +11,7 @@ mod linux;
 use std::fs;
 use std::time::Duration;
 
-use linux::{Linux, Packages, Tree};
+use linux::{Linux, Packages, SILENCE, Tree};
 use pagemark_host::checkout;
 use pagemark_host::image::{Firmware, MenuEntry, build, firmware, grub_file};
 use pagemark_host::log::Log;
@@ -46,6 +46,7 @@ fn passed(name: &str, firmware: Option<Firmware>, screen: bool) -> Log {
         firmware,
         screen,
         timeout: Duration::from_secs(300),
+        silence: SILENCE,
     };
     let said = linux.run(&tree);
     let kept = kept_files()

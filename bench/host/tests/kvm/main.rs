@@ -8,14 +8,16 @@
 
 #[path = "../linux/mod.rs"]
 mod linux;
+mod nested;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use linux::{Linux, Packages, Said, Tree};
+use nested::{Nested, QEMU};
 use pagemark_host::image::{MenuEntry, build, pack};
 use pagemark_host::log::Log;
 use pagemark_host::run::{
@@ -55,13 +57,65 @@ fn by_grub_with_two_cpus() {
     assert_eq!(cpus(&log), 2);
 }
 
+#[test]
+#[ignore = "boots a Linux from Debian's packages; takes two minutes"]
+fn the_runner_shows_the_whole_table() {
+    let nested = Nested::new(2, TIMEOUT);
+    let image = build().expect("the image builds");
+    nested.tree.copy(&image, IMAGE.trim_start_matches('/'));
+    let runner = "/usr/bin/pagemark";
+    let built = Path::new(env!("CARGO_BIN_EXE_pagemark"));
+    nested.tree.program(built, runner.trim_start_matches('/'));
+    let mut command = Command::new(runner);
+    command.args(["run", "--accel", "kvm", "--smp", "2", "--image", IMAGE]);
+    command.args(["--qemu", QEMU, "--log", "/run/raw", "--append", "smp=2"]);
+    command.args(["--timeout", &TIMEOUT.as_secs().to_string()]);
+    let (status, said) = nested.run(&command);
+    let shown = String::from_utf8_lossy(&said.payload);
+    assert_eq!(status, 0, "{shown}\n{}", said.console());
+    for [key, value] in [["hypervisor", "KVM"], ["verdict", "pass"]] {
+        let found = shown
+            .lines()
+            .any(|line| line.split_whitespace().eq([key, value]));
+        assert!(found, "no {key} {value}:\n{shown}");
+    }
+    assert!(shown.contains("direct_map"), "{shown}");
+}
+
+#[test]
+#[ignore = "boots a Linux from Debian's packages; takes a minute"]
+fn an_image_that_panics_inside_is_told() {
+    let (finished, said) = run(&by_pvh(1, &["provoke=panic"]));
+    let outcome = judge(&finished);
+    assert!(
+        matches!(outcome, Outcome::Panic(_)),
+        "{outcome:?}\n{}",
+        said.words
+    );
+}
+
+#[test]
+#[ignore = "boots a Linux from Debian's packages three times; takes a minute"]
+#[should_panic(expected = "the Linux fell silent 3 times")]
+fn a_linux_that_falls_silent_is_booted_again() {
+    let tree = Tree::new(Packages::get(), "tell up; sleep 1000000");
+    let linux = Linux {
+        cpus: 1,
+        firmware: None,
+        screen: false,
+        timeout: TIMEOUT,
+        silence: Duration::from_secs(15),
+    };
+    linux.run(&tree);
+}
+
 /// Where the Linux has the image, and the ISO.
 const IMAGE: &str = "/job/image";
 const ISO: &str = "/job/iso";
 
 fn by_pvh(cpus: u32, words: &[&str]) -> Boot {
     let mut boot = Boot {
-        qemu: "/usr/bin/qemu-system-x86_64".into(),
+        qemu: QEMU.into(),
         accelerator: Accelerator::Kvm,
         cpu_model: None,
         cpus,
@@ -151,103 +205,32 @@ fn failed_checks(outcome: &Outcome) -> String {
 
 /// Runs it in the Linux: what the image's serial port said, and how its QEMU ended.
 fn run(boot: &Boot) -> (Finished, Said) {
-    let tree = Tree::new(Packages::get(), include_str!("run"));
-    for module in [
-        "virt/lib/irqbypass",
-        "arch/x86/kvm/kvm",
-        "arch/x86/kvm/kvm-amd",
-    ] {
-        let name = module.rsplit('/').next().unwrap_or(module);
-        tree.copy(
-            &tree.packages().module(module),
-            &format!("modules/{name}.ko"),
-        );
-    }
-    add_qemu(&tree);
+    let nested = Nested::new(boot.cpus, boot.timeout);
     let image = build().expect("the image builds");
     let scratch = tempfile::tempdir().expect("a temporary folder");
     match &boot.door {
-        Door::Pvh { .. } => tree.copy(&image, IMAGE.trim_start_matches('/')),
+        Door::Pvh { .. } => nested.tree.copy(&image, IMAGE.trim_start_matches('/')),
         Door::Grub { .. } => {
             let iso = scratch.path().join("iso");
             let words = ["suite=quick".to_owned(), format!("smp={}", boot.cpus)];
-            pack(
-                &image,
-                &[&words[..], &boot.names()].concat(),
-                MenuEntry::Screen,
-                &iso,
-            )
-            .expect("the ISO is packed");
-            tree.copy(&iso, ISO.trim_start_matches('/'));
+            let words = [&words[..], &boot.names()].concat();
+            pack(&image, &words, MenuEntry::Screen, &iso).expect("the ISO is packed");
+            nested.tree.copy(&iso, ISO.trim_start_matches('/'));
         }
     }
     // A folder that is there in the Linux: QEMU puts its monitor's socket in it.
     let command = boot
         .command(Path::new("/job"))
         .expect("QEMU's command line");
-    tree.write("job/start", format!("exec {}\n", shell(&command)));
-    tree.write("job/timeout", format!("{}\n", boot.timeout.as_secs()));
-    let linux = Linux {
-        cpus: boot.cpus,
-        firmware: None,
-        screen: false,
-        // It ends the image after that one's own time; the rest is for booting and for handing out the log.
-        timeout: boot.timeout + Duration::from_secs(300),
-    };
-    let mut said = linux.run(&tree);
-    let Some(status) = said.word("ended") else {
-        panic!(
-            "the Linux did not say how the image ended; its QEMU: {:?}\n{}\n{}",
-            said.status,
-            said.words,
-            said.console()
-        );
-    };
-    let status: i32 = status.parse().expect("a status");
-    let ended = match status {
-        KILLED => Ended::TimedOut,
-        status => Ended::Status(ExitStatus::from_raw(status << 8)),
-    };
+    let (status, mut said) = nested.run(&command);
     let finished = Finished {
         raw: std::mem::take(&mut said.payload),
         stderr: said.console(),
-        ended,
+        ended: match status {
+            KILLED => Ended::TimedOut,
+            status => Ended::Status(ExitStatus::from_raw(status << 8)),
+        },
         cpus: Vec::new(),
     };
     (finished, said)
-}
-
-/// Copies this host's QEMU, with the firmware that the machine needs.
-fn add_qemu(tree: &Tree) {
-    let qemu = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-        .map(|folder| folder.join("qemu-system-x86_64"))
-        .find(|path| path.is_file())
-        .expect("qemu-system-x86_64 is on the PATH; scripts/setup.sh installs it");
-    tree.program(&qemu, "usr/bin/qemu-system-x86_64");
-    let output = Command::new(&qemu)
-        .args(["-L", "help"])
-        .output()
-        .expect("QEMU starts");
-    let folders = String::from_utf8_lossy(&output.stdout).into_owned();
-    for name in [
-        "bios-256k.bin",
-        "kvmvapic.bin",
-        "linuxboot_dma.bin",
-        "pvh.bin",
-    ] {
-        let found: Vec<PathBuf> = folders
-            .lines()
-            .map(|folder| Path::new(folder).join(name))
-            .collect();
-        let found = found.iter().find(|path| path.is_file());
-        let found = found.unwrap_or_else(|| panic!("QEMU's {name} is in none of {folders}"));
-        tree.copy(found, &format!("usr/share/qemu/{name}"));
-    }
-}
-
-/// The command as a line for a shell.
-fn shell(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let quoted = words.map(|word| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''")));
-    quoted.collect::<Vec<_>>().join(" ")
 }

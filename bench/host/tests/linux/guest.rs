@@ -14,8 +14,8 @@ use super::Tree;
 
 /// How often a Linux is booted that falls silent.
 const TRIES: u32 = 3;
-/// How long it may say nothing.
-const SILENCE: Duration = Duration::from_secs(60);
+/// How long a Linux that says `alive` now and then may say nothing, on a busy host.
+pub const SILENCE: Duration = Duration::from_secs(60);
 /// How often its serial ports are looked at.
 const LOOK_AROUND: Duration = Duration::from_millis(200);
 /// The word on the port of words behind which Linux is no longer there to say anything.
@@ -31,6 +31,8 @@ pub struct Linux {
     pub screen: bool,
     /// How long all of it may take.
     pub timeout: Duration,
+    /// How long it may say nothing.
+    pub silence: Duration,
 }
 
 /// What came of it.
@@ -81,7 +83,7 @@ impl Linux {
             eprintln!("try {tries}: the Linux fell silent after:\n{}", said.words);
             assert!(
                 tries < TRIES,
-                "the Linux fell silent {TRIES} times; its console:\n{}",
+                "the Linux fell silent {tries} times; its console:\n{}",
                 said.console()
             );
         }
@@ -119,7 +121,7 @@ impl Linux {
             if now != length {
                 (length, heard) = (now, Instant::now());
             }
-            if !over && heard.elapsed() >= SILENCE {
+            if !over && heard.elapsed() >= self.silence {
                 return (said, true);
             }
             sleep(LOOK_AROUND);

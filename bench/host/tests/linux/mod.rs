@@ -14,6 +14,6 @@ mod guest;
 mod packages;
 mod tree;
 
-pub use guest::{Linux, Said};
+pub use guest::{Linux, SILENCE, Said};
 pub use packages::Packages;
 pub use tree::Tree;
