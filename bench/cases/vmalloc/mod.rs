@@ -3,6 +3,7 @@
 //! Names without a policy are those of the machine's own region: the tree, and lazy freeing.
 
 mod area;
+mod fragmented;
 mod live;
 mod map;
 mod purge;
@@ -87,6 +88,30 @@ const DEFAULT: &[Row] = &[
     ),
 ];
 
+/// Sizes that no single block has.
+const ODD: &[Row] = &[
+    row(
+        3 * PAGE_SIZE,
+        "vmalloc/alloc/pages=3",
+        "vmalloc/free/pages=3",
+    ),
+    row(
+        7 * PAGE_SIZE,
+        "vmalloc/alloc/pages=7",
+        "vmalloc/free/pages=7",
+    ),
+    row(
+        15 * PAGE_SIZE,
+        "vmalloc/alloc/pages=15",
+        "vmalloc/free/pages=15",
+    ),
+    row(
+        255 * PAGE_SIZE,
+        "vmalloc/alloc/pages=255",
+        "vmalloc/free/pages=255",
+    ),
+];
+
 const EAGER: &[Row] = &[
     row(
         4 << 10,
@@ -135,11 +160,13 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
         kernel: &mut machine.kernel,
     };
     areas(region.again(), run, DEFAULT);
+    areas(region.again(), run, ODD);
     areas(region.again(), run, HUGE);
     maps(region.again(), run);
     purges(region, run);
     eager(machine, run);
     live::run(machine, run);
+    fragmented::run(machine, run);
 }
 
 fn areas<S: AreaSearch<Contents = Contents>, P: Freeing>(
