@@ -66,7 +66,7 @@ impl<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'_, M, I
     ///
     /// # Errors
     ///
-    /// As for [`protect`](crate::mm::page_table::PageTable::protect): the direct map is not as it was built.
+    /// As for [`protect_at`](crate::mm::page_table::PageTable::protect_at): the direct map is not as it was built.
     pub(in crate::mm) fn protect_aliases(
         &mut self,
         list: &BlockList,
