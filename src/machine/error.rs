@@ -3,6 +3,7 @@
 use core::{error, fmt};
 
 use crate::boot::BootError;
+use crate::mm::address::PhysAddr;
 use crate::mm::frame;
 use crate::mm::kernel_map::KernelMapError;
 use crate::mm::layout::LayoutError;
@@ -27,6 +28,15 @@ pub enum BringUpError {
         /// Bytes that have to be.
         needed: u64,
     },
+    /// RAM ends beyond what the layout's direct map can cover.
+    BeyondDirectMap {
+        /// Where RAM ends.
+        top: PhysAddr,
+        /// Where the direct map ends.
+        limit: PhysAddr,
+    },
+    /// So many free frames are beyond the zones that the frame allocator has room for.
+    TooManyFrames(u64),
     /// The memory system could not be set up.
     Memory(SetUpError),
 }
@@ -44,6 +54,16 @@ impl fmt::Display for BringUpError {
                     "too little memory: {} KiB are free, {} KiB are needed",
                     free >> 10,
                     needed >> 10
+                )
+            }
+            BringUpError::BeyondDirectMap { top, limit } => write!(
+                f,
+                "RAM ends at {top}, and the direct map of this layout at {limit}: layout=wide5 has more room"
+            ),
+            BringUpError::TooManyFrames(frames) => {
+                write!(
+                    f,
+                    "{frames} free frames are beyond the last zone that there is room for"
                 )
             }
             BringUpError::Memory(error) => error.fmt(f),

@@ -107,8 +107,16 @@ pub unsafe fn set_up(
     let mut free: Ranges = map.free().iter().cloned().collect();
     let size =
         FrameAllocator::<InDescriptor>::metadata_size(&free, zones).map_err(SetUpError::Frames)?;
+    let more_zones =
+        FrameAllocator::<InDescriptor>::more_zones(&free, zones).map_err(SetUpError::Frames)?;
     // What is set aside has to lie in the direct map, and right below its end, so that the zone for DMA stays whole.
     let covered = PhysAddr(layout.direct_mapped()).frame();
+    if layout.kmap.is_none() && map.top_of_ram().frame() > covered {
+        return Err(BringUpError::BeyondDirectMap {
+            top: map.top_of_ram(),
+            limit: covered.address(),
+        });
+    }
     memory_map::split(&mut free, covered).map_err(BringUpError::Map)?;
     let mut early = BootAllocator::new(&mut free);
     let low_frame = match bring_up::wanted(options, firmware) {
@@ -125,6 +133,12 @@ pub unsafe fn set_up(
     let slot_bytes = size_of::<TreeSlot<Contents>>();
     let reachable = layout.direct_mapped().min(map.ram_frames() * PAGE_SIZE);
     let areas = ((reachable / AREA_BOOKS) as usize / slot_bytes).min(AREAS);
+    let more_zones_at = match more_zones {
+        0 => None,
+        count => Some(frames_for(
+            count * size_of::<frame::Zone<'_, InDescriptor>>(),
+        )?),
+    };
     let slots = frames_for(areas * slot_bytes)?;
     let others = bring_up::numbers(cpus) - 1;
     let of_others = match others {
@@ -171,8 +185,17 @@ pub unsafe fn set_up(
         descriptors,
         words: &mut [],
     };
-    let frames = FrameAllocator::new(free, zones, metadata).map_err(SetUpError::Frames)?;
+    let more_zones: &mut [_] = match more_zones_at {
+        // SAFETY: the frames were set aside for just this, with room for as many.
+        Some(at) => unsafe { set_aside(direct_map, &at, more_zones, frame::Zone::empty) },
+        None => &mut [],
+    };
+    let frames = FrameAllocator::with_more_zones(free, zones, metadata, more_zones);
+    let frames = frames.map_err(SetUpError::Frames)?;
     tell_zones(&frames, zones);
+    if frames.clipped() > 0 {
+        return Err(BringUpError::TooManyFrames(frames.clipped()));
+    }
     // SAFETY: the frames were set aside for just this, and the direct map stays.
     let slots = unsafe {
         let first = direct_map.address(slots.start).0 as *mut MaybeUninit<TreeSlot<Contents>>;
@@ -339,25 +362,18 @@ unsafe fn build_tables(
 fn tell_zones(frames: &FrameAllocator<'_>, zones: &ZoneEnds) {
     let mut start = PhysAddr(0);
     for &(kind, end) in zones {
-        let zone = frames.buddy_info().find(|info| info.kind == kind);
+        // More than 1 TiB of a kind is several zones.
+        let free = frames.buddy_info().filter(|info| info.kind == kind);
+        let free = free.map(|info| info.free).reduce(|sum, free| sum + free);
         let end_address = PhysAddr(end.0.saturating_mul(PAGE_SIZE));
-        if let Some(zone) = zone {
+        if let Some(free_frames) = free {
             log::record(&Record::Zone(Zone {
                 name: format_args!("{kind}").into(),
                 start: Hex(start.0),
                 end: Hex(end_address.0),
-                free_frames: zone.free,
+                free_frames,
             }));
         }
         start = end_address;
-    }
-    if frames.clipped() > 0 {
-        log::record(&Record::Notice(Notice {
-            text: format_args!(
-                "frame allocator: {} frames are beyond its capacity",
-                frames.clipped()
-            )
-            .into(),
-        }));
     }
 }

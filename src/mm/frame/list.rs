@@ -221,6 +221,9 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
             for zone in &mut self.zones {
                 (first, blocks) = zone.give_chain(first, blocks);
             }
+            for zone in &mut *self.more {
+                (first, blocks) = zone.give_chain(first, blocks);
+            }
             if blocks == before {
                 return Err(self.diagnose(first, 0));
             }
@@ -230,15 +233,13 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
 
     /// The live descriptor of a frame.
     fn descriptor(&self, pfn: Pfn) -> Option<&'m Descriptor> {
-        self.zones
-            .iter()
+        self.all()
             .find_map(|zone| zone.lists.table.get(zone.index(pfn)))
     }
 
     /// The live descriptors of `frames` frames from `pfn` on.
     fn descriptors(&self, pfn: Pfn, frames: usize) -> Option<&'m [Descriptor]> {
-        self.zones
-            .iter()
+        self.all()
             .find_map(|zone| zone.lists.table.run(zone.index(pfn), frames))
     }
 }

@@ -56,13 +56,12 @@ pub use request::{COSTLY_ORDER, SHRINK_ROUNDS};
 pub use shared::{LockedFrames, SharedFrames};
 pub use statistics::BuddyInfo;
 pub use validate::Inconsistency;
-pub use zone::{CLASSIC, WIDE, Watermarks, ZoneEnds, ZoneKind};
+pub use zone::{CLASSIC, WIDE, Watermarks, Zone, ZoneEnds, ZoneKind};
 
 use super::address::{FrameRange, Order, Pfn};
 use buddy::Bits;
 use descriptor::{CHUNK_FRAMES, MAX_SPAN, Table};
 use sync::AtomicU64;
-use zone::Zone;
 
 /// Zones of the direct map that an allocator has room for.
 const DIRECT_ZONES: usize = 3;
@@ -92,13 +91,17 @@ pub struct FrameAllocator<'m, B = InDescriptor> {
     /// The zones of the direct map that have memory, highest first, and then empty ones; last, high memory. So an ordinary
     /// request always starts at zone 0.
     zones: [Zone<'m, B>; DIRECT_ZONES + 1],
+    /// The zones of the first one's kind below it, where one cannot span all of its memory; lowest first. Kept elsewhere, as the
+    /// allocator is moved by value, and most machines have none.
+    more: &'m mut [Zone<'m, B>],
     /// The first zone for requests that must have DMA frames, and for those that must have frames below 4 GiB.
     first_dma: usize,
     first_dma32: usize,
     clipped: u64,
 }
 
-/// Where each zone with memory lies, lowest first. An `Err` if the ranges are not sorted or the ends not aligned.
+/// Where each zone with memory lies, lowest first; several of a kind where one cannot span all of it. An `Err` if the ranges are not
+/// sorted or the ends not aligned.
 fn spans<'a>(
     ranges: &'a [FrameRange],
     zones: &'a ZoneEnds,
@@ -121,12 +124,26 @@ fn spans<'a>(
         }
         (start, last) = (end, Some(kind));
     }
+    let mut zones = zones.iter().copied();
+    let mut zone = zones.next();
     let mut start = Pfn(0);
-    Ok(zones.iter().filter_map(move |&(kind, end)| {
-        let mut span = zone::span(ranges, start..end)?;
-        span.end = span.end.min(span.start.add(MAX_SPAN));
-        start = end;
-        Some((kind, span))
+    Ok(core::iter::from_fn(move || {
+        loop {
+            let (kind, end) = zone?;
+            let span = zone::span(ranges, start..end);
+            if let Some(span) = &span
+                && span.end.0 - span.start.0 > MAX_SPAN
+            {
+                // The rest is another zone of this kind, without what no range has of either.
+                start = span.start.add(MAX_SPAN);
+                return Some((kind, zone::span(ranges, span.start..start)?));
+            }
+            start = end;
+            zone = zones.next();
+            if let Some(span) = span {
+                return Some((kind, span));
+            }
+        }
     }))
 }
 
@@ -146,17 +163,38 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         })
     }
 
+    /// Zones that an allocator over `ranges` has beyond one of each kind.
+    pub fn more_zones(ranges: &[FrameRange], zones: &ZoneEnds) -> Result<usize, NewError> {
+        let mut last = None;
+        let same_again = |&(kind, _): &(ZoneKind, FrameRange)| last.replace(kind) == Some(kind);
+        Ok(spans(ranges, zones)?.filter(same_again).count())
+    }
+
     /// An allocator that owns the frames of `ranges`, which are sorted and disjoint, in the given zones.
     ///
-    /// With less metadata than [`metadata_size`](Self::metadata_size) says, or more frames than a zone can have (1 TiB of
-    /// addresses), the upper frames are left out: [`clipped`](Self::clipped) says how many.
+    /// With less metadata than [`metadata_size`](Self::metadata_size) says, or more frames than the zones can have (1 TiB of
+    /// addresses each), frames are left out: [`clipped`](Self::clipped) says how many.
+    #[inline]
     pub fn new(
         ranges: &'m [FrameRange],
         zones: &ZoneEnds,
         metadata: Metadata<'m>,
     ) -> Result<Self, NewError> {
+        Self::with_more_zones(ranges, zones, metadata, &mut [])
+    }
+
+    /// As [`new`](Self::new), with room for further zones of the highest kind of the direct map:
+    /// [`more_zones`](Self::more_zones) says how many there will be.
+    pub fn with_more_zones(
+        ranges: &'m [FrameRange],
+        zones: &ZoneEnds,
+        metadata: Metadata<'m>,
+        more: &'m mut [Zone<'m, B>],
+    ) -> Result<Self, NewError> {
+        let mut used = 0;
         let mut allocator = FrameAllocator {
             zones: core::array::from_fn(|_| Zone::empty()),
+            more: &mut [],
             first_dma: 0,
             first_dma32: 0,
             clipped: 0,
@@ -178,13 +216,22 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
             let (table, bits) = (Table::new(of_zone), Bits::new(words_of_zone));
             let zone = Zone::new(kind, span, ranges, table, bits);
             if kind == ZoneKind::HighMem {
-                allocator.zones[HIGH_ZONE] = zone;
-            } else {
+                if allocator.zones[HIGH_ZONE].present == 0 {
+                    allocator.zones[HIGH_ZONE] = zone;
+                }
+                continue;
+            }
+            let first = &mut allocator.zones[0];
+            if first.present == 0 || first.kind != kind {
                 // In front of those that are there: highest first.
                 allocator.zones[..DIRECT_ZONES].rotate_right(1);
                 allocator.zones[0] = zone;
+            } else if let Some(place) = more.get_mut(used) {
+                *place = core::mem::replace(first, zone);
+                used += 1;
             }
         }
+        allocator.more = &mut more[..used];
         let frames: u64 = ranges.iter().map(|range| range.end.0 - range.start.0).sum();
         allocator.clipped = frames - allocator.present_frames();
         // The book's machine has no DMA32, but all of its NORMAL lies below 4 GiB.
@@ -195,6 +242,11 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         allocator.first_dma = allocator.first_zone(ZoneKind::Dma);
         allocator.first_dma32 = allocator.first_zone(below_4g);
         Ok(allocator)
+    }
+
+    /// All zones: one of each kind, and the others of the highest one.
+    fn all(&self) -> impl Iterator<Item = &Zone<'m, B>> {
+        self.zones.iter().chain(self.more.iter())
     }
 
     /// The first zone of the direct map of the given kind or one that it falls back to.
@@ -220,7 +272,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
 
     /// Brings all memory to life at once, so that the lists hold every free block. Costs a write for each frame.
     pub fn bring_to_life(&mut self) {
-        for zone in &mut self.zones {
+        for zone in self.zones.iter_mut().chain(self.more.iter_mut()) {
             while zone.grow() {}
         }
     }

@@ -71,6 +71,11 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
                 return Ok(());
             }
         }
+        for zone in &mut *self.more {
+            if zone.give(zone.index(pfn), exponent) {
+                return Ok(());
+            }
+        }
         Err(self.diagnose(pfn, exponent))
     }
 
@@ -83,7 +88,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
             let largest = self.largest_order();
             return FreeError::OrderTooLarge { order, largest };
         }
-        let Some(zone) = self.zones.iter().find(|zone| zone.spans(pfn)) else {
+        let Some(zone) = self.all().find(|zone| zone.spans(pfn)) else {
             return FreeError::OutOfRange { pfn };
         };
         if !zone.usable(pfn) {

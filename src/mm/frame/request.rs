@@ -114,7 +114,12 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         let high = gfp & Gfp::ZONE_MODIFIERS == Gfp::HIGHMEM;
         let (direct, high_zone) = self.zones.split_at_mut(HIGH_ZONE);
         let high_zone = high_zone.iter_mut().take(usize::from(high));
-        high_zone.chain(&mut direct[first.min(DIRECT_ZONES)..])
+        // The others of the first zone's kind come behind it.
+        let (first_zone, lower) = direct.split_at_mut(1);
+        let all = if first == 0 { usize::MAX } else { 0 };
+        let first_kind = first_zone.iter_mut().chain(self.more.iter_mut().rev());
+        let lower = &mut lower[first.clamp(1, DIRECT_ZONES) - 1..];
+        high_zone.chain(first_kind.take(all)).chain(lower)
     }
 
     /// [`alloc_pages`](Self::alloc_pages) without the fast path: all rounds of a request, bringing memory to life where the

@@ -57,13 +57,13 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     #[doc(alias = "nr_free_pages")]
     #[must_use]
     pub fn free_frames(&self) -> u64 {
-        self.zones.iter().map(|zone| zone.free()).sum()
+        self.all().map(|zone| zone.free()).sum()
     }
 
     /// Usable frames of all zones, free or not.
     #[must_use]
     pub fn present_frames(&self) -> u64 {
-        self.zones.iter().map(|zone| zone.present).sum()
+        self.all().map(|zone| zone.present).sum()
     }
 
     /// Whether there are frames outside the direct map.
@@ -76,7 +76,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     /// The zone that has this frame; `None` if the allocator does not.
     #[must_use]
     pub fn zone_of(&self, pfn: Pfn) -> Option<ZoneKind> {
-        let zone = self.zones.iter().find(|zone| zone.usable(pfn))?;
+        let zone = self.all().find(|zone| zone.usable(pfn))?;
         Some(zone.kind)
     }
 
@@ -84,14 +84,16 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     #[must_use]
     pub fn last_below(&self, end: Pfn) -> Option<Pfn> {
         let last = |zone: &Zone<'_, B>| zone.last_below(end);
-        self.zones.iter().filter_map(last).max()
+        self.all().filter_map(last).max()
     }
 
     /// Counts of each zone, lowest first. Walks the free lists.
     #[doc(alias = "show_free_areas")]
     pub fn buddy_info(&self) -> impl Iterator<Item = BuddyInfo> {
         let (direct, high) = self.zones.split_at(HIGH_ZONE);
-        let zones = direct.iter().rev().chain(high);
+        let (first, lower) = direct.split_at(1);
+        let lower = lower.iter().rev().chain(self.more.iter());
+        let zones = lower.chain(first).chain(high);
         zones.filter(|zone| zone.present > 0).map(Zone::info)
     }
 }

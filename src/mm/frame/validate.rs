@@ -114,7 +114,7 @@ impl error::Error for Inconsistency {}
 impl<'m, B: Buddy> FrameAllocator<'m, B> {
     /// Recomputes every count from the descriptors and the lists, and compares.
     pub fn validate(&self) -> Result<(), Inconsistency> {
-        self.zones.iter().try_for_each(Zone::validate)
+        self.all().try_for_each(Zone::validate)
     }
 }
 

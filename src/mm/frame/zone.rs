@@ -89,7 +89,7 @@ impl Watermarks {
 }
 
 /// One zone. Frames are named by their index in the zone's table.
-pub(super) struct Zone<'m, B> {
+pub struct Zone<'m, B> {
     pub(super) lists: Lists<'m>,
     pub(super) bits: Bits<'m>,
     pub(super) marks: Watermarks,
@@ -134,7 +134,8 @@ fn parts(
 
 impl<'m, B: Buddy> Zone<'m, B> {
     /// A zone without memory.
-    pub(super) fn empty() -> Self {
+    #[must_use]
+    pub fn empty() -> Self {
         Zone {
             lists: Lists::new(Table::EMPTY),
             bits: Bits::EMPTY,

@@ -230,17 +230,31 @@ fn ranges_and_zones_out_of_order() {
     assert_eq!(size(&ranges, &twice), Err(NewError::ZoneKind { kind }));
 }
 
+/// A zone of 1 TiB is as large as links can name; what is beyond is another zone.
 #[test]
-fn frames_beyond_what_links_can_name_are_left_out_and_counted() {
+fn every_frame_of_64_tib_is_described() {
     const TIB: u64 = 1 << 28;
-    for (frames, described) in [
-        (TIB - 1024, TIB - 1024),
-        (TIB, TIB - 1024),
-        (4 * TIB, TIB - 1024),
-    ] {
-        let size = FrameAllocator::<InDescriptor>::metadata_size(&[Pfn(0)..Pfn(frames)], &ONE_ZONE);
-        assert_eq!(size.unwrap().descriptors as u64, described);
+    for frames in [TIB - 1024, TIB, TIB + 1, 4 * TIB, 64 * TIB] {
+        for zones in [&ONE_ZONE[..], &WIDE] {
+            let ranges = [Pfn(0)..Pfn(frames)];
+            let size = FrameAllocator::<InDescriptor>::metadata_size(&ranges, zones).unwrap();
+            assert_eq!(size.descriptors as u64, frames.next_multiple_of(1024));
+        }
     }
+}
+
+/// More than there is room for is left out, and counted.
+#[test]
+fn frames_beyond_the_last_zone_are_left_out_and_counted() {
+    const TIB: u64 = 1 << 28;
+    let ranges: Vec<_> = (0..70)
+        .map(|tib| Pfn(tib * TIB)..Pfn(tib * TIB + 1))
+        .collect();
+    let mut books = Books::new::<InDescriptor>(&ranges, &WIDE);
+    let allocator: FrameAllocator<'_> =
+        FrameAllocator::new(&ranges, &WIDE, books.metadata()).unwrap();
+    assert_eq!(allocator.clipped() + allocator.free_frames(), 70);
+    assert_eq!(allocator.free_frames(), 2);
 }
 
 #[test]

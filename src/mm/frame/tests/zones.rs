@@ -1,5 +1,6 @@
 //! Which zone serves a request, down to which mark, and what is done before it fails.
 
+use std::boxed::Box;
 use std::vec::Vec;
 
 use super::*;
@@ -348,4 +349,44 @@ fn the_boot_time_allocator_hands_the_rest_over() {
     let all = drain(&mut allocator, ALL);
     assert_eq!(all.len(), 198);
     assert!(!all.into_iter().any(kept));
+}
+
+/// Some frames in each TiB of 64, the most that four levels of tables map.
+#[test]
+fn memory_of_64_tib_is_allocated_and_freed_to_the_last_frame() {
+    const TIB: u64 = 1 << 28;
+    const FRAMES: u64 = if cfg!(miri) { 30 } else { 1500 };
+    let start = |tib: u64| (tib + 1) * TIB - 7 * (tib + 1) - FRAMES;
+    let ranges: Vec<_> = (0..64)
+        .map(|tib| Pfn(start(tib))..Pfn(start(tib) + FRAMES))
+        .collect();
+    let ranges = ranges.leak();
+    let books = Box::leak(Box::new(Books::new::<InDescriptor>(ranges, &WIDE)));
+    let more = FrameAllocator::<InDescriptor>::more_zones(ranges, &WIDE).unwrap();
+    let more: Vec<_> = iter::repeat_with(Zone::empty).take(more).collect();
+    let mut allocator: FrameAllocator<'_> =
+        FrameAllocator::with_more_zones(ranges, &WIDE, books.metadata(), more.leak()).unwrap();
+    assert_eq!(
+        (allocator.free_frames(), allocator.clipped()),
+        (64 * FRAMES, 0)
+    );
+    let normal = |info: &BuddyInfo| info.kind == ZoneKind::Normal && info.present == FRAMES;
+    assert_eq!(allocator.buddy_info().filter(normal).count(), 64);
+    let taken = drain(&mut allocator, Gfp::KERNEL | Gfp::MEMALLOC);
+    let mut sorted = taken.clone();
+    sorted.sort_unstable();
+    assert!(
+        sorted.iter().copied().eq(ranges
+            .iter()
+            .flat_map(|range| { (range.start.0..range.end.0).map(Pfn) }))
+    );
+    allocator.validate().unwrap();
+    let pfn = Pfn(40 * TIB);
+    let free = allocator.free_pages(pfn, Order::ZERO);
+    assert_eq!(free, Err(FreeError::OutOfRange { pfn }));
+    for pfn in taken {
+        allocator.free_pages(pfn, Order::ZERO).unwrap();
+    }
+    assert_eq!(allocator.free_frames(), 64 * FRAMES);
+    allocator.validate().unwrap();
 }

@@ -195,10 +195,10 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
 
 /// The frames of a list, in runs.
 #[inline(always)]
-fn runs<'f, B: Buddy>(
-    frames: &'f FrameAllocator<'_, B>,
+fn runs<'f, 'm, B: Buddy>(
+    frames: &'f FrameAllocator<'m, B>,
     list: &BlockList,
-) -> impl Frames + use<'f, B> {
+) -> impl Frames + use<'f, 'm, B> {
     let blocks = frames.blocks(list);
     // Many frames are the largest blocks, all of them, as a rule.
     let largest = frames.largest_order().frames();
