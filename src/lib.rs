@@ -20,3 +20,9 @@ pub mod mmio;
 #[cfg(target_os = "none")]
 mod panic;
 pub mod smp;
+
+// What the fuzzers hold of the code names it as they do.
+#[cfg(test)]
+extern crate self as pagemark;
+#[cfg(test)]
+mod fuzz_seeds;
