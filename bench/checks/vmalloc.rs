@@ -1,7 +1,7 @@
 //! What must hold of vmalloc on this machine's RAM and its MMU.
 
 use pagemark::boot::command_line::Suite;
-use pagemark::cpu::interrupt_sources::LocalVectors;
+use pagemark::cpu::apic::local_vectors::LocalVectors;
 use pagemark::cpu::probe::PageFaultError;
 use pagemark::machine::Machine;
 use pagemark::mm::address::{Order, PAGE_SIZE, Pfn, PhysAddr, VirtAddr};

@@ -1,7 +1,8 @@
 //! Masks the sources of interrupts, and says which were there.
 
 use arrayvec::ArrayVec;
-use pagemark::cpu::interrupt_sources::{IO_APIC_BYTES, LocalVectors, mask_8259, mask_io_apic};
+use pagemark::cpu::apic::local_vectors::LocalVectors;
+use pagemark::cpu::interrupt_sources::{IO_APIC_BYTES, mask_8259, mask_io_apic};
 use pagemark::machine::Machine;
 use pagemark::mm::address::{PhysAddr, VirtAddr};
 use pagemark::mm::vmalloc::Caching;

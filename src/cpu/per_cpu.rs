@@ -79,6 +79,20 @@ impl PerCpu {
         }
     }
 
+    /// Words of its own, for the job that it has: they mean what the job likes.
+    #[inline(always)]
+    #[must_use]
+    pub const fn notes(&self) -> &[AtomicU64; NOTES] {
+        &self.notes
+    }
+
+    /// How many NMIs it has answered so far.
+    #[inline(always)]
+    #[must_use]
+    pub const fn answered(&self) -> &AtomicU64 {
+        &self.answered
+    }
+
     /// Its stacks: the main one, and those of NMI, #DF and #MC.
     #[must_use]
     pub fn stacks(&self) -> [Stack; 4] {

@@ -7,13 +7,12 @@
 use core::arch::global_asm;
 use core::hint::spin_loop;
 use core::ptr;
-use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use super::tlbs::{self, AllCpus};
 use crate::cpu::exception_frame::ExceptionFrame;
 use crate::cpu::invalidate::flush_everything;
-use crate::cpu::per_cpu::{Job, NOTES, PerCpu};
+use crate::cpu::per_cpu::{Job, PerCpu};
 use crate::mm::shootdown::{CpuId, CpuMask, Protocol};
 
 // Waits until the word at RDI is not 0.
@@ -169,17 +168,4 @@ fn wait_for(on: &CpuMask) {
             spin_loop();
         }
     }
-}
-
-/// Words of a CPU's own, for the job that it has: they mean what the job likes.
-#[inline(always)]
-#[must_use]
-pub fn notes(cpu: CpuId) -> &'static [AtomicU64; NOTES] {
-    &PerCpu::of(cpu).notes
-}
-
-/// How many NMIs a CPU has answered so far.
-#[must_use]
-pub fn answered(cpu: CpuId) -> &'static AtomicU64 {
-    &PerCpu::of(cpu).answered
 }

@@ -14,9 +14,10 @@ use core::hint::spin_loop;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use pagemark::console::log;
+use pagemark::cpu::per_cpu::PerCpu;
 use pagemark::machine::Machine;
 use pagemark::mm::shootdown::CpuId;
-use pagemark::smp::work::{Online, notes};
+use pagemark::smp::work::Online;
 use pagemark_record::{Notice, Record};
 
 use crate::harness::case::{Case, Failure, expect_eq};
@@ -89,7 +90,7 @@ fn measure<W: Work>(online: &Online, run: &mut Run, name: &str, work: &W) {
 
 /// Lets all CPUs go until one has done [`FASTEST`] operations.
 fn tell_fairness<W: Work>(online: &Online, name: &str, work: &W) {
-    let count_of = |cpu: CpuId| &notes(cpu)[0];
+    let count_of = |cpu: CpuId| &PerCpu::of(cpu).notes()[0];
     let all_cpus = online.cpus().clone().with(CpuId::BOOT);
     for cpu in &all_cpus {
         count_of(cpu).store(0, Relaxed);

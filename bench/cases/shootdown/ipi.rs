@@ -3,10 +3,10 @@
 use core::hint::spin_loop;
 use core::sync::atomic::Ordering::Acquire;
 
+use pagemark::cpu::per_cpu::PerCpu;
 use pagemark::machine::Machine;
 use pagemark::mm::shootdown::{CpuId, Cpus};
 use pagemark::smp::tlbs::AllCpus;
-use pagemark::smp::work::answered;
 
 use super::ALONE;
 use super::responders::{Responders, State};
@@ -21,7 +21,7 @@ struct RoundTrip {
 
 impl Case for RoundTrip {
     fn operation(&mut self) {
-        let answered = answered(self.to);
+        let answered = PerCpu::of(self.to).answered();
         let before = answered.load(Acquire);
         self.cpus.interrupt(self.to);
         while answered.load(Acquire) == before {
@@ -34,7 +34,7 @@ impl Case for RoundTrip {
     }
 
     fn verify(&mut self) -> Result<(), Failure> {
-        let answered = answered(self.to);
+        let answered = PerCpu::of(self.to).answered();
         let before = answered.load(Acquire);
         perform(self);
         let after = answered.load(Acquire);

@@ -3,9 +3,10 @@
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
+use pagemark::cpu::per_cpu::PerCpu;
 use pagemark::mm::address::VirtAddr;
 use pagemark::mm::shootdown::CpuId;
-use pagemark::smp::work::{Online, answered, notes};
+use pagemark::smp::work::Online;
 
 use super::pages::{Pages, look};
 use crate::harness::case::{Failure, expect_eq};
@@ -56,7 +57,7 @@ const BEFORE: usize = 3;
 impl<'o> Responders<'o> {
     pub fn new(online: &'o Online, state: State) -> Self {
         for cpu in online.cpus() {
-            for note in notes(cpu) {
+            for note in PerCpu::of(cpu).notes() {
                 note.store(0, Relaxed);
             }
         }
@@ -87,7 +88,7 @@ impl<'o> Responders<'o> {
                 if round != known {
                     known = round;
                     self.note(cpu, ends.map(look));
-                    notes(cpu)[FOLLOWED].store(round, Release);
+                    PerCpu::of(cpu).notes()[FOLLOWED].store(round, Release);
                 }
                 spin_loop();
             }
@@ -103,7 +104,7 @@ impl<'o> Responders<'o> {
     }
 
     fn note(&self, cpu: CpuId, shown: [u64; 2]) {
-        for (place, word) in notes(cpu)[SEEN..].iter().zip(shown) {
+        for (place, word) in PerCpu::of(cpu).notes()[SEEN..].iter().zip(shown) {
             place.store(word, Relaxed);
         }
     }
@@ -117,14 +118,14 @@ impl<'o> Responders<'o> {
         } else {
             let round = self.round.fetch_add(1, Release) + 1;
             for cpu in self.online.cpus() {
-                while notes(cpu)[FOLLOWED].load(Acquire) != round {
+                while PerCpu::of(cpu).notes()[FOLLOWED].load(Acquire) != round {
                     spin_loop();
                 }
             }
         }
         expect_eq!("this CPU sees", ends.map(look), [expected; 2]);
         for cpu in self.online.cpus() {
-            let seen = &notes(cpu)[SEEN..];
+            let seen = &PerCpu::of(cpu).notes()[SEEN..];
             expect_eq!(
                 format_args!("CPU {cpu} sees"),
                 [0, 1].map(|page: usize| seen[page].load(Relaxed)),
@@ -137,7 +138,8 @@ impl<'o> Responders<'o> {
     /// Notes how many NMIs each has answered.
     pub fn note_answers(&self) {
         for cpu in self.online.cpus() {
-            notes(cpu)[BEFORE].store(answered(cpu).load(Acquire), Relaxed);
+            let cpu = PerCpu::of(cpu);
+            cpu.notes()[BEFORE].store(cpu.answered().load(Acquire), Relaxed);
         }
     }
 
@@ -145,9 +147,9 @@ impl<'o> Responders<'o> {
     #[inline(always)]
     pub fn await_answers(&self) {
         for cpu in self.online.cpus() {
-            let before = notes(cpu)[BEFORE].load(Relaxed);
-            let answered = answered(cpu);
-            while answered.load(Acquire) == before {
+            let cpu = PerCpu::of(cpu);
+            let before = cpu.notes()[BEFORE].load(Relaxed);
+            while cpu.answered().load(Acquire) == before {
                 spin_loop();
             }
         }

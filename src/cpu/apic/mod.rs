@@ -1,13 +1,17 @@
 //! The local APIC, for what one CPU sends to another: INIT, the start-up interrupt, NMIs (Intel SDM volume 3, chapter 12).
 //!
 //! In x2APIC mode where CPUID reports it, through MSRs; else through its page of registers, which the fixmap maps uncached, at
-//! the same address on every CPU. Nothing else of it is used: no interrupt but the NMI is ever let in.
+//! the same address on every CPU. Its own interrupts are masked (`local_vectors`): none but the NMI is ever let in.
+
+pub mod local_vectors;
 
 use core::arch::asm;
 use core::hint::spin_loop;
 
 use raw_cpuid::CpuId;
-use x86::msr::{IA32_APIC_BASE, IA32_X2APIC_APICID, IA32_X2APIC_ICR, rdmsr, wrmsr};
+use x86::apic::xapic::{XAPIC_ICR0, XAPIC_ICR1, XAPIC_ID};
+use x86::apic::{DeliveryMode, DeliveryStatus, Level};
+use x86::msr::{IA32_APIC_BASE, rdmsr, wrmsr};
 
 use crate::mm::address::{PAGE_SIZE, PhysAddr, VirtAddr};
 use crate::mmio;
@@ -18,17 +22,18 @@ const BASE_ENABLED: u64 = 1 << 11;
 /// Bits of IA32_APIC_BASE that are the address.
 const BASE_ADDRESS: u64 = ((1 << 52) - 1) & !(PAGE_SIZE - 1);
 
-/// Registers by their offset in the page.
-const ID: u64 = 0x20;
-const ICR_LOW: u64 = 0x300;
-const ICR_HIGH: u64 = 0x310;
-
 /// Interrupt command: delivery modes, level "assert", and the status bit of xAPIC.
-const NMI: u32 = 0b100 << 8 | ASSERT;
-const INIT: u32 = 0b101 << 8 | ASSERT;
-const START_UP: u32 = 0b110 << 8 | ASSERT;
-const ASSERT: u32 = 1 << 14;
-const SEND_PENDING: u32 = 1 << 12;
+const NMI: u32 = (DeliveryMode::NMI as u32) << 8 | ASSERT;
+const INIT: u32 = (DeliveryMode::Init as u32) << 8 | ASSERT;
+const START_UP: u32 = (DeliveryMode::StartUp as u32) << 8 | ASSERT;
+const ASSERT: u32 = (Level::Assert as u32) << 14;
+const SEND_PENDING: u32 = (DeliveryStatus::SendPending as u32) << 12;
+
+/// The model-specific register that x2APIC has for the one at this offset of the page (Intel SDM volume 3, 12.12.1.2).
+const fn msr(offset: u32) -> u32 {
+    const FIRST: u32 = 0x800;
+    FIRST + offset / 16
+}
 
 /// Looks at the status after which a command is sent all the same: the last one is stuck, and waiting longer helps nobody.
 const PATIENCE: u32 = 1_000_000;
@@ -135,8 +140,8 @@ impl LocalApic {
     pub fn id(self) -> ApicId {
         match self {
             // SAFETY: the mode is on.
-            LocalApic::X2 => ApicId(unsafe { rdmsr(IA32_X2APIC_APICID) } as u32),
-            LocalApic::X(registers) => ApicId(read(registers, ID) >> 24),
+            LocalApic::X2 => ApicId(unsafe { rdmsr(msr(XAPIC_ID)) } as u32),
+            LocalApic::X(registers) => ApicId(read(registers, XAPIC_ID) >> 24),
         }
     }
 
@@ -171,30 +176,30 @@ impl LocalApic {
                 // SAFETY: the mode is on. Unlike a store, the WRMSR waits for no earlier store by itself (SDM 12.12.3).
                 unsafe {
                     asm!("mfence", "lfence", options(nostack, preserves_flags));
-                    wrmsr(IA32_X2APIC_ICR, u64::from(cpu.0) << 32 | u64::from(command));
+                    wrmsr(msr(XAPIC_ICR0), u64::from(cpu.0) << 32 | u64::from(command));
                 }
             }
             LocalApic::X(registers) => {
                 for _ in 0..PATIENCE {
-                    if read(registers, ICR_LOW) & SEND_PENDING == 0 {
+                    if read(registers, XAPIC_ICR0) & SEND_PENDING == 0 {
                         break;
                     }
                     spin_loop();
                 }
                 // The second store sends. An NMI between the two does no harm, as its handler sends nothing.
-                write(registers, ICR_HIGH, cpu.0 << 24);
-                write(registers, ICR_LOW, command);
+                write(registers, XAPIC_ICR1, cpu.0 << 24);
+                write(registers, XAPIC_ICR0, command);
             }
         }
     }
 }
 
-fn read(registers: VirtAddr, offset: u64) -> u32 {
+fn read(registers: VirtAddr, offset: u32) -> u32 {
     // SAFETY: promised to `LocalApic::new`; each register is 32 bits wide and 16-byte aligned.
-    unsafe { mmio::at(registers, offset) }.read()
+    unsafe { mmio::at(registers, offset.into()) }.read()
 }
 
-fn write(registers: VirtAddr, offset: u64, value: u32) {
+fn write(registers: VirtAddr, offset: u32, value: u32) {
     // SAFETY: as for `read`.
-    unsafe { mmio::at(registers, offset) }.write(value);
+    unsafe { mmio::at(registers, offset.into()) }.write(value);
 }
