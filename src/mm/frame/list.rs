@@ -46,11 +46,19 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         // The descriptor of the list's last block.
         let mut tail = None;
         let mut limit = self.largest_order();
+        // An ordinary request takes what its first zone has, down to single frames, before it turns to lower zones: their blocks are
+        // for those who can use no other. Further zones of the same kind are as good as the first.
+        let mut first_zone = !gfp.intersects(Gfp::ZONE_MODIFIERS) && self.more.is_empty();
         while list.frames < frames {
             let missing = frames - list.frames;
             let order = Order::new(missing.ilog2().min(u32::from(limit.get())) as u8);
             let order = order.unwrap_or(Order::MAX);
-            match self.alloc_pages(gfp, order).ok() {
+            let block = match self.try_alloc_pages(gfp, order) {
+                None if first_zone => self.take_from_first_zone(order),
+                None => self.alloc_pages_slowly(gfp, order).ok(),
+                block => block,
+            };
+            match block {
                 Some(block) if order <= largest => {
                     // Of the order that was asked for.
                     let exponent = u32::from(order.get());
@@ -62,6 +70,10 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
                 }
                 None => match order.get().checked_sub(1).and_then(Order::new) {
                     Some(smaller) => limit = smaller,
+                    None if first_zone => {
+                        first_zone = false;
+                        limit = self.largest_order();
+                    }
                     None => {
                         let available = list.frames;
                         // Every block of the list is this allocator's own and allocated: freeing it cannot fail.

@@ -102,6 +102,19 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         Some(zone.block(index, exponent))
     }
 
+    /// A block out of the first zone of an ordinary request, without going below its low mark.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn take_from_first_zone(&mut self, order: Order) -> Option<Block> {
+        let exponent = u32::from(order.get());
+        let zone = &mut self.zones[0];
+        if exponent > B::LARGEST || zone.lists.above_low <= 1 << exponent {
+            return None;
+        }
+        let index = zone.take(exponent)?;
+        Some(zone.block(index, exponent))
+    }
+
     /// The zones that a request may use, best first.
     fn zonelist(&mut self, gfp: Gfp) -> impl Iterator<Item = &mut Zone<'m, B>> {
         let first = if gfp.contains(Gfp::DMA) {

@@ -390,3 +390,50 @@ fn memory_of_64_tib_is_allocated_and_freed_to_the_last_frame() {
     assert_eq!(allocator.free_frames(), 64 * FRAMES);
     allocator.validate().unwrap();
 }
+
+/// Frames of many small blocks in the zone that a request prefers go before the large blocks of a zone below.
+#[test]
+fn a_bulk_takes_the_single_frames_of_its_zone_before_another_zone_s_blocks() {
+    const LOW: u64 = 16 << 8;
+    let ranges = [Pfn(0)..Pfn(LOW), Pfn(LOW)..Pfn(LOW + FRAMES)];
+    let mut books = Books::new::<InDescriptor>(&ranges, &WIDE);
+    let mut allocator: FrameAllocator<'_> =
+        FrameAllocator::new(&ranges, &WIDE, books.metadata()).unwrap();
+    let info = |allocator: &FrameAllocator<'_>, kind| {
+        allocator
+            .buddy_info()
+            .find(|info| info.kind == kind)
+            .unwrap()
+    };
+    // Every other frame of the upper zone is taken.
+    let mut all = allocator
+        .alloc_bulk(ALL, LOW + FRAMES, Order::ZERO)
+        .unwrap();
+    let mut kept = BlockList::EMPTY;
+    while let Some(block) = allocator.pop(&mut all) {
+        match block.pfn() {
+            Pfn(number) if number >= LOW && number % 2 == 0 => {
+                allocator.push(&mut kept, block).unwrap();
+            }
+            _ => allocator.free(block).unwrap(),
+        }
+    }
+    let dma = info(&allocator, ZoneKind::Dma).free;
+    let upper = info(&allocator, ZoneKind::Dma32).free;
+    assert_eq!((dma, upper), (LOW, FRAMES / 2));
+    let wanted = upper - 2 * MIN - 1;
+    let list = allocator
+        .alloc_bulk(Gfp::KERNEL, wanted, Order::MAX)
+        .unwrap();
+    assert_eq!((list.blocks(), list.frames()), (wanted, wanted));
+    assert_eq!(info(&allocator, ZoneKind::Dma).free, dma);
+    // What the zone does not have above its low mark comes from below, in blocks.
+    let more = allocator.alloc_bulk(Gfp::KERNEL, 1024, Order::MAX).unwrap();
+    assert!(more.blocks() <= 2, "{}", more.blocks());
+    assert_eq!(info(&allocator, ZoneKind::Dma).free, dma - 1024);
+    for list in [list, more, kept] {
+        allocator.free_list(list).unwrap();
+    }
+    allocator.validate().unwrap();
+    assert_eq!(allocator.free_frames(), LOW + FRAMES);
+}
