@@ -8,10 +8,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::compare::DEFAULT_THRESHOLD;
 use crate::compare::allow::{Allow, Part};
 use crate::export::Format;
+use crate::fleet::{self, Unit};
 use crate::gate::ticks::FALSE_ALARMS;
+use crate::glob::Globs;
 use crate::image::{Origin, TEXT_OFFSETS};
 use crate::import;
 use crate::run::{Choice, MachineType, Request};
+use crate::show::Sort;
 
 /// Boots the pagemark image in QEMU and reads its logs.
 #[derive(Debug, Parser)]
@@ -37,6 +40,14 @@ pub enum Command {
     Gate(Gate),
     /// Find where figures changed over many logs
     History(History),
+    /// Set machines side by side, as a table or a static site
+    Fleet(Fleet),
+    /// Name every case, with its source and policy
+    List(List),
+    /// Write the completions for a shell
+    Completions(Completions),
+    /// Write the manual page
+    Man,
     /// Tell which figures hang on where the code lies, from logs of images built with --text-offset
     Alignment(Alignment),
     /// Write a log's figures, or another tool's, in another tool's format
@@ -198,8 +209,7 @@ impl Allowed {
 /// `pagemark split`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-The files are named after the capture and the run: rack7.log becomes rack7-1.log, rack7-2.log, ... What logging programs and
-wires add is left out of them. `-` reads standard input.
+The files are named after the capture and the run: rack7.log becomes rack7-1.log, rack7-2.log, ... What logging programs and wires add is left out of them. `-` reads standard input.
 
 Exit status: 0 every run is whole, 2 a file cannot be written, 4 a run is not whole.")]
 pub struct Split {
@@ -227,6 +237,26 @@ pub struct Show {
     /// The image that wrote it, to name the functions of a panic
     #[arg(long, value_name = "ELF")]
     pub image: Option<PathBuf>,
+    /// Only the cases whose names match, in the table: globs, separated by commas
+    #[arg(
+        long,
+        value_name = "GLOB",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub only: Globs,
+    /// The order of the cases
+    #[arg(long, value_enum, default_value_t)]
+    pub sort: Sort,
+    /// The summary alone
+    #[arg(long, short, conflicts_with = "all")]
+    pub quiet: bool,
+    /// Everything: skipped cases, free blocks, areas
+    #[arg(long, short)]
+    pub all: bool,
+    /// The whole logs as JSON
+    #[arg(long)]
+    pub json: bool,
     /// What is not whole
     #[command(flatten)]
     pub broken: Broken,
@@ -235,8 +265,7 @@ pub struct Show {
 /// `pagemark compare`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Instruction counts are exact: every rise is a regression. Ticks are not: a median has to rise by the threshold. Figures of
-another tool come without samples and machine: their differences are shown, and not judged.
+Instruction counts are exact: every rise is a regression. Ticks are not: a median has to rise by the threshold. Figures of another tool come without samples and machine: their differences are shown, and not judged.
 
 Exit status: 0 no regression, 1 a regression, 2 the logs cannot be compared, 4 a file is not whole.")]
 pub struct Compare {
@@ -278,14 +307,11 @@ pub struct Images {
 /// `pagemark gate`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-A path is a log, or a folder with logs (*.log), one of each boot; the base may be a baseline file.
+A path is a log, or a folder with logs (*.log), one of each boot; the base may be a baseline file. Both sides may be Go benchmark text of any program, with 8 lines a benchmark or more.
 
-Instruction counts have to be equal: a commit that means to change one updates the baseline with --update. Ticks are judged
-by the boots of the whole suite, need 8 boots a side or more, and have to be of boots that took turns: base, new, base, new,
-... Beside that p stands the one of a Mann-Whitney U test of the case alone. The whole suite is a row of its own.
+Instruction counts have to be equal: a commit that means to change one updates the baseline with --update. Ticks are judged by the boots of the whole suite, need 8 boots a side or more, and have to be of boots that took turns: base, new, base, new, ... Beside that p stands the one of a Mann-Whitney U test of the case alone. The whole suite is a row of its own.
 
-Exit status: 0 nothing changed for the worse, 1 something did (of instruction counts: changed), 2 the two sides cannot be
-compared, 3 there are too few boots to decide, 4 a log is not whole.")]
+Exit status: 0 nothing changed for the worse, 1 something did (of instruction counts: changed), 2 the two sides cannot be compared, 3 there are too few boots to decide, 4 a log is not whole.")]
 pub struct Gate {
     /// The logs to judge
     #[arg(required = true)]
@@ -319,13 +345,15 @@ pub struct Gate {
 /// `pagemark history`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Logs are taken in the order of their names. Instruction counts change at every step; ticks where the ranks of the logs before
-and after differ beyond chance, with 5 logs or more on either side.")]
+Logs are taken by machine, in the order of their dates: the log's own clock, else the file's name, else its time. Instruction counts change at every step; ticks where the ranks of the logs before and after differ beyond chance, with 5 logs or more on either side; at most 1 % of histories without a change have one.")]
 pub struct History {
     /// Folders with logs (*.log), or logs
     #[arg(required = true)]
     pub logs: Vec<PathBuf>,
-    /// Take logs of different machines or suites all the same
+    /// The changes as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Take logs of different machines or suites for those of one
     #[arg(long)]
     pub force: bool,
     /// What is not whole
@@ -333,11 +361,69 @@ pub struct History {
     pub broken: Broken,
 }
 
+/// `pagemark fleet`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Logs are of one machine if all that their logs say of it is alike. Its name is the machine= of the command line, else the folder of its logs, else its CPU. The figure of a case is the median of its boots' medians.
+
+  pagemark fleet rack7 rack8 --only 'tlb/*' --base rack7
+  pagemark fleet logs/* --site report")]
+pub struct Fleet {
+    /// Folders with logs (*.log), or logs
+    #[arg(required = true)]
+    pub logs: Vec<PathBuf>,
+    /// Only the cases whose names match: globs, separated by commas
+    #[arg(
+        long,
+        value_name = "GLOB",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub only: Globs,
+    /// What figures are in
+    #[arg(long, value_enum, default_value_t)]
+    pub by: Unit,
+    /// Show figures as multiples of this machine's
+    #[arg(long, value_name = "MACHINE")]
+    pub base: Option<String>,
+    /// What to write
+    #[arg(long, short, value_enum, default_value_t)]
+    pub format: fleet::text::Format,
+    /// Write a static site to this folder instead
+    #[arg(long, value_name = "DIR", conflicts_with = "format")]
+    pub site: Option<PathBuf>,
+    /// What is not whole
+    #[command(flatten)]
+    pub broken: Broken,
+}
+
+/// `pagemark list`.
+#[derive(Args, Debug)]
+pub struct List {
+    /// A baseline file, or a log, that has the cases
+    #[arg(default_value = "bench/baselines/quick.txt", value_name = "FILE")]
+    pub from: PathBuf,
+    /// Only the cases whose names match: globs, separated by commas
+    #[arg(
+        long,
+        value_name = "GLOB",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub only: Globs,
+}
+
+/// `pagemark completions`.
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
 /// `pagemark alignment`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-A processor fetches code in lines of 64 bytes and halves of them, so that a case can be slower for where its code happens to
-lie. One log at each offset shows by how much:
+A processor fetches code in lines of 64 bytes and halves of them, so that a case can be slower for where its code happens to lie. One log at each offset shows by how much:
 
   for offset in 0 16 32 48; do scripts/run.sh --text-offset $offset --log offset-$offset.log; done")]
 pub struct Alignment {

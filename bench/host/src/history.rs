@@ -1,36 +1,48 @@
-//! Change points over many logs of one machine: from which log on is a case slower or faster, and stays so?
+//! Change points over many logs: from which log on is a case slower or faster, and stays so?
 //!
-//! Under icount every step counts. Times are cut where the two parts differ most (the largest Mann-Whitney significance among all
-//! places with [`LEAST`] logs or more on either side), then each part again in the same way; a cut stands while its probability,
-//! corrected for the places tried, is at most [`ALPHA`]. It is binary segmentation by a rank statistic, as E-divisive is by
-//! distances; ranks do not mind outliers or the shape of the noise.
+//! Logs are taken by machine, and in order of their dates. Under icount every step counts. Times are cut where the two parts differ
+//! most by ranks, among all places with [`LEAST`] logs or more on either side, then each part again in the same way; a cut stands
+//! while its Mann-Whitney probability, corrected for the places tried and for the cases, is at most [`ALPHA`], and its size is more
+//! than the gate's floor. It is binary segmentation by a rank statistic, as E-divisive is by distances; ranks do not mind outliers
+//! or the shape of the noise.
+
+use std::collections::BTreeMap;
 
 use pagemark_record::Clock;
+use serde::Serialize;
 
 use crate::compare::Fingerprint;
 use crate::gate::rank_test::p_value;
-use crate::gate::ticks::median;
+use crate::gate::ticks::{DEFAULT_FLOOR, median};
 use crate::log::Log;
 use crate::style::{Look, counted, indented, number};
 
 /// Logs on either side of a change of ticks.
 pub const LEAST: usize = 5;
-/// The probability of a change point where there is none, for one series.
-pub const ALPHA: f64 = 0.001;
+/// The probability of a change point where there is none, over all cases of a history.
+pub const ALPHA: f64 = 0.01;
+/// The normal deviate of a two-sided interval of 95 %.
+const DEVIATE: f64 = 1.959_964;
 
 /// From one log on a case has another figure.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Change {
     /// The case.
     pub case: String,
     /// The place of the first log with the new figure, from 0.
     pub at: usize,
-    /// The revision of that log's image.
+    /// That log's file.
+    pub file: String,
+    /// Its date.
+    pub date: String,
+    /// The revision of its image.
     pub revision: String,
     /// The median of the stretch before.
     pub before: f64,
     /// The median of the stretch from there on.
     pub after: f64,
+    /// Bounds of the rise with 95 %, as shares; exact figures have none.
+    pub interval: Option<[f64; 2]>,
 }
 
 impl Change {
@@ -40,10 +52,78 @@ impl Change {
     }
 }
 
-/// The changes in `logs`, which are in order of time and from one machine, by case.
-pub fn changes(logs: &[Log]) -> Vec<Change> {
-    let mut cases: std::collections::BTreeMap<&str, Vec<(usize, f64)>> =
-        std::collections::BTreeMap::new();
+/// The logs of one machine and suite, in order of time.
+#[derive(Clone, Debug)]
+pub struct History<'a> {
+    /// The machine in a few words.
+    pub machine: String,
+    /// Its logs.
+    pub logs: Vec<&'a Log>,
+}
+
+impl<'a> History<'a> {
+    /// Logs as they are, in their order.
+    pub fn of(logs: &'a [Log]) -> Self {
+        Self {
+            machine: logs.first().map_or_else(String::new, machine),
+            logs: logs.iter().collect(),
+        }
+    }
+}
+
+/// The logs by machine and suite, each in order of time; machines in the order of their first log. `one` takes all logs for those
+/// of one machine.
+pub fn histories(logs: &[Log], one: bool) -> Vec<History<'_>> {
+    let mut groups: Vec<(Fingerprint, Vec<&Log>)> = Vec::new();
+    for log in logs {
+        let found = Fingerprint::of(log);
+        let group = groups
+            .iter_mut()
+            .find(|(known, _)| one || known.unlike(&found).is_empty());
+        match group {
+            Some((_, logs)) => logs.push(log),
+            None => groups.push((found, vec![log])),
+        }
+    }
+    let groups = groups.into_iter().map(|(_, mut logs)| {
+        // Names order what has one date, or none.
+        logs.sort_by_key(|log| {
+            let origin = &log.origin;
+            (
+                origin.date.map(|date| date.time),
+                origin.path.clone(),
+                origin.run,
+            )
+        });
+        History {
+            machine: machine(logs[0]),
+            logs,
+        }
+    });
+    groups.collect()
+}
+
+/// A machine in a few words.
+pub fn machine(log: &Log) -> String {
+    let suite = &log.start.suite;
+    let Some(machine) = &log.machine else {
+        return format!("unknown machine, suite {suite}");
+    };
+    let name = log
+        .word("machine")
+        .map_or_else(String::new, |name| format!("{name}: "));
+    format!(
+        "{name}{}, {}, {}, suite {suite}",
+        machine.cpu,
+        counted(machine.cpus as usize, "CPU"),
+        machine.clock
+    )
+}
+
+/// The changes in a history, in order of time, then by case.
+pub fn changes(history: &History<'_>) -> Vec<Change> {
+    let logs = &history.logs;
+    let mut cases: BTreeMap<&str, Vec<(usize, f64)>> = BTreeMap::new();
     for (at, log) in logs.iter().enumerate() {
         for result in &log.results {
             cases
@@ -53,13 +133,13 @@ pub fn changes(logs: &[Log]) -> Vec<Change> {
         }
     }
     let exact = logs.iter().all(|log| log.clock() == Some(Clock::Icount));
+    let alpha = ALPHA / cases.len().max(1) as f64;
     let mut changes = Vec::new();
     for (case, points) in cases {
         let figures: Vec<f64> = points.iter().map(|point| point.1).collect();
-        let cuts = if exact {
-            steps(&figures)
-        } else {
-            cuts(&figures)
+        let cuts = match exact {
+            true => steps(&figures),
+            false => cuts(&figures, alpha),
         };
         let bounds: Vec<usize> = [0]
             .into_iter()
@@ -71,12 +151,16 @@ pub fn changes(logs: &[Log]) -> Vec<Change> {
                 continue;
             };
             let at = points[cut].0;
+            let (before, after) = (&figures[start..cut], &figures[cut..end]);
             changes.push(Change {
                 case: case.to_owned(),
                 at,
+                file: logs[at].origin.name(),
+                date: logs[at].origin.date_shown(),
                 revision: logs[at].start.revision.clone(),
-                before: median(&figures[start..cut]),
-                after: median(&figures[cut..end]),
+                before: median(before),
+                after: median(after),
+                interval: (!exact).then(|| interval(before, after)),
             });
         }
     }
@@ -91,17 +175,33 @@ fn steps(figures: &[f64]) -> Vec<usize> {
         .collect()
 }
 
-/// Where noisy figures change, in order.
-fn cuts(figures: &[f64]) -> Vec<usize> {
+/// Where noisy figures change, in order; `alpha` is the probability of a cut in a series without a change.
+fn cuts(figures: &[f64], alpha: f64) -> Vec<usize> {
     let places = LEAST..(figures.len() + 1).saturating_sub(LEAST);
     let tried = places.len() as f64;
-    let best = places
-        .map(|at| (p_value(&figures[..at], &figures[at..]), at))
-        .min_by(|a, b| a.0.total_cmp(&b.0));
+    let total = figures.len() as f64;
+    let mut before = 0.0;
+    let sums: Vec<f64> = midranks(figures)
+        .iter()
+        .map(|rank| {
+            before += rank;
+            before
+        })
+        .collect();
+    // How far the ranks before a place lie from their mean, in standard deviations.
+    let deviation = |at: usize| {
+        let (left, right) = (at as f64, total - at as f64);
+        (sums[at - 1] - left * (total + 1.0) / 2.0).abs()
+            / (left * right * (total + 1.0) / 12.0).sqrt()
+    };
+    let best = places.max_by(|&a, &b| deviation(a).total_cmp(&deviation(b)));
     match best {
-        Some((p, at)) if p * tried <= ALPHA => {
-            let right = cuts(&figures[at..]).into_iter().map(|cut| cut + at);
-            cuts(&figures[..at])
+        Some(at)
+            if p_value(&figures[..at], &figures[at..]) * tried <= alpha
+                && moved(&figures[..at], &figures[at..]) =>
+        {
+            let right = cuts(&figures[at..], alpha).into_iter().map(|cut| cut + at);
+            cuts(&figures[..at], alpha)
                 .into_iter()
                 .chain([at])
                 .chain(right)
@@ -109,6 +209,46 @@ fn cuts(figures: &[f64]) -> Vec<usize> {
         }
         _ => Vec::new(),
     }
+}
+
+/// Whether the medians lie apart by more than the least change that counts.
+fn moved(before: &[f64], after: &[f64]) -> bool {
+    let (before, after) = (median(before), median(after));
+    (after - before).abs() > DEFAULT_FLOOR * before
+}
+
+/// The rank of each figure, from 1; equal ones share the mean of theirs.
+fn midranks(figures: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..figures.len()).collect();
+    order.sort_by(|&a, &b| figures[a].total_cmp(&figures[b]));
+    let mut ranks = vec![0.0; figures.len()];
+    let mut first = 0;
+    for tied in order.chunk_by(|&a, &b| figures[a] == figures[b]) {
+        let midrank = first as f64 + (tied.len() + 1) as f64 / 2.0;
+        for &place in tied {
+            ranks[place] = midrank;
+        }
+        first += tied.len();
+    }
+    ranks
+}
+
+/// Bounds of the rise as shares of the median before, from the distances of all pairs (Hodges and Lehmann, "Estimates of location
+/// based on rank tests", 1963; Moses' interval).
+fn interval(before: &[f64], after: &[f64]) -> [f64; 2] {
+    let mut distances: Vec<f64> = before
+        .iter()
+        .flat_map(|a| after.iter().map(move |b| b - a))
+        .collect();
+    distances.sort_by(f64::total_cmp);
+    let (m, n) = (before.len() as f64, after.len() as f64);
+    let outside = m * n / 2.0 - DEVIATE * (m * n * (m + n + 1.0) / 12.0).sqrt();
+    let outside = (outside.floor().max(0.0) as usize).min((distances.len() - 1) / 2);
+    let middle = median(before).max(f64::MIN_POSITIVE);
+    [
+        distances[outside] / middle,
+        distances[distances.len() - 1 - outside] / middle,
+    ]
 }
 
 /// What differs between the first machine of `logs` and any other, in words; empty where they are one.
@@ -121,42 +261,111 @@ pub fn machines(logs: &[Log]) -> Vec<String> {
         .iter()
         .flat_map(|log| first.unlike(&Fingerprint::of(log)))
         .collect();
+    differing.sort();
     differing.dedup();
     differing
 }
 
-/// The changes as a table.
-pub fn render(logs: &[Log], look: Look) -> String {
-    let changes = changes(logs);
-    let mut text = String::new();
+/// The cases that the newest log lacks and an earlier one has, each with the last log that has it.
+fn lost<'a>(history: &History<'a>) -> BTreeMap<&'a str, &'a Log> {
+    let mut last: BTreeMap<&str, &Log> = BTreeMap::new();
+    for log in &history.logs {
+        last.extend(
+            log.results
+                .iter()
+                .map(|result| (result.case.as_str(), *log)),
+        );
+    }
+    if let Some(newest) = history.logs.last() {
+        for result in &newest.results {
+            last.remove(result.case.as_str());
+        }
+    }
+    last
+}
+
+/// The changes of each machine as a table.
+pub fn render(histories: &[History<'_>], look: Look) -> String {
+    let told: Vec<String> = histories
+        .iter()
+        .map(|history| render_one(history, look))
+        .collect();
+    told.join("\n")
+}
+
+fn render_one(history: &History<'_>, look: Look) -> String {
+    let changes = changes(history);
+    let mut text = format!("{}\n\n", look.bold(&history.machine));
     if !changes.is_empty() {
         let mut table = look.table();
         look.header(
             &mut table,
-            &["case", "log", "revision", "before", "after", "per cent"],
+            &[
+                "case",
+                "before",
+                "after",
+                "per cent",
+                "95 % from",
+                "to",
+                "date",
+                "revision",
+                "log",
+            ],
         );
+        let share = |share: f64| format!("{:+.2} %", share * 100.0);
         for change in &changes {
+            let [low, high] = change
+                .interval
+                .map_or_else(Default::default, |bounds| bounds.map(share));
             table.add_row([
                 change.case.clone(),
-                (change.at + 1).to_string(),
-                change.revision.clone(),
                 number(change.before),
                 number(change.after),
-                format!("{:+.2} %", change.rise() * 100.0),
+                share(change.rise()),
+                low,
+                high,
+                change.date.clone(),
+                change.revision.clone(),
+                change.file.clone(),
             ]);
         }
-        text = indented(&table, 2) + "\n";
+        text += &(indented(&table, 2) + "\n");
     }
-    text + &format!(
-        "  {} in {}\n",
+    for (case, log) in lost(history) {
+        text += &format!(
+            "  {case} was last in {} ({})\n",
+            log.origin.name(),
+            log.origin.date_shown()
+        );
+    }
+    let (first, newest) = (history.logs.first(), history.logs.last());
+    text += &format!(
+        "  {} in {}",
         counted(changes.len(), "change"),
-        counted(logs.len(), "log")
-    )
+        counted(history.logs.len(), "log")
+    );
+    if let (Some(first), Some(newest)) = (first, newest) {
+        text += &format!(
+            ", {} to {}; the newest is {} of revision {}",
+            first.origin.date_shown(),
+            newest.origin.date_shown(),
+            newest.origin.name(),
+            newest.start.revision
+        );
+    }
+    text + "\n"
 }
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+    use rand_distr::{Distribution, StandardNormal};
+
     use super::*;
+    use crate::log::origin::{Date, DateSource};
+    use crate::log::read;
+    use crate::log::sample::good;
 
     #[test]
     fn a_step_is_found_where_it_is_and_noise_is_none() {
@@ -166,15 +375,20 @@ mod tests {
                 .map(|at| 100.0 + noise(at) + if at >= 17 { step } else { 0.0 })
                 .collect::<Vec<_>>()
         };
-        assert_eq!(cuts(&series(3.0)), [17]);
-        assert_eq!(cuts(&series(0.0)), [0; 0]);
-        assert_eq!(cuts(&[1.0; 40]), [0; 0]);
+        assert_eq!(cuts(&series(3.0), 0.001), [17]);
+        assert_eq!(cuts(&series(0.0), 0.001), [0; 0]);
+        assert_eq!(cuts(&[1.0; 40], 0.001), [0; 0]);
         let mut outlier = series(0.0);
         outlier[20] = 1e6;
-        assert_eq!(cuts(&outlier), [0; 0]);
+        assert_eq!(cuts(&outlier, 0.001), [0; 0]);
         for length in 0..2 * LEAST {
-            assert_eq!(cuts(&vec![1.0; length]), [0; 0]);
+            assert_eq!(cuts(&vec![1.0; length], 0.001), [0; 0]);
         }
+        // As sure as can be, and next to nothing.
+        let tiny: Vec<f64> = (0..60)
+            .map(|at| 14.0 + f64::from(at / 30) * 0.001)
+            .collect();
+        assert_eq!(cuts(&tiny, 0.001), [0; 0]);
     }
 
     #[test]
@@ -182,11 +396,98 @@ mod tests {
         let series: Vec<f64> = (0..45)
             .map(|at| f64::from(at / 15) * 10.0 + f64::from(at % 4))
             .collect();
-        assert_eq!(cuts(&series), [15, 30]);
+        assert_eq!(cuts(&series, 0.001), [15, 30]);
     }
 
     #[test]
     fn exact_figures_change_at_every_step() {
         assert_eq!(steps(&[7.0, 7.0, 8.0, 8.0, 7.0]), [2, 4]);
+    }
+
+    /// A year of one machine, read in the wrong order; the case 0 costs 2 % more from day 200 on.
+    fn year(seed: u64, rise: f64) -> Vec<Log> {
+        let mut random = StdRng::seed_from_u64(seed);
+        let log = read(&good(Clock::Tsc)).unwrap();
+        let mut logs: Vec<Log> = (0..365)
+            .map(|day: i64| {
+                let mut log = log.clone();
+                let time: jiff::civil::DateTime = "2026-01-01T06:00:00".parse().unwrap();
+                let time = time.checked_add(jiff::Span::new().days(day)).unwrap();
+                log.origin.path = format!("rack7-{}.log", 999 - day).into();
+                log.origin.date = Some(Date {
+                    time,
+                    source: DateSource::Clock,
+                });
+                log.start.revision = format!("r{day}");
+                for (at, result) in log.results.iter_mut().enumerate() {
+                    let cost = if at == 0 && day >= 200 {
+                        1.0 + rise
+                    } else {
+                        1.0
+                    };
+                    let noise: f64 = StandardNormal.sample(&mut random);
+                    let figure = 100_000.0 * cost * (1.0 + 0.005 * noise);
+                    result.median = (figure as u64).into();
+                }
+                log
+            })
+            .collect();
+        logs.reverse();
+        logs
+    }
+
+    #[test]
+    fn a_change_is_told_with_date_file_revision_size_and_interval() {
+        let logs = year(1, 0.02);
+        let [history] = &histories(&logs, false)[..] else {
+            panic!()
+        };
+        let [change] = &changes(history)[..] else {
+            panic!()
+        };
+        assert_eq!((change.at, change.revision.as_str()), (200, "r200"));
+        assert_eq!(
+            (change.file.as_str(), change.date.as_str()),
+            ("rack7-799.log", "2026-07-20 06:00")
+        );
+        let [low, high] = change.interval.unwrap();
+        assert!(
+            low < 0.02 && 0.02 < high && high - low < 0.004,
+            "{low} {high}"
+        );
+        let text = render(&histories(&logs, false), Look::Plain);
+        for told in [
+            "2026-07-20 06:00",
+            "rack7-799.log",
+            "365 logs, 2026-01-01 06:00 to 2026-12-31 06:00; the newest is rack7-635.log",
+        ] {
+            assert!(text.contains(told), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_hundred_years_without_a_change_have_none() {
+        let found: usize = (0..100)
+            .map(|seed| {
+                let logs = year(seed, 0.0);
+                changes(&histories(&logs, false)[0]).len()
+            })
+            .sum();
+        assert!(found <= 3, "{found}");
+    }
+
+    #[test]
+    fn missing_cases_survive_and_machines_stand_apart() {
+        let mut logs = year(2, 0.02);
+        for log in &mut logs[100..110] {
+            log.results.remove(0);
+        }
+        let case = logs[0].results.pop().unwrap().case;
+        let all = histories(&logs, false);
+        assert_eq!(changes(&all[0]).len(), 1);
+        assert!(render(&all, Look::Plain).contains(&format!("{case} was last in")));
+        logs[5].machine.as_mut().unwrap().model += 1;
+        assert_eq!(histories(&logs, false).len(), 2);
+        assert_eq!(histories(&logs, true).len(), 1);
     }
 }

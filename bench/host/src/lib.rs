@@ -5,7 +5,8 @@
 //! - [`run`] boots it under a watchdog and judges how that went;
 //! - [`show`] and [`compare`] are the tables, [`style`] how they look on a terminal and off it;
 //! - [`figures`] leave their log for other tools: [`export`] writes their formats, [`import`] reads them;
-//! - [`history`] finds where figures changed over many logs;
+//! - [`history`] finds where figures changed over many logs; [`fleet`] sets machines side by side;
+//! - [`glob`] are patterns of case names;
 //! - [`gate`] judges new runs against a base, for pipelines;
 //! - [`blame`] names the functions behind a changed instruction count;
 //! - [`cli`] is the command line of the binary `pagemark`.
@@ -17,10 +18,13 @@ pub mod cli;
 pub mod compare;
 pub mod export;
 pub mod figures;
+pub mod fleet;
 pub mod gate;
+pub mod glob;
 pub mod history;
 pub mod image;
 pub mod import;
+pub mod list;
 pub mod log;
 pub mod run;
 pub mod show;

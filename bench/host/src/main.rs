@@ -1,22 +1,23 @@
 //! The binary `pagemark`.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::slice::from_ref;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use pagemark_host::alignment::Alignments;
 use pagemark_host::blame;
 use pagemark_host::cli::{
-    Alignment, Cli, Command, Compare, Export, Gate, History, Images, Iso, Repeat, Run, Show, Split,
-    words,
+    self, Alignment, Cli, Command, Compare, Export, Gate, History, Images, Iso, Repeat, Run, Show,
+    Split, words,
 };
 use pagemark_host::compare::beside::Beside;
 use pagemark_host::compare::{Allow, Change, compare};
 use pagemark_host::export::{self, export};
+use pagemark_host::fleet::{self, Fleet};
 use pagemark_host::gate::baseline::Baseline;
 use pagemark_host::gate::mute::Mutes;
 use pagemark_host::gate::ticks::FALSE_ALARMS;
@@ -25,6 +26,7 @@ use pagemark_host::history;
 use pagemark_host::image::{self, MenuEntry, Symbols};
 use pagemark_host::import::Foreign;
 use pagemark_host::import::source::{self, Source, SourceError, sources};
+use pagemark_host::list;
 use pagemark_host::log::Log;
 use pagemark_host::log::side::{self, Reading, SideError};
 use pagemark_host::run::{self, INTERRUPTED};
@@ -48,6 +50,10 @@ fn main() -> ExitCode {
         Command::Alignment(options) => show_alignment(&options),
         Command::Export(options) => export_log(&options),
         Command::Gate(options) => gate_logs(&options),
+        Command::Fleet(options) => show_fleet(&options),
+        Command::List(options) => list_cases(&options),
+        Command::Completions(options) => Ok(write_completions(&options)),
+        Command::Man => write_manual(),
         Command::Split(options) => split_captures(&options),
         Command::Iso(options) => write_iso(options),
     };
@@ -109,8 +115,32 @@ fn show_logs(options: &Show) -> Result<u8> {
     let mut reading = Reading::new(options.broken.skip_broken);
     let sources = sources(&options.logs, options.format, &mut reading)?;
     tell_skipped(&reading);
+    if options.json {
+        let logs: Vec<&Log> = sources.iter().filter_map(Source::log).collect();
+        print(&(export::json::whole(&logs) + "\n"))?;
+        return Ok(0);
+    }
+    let look = Look::of_stdout();
+    let detail = show::Detail {
+        quiet: options.quiet,
+        all: options.all,
+        only: options.only.clone(),
+        sort: options.sort,
+        width: look.width(),
+    };
     let tables = sources.iter().map(|source| match source {
-        Source::Log(log) => show::render(log, Look::of_stdout(), symbols.as_ref()),
+        Source::Log(log) => {
+            let table = show::render_as(log, look, symbols.as_ref(), &detail);
+            // Of several logs each is named.
+            match sources.len() {
+                1 => table,
+                _ => format!(
+                    "{} ({})\n{table}",
+                    log.origin.name(),
+                    log.origin.date_shown()
+                ),
+            }
+        }
         Source::Foreign { path, figures } => {
             show::foreign::render(path, figures, Look::of_stdout())
         }
@@ -142,6 +172,12 @@ fn compare_logs(options: &Compare) -> Result<u8> {
 }
 
 fn gate_logs(options: &Gate) -> Result<u8> {
+    if gate::go_text::are(&options.new) && gate::go_text::are(&options.base) {
+        let mut judgement =
+            gate::go_text::judge(&options.base, &options.new, options.false_alarms)?;
+        mute(options, &mut judgement)?;
+        return tell_judgement(&judgement);
+    }
     let mut reading = Reading::new(options.broken.skip_broken);
     let new = reading.logs(&options.new)?;
     if options.update {
@@ -153,12 +189,23 @@ fn gate_logs(options: &Gate) -> Result<u8> {
     tell_skipped(&reading);
     let alarms = options.false_alarms;
     let mut judgement = judge(&base, &new, &history, alarms, &options.allowed.allow())?;
+    mute(options, &mut judgement)?;
+    blame_functions(&mut judgement, &options.images, new.first());
+    tell_judgement(&judgement)
+}
+
+/// Marks the cases whose changes do not count.
+fn mute(options: &Gate, judgement: &mut Judgement) -> Result<()> {
     if let Some(path) = &options.mute {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("{} cannot be read", path.display()))?;
         judgement.mute(&Mutes::read(&text));
     }
-    blame_functions(&mut judgement, &options.images, new.first());
+    Ok(())
+}
+
+/// Prints a judgement, and gives the status that it comes to.
+fn tell_judgement(judgement: &Judgement) -> Result<u8> {
     print(&judgement.render(Look::of_stdout()))?;
     Ok(match () {
         () if judgement.fails() => 1,
@@ -254,14 +301,97 @@ fn split_captures(options: &Split) -> Result<u8> {
 fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = std::fs::File::create_new(path)
         .with_context(|| format!("{} cannot be written", path.display()))?;
-    std::io::Write::write_all(&mut file, bytes)
+    file.write_all(bytes)
         .with_context(|| format!("{} cannot be written", path.display()))
 }
 
 fn show_history(options: &History) -> Result<u8> {
     let logs = logs(&options.logs, options.broken.skip_broken)?;
-    of_one_machine(&logs, options.force)?;
-    print(&history::render(&logs, Look::of_stdout()))?;
+    let histories = history::histories(&logs, options.force);
+    if options.json {
+        let changes = histories
+            .iter()
+            .map(|history| (&history.machine, history::changes(history)));
+        let changes: std::collections::BTreeMap<_, _> = changes.collect();
+        print(&(serde_json::to_string_pretty(&changes)? + "\n"))?;
+    } else {
+        print(&history::render(&histories, Look::of_stdout()))?;
+    }
+    Ok(0)
+}
+
+fn show_fleet(options: &cli::Fleet) -> Result<u8> {
+    let logs = logs(&options.logs, options.broken.skip_broken)?;
+    let fleet = Fleet::new(&logs, &options.only, options.by);
+    if fleet.mixes_clocks() {
+        bail!("instructions and ticks do not stand in one table: give logs of one clock");
+    }
+    let base = options.base.as_ref().map(|name| {
+        let names: Vec<&str> = fleet
+            .machines
+            .iter()
+            .map(|machine| machine.name.as_str())
+            .collect();
+        let place = fleet.place(name);
+        place.with_context(|| format!("no machine {name}; there are {}", names.join(", ")))
+    });
+    let base = base.transpose()?;
+    match &options.site {
+        Some(folder) => {
+            fleet::site::write(&fleet, folder)
+                .with_context(|| format!("{} cannot be written", folder.display()))?;
+            print(&format!("{}\n", folder.join("index.html").display()))?;
+        }
+        None => print(&fleet.write(options.format, base, Look::of_stdout()))?,
+    }
+    Ok(0)
+}
+
+fn list_cases(options: &cli::List) -> Result<u8> {
+    let cases = match base(from_ref(&options.from), &mut Reading::default())? {
+        Base::File(baseline) => baseline.cases.into_keys().collect::<Vec<String>>(),
+        Base::Logs(logs) => logs
+            .iter()
+            .flat_map(|log| {
+                let measured = log.results.iter().map(|result| result.case.clone());
+                measured.chain(log.skips.iter().map(|skip| skip.case.clone()))
+            })
+            .collect(),
+    };
+    print(&list::render(&cases, &options.only, Look::of_stdout()))?;
+    Ok(0)
+}
+
+fn write_completions(options: &cli::Completions) -> u8 {
+    clap_complete::generate(
+        options.shell,
+        &mut Cli::command(),
+        "pagemark",
+        &mut std::io::stdout(),
+    );
+    0
+}
+
+/// One page with all commands.
+fn write_manual() -> Result<u8> {
+    let mut command = Cli::command();
+    command.build();
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command.clone()).render(&mut page)?;
+    for subcommand in command
+        .get_subcommands()
+        .filter(|command| command.get_name() != "help")
+    {
+        let name = subcommand.get_name();
+        let title = format!("pagemark {name}");
+        let mut section = Vec::new();
+        let man = clap_mangen::Man::new(subcommand.clone());
+        writeln!(section, ".SH {}", title.to_uppercase())?;
+        man.render_description_section(&mut section)?;
+        man.render_options_section(&mut section)?;
+        page.extend(section);
+    }
+    print(&String::from_utf8_lossy(&page))?;
     Ok(0)
 }
 

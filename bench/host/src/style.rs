@@ -26,6 +26,14 @@ impl Look {
         }
     }
 
+    /// Columns of the terminal that standard output is; none where it is none.
+    pub fn width(self) -> Option<u16> {
+        match self {
+            Self::Plain => None,
+            Self::Terminal => terminal_size::terminal_size().map(|(width, _)| width.0),
+        }
+    }
+
     /// `text` in bold.
     pub fn bold(self, text: &str) -> String {
         self.styled(Style::new().bold(), text)

@@ -9,6 +9,7 @@ pub mod csv;
 pub mod go_text;
 pub mod google_benchmark;
 pub mod html;
+pub mod json;
 pub mod junit;
 pub mod markdown;
 pub mod openmetrics;

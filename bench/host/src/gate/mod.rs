@@ -6,11 +6,13 @@
 //!   ([`joint_test`], over [`labelings`]), the other lets the sides differ in noise ([`welch`]). A rank test of each case stands
 //!   beside it ([`rank_test`]), and [`suite`] judges all cases as one;
 //! - [`turns`]: whether the sides took turns, without which a drift is a change;
+//! - [`go_text`]: the same of Go benchmark text, from any program;
 //! - [`mute`]: cases whose changes are told and do not count;
 //! - [`report`]: the table.
 
 pub mod baseline;
 pub mod exact;
+pub mod go_text;
 pub mod joint_test;
 pub mod labelings;
 pub mod mute;

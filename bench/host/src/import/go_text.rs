@@ -8,9 +8,12 @@
 //! - Iterations and configuration are lost.
 //! - A text that [`crate::export::go_text`] wrote says so, and gives names and numbers of samples as they were.
 
+use std::collections::BTreeMap;
+
 use super::{ImportError, count, figure, of_one, text_lines};
 use crate::export::go_text::{MARK, lowered};
 use crate::figures::Entry;
+use crate::log::printable;
 
 /// One result.
 struct Line {
@@ -54,6 +57,35 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Entry>, ImportError> {
         })
     });
     Ok(entries.collect())
+}
+
+/// Every sample of a text, by name and unit: of the figures that count down, which all of Go's own do but rates.
+///
+/// # Errors
+///
+/// A line that begins as a result and is none.
+pub fn samples(bytes: &[u8]) -> Result<BTreeMap<String, Vec<f64>>, ImportError> {
+    let mut lines = Vec::new();
+    for (number, text) in text_lines(bytes) {
+        lines.extend(result(number, &text)?);
+    }
+    let cpus = common_cpus(&lines).unwrap_or_default();
+    let mut samples: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for line in lines {
+        let name = line.name.strip_suffix(cpus.as_str()).unwrap_or(&line.name);
+        for (value, unit) in line
+            .values
+            .into_iter()
+            .filter(|(_, unit)| !unit.ends_with("/s"))
+        {
+            let name = format!("{name} [{}]", of_one(&unit));
+            samples
+                .entry(printable::text(&name).into_owned())
+                .or_default()
+                .push(value);
+        }
+    }
+    Ok(samples)
 }
 
 /// The result on a line, if it is one.

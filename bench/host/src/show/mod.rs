@@ -3,15 +3,17 @@
 
 mod areas;
 pub mod foreign;
+mod summary;
 #[cfg(test)]
 mod tests;
 
-use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Width};
+use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, Width};
 use pagemark_record::{
     Buddyinfo, CaseResult, Clock, Crossover, Environment, Figure, Frames, Machine, ORDERS, Panic,
     Unit, Verdict,
 };
 
+use crate::glob::Globs;
 use crate::image::{Symbols, backtrace};
 use crate::log::{Ending, Log};
 use crate::style::{Look, bytes, counted, figure, indented, thousands};
@@ -24,27 +26,80 @@ const GAP: u16 = 2;
 /// Columns of the words to the left of the machine's block.
 const KEY: u16 = 12;
 
-/// The whole table. A panic's addresses are named where `symbols` are those of its image.
+/// How much of a log is shown.
+#[derive(Clone, Debug, Default)]
+pub struct Detail {
+    /// The summary alone.
+    pub quiet: bool,
+    /// Everything: what was skipped, free blocks, areas.
+    pub all: bool,
+    /// The cases in the table.
+    pub only: Globs,
+    /// Their order.
+    pub sort: Sort,
+    /// Columns of the terminal; none where nothing limits a line.
+    pub width: Option<u16>,
+}
+
+/// The order of a table's cases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Sort {
+    /// As the log has them, in groups
+    #[default]
+    Log,
+    /// By name
+    Name,
+    /// By median, the most expensive first
+    Median,
+    /// By how far the 99th percentile lies above the median, the widest first
+    Spread,
+}
+
+/// All of a log. A panic's addresses are named where `symbols` are those of its image.
 pub fn render(log: &Log, look: Look, symbols: Option<&Symbols>) -> String {
+    let detail = Detail {
+        all: true,
+        ..Detail::default()
+    };
+    render_as(log, look, symbols, &detail)
+}
+
+/// A log: what machine, how it went, the figures that most look for; then the table, and more as `detail` says.
+pub fn render_as(log: &Log, look: Look, symbols: Option<&Symbols>, detail: &Detail) -> String {
     let title = format!("pagemark {}, suite {}", log.start.revision, log.start.suite);
-    let mut text = format!("{}\n\n{}\n", look.bold(&title), head(log, look));
-    if !log.results.is_empty() {
-        text += &format!("{}\n", results(log, look));
+    let mut text = format!("{}\n\n{}", look.bold(&title), head(log, look));
+    text += &format!("{}\n", tail(log, look, symbols));
+    if let Some(summary) = summary::table(log, look) {
+        text += &format!("{summary}\n");
     }
-    if !log.skips.is_empty() {
+    if detail.quiet {
+        return text;
+    }
+    if log
+        .results
+        .iter()
+        .any(|result| detail.only.admit(&result.case))
+    {
+        text += &format!("{}\n", results(log, look, detail));
+    }
+    if !log.skips.is_empty() && detail.all {
         let rows = log
             .skips
             .iter()
             .map(|skip| (skip.case.as_str(), skip.reason.clone()));
         text += &format!("{}\n{}\n", look.bold("  skipped"), block(rows, look));
     }
-    if !log.buddyinfo.is_empty() {
+    if !log.buddyinfo.is_empty() && detail.all {
         text += &format!("{}\n", free_blocks(&log.buddyinfo, look));
     }
-    if log.vmallocinfo.iter().any(|info| info.live > 0) {
+    if detail.all && log.vmallocinfo.iter().any(|info| info.live > 0) {
         text += &format!("{}\n", areas::table(&log.vmallocinfo, look));
     }
-    text += &tail(log, look, symbols);
+    let hidden = [log.skips.len(), log.buddyinfo.len()].iter().sum::<usize>();
+    if !detail.all && hidden > 0 {
+        let skipped = counted(log.skips.len(), "case");
+        text += &format!("  {skipped} skipped; --all shows which, and the free blocks and areas\n");
+    }
     text
 }
 
@@ -249,47 +304,100 @@ fn groups(log: &Log) -> Vec<Group<'_>> {
     groups
 }
 
-fn results(log: &Log, look: Look) -> String {
+/// The table of the cases. Names are never broken: where lines would be longer than `detail` allows, columns go, the least needed
+/// first.
+fn results(log: &Log, look: Look, detail: &Detail) -> String {
     let unit = log.unit().map_or("", words);
     let clock = log.clock().map_or("", Clock::as_str);
     let overhead = log.results[0].overhead;
     let same = log.results.iter().all(|result| result.overhead == overhead);
     let title = format!("{unit} ({clock})");
-    let mut header = vec![title.as_str(), "samples", "min", "median", "p99", "max"];
-    header.extend((!same).then_some("overhead"));
-    let mut table = look.table();
-    look.header(&mut table, &header);
-    for Group { name, cases } in groups(log) {
-        table.add_row([Cell::new(name).add_attribute(Attribute::Bold)]);
-        for (rest, result) in cases {
-            let CaseResult {
-                samples,
-                min,
-                median,
-                p99,
-                max,
-                overhead,
-                ..
-            } = result;
-            let figures = [min, median, p99, max]
-                .into_iter()
-                .chain((!same).then_some(overhead));
-            let figures = figures.map(|&cost| Cell::new(figure(cost)));
-            let first = [format!("  {rest}"), thousands(*samples)].map(Cell::new);
-            table.add_row(first.into_iter().chain(figures));
+    let all = ["samples", "min", "median", "p99", "max", "overhead"];
+    // The order in which columns go.
+    let mut shown: Vec<&str> = all
+        .into_iter()
+        .filter(|name| *name != "overhead" || !same)
+        .collect();
+    let mut less_needed = ["overhead", "samples", "max", "min", "p99"].into_iter();
+    loop {
+        let table = results_table(log, look, detail, &title, &shown);
+        let text = indented(&table, INDENT);
+        let widest = text
+            .lines()
+            .map(|line| {
+                anstream::adapter::strip_str(line)
+                    .to_string()
+                    .chars()
+                    .count()
+            })
+            .max();
+        let fits = detail
+            .width
+            .is_none_or(|width| widest.unwrap_or(0) <= usize::from(width));
+        match (fits, less_needed.next()) {
+            (false, Some(name)) => shown.retain(|column| *column != name),
+            _ => {
+                let overhead = match same && overhead != Figure::default() {
+                    true => format!(
+                        "\n  The empty bracket's {} {unit} are subtracted from each sample.\n",
+                        figure(overhead)
+                    ),
+                    false => String::new(),
+                };
+                return text + &overhead;
+            }
         }
     }
-    table
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH - INDENT);
-    let mut text = indented(&table, INDENT);
-    if same && overhead != Figure::default() {
-        text += &format!(
-            "\n  The empty bracket's {} {unit} are subtracted from each sample.\n",
-            figure(overhead)
-        );
+}
+
+fn results_table(log: &Log, look: Look, detail: &Detail, title: &str, shown: &[&str]) -> Table {
+    let mut table = look.table();
+    let header: Vec<&str> = [title].into_iter().chain(shown.iter().copied()).collect();
+    look.header(&mut table, &header);
+    let cells = |result: &CaseResult<String>| -> Vec<Cell> {
+        let column = |name: &&str| match *name {
+            "samples" => thousands(result.samples),
+            "min" => figure(result.min),
+            "median" => figure(result.median),
+            "p99" => figure(result.p99),
+            "max" => figure(result.max),
+            _ => figure(result.overhead),
+        };
+        shown.iter().map(column).map(Cell::new).collect()
+    };
+    if detail.sort == Sort::Log {
+        for Group { name, cases } in groups(log) {
+            let cases: Vec<_> = cases
+                .into_iter()
+                .filter(|(_, result)| detail.only.admit(&result.case))
+                .collect();
+            if cases.is_empty() {
+                continue;
+            }
+            table.add_row([Cell::new(name).add_attribute(Attribute::Bold)]);
+            for (rest, result) in cases {
+                let first = Cell::new(format!("  {rest}"));
+                table.add_row([first].into_iter().chain(cells(result)));
+            }
+        }
+        return table;
     }
-    text
+    let mut results: Vec<&CaseResult<String>> = log
+        .results
+        .iter()
+        .filter(|result| detail.only.admit(&result.case))
+        .collect();
+    let spread =
+        |result: &CaseResult<String>| result.p99.as_f64() / result.median.as_f64().max(1.0);
+    match detail.sort {
+        Sort::Name | Sort::Log => results.sort_by(|a, b| a.case.cmp(&b.case)),
+        Sort::Median => results.sort_by_key(|result| std::cmp::Reverse(result.median)),
+        Sort::Spread => results.sort_by(|a, b| spread(b).total_cmp(&spread(a))),
+    }
+    for result in results {
+        table.add_row([Cell::new(&result.case)].into_iter().chain(cells(result)));
+    }
+    table
 }
 
 /// The zones' free blocks, order by order, and why larger requests would fail.

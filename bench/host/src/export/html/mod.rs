@@ -149,14 +149,14 @@ fn plotted(title: &str, note: &str, plots: Vec<Plot>) -> Markup {
 }
 
 fn changes(logs: &[Log]) -> Markup {
-    let changes = history::changes(logs);
+    let changes = history::changes(&history::History::of(logs));
     html! {
         @if !changes.is_empty() {
             h2 { "Changes over time" }
             div class="wide" { table class="sorts" {
-                thead { tr { th { "case" } th { "log" } th { "before" } th { "after" } th { "per cent" } } }
+                thead { tr { th { "case" } th { "date" } th { "log" } th { "revision" } th { "before" } th { "after" } th { "per cent" } } }
                 tbody { @for change in &changes { tr {
-                    td { (change.case) } td { (change.revision) }
+                    td { (change.case) } td { (change.date) } td { (change.file) } td { (change.revision) }
                     td { (number(change.before)) } td { (number(change.after)) }
                     td { (format!("{:+.2}", change.rise() * 100.0)) }
                 } } }

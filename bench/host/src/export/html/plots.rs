@@ -171,7 +171,7 @@ pub fn distributions(log: &Log) -> Vec<Plot> {
 
 /// The medians of the cases that changed most over the logs.
 pub fn history(logs: &[Log]) -> Vec<Plot> {
-    let mut changes = history::changes(logs);
+    let mut changes = history::changes(&history::History::of(logs));
     changes.sort_by(|a, b| b.rise().abs().total_cmp(&a.rise().abs()));
     let mut cases: Vec<String> = Vec::new();
     for change in changes {

@@ -1,0 +1,278 @@
+//! Many machines side by side: what each case costs on each, from the logs of any number of boots.
+//!
+//! - a machine is what logs have in common but for the suite ([`Fingerprint`]); its name is the `machine=` of its command lines, else
+//!   the folder that its logs lie in, else its CPU;
+//! - its figure of a case is the median of its boots' medians, with bounds of 95 % by order statistics;
+//! - [`text`] writes tables; [`site`] a folder of pages that need neither network nor server.
+
+pub mod site;
+#[cfg(test)]
+mod tests;
+pub mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::compare::Fingerprint;
+use crate::gate::ticks::median;
+use crate::glob::Globs;
+use crate::history::{self, Change, History};
+use crate::log::Log;
+
+/// What figures are in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Unit {
+    /// What the clock counts: ticks, or instructions
+    #[default]
+    Clock,
+    /// Nanoseconds, where the clock's rate is known
+    Ns,
+    /// Core cycles, where the CPU counts them
+    Cycles,
+}
+
+/// All machines.
+#[derive(Clone, Debug, Serialize)]
+pub struct Fleet {
+    /// What the figures are in.
+    pub unit: String,
+    /// The machines, by name.
+    pub machines: Vec<Machine>,
+    /// The cases that any of them has, in the order of the logs.
+    pub cases: Vec<String>,
+    /// Figures, by case, then by machine in their order; none where a machine has not measured it.
+    pub figures: Vec<Vec<Option<Cell>>>,
+}
+
+/// One machine.
+#[derive(Clone, Debug, Serialize)]
+pub struct Machine {
+    /// Its name, unlike all others'.
+    pub name: String,
+    /// Its CPU.
+    pub cpu: String,
+    /// What its clock counts.
+    pub clock: String,
+    /// Its boots.
+    pub boots: usize,
+    /// The dates of the first and the last of them.
+    pub dates: [String; 2],
+    /// The newest revision.
+    pub revision: String,
+    /// The newest log.
+    pub newest: String,
+    /// From how many pages on flushing everything is the cheaper way, in the newest log.
+    pub crossover: Option<u64>,
+    /// How far boots lie apart: the median over cases of the range of their figures, as a share of the figure.
+    pub spread: f64,
+    /// The changes over its logs.
+    pub changes: Vec<Change>,
+}
+
+/// A machine's figure of a case.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Cell {
+    /// The median of the boots' medians.
+    pub median: f64,
+    /// Its bounds, with 95 %; of fewer than 6 boots the least and the most.
+    pub interval: [f64; 2],
+    /// How many boots measured it.
+    pub boots: usize,
+}
+
+impl Cell {
+    /// Of figures that are not empty.
+    fn of(figures: &[f64]) -> Self {
+        let mut sorted = figures.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let outside = outside(sorted.len());
+        Self {
+            median: median(figures),
+            interval: [sorted[outside], sorted[sorted.len() - 1 - outside]],
+            boots: sorted.len(),
+        }
+    }
+}
+
+/// How many figures at either end lie outside an interval of the median that holds with 95 % or more; 0 for few figures.
+fn outside(figures: usize) -> usize {
+    let (mut below, mut term, mut outside) = (0.0, 0.5_f64.powi(figures.min(1000) as i32), 0);
+    for k in 0..figures / 2 {
+        below += term;
+        if 2.0 * below > 0.05 {
+            break;
+        }
+        outside = k;
+        term *= (figures - k) as f64 / (k + 1) as f64;
+    }
+    outside.min(figures.saturating_sub(1) / 2)
+}
+
+impl Fleet {
+    /// The machines that `logs` are of, with the cases that `only` admits.
+    pub fn new(logs: &[Log], only: &Globs, unit: Unit) -> Self {
+        let mut groups: Vec<(Fingerprint, Vec<&Log>)> = Vec::new();
+        for log in logs {
+            let mut found = Fingerprint::of(log);
+            found.parts.remove("suite");
+            match groups
+                .iter_mut()
+                .find(|(known, _)| known.unlike(&found).is_empty())
+            {
+                Some((_, logs)) => logs.push(log),
+                None => groups.push((found, vec![log])),
+            }
+        }
+        let mut machines: Vec<(Machine, Vec<&Log>)> = Vec::new();
+        let mut names = BTreeSet::new();
+        for (_, mut logs) in groups {
+            logs.sort_by_key(|log| {
+                (
+                    log.origin.date.map(|date| date.time),
+                    log.origin.path.clone(),
+                    log.origin.run,
+                )
+            });
+            let plain = name(&logs);
+            let mut number = 1;
+            let mut unique = plain.clone();
+            while !names.insert(unique.clone()) {
+                number += 1;
+                unique = format!("{plain} ({number})");
+            }
+            machines.push((machine(unique, &logs), logs));
+        }
+        machines.sort_by(|a, b| a.0.name.cmp(&b.0.name));
+        let mut cases: Vec<String> = Vec::new();
+        let mut known = BTreeSet::new();
+        for result in logs.iter().flat_map(|log| &log.results) {
+            if only.admit(&result.case) && known.insert(result.case.clone()) {
+                cases.push(result.case.clone());
+            }
+        }
+        let by_machine: Vec<BTreeMap<&str, Vec<f64>>> = machines
+            .iter()
+            .map(|(_, logs)| figures(logs, unit))
+            .collect();
+        let figures: Vec<Vec<Option<Cell>>> = cases
+            .iter()
+            .map(|case| {
+                by_machine
+                    .iter()
+                    .map(|of| of.get(case.as_str()).map(|figures| Cell::of(figures)))
+                    .collect()
+            })
+            .collect();
+        let mut machines: Vec<Machine> = machines.into_iter().map(|(machine, _)| machine).collect();
+        for (at, machine) in machines.iter_mut().enumerate() {
+            let ranges: Vec<f64> = by_machine[at]
+                .values()
+                .filter(|figures| figures.len() > 1 && median(figures) > 0.0)
+                .map(|figures| {
+                    let most = figures.iter().copied().fold(f64::MIN, f64::max);
+                    let least = figures.iter().copied().fold(f64::MAX, f64::min);
+                    (most - least) / median(figures)
+                })
+                .collect();
+            machine.spread = if ranges.is_empty() {
+                0.0
+            } else {
+                median(&ranges)
+            };
+        }
+        let clocks: BTreeSet<&str> = machines
+            .iter()
+            .map(|machine| machine.clock.as_str())
+            .collect();
+        let unit = match unit {
+            Unit::Clock if clocks.len() == 1 && clocks.contains("icount") => "instructions",
+            Unit::Clock => "ticks",
+            Unit::Ns => "ns",
+            Unit::Cycles => "cycles",
+        };
+        Self {
+            unit: unit.to_owned(),
+            machines,
+            cases,
+            figures,
+        }
+    }
+
+    /// Whether instructions and ticks would stand in one row.
+    pub fn mixes_clocks(&self) -> bool {
+        let counted = self
+            .machines
+            .iter()
+            .filter(|machine| machine.clock == "icount")
+            .count();
+        counted > 0 && counted < self.machines.len()
+    }
+
+    /// The place of the machine of that name.
+    pub fn place(&self, name: &str) -> Option<usize> {
+        self.machines
+            .iter()
+            .position(|machine| machine.name == name)
+    }
+}
+
+fn figures<'a>(logs: &[&'a Log], unit: Unit) -> BTreeMap<&'a str, Vec<f64>> {
+    let mut figures: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for result in logs.iter().flat_map(|log| &log.results) {
+        let figure = match unit {
+            Unit::Clock => Some(result.median),
+            Unit::Ns => result.ns,
+            Unit::Cycles => result.cycles,
+        };
+        if let Some(figure) = figure {
+            figures
+                .entry(&result.case)
+                .or_default()
+                .push(figure.as_f64());
+        }
+    }
+    figures
+}
+
+/// What the machine of these logs is called.
+fn name(logs: &[&Log]) -> String {
+    let folder = || {
+        let folders: BTreeSet<_> = logs.iter().map(|log| log.origin.path.parent()).collect();
+        match folders.into_iter().collect::<Vec<_>>()[..] {
+            [Some(folder)] => folder
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned()),
+            _ => None,
+        }
+    };
+    let newest = logs[logs.len() - 1];
+    let told = newest
+        .word("machine")
+        .filter(|name| !["q35", "pc", "microvm"].contains(name));
+    told.map(str::to_owned)
+        .or_else(folder)
+        .or_else(|| newest.machine.as_ref().map(|machine| machine.cpu.clone()))
+        .unwrap_or_else(|| "unknown".to_owned())
+}
+
+fn machine(name: String, logs: &[&Log]) -> Machine {
+    let (first, newest) = (logs[0], logs[logs.len() - 1]);
+    let found = newest.machine.as_ref();
+    let history = History {
+        machine: name.clone(),
+        logs: logs.to_vec(),
+    };
+    Machine {
+        name,
+        cpu: found.map_or_else(String::new, |machine| machine.cpu.trim().to_owned()),
+        clock: found.map_or_else(String::new, |machine| machine.clock.to_string()),
+        boots: logs.len(),
+        dates: [first, newest].map(|log| log.origin.date_shown()),
+        revision: newest.start.revision.clone(),
+        newest: newest.origin.name(),
+        crossover: newest.crossover.and_then(|found| found.pages),
+        spread: 0.0,
+        changes: history::changes(&history),
+    }
+}
