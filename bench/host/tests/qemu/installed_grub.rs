@@ -7,6 +7,7 @@ use std::process::Command;
 
 use pagemark_host::checkout;
 use pagemark_host::image::firmware;
+use pagemark_host::log::Log;
 use pagemark_host::run::{Accelerator, Boot, Door};
 
 use super::pagemark::pagemark;
@@ -34,7 +35,8 @@ fn written_by_iso(folder: &Path) -> Vec<u8> {
     fs::read(folder.join("pagemark.elf")).unwrap()
 }
 
-fn boots(uefi: bool) {
+/// Has this grub-mkrescue pack an ISO with that file and that entry, and boots it.
+pub(super) fn boots(grub_mkrescue: &Path, uefi: bool) -> Log {
     let folder = tempfile::tempdir().unwrap();
     let elf = written_by_iso(folder.path());
     assert!(elf.len() < fs::metadata(image()).unwrap().len() as usize / 2);
@@ -44,13 +46,13 @@ fn boots(uefi: bool) {
     let config = format!("set timeout=0\n{}", menu_entry());
     fs::write(tree.join("boot/grub/grub.cfg"), config).unwrap();
     let iso = folder.path().join("installed.iso");
-    let packed = Command::new("grub-mkrescue")
+    let packed = Command::new(grub_mkrescue)
         .arg("-o")
         .args([&iso, &tree])
         .output()
         .unwrap();
     assert!(packed.status.success(), "{packed:?}");
-    let log = passed(&Boot {
+    passed(&Boot {
         accelerator: if uefi {
             Accelerator::Tcg
         } else {
@@ -61,17 +63,23 @@ fn boots(uefi: bool) {
             firmware: uefi.then(|| firmware().unwrap()),
         },
         ..pvh(&[])
-    });
-    let loader = log.machine.unwrap().loader;
+    })
+}
+
+fn installed(uefi: bool) {
+    let loader = boots(Path::new("grub-mkrescue"), uefi)
+        .machine
+        .unwrap()
+        .loader;
     assert!(loader.starts_with("multiboot2: GRUB"), "{loader}");
 }
 
 #[test]
 fn the_file_and_the_entry_of_the_readme_boot_on_bios() {
-    boots(false);
+    installed(false);
 }
 
 #[test]
 fn the_file_and_the_entry_of_the_readme_boot_on_uefi() {
-    boots(true);
+    installed(true);
 }

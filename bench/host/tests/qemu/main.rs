@@ -10,6 +10,7 @@ mod copied_checkout;
 mod environment;
 mod failures;
 mod figures;
+mod grub_2_12;
 mod hardware;
 mod installed_grub;
 mod layouts;
