@@ -45,7 +45,7 @@ fn passed(name: &str, firmware: Option<Firmware>, screen: bool) -> Log {
         cpus: CPUS,
         firmware,
         screen,
-        timeout: Duration::from_secs(300),
+        timeout: Duration::from_secs(600),
         silence: SILENCE,
     };
     let said = linux.run(&tree);
