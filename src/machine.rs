@@ -18,7 +18,7 @@ pub mod image;
 mod memory;
 mod needed_memory;
 
-use core::{fmt, iter};
+use core::{fmt, iter, slice};
 
 use arrayvec::ArrayString;
 use pagemark_record::{Error, ExitCode, Notice, Probe, Record, Start, Verdict};
@@ -29,7 +29,7 @@ use crate::boot::info::IDENTITY_END;
 use crate::boot::{self, BootInfo, Loader, entry};
 use crate::console::log;
 use crate::console::screen::Screen;
-use crate::console::serial;
+use crate::console::{serial, show};
 use crate::cpu::access::ThisCpu;
 use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
@@ -38,12 +38,12 @@ use crate::cpu::tsc::{self, Brackets};
 use crate::cpu::{errata, exceptions, machine_check, microcode, pat, per_cpu};
 use crate::firmware::acpi::{self, Firmware, RootPointer, SerialTable};
 use crate::firmware::bios;
-use crate::firmware::leave::leave;
+use crate::firmware::leave;
 use crate::firmware::physical::Identity;
 use crate::kernel::{Kernel, VmallocRegion};
-use crate::mm::address::{FrameRange, Pfn, PhysAddr, VirtAddr};
+use crate::mm::address::{FrameRange, Order, PAGE_SIZE, Pfn, PhysAddr, VirtAddr};
 use crate::mm::fixmap::Fixmap;
-use crate::mm::frame::ZoneEnds;
+use crate::mm::frame::{Gfp, ZoneEnds};
 use crate::mm::kmap::Kmap;
 use crate::mm::layout::Layout;
 use crate::mm::vmalloc::Caching;
@@ -174,6 +174,7 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
     {
         notice(format_args!("ACPI: {hint}: nothing answers there"));
     }
+    show::use_screen(options.screen);
     let exit = options.exit;
     let reset = firmware.reset;
     if options.suite == Suite::Probe {
@@ -231,7 +232,17 @@ fn finish(verdict: Verdict, exit: Exit, reset: Option<(u16, u8)>) -> ! {
         ExitCode::Pass if !log::is_heard() => ExitCode::Error,
         code => code,
     };
-    leave(code, exit, reset)
+    match exit {
+        _ if !show::is_due() => {}
+        Exit::Reset => show::codes(Some(show::LOOPS_BEFORE_RESET)),
+        Exit::Halt => show::codes(None),
+        Exit::Auto => {
+            show::codes(Some(show::LOOPS));
+            leave::tell_emulator(code);
+            show::codes(None);
+        }
+    }
+    leave::leave(code, exit, reset)
 }
 
 /// Not inlined: what it keeps on the stack, memory maps for the most part, is gone when the application runs.
@@ -262,6 +273,8 @@ unsafe fn bring_up(
     }
     // SAFETY: just looked; the boot tables use index 0 alone.
     unsafe { pat::load() };
+    let ticks_per_microsecond = ticks_per_microsecond(&features);
+    show::set_second(ticks_per_microsecond * 1_000_000);
     let extended_bios_data = bios::extended_data_area(left);
     // SAFETY: the caller's promise.
     let mut memory =
@@ -276,7 +289,7 @@ unsafe fn bring_up(
             options: &options,
             firmware: &firmware,
             low_frame: memory.low_frame,
-            ticks_per_microsecond: ticks_per_microsecond(&features),
+            ticks_per_microsecond,
             direct_map: memory.direct_map,
             fixmap: &memory.fixmap,
             kernel: &mut memory.kernel,
@@ -318,6 +331,27 @@ fn map_serial_port(memory: &mut Memory) {
     }
 }
 
+/// Gives the log memory of its own, from which it is shown as codes: 4 MiB, where there is ten times as much.
+fn set_memory_aside(memory: &mut Memory) {
+    const ORDER: u8 = 10;
+    let words = (PAGE_SIZE as usize / 4) << ORDER;
+    let frames = &mut memory.kernel.frames;
+    if memory.ram_bytes < 40 << 20 {
+        return;
+    }
+    let Some(Ok(block)) = Order::new(ORDER).map(|order| frames.alloc_pages(Gfp::KERNEL, order))
+    else {
+        return;
+    };
+    let first = memory.direct_map.address(block.into_raw().0).0 as *mut u32;
+    // SAFETY: the block is in the direct map, ours for good, and zeros or not, its words are words.
+    let memory = unsafe { slice::from_raw_parts_mut(first, words) };
+    if let Some((workspace, tape)) = show::Workspace::cut(memory) {
+        show::set_workspace(workspace);
+        log::move_tape(tape);
+    }
+}
+
 /// Maps the framebuffer, to stay, and shows the screen; or tells why not.
 fn show_screen(framebuffer: Result<Framebuffer, FramebufferError>, memory: &mut Memory) {
     let tell = |text: fmt::Arguments<'_>| {
@@ -340,6 +374,7 @@ fn show_screen(framebuffer: Result<Framebuffer, FramebufferError>, memory: &mut 
             tell(format_args!("{framebuffer}"));
             // SAFETY: all of it is mapped there, and stays.
             log::with_screen(|screen| unsafe { screen.show_at(area.into_raw()) });
+            set_memory_aside(memory);
         }
         Err(error) => tell(format_args!("{framebuffer}: {error}")),
     }

@@ -7,9 +7,9 @@ use pagemark_record::ExitCode;
 
 use crate::boot::command_line::{Exit, Serial};
 use crate::console::log;
-use crate::console::serial;
+use crate::console::{serial, show};
 use crate::cpu::{backtrace, per_cpu};
-use crate::firmware::leave::leave;
+use crate::firmware::leave;
 use crate::mm::shootdown::CpuId;
 use crate::smp::stop;
 
@@ -29,7 +29,12 @@ fn panic(info: &PanicInfo<'_>) -> ! {
             unsafe { serial::find(Serial::Any, &[]) }
         },
     );
-    leave(ExitCode::Panic, Exit::Auto, None)
+    if show::is_due() {
+        show::codes(Some(show::LOOPS));
+        leave::tell_emulator(ExitCode::Panic);
+        show::codes(None);
+    }
+    leave::leave(ExitCode::Panic, Exit::Auto, None)
 }
 
 /// Which CPU panics, if it is not the one that the machine was started on.

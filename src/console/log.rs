@@ -13,9 +13,14 @@ use spin::{Mutex, MutexGuard};
 use super::screen::{COLUMNS, Cells, ROWS, Screen};
 use super::serial::SerialPort;
 use super::serial::uart::Lost;
+use super::tape::Tape;
 use crate::boot::framebuffer::Framebuffer;
 
-static LOG: Mutex<Option<LogWriter<SerialPort>>> = Mutex::new(None);
+static LOG: Mutex<Option<LogWriter<Console>>> = Mutex::new(None);
+/// Where the log is kept until there is memory for it.
+static EARLY: Mutex<[u8; EARLY_BYTES]> = Mutex::new([0; EARLY_BYTES]);
+/// The boot stretch writes some KiB.
+const EARLY_BYTES: usize = 24 << 10;
 /// Taken while `LOG` is held, or by itself.
 static SCREEN: Mutex<Option<Screen<'_>>> = Mutex::new(None);
 /// What it shows. It is the screen's for ever, once there is one.
@@ -27,7 +32,7 @@ static LAST_WORDS_SHOWN: AtomicBool = AtomicBool::new(false);
 
 /// Starts the log on a serial port, if there is one, and takes the messages of crates that use `log`.
 pub fn start(port: SerialPort) {
-    *LOG.lock() = Some(LogWriter::new(port));
+    *LOG.lock() = Some(LogWriter::new(Console { port, tape: None }));
     // An error says that there is a logger already: then the log was started before, and that one serves.
     let _ = log::set_logger(&Messages);
     log::set_max_level(LevelFilter::Info);
@@ -42,19 +47,40 @@ pub unsafe fn add_screen(framebuffer: Framebuffer, identity: bool) {
     let cells = MutexGuard::leak(CELLS.lock());
     // SAFETY: the caller's promise.
     *SCREEN.lock() = unsafe { Screen::new(framebuffer, identity, cells) };
+    if let Some(log) = LOG.lock().as_mut() {
+        log.out().tape = Some(Tape::new(&mut MutexGuard::leak(EARLY.lock())[..]));
+    }
 }
 
 /// The identity mapping of the boot stretch is about to go.
 pub fn boot_stretch_ends() {
     if let Some(log) = LOG.lock().as_mut() {
-        log.out().unmap();
+        log.out().port.unmap();
     }
     with_screen(Screen::boot_stretch_ends);
 }
 
 /// Does something with the serial port, once the log has been started.
 pub fn with_port<T>(work: impl FnOnce(&mut SerialPort) -> T) -> Option<T> {
-    LOG.lock().as_mut().map(|log| work(log.out()))
+    LOG.lock().as_mut().map(|log| work(&mut log.out().port))
+}
+
+/// Keeps the log in this memory from now on, if it is kept at all.
+pub fn move_tape(memory: &'static mut [u8]) {
+    if let Some(log) = LOG.lock().as_mut()
+        && let Some(tape) = &mut log.out().tape
+    {
+        tape.move_to(memory);
+    }
+}
+
+/// Does something with the log as it is kept, and the screen.
+pub fn with_tape_and_screen(work: impl FnOnce(&Tape, &mut Screen<'static>)) {
+    if let Some(log) = LOG.lock().as_mut()
+        && let Some(tape) = &log.out().tape
+    {
+        with_screen(|screen| work(tape, screen));
+    }
 }
 
 /// Whether the log reaches anybody: by a serial port, or at least in words on the screen.
@@ -67,6 +93,21 @@ pub fn aside(text: fmt::Arguments<'_>) {
     with_screen(|screen| {
         let _ = writeln!(screen, "{text}");
     });
+}
+
+/// Where the log goes: the port, if there is one, and memory, if there is a screen to show it on.
+struct Console {
+    port: SerialPort,
+    tape: Option<Tape>,
+}
+
+impl Write for Console {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if let Some(tape) = &mut self.tape {
+            tape.write(text.as_bytes());
+        }
+        self.port.write_str(text)
+    }
 }
 
 /// Says on the screen, once, that the port was given up.
@@ -100,7 +141,7 @@ pub fn record(record: &Record<Text<'_>>) {
         with_screen(|screen| {
             let _ = brief::tell(record, screen);
         });
-        show_loss(log.out());
+        show_loss(&log.out().port);
     }
 }
 
@@ -121,7 +162,7 @@ pub fn line(text: fmt::Arguments<'_>) {
         with_screen(|screen| {
             let _ = writeln!(screen, "{text}");
         });
-        show_loss(log.out());
+        show_loss(&log.out().port);
     }
 }
 
@@ -151,7 +192,12 @@ pub fn last_words(
     }
     let _ = LOG
         .lock()
-        .get_or_insert_with(|| LogWriter::new(port()))
+        .get_or_insert_with(|| {
+            LogWriter::new(Console {
+                port: port(),
+                tape: None,
+            })
+        })
         .record(&record);
     // Last, and only once, as what fails may be the screen.
     if !LAST_WORDS_SHOWN.swap(true, Relaxed) {

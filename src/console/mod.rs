@@ -1,6 +1,10 @@
 //! The console: the serial port and the screen, and the log that goes out on both.
 
+pub mod codes;
 #[cfg(target_os = "none")]
 pub mod log;
 pub mod screen;
 pub mod serial;
+#[cfg(target_os = "none")]
+pub mod show;
+pub mod tape;

@@ -5,6 +5,7 @@
 
 use core::fmt;
 
+use arrayvec::ArrayString;
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 
 use crate::boot::framebuffer::Framebuffer;
@@ -15,6 +16,9 @@ use crate::mmio;
 pub const COLUMNS: usize = 160;
 /// Most lines.
 pub const ROWS: usize = 64;
+
+/// Characters that have room beside a code.
+const WORDS_BESIDE: usize = 26;
 
 const WEIGHT: FontWeight = FontWeight::Regular;
 const HEIGHT: RasterHeight = RasterHeight::Size16;
@@ -39,6 +43,8 @@ pub struct Screen<'c> {
     /// Where the next character goes; `rows` stands for a line that is not there yet.
     row: usize,
     column: usize,
+    /// A part of it is for codes.
+    room: bool,
 }
 
 impl<'c> Screen<'c> {
@@ -69,6 +75,7 @@ impl<'c> Screen<'c> {
             rows,
             row: 0,
             column: 0,
+            room: false,
         })
     }
 
@@ -106,6 +113,67 @@ impl<'c> Screen<'c> {
     /// The identity mapping is about to go.
     pub fn boot_stretch_ends(&mut self) {
         self.identity = false;
+    }
+
+    /// Pixels of the largest square that has room beside some words; `None` if nothing is shown.
+    #[must_use]
+    pub fn side_for_codes(&self) -> Option<usize> {
+        self.pixels?;
+        let beside = WORDS_BESIDE * CHARACTER_WIDTH;
+        let width = self.framebuffer.width().saturating_sub(beside);
+        Some(width.min(self.framebuffer.height()))
+    }
+
+    /// Leaves a square of `side` pixels at the right edge to codes. The words go on to the left of it, and the last line is for
+    /// [`Self::status`]. Whether that is new: the second time nothing changes.
+    pub fn make_room(&mut self, side: usize) -> bool {
+        let Some(address) = self.pixels.filter(|_| !self.room) else {
+            return false;
+        };
+        self.room = true;
+        let left = self.framebuffer.width().saturating_sub(side) / CHARACTER_WIDTH;
+        self.columns = self.columns.min(left);
+        // The line for the status, and one that is not there yet.
+        while self.row + 1 >= self.rows {
+            self.scroll();
+            self.row -= 1;
+        }
+        self.rows -= 1;
+        if self.column > 0 {
+            self.end_line();
+        }
+        let black = self.framebuffer.grey(0);
+        for y in 0..self.framebuffer.height() {
+            for x in self.columns * CHARACTER_WIDTH..self.framebuffer.width() {
+                self.put_pixel(address, x, y, black);
+            }
+        }
+        true
+    }
+
+    /// Paints a pixel of the square of `side` pixels that [`Self::make_room`] left.
+    pub fn paint(&self, side: usize, x: usize, y: usize, is_dark: bool) {
+        let (width, height) = (self.framebuffer.width(), self.framebuffer.height());
+        if let Some(address) = self.pixels
+            && x < side
+            && y < side
+            && side <= width.min(height)
+        {
+            let pixel = self.framebuffer.grey(if is_dark { 0 } else { 255 });
+            let (left, top) = (width - side, (height - side) / 2);
+            self.put_pixel(address, left + x, top + y, pixel);
+        }
+    }
+
+    /// Writes the last line, which [`Self::make_room`] took away from the words.
+    pub fn status(&mut self, text: fmt::Arguments<'_>) {
+        let mut line = ArrayString::<COLUMNS>::new();
+        // What is longer is cut.
+        let _ = fmt::write(&mut line, text);
+        let characters = line.bytes().chain(core::iter::repeat(b' '));
+        for (column, character) in (0..self.columns).zip(characters) {
+            self.set(self.rows, column, character);
+        }
     }
 
     #[inline(never)]

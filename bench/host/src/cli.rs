@@ -54,6 +54,8 @@ pub enum Command {
     Export(Export),
     /// Write each run of a capture to a file of its own, as the image wrote it
     Split(Split),
+    /// Read a log back from pictures of the codes on a screen: photographs, screenshots, frames of a film
+    Scan(Scan),
     /// Write an ISO that boots on BIOS and UEFI, in QEMU, from a USB stick, and on a real machine
     Iso(Iso),
 }
@@ -461,6 +463,17 @@ pub struct Export {
     /// What is not whole
     #[command(flatten)]
     pub broken: Broken,
+}
+
+/// `pagemark scan`.
+#[derive(Args, Debug)]
+pub struct Scan {
+    /// Pictures of the screen in any order, PNG, JPEG, BMP or PPM; any so many codes of a log suffice
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+    /// Where to write the log [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// `pagemark iso`.

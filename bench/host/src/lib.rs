@@ -9,6 +9,7 @@
 //! - [`glob`] are patterns of case names;
 //! - [`gate`] judges new runs against a base, for pipelines;
 //! - [`blame`] names the functions behind a changed instruction count;
+//! - [`scan`] reads a log back from pictures of a screen;
 //! - [`cli`] is the command line of the binary `pagemark`.
 
 pub mod alignment;
@@ -27,5 +28,6 @@ pub mod import;
 pub mod list;
 pub mod log;
 pub mod run;
+pub mod scan;
 pub mod show;
 pub mod style;

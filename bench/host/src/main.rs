@@ -11,8 +11,8 @@ use clap::{CommandFactory, Parser};
 use pagemark_host::alignment::Alignments;
 use pagemark_host::blame;
 use pagemark_host::cli::{
-    self, Alignment, Cli, Command, Compare, Export, Gate, History, Images, Iso, Repeat, Run, Show,
-    Split, words,
+    self, Alignment, Cli, Command, Compare, Export, Gate, History, Images, Iso, Repeat, Run,
+    Scan as ScanOptions, Show, Split, words,
 };
 use pagemark_host::compare::beside::Beside;
 use pagemark_host::compare::{Allow, Change, compare};
@@ -30,6 +30,7 @@ use pagemark_host::list;
 use pagemark_host::log::Log;
 use pagemark_host::log::side::{self, Reading, SideError};
 use pagemark_host::run::{self, INTERRUPTED};
+use pagemark_host::scan::Scan;
 use pagemark_host::show;
 use pagemark_host::style::{Look, print, thousands};
 
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         Command::Completions(options) => Ok(write_completions(&options)),
         Command::Man => write_manual(),
         Command::Split(options) => split_captures(&options),
+        Command::Scan(options) => scan_pictures(&options),
         Command::Iso(options) => write_iso(options),
     };
     ExitCode::from(result.unwrap_or_else(|error| {
@@ -520,6 +522,33 @@ fn baseline_file(base: &[PathBuf]) -> Result<Option<Baseline>> {
     let text = std::str::from_utf8(&bytes).with_context(|| path.display().to_string())?;
     let baseline = text.parse().with_context(|| path.display().to_string())?;
     Ok(Some(baseline))
+}
+
+/// Reads pictures until the log is whole, and says on standard error what was found in each.
+fn scan_pictures(options: &ScanOptions) -> Result<u8> {
+    let mut scan = Scan::default();
+    for path in &options.images {
+        let new = scan.file(path)?;
+        let found: Vec<_> = new.iter().map(|number| format!("code {number}")).collect();
+        let found = if found.is_empty() {
+            "no new code".to_owned()
+        } else {
+            found.join(", ")
+        };
+        eprintln!("{}: {found}", path.display());
+        if scan.is_whole() {
+            break;
+        }
+    }
+    let log = scan.log()?;
+    match &options.output {
+        Some(path) => std::fs::write(path, log)
+            .with_context(|| format!("{} cannot be written", path.display()))?,
+        None => std::io::stdout()
+            .write_all(&log)
+            .context("standard output cannot be written")?,
+    }
+    Ok(0)
 }
 
 fn write_iso(options: Iso) -> Result<u8> {

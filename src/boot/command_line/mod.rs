@@ -77,6 +77,8 @@ options! {
     rsdp: Option<Address>,
     /// `serial=`: which serial port the log goes to.
     serial: Serial,
+    /// `screen=`: what the screen shows.
+    screen: ScreenUse,
     /// `exit=`
     exit: Exit,
     /// `machine=`: what the image is started on, as whoever started it calls that: QEMU's machine type, say. For the log's

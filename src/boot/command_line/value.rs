@@ -185,6 +185,20 @@ words! {
 }
 
 words! {
+    /// What the screen shows.
+    #[derive(Default)]
+    ScreenUse {
+        /// The run in words; and at its end, where no serial port takes the log, that as codes.
+        #[default]
+        Auto = "auto",
+        /// The log as codes at the end, whatever serial ports there are.
+        Codes = "codes",
+        /// Words alone.
+        Words = "words",
+    }
+}
+
+words! {
     /// How the machine is left.
     #[derive(Default)]
     Exit {

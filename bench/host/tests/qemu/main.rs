@@ -5,6 +5,7 @@ mod alignment;
 mod blame;
 mod bochs;
 mod boots;
+mod codes;
 mod console;
 mod copied_checkout;
 mod environment;
