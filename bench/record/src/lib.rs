@@ -16,6 +16,11 @@
 //! feature `read`.
 #![no_std]
 
+// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(test)]
 extern crate std;
 
