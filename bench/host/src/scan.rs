@@ -214,13 +214,16 @@ fn unpacked(
 }
 
 /// Ways to look at a picture, the usual one first. `None` where one is of no use.
-const LOOKS: [fn(&GrayImage) -> Option<GrayImage>; 5] = [
+const LOOKS: [fn(&GrayImage) -> Option<GrayImage>; 8] = [
     |picture| Some(picture.clone()),
     // Noise, and the pixels of the screen itself, go away.
     |picture| Some(blur(picture, 1.5)),
     |picture| scaled(picture, 1, 2),
-    // Modules of one or two pixels.
+    |picture| scaled(picture, 3, 4),
+    // Modules of one or two pixels; and what is not found in one scale is in another.
     |picture| scaled(picture, 2, 1),
+    |picture| scaled(picture, 3, 2),
+    |picture| Some(blur(picture, 2.5)),
     |picture| scaled(picture, 1, 3),
 ];
 
