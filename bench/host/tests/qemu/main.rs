@@ -11,6 +11,7 @@ mod copied_checkout;
 mod environment;
 mod failures;
 mod figures;
+mod firmware;
 mod grub_2_12;
 mod hardware;
 mod installed_grub;

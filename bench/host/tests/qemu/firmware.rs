@@ -1,0 +1,255 @@
+//! Made-up firmware, as real machines have it and QEMU does not: what is wrong costs what it concerns, and is a notice.
+
+mod made_up;
+
+use std::path::PathBuf;
+
+use pagemark_host::log::Log;
+use pagemark_host::run::{Boot, Door};
+use tempfile::TempDir;
+
+use self::made_up::*;
+use super::{image, passed, pvh, run, told};
+
+/// One case, for runs that are about what comes before it; and the same with four CPUs.
+const SHORT: [&str; 2] = ["suite=quick", "only=tlb/invlpg"];
+const ON_FOUR: [&str; 4] = ["suite=quick", "only=tlb/invlpg", "smp=4", "shootdowns=50"];
+
+/// A boot of the image in this state, on four CPUs.
+fn boot(made_up: MadeUp, command_line: &[&str], handover: Handover) -> (Boot, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let file: PathBuf = folder.path().join("made-up.elf");
+    made_up.write(&image(), command_line, handover, &file);
+    let boot = Boot {
+        cpus: 4,
+        cpu_model: Some("max".to_owned()),
+        door: Door::Pvh {
+            image: file,
+            command_line: vec![],
+        },
+        ..pvh(&[])
+    };
+    (boot, folder)
+}
+
+/// Boots through the PVH door, and insists that it passes.
+fn by_pvh(made_up: MadeUp, root_pointer: u64, map: Lines, command_line: &[&str]) -> Log {
+    let handover = Handover::Pvh {
+        version: 1,
+        root_pointer,
+        map,
+    };
+    let (boot, _folder) = boot(made_up, command_line, handover);
+    passed(&boot)
+}
+
+/// Boots through the multiboot2 door, and insists that it passes.
+fn by_multiboot2(made_up: MadeUp, tags: Vec<u8>, slack: usize, command_line: &[&str]) -> Log {
+    let (boot, _folder) = boot(made_up, command_line, Handover::Multiboot2 { tags, slack });
+    passed(&boot)
+}
+
+/// Each of the texts is part of a notice.
+fn noticed(log: &Log, texts: &[&str]) {
+    for text in texts {
+        let there = log.notices.iter().any(|notice| notice.contains(text));
+        assert!(there, "`{text}` in {:#?}", log.notices);
+    }
+}
+
+/// Four CPUs run, and a timer that only ACPI leads to was found.
+fn all_is_there(log: &Log) {
+    noticed(log, &["smp: 4 CPUs run"]);
+    assert_eq!(log.machine.as_ref().unwrap().cpus, 4);
+    let environment = format!("{:?}", log.environment);
+    assert!(environment.contains("pm_timer"), "{environment}");
+}
+
+fn free_frames(log: &Log) -> u64 {
+    log.zones.iter().map(|zone| zone.free_frames).sum()
+}
+
+/// The frames of a map without overlaps that are usable.
+fn usable_frames(map: &Lines) -> u64 {
+    let usable = map.iter().filter(|line| line.2 == USABLE);
+    let frames = usable.map(|&(base, length, _)| (base + length) / 4096 - base.div_ceil(4096));
+    frames.sum()
+}
+
+#[test]
+fn what_is_wrong_with_tables_costs_what_it_concerns() {
+    let mut made_up = MadeUp::new();
+    let twice = (0..4).map(local_x2apic);
+    let broken = vec![0x7f, 0, 0, 0, 0, 0, 0, 0];
+    let entries: Vec<_> = four_cpus()
+        .into_iter()
+        .chain(twice)
+        .chain([broken])
+        .collect();
+    let mut spoilt = hpet(0);
+    spoilt[9] ^= 0x55;
+    let tables = [madt(&entries), fadt(), hpet(1), spoilt, spcr(0)];
+    let pointer = made_up.memory.root_pointer(&tables, &[0xff; 6], Some(0));
+    let address = made_up.memory.put(&pointer);
+    let log = by_pvh(made_up, address, usual_map(), &ON_FOUR);
+    all_is_there(&log);
+    noticed(
+        &log,
+        &[
+            "XSDT address 0",
+            "entries that list a CPU again: 4",
+            "entry of type 0x7f",
+            "the HPET is at I/O port 0xfed00000",
+            "checksum off by",
+        ],
+    );
+}
+
+#[test]
+fn what_is_wrong_with_tags_costs_what_it_concerns() {
+    let mut made_up = MadeUp::new();
+    let pointer = made_up
+        .memory
+        .root_pointer(&usual_tables(), b"MADEUP", None);
+    // Of red, green and blue, without the last byte of these.
+    let mut screen = [0u8; 29];
+    screen[21] = 1;
+    let module = [0x20_0123u32, 0x20_0000].map(u32::to_le_bytes).concat();
+    let tags = [
+        tag(2, b"made\xffup\0"),
+        map_tag(&usual_map()),
+        tag(8, &screen),
+        tag(3, &module),
+        tag(15, &[pointer, vec![0; 4]].concat()),
+    ];
+    let log = by_multiboot2(made_up, tags.concat(), 0, &ON_FOUR);
+    all_is_there(&log);
+    assert_eq!(log.machine.as_ref().unwrap().loader, "multiboot2: madeup");
+    noticed(
+        &log,
+        &[
+            "the loader's name is not UTF-8",
+            "a module from 0x200123 to 0x200000",
+            "its tag has only 37 bytes",
+        ],
+    );
+}
+
+/// kexec-tools 2.0.25 hands over no root pointer, more bytes than tags, and the file's name in front of the command line.
+#[test]
+fn kexec_leaves_the_root_pointer_to_be_found_or_named() {
+    const EXTENDED_DATA: u64 = 0x9_d000;
+    let handed_over = |name_it: bool| {
+        let (mut made_up, address) = MadeUp::usual();
+        let mut command_line = vec!["/boot/pm.elf"];
+        command_line.extend(ON_FOUR);
+        let option = format!("rsdp={address:#x}");
+        if name_it {
+            command_line.push(&option);
+        } else {
+            // movw $0x9d00, 0x40e; movl address, %esi; movl $0x9d000, %edi; movl $36, %ecx; rep movsb
+            made_up.preamble = vec![0x66, 0xc7, 0x05, 0x0e, 0x04, 0, 0, 0, 0x9d];
+            for (instruction, value) in [(0xbe, address), (0xbf, EXTENDED_DATA), (0xb9, 36)] {
+                made_up.preamble.push(instruction);
+                made_up.preamble.extend((value as u32).to_le_bytes());
+            }
+            made_up.preamble.extend([0xf3, 0xa4]);
+        }
+        let log = by_multiboot2(made_up, map_tag(&usual_map()), 40, &command_line);
+        all_is_there(&log);
+        noticed(&log, &["`/boot/pm.elf` is no option"]);
+    };
+    handed_over(false);
+    handed_over(true);
+}
+
+#[test]
+fn a_map_has_as_many_lines_as_the_loader_gives() {
+    // Pieces of 12 KiB with 4 KiB reserved between them, below the last of the usual lines that are usable.
+    for number in [312, 3000] {
+        let mut map = usual_map();
+        let (mut at, length, _) = map.remove(5);
+        let end = at + length;
+        for piece in 0..number {
+            let (bytes, kind) = [(0x3000, USABLE), (0x1000, RESERVED)][piece % 2];
+            map.push((at, bytes, kind));
+            at += bytes;
+        }
+        map.push((at, end - at, USABLE));
+        let (made_up, address) = MadeUp::usual();
+        let usable = usable_frames(&map);
+        let log = by_pvh(made_up, address, map, &SHORT);
+        let free = free_frames(&log);
+        assert!(
+            (usable - 8192..=usable).contains(&free),
+            "{free} of {usable}"
+        );
+        let given_up = log
+            .notices
+            .iter()
+            .any(|notice| notice.contains("511 ranges"));
+        assert_eq!(given_up, number == 3000, "{:#?}", log.notices);
+    }
+}
+
+#[test]
+fn five_levels_left_on_are_no_hindrance() {
+    let (mut made_up, address) = MadeUp::usual();
+    // movl %cr4, %eax; orl $0x1000, %eax; movl %eax, %cr4
+    made_up.preamble = vec![0x0f, 0x20, 0xe0, 0x0d, 0, 0x10, 0, 0, 0x0f, 0x22, 0xe0];
+    all_is_there(&by_pvh(made_up, address, usual_map(), &ON_FOUR));
+}
+
+/// Of the lines alone the frames 9DH and 9EH are usable.
+#[test]
+fn the_extended_bios_data_area_is_kept() {
+    let free = |preamble: &[u8]| {
+        let (mut made_up, address) = MadeUp::usual();
+        made_up.preamble = preamble.to_vec();
+        free_frames(&by_pvh(made_up, address, usual_map(), &SHORT))
+    };
+    // movw $0x9d00, 0x40e
+    let with = free(&[0x66, 0xc7, 0x05, 0x0e, 0x04, 0, 0, 0, 0x9d]);
+    assert_eq!(free(&[]) - with, 2);
+}
+
+#[test]
+fn io_apics_that_there_is_no_room_for_are_not_called_masked() {
+    let masked = |number: u32| {
+        let mut made_up = MadeUp::new();
+        // All but the first are addresses at which nothing answers.
+        let entries = (0..number).map(|number| io_apic(0xfec0_0000 + (number << 12)));
+        let entries: Vec<_> = [local_apic(0)].into_iter().chain(entries).collect();
+        let pointer = made_up
+            .memory
+            .root_pointer(&[madt(&entries), fadt()], b"MADEUP", None);
+        let address = made_up.memory.put(&pointer);
+        by_pvh(made_up, address, usual_map(), &SHORT)
+    };
+    let is_said = |log: &Log| {
+        let masked = &log.environment.as_ref().unwrap().masked;
+        masked.split(' ').any(|source| source == "io_apic")
+    };
+    assert!(is_said(&masked(9)));
+    let log = masked(67);
+    assert!(!is_said(&log));
+    noticed(&log, &["3 I/O APICs more than there is room for"]);
+}
+
+#[test]
+fn a_start_info_without_a_map_is_refused() {
+    let (made_up, root_pointer) = MadeUp::usual();
+    let handover = Handover::Pvh {
+        version: 0,
+        root_pointer,
+        map: usual_map(),
+    };
+    let (boot, _folder) = boot(made_up, &SHORT, handover);
+    let (outcome, finished) = run(&boot);
+    assert_eq!(outcome.exit_status(), 2, "{}", told(&outcome, &finished));
+    let errors = &outcome.log().unwrap().errors;
+    assert!(
+        errors[0].contains("memory map: the loader gave none"),
+        "{errors:?}"
+    );
+}
