@@ -16,6 +16,8 @@ use super::{Fault, Log, LogError, assemble, damage, reader};
 pub const MOST: usize = 64 << 20;
 /// The longest record, in bytes.
 const RECORD: usize = 64 << 10;
+/// Bytes of runs that are over, above which their memory is used again.
+const FORGOTTEN: usize = 1 << 20;
 /// Bytes before a mark that are remembered, to tell its column.
 const REMEMBERED: usize = 512;
 /// Bytes after a mark by which a record's kind is told.
@@ -92,6 +94,9 @@ impl<R: Read> Captures<R> {
     /// The next run; none at the capture's end. Each capture without any yields one error.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> io::Result<Option<Result<Run, LogError>>> {
+        if self.at > FORGOTTEN {
+            self.forget();
+        }
         loop {
             let Some(at) = self.find(self.at, PREFIX.as_bytes())? else {
                 self.pass_over(self.buffer.len());

@@ -431,3 +431,18 @@ fn a_log_in_megabytes_of_noise_is_found_in_little_memory() {
     assert!(captures.next().unwrap().is_none());
     assert!(captures.capacity() < 4 << 20, "{}", captures.capacity());
 }
+
+#[test]
+fn many_boots_take_no_more_memory_than_few() {
+    let log = text(Clock::Icount);
+    let boots = (8 << 20) / log.len();
+    let capture = log.repeat(boots);
+    let mut captures = Captures::new(capture.as_bytes());
+    let mut found = 0;
+    while let Some(run) = captures.next().unwrap() {
+        assert!(run.is_ok());
+        found += 1;
+    }
+    assert_eq!(found, boots);
+    assert!(captures.capacity() < 4 << 20, "{}", captures.capacity());
+}
