@@ -80,6 +80,7 @@ fn application(machine: &mut Machine) -> Verdict {
     checks::shootdown::run(machine, &mut run);
     checks::vmalloc::run(machine, &mut run);
     checks::frames::run(machine, &mut run);
+    checks::mappings::run_at_end(machine, &mut run);
     let at_end = frames(machine);
     tell_free_blocks(machine, Moment::End);
     vmallocinfo::tell(machine, Moment::End);

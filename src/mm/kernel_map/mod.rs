@@ -16,7 +16,7 @@ mod boot_tables;
 mod map;
 mod memory;
 
-pub use audit::Audit;
+pub use audit::{Audit, writable_code};
 pub use boot_tables::BootTables;
 pub use map::{KernelMapError, Section, build};
 pub use memory::{Aliases, KernelMemory, KernelTables};

@@ -259,12 +259,13 @@ fn the_full_suite_has_cases_that_the_quick_one_has_not() {
     assert!(full.contains(&case) && !quick.contains(&case), "{full:?}");
 }
 
+/// No figure of the gate counts the start, so nothing else notices that it takes longer.
 #[test]
-fn from_entry_to_the_first_sample_in_twenty_million_instructions() {
+fn from_entry_to_the_first_sample_in_450_000_instructions() {
     let boot = passed(&pvh(&SHORT)).boot.expect("a boot record");
     assert_eq!(boot.unit, Unit::Insns);
     assert!(
-        (1..=20_000_000).contains(&boot.ticks),
+        (1..=450_000).contains(&boot.ticks),
         "{} instructions",
         boot.ticks
     );

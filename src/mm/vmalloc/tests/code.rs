@@ -2,7 +2,7 @@
 
 use super::failures::{feed, starve};
 use super::*;
-use crate::mm::kernel_map::{Aliases, Audit};
+use crate::mm::kernel_map::{Aliases, Audit, writable_code};
 use crate::mm::page_table::{ResizeError, TableFrames};
 
 /// Where the direct map is.
@@ -92,7 +92,7 @@ fn the_aliases_of_code_are_read_only_and_its_frames_wait_for_the_flush() {
                     .unwrap();
                 assert!(!held(), "a CPU may still write to what it executes");
                 assert_eq!(read_only(kernel), sorted(frames.clone()));
-                assert_eq!(Audit::of(&kernel.table).writable_code, None);
+                assert_eq!(writable_code(&kernel.table), None);
                 // Code of its own, beside it.
                 touch(kernel);
                 vmalloc
@@ -153,7 +153,7 @@ fn an_area_can_be_code_from_the_start() {
             let leaf = kernel.table.translate(area.start()).unwrap();
             assert_eq!(leaf.protection(), Protection::READ_EXECUTE);
             assert_eq!(read_only(kernel), sorted(frames(&area, kernel)));
-            assert_eq!(Audit::of(&kernel.table).writable_code, None);
+            assert_eq!(writable_code(&kernel.table), None);
             vmalloc.vfree_at(area.into_raw(), kernel).unwrap();
             assert_eq!((read_only(kernel).len(), accounted(kernel)), (0, free));
         }
