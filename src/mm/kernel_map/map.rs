@@ -134,7 +134,7 @@ fn image_in_direct_map(layout: &Layout, sections: &[Section]) -> FrameRange {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Audit;
+    use super::super::{Audit, writable_code};
     use super::*;
     use crate::mm::layout::Constants;
     use crate::mm::model::Arena;
@@ -205,7 +205,7 @@ mod tests {
         }
         let audit = Audit::of(&table);
         assert_eq!((audit.writable_executable, audit.lower_half), (None, None));
-        assert_eq!(audit.writable_code, None);
+        assert_eq!(writable_code(&table), None);
         let pages: u64 = ram.iter().map(|range| range.end.0 - range.start.0).sum();
         let [small, middle, large] = audit.leaves;
         assert_eq!(small + middle * 512 + large * (512 * 512), pages + 9);
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(at(0x200).unwrap().size(), PageSize::Size2M);
         let audit = Audit::of(&table);
         assert_eq!(
-            (audit.writable_executable, audit.writable_code),
+            (audit.writable_executable, writable_code(&table)),
             (None, None)
         );
     }

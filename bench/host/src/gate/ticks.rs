@@ -2,11 +2,11 @@
 //! of the two sides can be told apart.
 //!
 //! A case has changed when both joint tests of the suite say so, *and* its median moved by more than a floor. The one permutes the
-//! boots ([`joint_test`](super::joint_test)): it holds for every shape of noise, if without a change all boots are alike. The other
-//! takes the noise for normal, but lets the sides differ in it and in number ([`welch`](super::welch)). The floor is the noise that
+//! boots ([`joint_test`]): it holds for every shape of noise, if without a change all boots are alike. The other
+//! takes the noise for normal, but lets the sides differ in it and in number ([`welch`]). The floor is the noise that
 //! earlier logs show (Q3 + 3 IQR of the steps between them, as between medians of so many boots), or [`DEFAULT_FLOOR`] without
-//! such. All cases as one are judged beside that ([`suite`](super::suite)). Mann-Whitney's U is told of each case
-//! ([`rank_test`](super::rank_test)): how surely its boots differ if it is looked at alone.
+//! such. All cases as one are judged beside that ([`suite`]). Mann-Whitney's U is told of each case
+//! ([`rank_test`]): how surely its boots differ if it is looked at alone.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::f64::consts::FRAC_PI_2;
