@@ -41,7 +41,7 @@ impl Tape {
         let mut tape = Tape {
             buffer,
             used: 0,
-            whole: self.whole,
+            whole: true,
         };
         tape.write(self.primed());
         tape.whole &= self.whole;

@@ -6,7 +6,7 @@
 //! takes the noise for normal, but lets the sides differ in it and in number ([`welch`]). The floor is the noise that
 //! earlier logs show (Q3 + 3 IQR of the steps between them, as between medians of so many boots), or [`DEFAULT_FLOOR`] without
 //! such. All cases as one are judged beside that ([`suite`]). Mann-Whitney's U is told of each case
-//! ([`rank_test`]): how surely its boots differ if it is looked at alone.
+//! ([`rank_test`](super::rank_test)): how surely its boots differ if it is looked at alone.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::f64::consts::FRAC_PI_2;
