@@ -159,7 +159,8 @@ impl MemoryTypes {
             for (&(_, bytes, first), types) in registers {
                 if (first..first + 8 * bytes).contains(&address) {
                     let eighth = (address - first) / bytes;
-                    return MtrrType::from_code((types >> (8 * eighth)) as u8);
+                    // Types have three bits; bits 3 and 4 are AMD's RdMem and WrMem (APM volume 2, 7.8.1).
+                    return MtrrType::from_code((types >> (8 * eighth)) as u8 & 0b111);
                 }
             }
         }

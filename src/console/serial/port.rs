@@ -84,10 +84,12 @@ fn place_of(hint: &SerialHint) -> Option<Place> {
             width,
         },
     };
-    Some(Place {
-        registers,
-        baud: hint.baud,
-    })
+    // A port in memory has a clock of its own, so only the firmware knows the divisor for the rate that it names.
+    let baud = match hint.space {
+        SerialSpace::Io => hint.baud,
+        SerialSpace::Memory => None,
+    };
+    Some(Place { registers, baud })
 }
 
 impl SerialPort {

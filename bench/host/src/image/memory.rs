@@ -50,10 +50,11 @@ impl NeededMemory {
         Some(Self { own, free })
     }
 
-    /// All of it.
+    /// All of it, with what a PC takes from its RAM: 384 KiB below 1 MiB that no memory map lists, and 128 KiB that firmware keeps.
     #[must_use]
     pub fn total(self) -> u64 {
-        self.own.saturating_add(self.free)
+        const PC: u64 = 512 << 10;
+        self.own.saturating_add(self.free).saturating_add(PC)
     }
 }
 
@@ -108,7 +109,7 @@ mod tests {
             NeededMemory::parse(&image),
             Some(NeededMemory { own, free })
         );
-        assert_eq!(NeededMemory { own, free }.total(), own + free);
+        assert_eq!(NeededMemory { own, free }.total(), own + free + (512 << 10));
     }
 
     #[test]

@@ -125,8 +125,8 @@ fn an_error_of_grub_is_told_before_the_time_is_over() {
 #[test]
 fn a_machine_that_is_too_small_is_not_started() {
     for (options, said) in [
-        (&["--mem", "1M"][..], "the image needs 26 MiB of RAM"),
-        (&["--mem", "25M", "--iso"], "the image needs 26 MiB of RAM"),
+        (&["--mem", "1M"][..], "the image needs 27 MiB of RAM"),
+        (&["--mem", "25M", "--iso"], "the image needs 27 MiB of RAM"),
         (
             &["--mem", "48M", "--iso", "--uefi"],
             "UEFI firmware needs 64 MiB of RAM",
@@ -141,7 +141,7 @@ fn a_machine_that_is_too_small_is_not_started() {
     }
     // What is told as enough is enough.
     passed(&Boot {
-        memory: "26M".to_owned(),
+        memory: "27M".to_owned(),
         ..pvh(&SHORT)
     });
 }
