@@ -38,6 +38,8 @@ pub enum Command {
     Compare(Compare),
     /// Judge new runs against a base, with an exit status for pipelines
     Gate(Gate),
+    /// Boot two images in turns, and judge the new one as the gate does
+    Ab(Ab),
     /// Find where figures changed over many logs
     History(History),
     /// Set machines side by side, as a table or a static site
@@ -342,6 +344,56 @@ pub struct Gate {
     /// What is not whole
     #[command(flatten)]
     pub broken: Broken,
+}
+
+/// `pagemark ab`.
+#[derive(Args, Debug)]
+#[command(
+    mut_arg("log", |log| log.hide(true)),
+    mut_arg("image", |image| image.help("The new image [default: built from the sources]")),
+    after_help = "\
+Pairs of boots, one a side, in an order that the seed draws for each pair. The folder holds base/ and new/ with a log of each boot, both images, and boots.jsonl with every boot in the order of time. A failed boot is kept as *.failed, and the others go on. Interrupted, or with failed boots to make up, the same command with --output FOLDER makes what is left; a greater --boots adds pairs.
+
+  pagemark ab --base-revision v1 --boots 10
+  pagemark ab --base-image old.elf --image new.elf --iso --output campaign
+
+Exit status: that of pagemark gate; 2 also where a side fails three times in a row, 130 interrupted.")]
+pub struct Ab {
+    /// The image of the base
+    #[arg(
+        long,
+        value_name = "ELF",
+        conflicts_with = "base_revision",
+        required_unless_present = "base_revision"
+    )]
+    pub base_image: Option<PathBuf>,
+    /// Or a git revision of the checkout, which is built in a folder of its own
+    #[arg(long, value_name = "REV")]
+    pub base_revision: Option<String>,
+    /// The new side as a git revision, too
+    #[arg(long, value_name = "REV", conflicts_with_all = ["image", "text_offset"])]
+    pub revision: Option<String>,
+    /// Boots a side; ticks need 8 or more
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub boots: u32,
+    /// Draws the order within the pairs [default: one from the clock, which the folder keeps]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// The campaign's folder [default: a new one under target/pagemark/]
+    #[arg(long, short, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
+    /// Earlier logs, whose noise sets the least change of ticks that counts
+    #[arg(long, value_name = "PATH")]
+    pub history: Vec<PathBuf>,
+    /// For ticks: the probability of even one false alarm
+    #[arg(long, value_name = "P", default_value_t = FALSE_ALARMS, value_parser = probability)]
+    pub false_alarms: f64,
+    /// What is passed over
+    #[command(flatten)]
+    pub allowed: Allowed,
+    /// The machine, and the new image
+    #[command(flatten)]
+    pub run: Run,
 }
 
 /// `pagemark history`.

@@ -7,11 +7,12 @@
 //! - [`figures`] leave their log for other tools: [`export`] writes their formats, [`import`] reads them;
 //! - [`history`] finds where figures changed over many logs; [`fleet`] sets machines side by side;
 //! - [`glob`] are patterns of case names;
-//! - [`gate`] judges new runs against a base, for pipelines;
+//! - [`ab`] boots two images in turns; [`gate`] judges new runs against a base, for pipelines;
 //! - [`blame`] names the functions behind a changed instruction count;
 //! - [`scan`] reads a log back from pictures of a screen;
 //! - [`cli`] is the command line of the binary `pagemark`.
 
+pub mod ab;
 pub mod alignment;
 pub mod blame;
 pub mod checkout;

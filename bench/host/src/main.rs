@@ -8,10 +8,11 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
 use clap::{CommandFactory, Parser};
+use pagemark_host::ab::{self, Campaign, Side};
 use pagemark_host::alignment::Alignments;
 use pagemark_host::blame;
 use pagemark_host::cli::{
-    self, Alignment, Cli, Command, Compare, Export, Gate, History, Images, Iso, Repeat, Run,
+    self, Ab, Alignment, Cli, Command, Compare, Export, Gate, History, Images, Iso, Repeat, Run,
     Scan as ScanOptions, Show, Split, words,
 };
 use pagemark_host::compare::beside::Beside;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         Command::Alignment(options) => show_alignment(&options),
         Command::Export(options) => export_log(&options),
         Command::Gate(options) => gate_logs(&options),
+        Command::Ab(options) => boot_in_turns(options),
         Command::Fleet(options) => show_fleet(&options),
         Command::List(options) => list_cases(&options),
         Command::Completions(options) => Ok(write_completions(&options)),
@@ -105,6 +107,83 @@ fn repeat_run(options: Repeat) -> Result<u8> {
         repeated.differences.len()
     );
     Ok(u8::from(!repeated.differences.is_empty()))
+}
+
+/// Boots two images in turns, and judges them by what the campaign's folder then holds.
+fn boot_in_turns(options: Ab) -> Result<u8> {
+    if options.run.log.is_some() {
+        bail!("--log names one log, and a campaign has many: --output names its folder");
+    }
+    catch_interrupts()?;
+    let folder = match options.output {
+        Some(folder) => folder,
+        None => run::kept_files()?.join(
+            jiff::ZonedDateTime::now()
+                .strftime("ab-%Y-%m-%d-%H%M%S")
+                .to_string(),
+        ),
+    };
+    let request = options.run.request();
+    let base = match (&options.base_image, &options.base_revision) {
+        (Some(image), _) => image.clone(),
+        (None, Some(revision)) => image::build_revision(revision)?,
+        (None, None) => bail!("--base-image or --base-revision names the base"),
+    };
+    let new = match &options.revision {
+        Some(revision) => image::build_revision(revision)?,
+        None => request.image.file()?,
+    };
+    request.check_memory(&base)?;
+    request.check_memory(&new)?;
+    let accelerator = request.choose_accelerator(&new, &run::Progress::new())?;
+    let from_clock = || {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(1, |now| now.as_secs())
+    };
+    let seed = match options.seed {
+        Some(seed) => seed,
+        None => Campaign::seed_in(&folder)?.unwrap_or_else(from_clock),
+    };
+    let settings = ab::qemu::settings(&request, accelerator, seed);
+    let mut campaign = Campaign::open(&folder, &settings, [&base, &new], options.boots)?;
+    eprintln!(
+        "campaign: {}, {} boots, {} of them left",
+        folder.display(),
+        u64::from(options.boots) * 2,
+        campaign.left().len()
+    );
+    let qemu = request.qemu.clone();
+    let mut boots = ab::qemu::Qemu::new(request, accelerator, &campaign);
+    match campaign.run(&mut boots, &mut |report| eprintln!("{report}"))? {
+        ab::State::Interrupted { left } => {
+            eprintln!(
+                "pagemark: interrupted with {left} boots left; the same command with --output {} makes them",
+                folder.display()
+            );
+            return Ok(130);
+        }
+        ab::State::Made { failed: 0 } => {}
+        ab::State::Made { failed } => eprintln!(
+            "pagemark: {failed} boots failed; the same command with --output {} makes them up",
+            folder.display()
+        ),
+    }
+    let mut reading = Reading::default();
+    let [base, new] = Side::BOTH.map(|side| campaign.logs(side));
+    let (base, new) = (reading.logs(&[base])?, reading.logs(&[new])?);
+    let history = reading.logs(&options.history)?;
+    let allow = options.allowed.allow();
+    let mut judgement = gate::judge_logs(&base, &new, &history, options.false_alarms, allow)?;
+    let [old_image, new_image] = Side::BOTH.map(|side| campaign.image(side));
+    if let Some(log) = new.first() {
+        let images = blame::Images {
+            qemu: &qemu,
+            base: &old_image,
+            new: &new_image,
+        };
+        blame::functions(&mut judgement, images, log);
+    }
+    tell_judgement(&judgement)
 }
 
 fn catch_interrupts() -> Result<()> {

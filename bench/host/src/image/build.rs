@@ -1,5 +1,6 @@
 //! Has cargo build the image.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -66,21 +67,31 @@ impl Variant {
         }
         command.args(["--features", self.features]);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        let output = command.output().context("cargo cannot be started")?;
-        if !output.status.success() {
-            bail!(
-                "the image does not build: cargo ended with {}",
-                output.status
-            );
-        }
-        executable(&output.stdout).context("cargo built the image and did not say where it is")
+        built(command)
     }
+}
+
+/// Runs cargo, and returns the image's file.
+pub(super) fn built(mut command: Command) -> Result<PathBuf> {
+    let output = command.output().context("cargo cannot be started")?;
+    if !output.status.success() {
+        bail!(
+            "the image does not build: cargo ended with {}",
+            output.status
+        );
+    }
+    executable(&output.stdout).context("cargo built the image and did not say where it is")
 }
 
 /// cargo, about to build the image of the checkout at `root`.
 fn command(root: &Path) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(&cargo);
+    command_of(&cargo, root)
+}
+
+/// This cargo, about to build the image of the checkout at `root`.
+pub(super) fn command_of(cargo: &OsStr, root: &Path) -> Command {
+    let mut command = Command::new(cargo);
     command
         .args([
             "build",

@@ -8,6 +8,7 @@ mod iso;
 mod loadable;
 mod memory;
 mod no_screen;
+mod revision;
 mod symbols;
 
 pub use backtrace::{Frame, backtrace};
@@ -15,4 +16,5 @@ pub use build::{Origin, TEXT_OFFSETS, Variant, build};
 pub use inlined::Inlined;
 pub use iso::{Firmware, MenuEntry, firmware, grub_config, grub_file, pack};
 pub use memory::NeededMemory;
+pub use revision::build_revision;
 pub use symbols::Symbols;

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tempfile::TempDir;
 
 use crate::checkout;
 use crate::image::{self, MenuEntry, Origin};
@@ -80,6 +81,61 @@ impl Request {
             timeout: self.timeout,
         }
     }
+
+    /// The accelerator, chosen with `image`; says which, and why.
+    pub fn choose_accelerator(&self, image: &Path, progress: &Progress) -> Result<Accelerator> {
+        progress.stage("choosing the accelerator");
+        let (accelerator, reason) = choose(self.accelerator, &self.boot(image), image)?;
+        match reason {
+            Some(reason) => progress.say(&format!(
+                "accelerator: {accelerator}, which counts instructions, as {reason}"
+            )),
+            None => progress.say(&format!("accelerator: {accelerator}")),
+        }
+        Ok(accelerator)
+    }
+
+    /// The boot of `image` through the door that is asked for, with `words` behind the command line, and the folder of its ISO, if
+    /// there is one: it has to live as long as QEMU runs.
+    pub fn boot_through_its_door(
+        &self,
+        image: &Path,
+        accelerator: Accelerator,
+        words: &[String],
+    ) -> Result<(Boot, Option<TempDir>)> {
+        let mut boot = self.boot(image);
+        boot.accelerator = accelerator;
+        let command_line = [&self.command_line[..], &boot.names(), words].concat();
+        if !self.iso {
+            boot.door = Door::Pvh {
+                image: image.to_owned(),
+                command_line,
+            };
+            return Ok((boot, None));
+        }
+        let folder = tempfile::tempdir().context("no temporary folder for the ISO")?;
+        let iso = folder.path().join("pagemark.iso");
+        image::pack(image, &command_line, MenuEntry::Screen, &iso)?;
+        let firmware = if self.uefi {
+            Some(image::firmware()?)
+        } else {
+            None
+        };
+        boot.door = Door::Grub { iso, firmware };
+        Ok((boot, Some(folder)))
+    }
+}
+
+/// Boots, writes what the serial port says to `log` as it comes, and shows it as `progress`.
+pub fn boot_kept(boot: &Boot, log: &LogFile, progress: &Progress) -> Result<Finished> {
+    watch::boot_observed(boot, log, &mut |event| match event {
+        Event::Line(line) => progress.line(line),
+        Event::Silence(time) => progress.say(&format!(
+            "nothing on the serial port for {} s; the run is stopped after {} s (--timeout)",
+            time.as_secs(),
+            boot.timeout.as_secs()
+        )),
+    })
 }
 
 /// Boots the image once, shows what it found, and returns how it went. Errors are this side's: no image, no emulator.
@@ -94,46 +150,18 @@ pub fn run(request: &Request) -> Result<Outcome> {
     }
     let image = request.image.file()?;
     request.check_memory(&image)?;
-    let mut boot = request.boot(&image);
-    progress.stage("choosing the accelerator");
-    let (accelerator, reason) = choose(request.accelerator, &boot, &image)?;
-    boot.accelerator = accelerator;
-    match reason {
-        Some(reason) => progress.say(&format!(
-            "accelerator: {accelerator}, which counts instructions, as {reason}"
-        )),
-        None => progress.say(&format!("accelerator: {accelerator}")),
-    }
-    let command_line = [&request.command_line[..], &boot.names()].concat();
-    // The ISO lives as long as QEMU reads from it.
-    let folder = tempfile::tempdir().context("no temporary folder for the ISO")?;
-    boot.door = if request.iso {
-        progress.stage("packing the ISO");
-        let iso = folder.path().join("pagemark.iso");
-        image::pack(&image, &command_line, MenuEntry::Screen, &iso)?;
-        let firmware = if request.uefi {
-            Some(image::firmware()?)
-        } else {
-            None
-        };
-        Door::Grub { iso, firmware }
+    let accelerator = request.choose_accelerator(&image, &progress)?;
+    progress.stage(if request.iso {
+        "packing the ISO"
     } else {
-        Door::Pvh {
-            image: image.clone(),
-            command_line,
-        }
-    };
+        "starting"
+    });
+    // The ISO lives as long as QEMU reads from it.
+    let (boot, _iso) = request.boot_through_its_door(&image, accelerator, &[])?;
 
     let log = LogFile::create(request.log.as_deref())?;
     progress.stage("starting");
-    let finished = watch::boot_observed(&boot, &log, &mut |event| match event {
-        Event::Line(line) => progress.line(line),
-        Event::Silence(time) => progress.say(&format!(
-            "nothing on the serial port for {} s; the run is stopped after {} s (--timeout)",
-            time.as_secs(),
-            boot.timeout.as_secs()
-        )),
-    })?;
+    let finished = boot_kept(&boot, &log, &progress)?;
     drop(progress);
     let outcome = judge(&finished);
     let symbols = image::Symbols::read(&image).ok();

@@ -1,5 +1,6 @@
 //! Tests that boot the image in QEMU: what it does when all is well, and when something is not.
 
+mod ab;
 mod address_spaces;
 mod alignment;
 mod blame;
