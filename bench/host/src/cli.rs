@@ -80,7 +80,7 @@ pub struct Run {
     /// What executes the guest: kvm, tcg (in an emulator's time), icount, or auto: kvm where that is worth having, icount elsewhere
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub accel: Choice,
-    /// CPUs
+    /// CPUs of the machine, all of which the image uses: --append smp=M for fewer
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub smp: u32,
     /// RAM, as QEMU writes it: 64M, 1G
@@ -545,6 +545,8 @@ pub struct Iso {
     pub image: Image,
 }
 
+/// What a word of the image's command line begins with that says how many CPUs it uses.
+const SMP_KEY: &str = "smp=";
 /// What UEFI firmware may take, in seconds.
 const UEFI_SECONDS: u64 = 180;
 
@@ -563,6 +565,9 @@ impl Run {
             seconds
         };
         let only = self.only.map(|glob| format!("only={glob}"));
+        let appended = words(&self.append);
+        let says = appended.iter().any(|word| word.starts_with(SMP_KEY));
+        let smp = (self.smp > 1 && !says).then(|| format!("{SMP_KEY}{}", self.smp));
         Request {
             image: self.image.origin(),
             qemu: self.emulator.qemu,
@@ -580,7 +585,8 @@ impl Run {
             command_line: [suite.to_owned()]
                 .into_iter()
                 .chain(only)
-                .chain(words(&self.append))
+                .chain(smp)
+                .chain(appended)
                 .collect(),
             timeout: Duration::from_secs(self.timeout.unwrap_or(seconds)),
             log: self.log,

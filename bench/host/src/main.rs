@@ -89,7 +89,12 @@ fn run_image(options: Run) -> Result<u8> {
 fn repeat_run(options: Repeat) -> Result<u8> {
     catch_interrupts()?;
     let runs = options.runs;
-    let request = options.run.request();
+    // The number of CPUs changes from run to run, and is no word of any.
+    let request = Run {
+        smp: 1,
+        ..options.run
+    }
+    .request();
     let image = request.image.file()?;
     request.check_memory(&image)?;
     let repeated = run::repeat(&request.boot(&image), runs, &mut |run, name| {
@@ -653,7 +658,7 @@ fn write_iso(options: Iso) -> Result<u8> {
     image::pack(&image, &words(&options.append), entry, &iso)?;
     print(&format!(
         "{iso}\n\nTo write it to a USB stick, all of which is overwritten (lsblk names the device):\n  \
-         sudo dd if={iso} of=/dev/sdX bs=4M oflag=sync status=progress\n\n\
+         sudo dd if={iso} of=/dev/sdX bs=4M conv=fsync status=progress\n\n\
          For a GRUB that is installed already (README.md has the menu entry):\n  \
          sudo cp {elf} /boot/\n",
         iso = iso.display(),

@@ -272,11 +272,78 @@ fn options_reach_qemu() {
         assert!(arguments.contains(part), "{part} in {arguments}");
     }
     assert!(
-        arguments
-            .trim_end()
-            .ends_with("-append suite=quick only=tlb/* layout=classic machine=q35 cpu=qemu64"),
+        arguments.trim_end().ends_with(
+            "-append suite=quick only=tlb/* smp=4 layout=classic machine=q35 cpu=qemu64"
+        ),
         "{arguments}"
     );
+}
+
+#[test]
+fn the_image_uses_the_cpus_that_the_machine_has_unless_a_word_says_otherwise() {
+    for (options, words) in [
+        (&["--smp", "3"][..], "suite=quick smp=3 machine=q35"),
+        (&["--smp", "1"], "suite=quick machine=q35"),
+        (
+            &["--smp", "3", "--append", "smp=2"],
+            "suite=quick smp=2 machine=q35",
+        ),
+    ] {
+        let stand_in = StandIn::new(&ended(Verdict::Pass), "cat $LOG; exit 33");
+        assert_eq!(status(&stand_in.run(options)), 0);
+        let arguments = stand_in.arguments();
+        assert!(arguments.contains(words), "{words} in {arguments}");
+    }
+}
+
+/// QEMU stays, silent, when KVM gives the guest up.
+#[test]
+fn a_run_that_kvm_gives_up_ends_at_once_with_what_to_use_instead() {
+    let begun = Instant::now();
+    let script = "head -n 2 $LOG; printf 'KVM internal error. Suberror: 1\\nemulation failure\\nRAX=0\\n' >&2; exec sleep 100";
+    let output = StandIn::new(&ended(Verdict::Pass), script).run(&[]);
+    assert_eq!(status(&output), 2, "{}", stderr(&output));
+    assert!(begun.elapsed() < Duration::from_secs(50));
+    let told = stderr(&output);
+    let sentence = "pagemark: this host's KVM interprets the guest's instructions";
+    let line = told.lines().find(|line| line.starts_with(sentence));
+    assert!(
+        line.is_some_and(|line| line.contains("--accel auto") && line.contains("--icount")),
+        "{told}"
+    );
+    assert!(told.contains("RAX=0"), "{told}");
+}
+
+#[test]
+fn a_kvm_that_is_not_there_is_told_with_what_to_use_instead() {
+    let script = "echo 'Could not access KVM kernel module: No such file or directory' >&2; exit 1";
+    let output = StandIn::new("", script).run(&[]);
+    assert_eq!(status(&output), 2);
+    let told = stderr(&output);
+    assert!(
+        told.contains("QEMU cannot use KVM on this host: take --accel auto"),
+        "{told}"
+    );
+    assert!(told.contains("Could not access"), "{told}");
+}
+
+/// Before there are records, the image ends a run with a sentence and QEMU's status of an error.
+#[test]
+fn what_the_image_s_first_instructions_say_comes_first() {
+    let sentence = "pagemark: error: this CPU has no SSE2 (LFENCE, MFENCE)";
+    let script = format!("echo 'Booting'; printf '{sentence}\\r\\n'; exit 37");
+    let output = StandIn::new("", &script).run(&[]);
+    assert_eq!(status(&output), 2, "{}", stderr(&output));
+    let told = stderr(&output);
+    let first = told.lines().find(|line| line.starts_with("pagemark: "));
+    assert_eq!(
+        first,
+        Some("pagemark: this CPU has no SSE2 (LFENCE, MFENCE)"),
+        "{told}"
+    );
+    // Another status is another end.
+    let script = format!("echo '{sentence}'; exit 33");
+    assert_eq!(status(&StandIn::new("", &script).run(&[])), 4);
 }
 
 fn machine<'a>() -> Machine<Text<'a>> {

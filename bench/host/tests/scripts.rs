@@ -173,3 +173,56 @@ fn a_script_names_its_own_checkout() {
     );
     assert!(called.ends_with(" run --mem 64M\n"), "{called}");
 }
+
+/// A build that takes minutes is told, and only then.
+#[test]
+fn a_tool_that_has_to_be_built_is_told() {
+    let checkout_of = checkout::root().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    // A space in the name: Cargo escapes it in its list.
+    let root = folder.path().join("a checkout");
+    let built = root.join("target/debug/pagemark");
+    for part in ["scripts", "target/debug"] {
+        fs::create_dir_all(root.join(part)).unwrap();
+    }
+    for file in ["rust-toolchain.toml", "scripts/pagemark.sh"] {
+        fs::copy(checkout_of.join(file), root.join(file)).unwrap();
+    }
+    let machine = Machine::new("");
+    machine.program("cargo", "");
+    let told = || {
+        let called = machine.script(&root.join("scripts/pagemark.sh"), &["list"]);
+        assert!(called.status.success(), "{}", stderr(&called));
+        let told = stderr(&called);
+        assert!(
+            told.is_empty()
+                || told.starts_with("building the host tool") && told.lines().count() == 1,
+            "{told}"
+        );
+        !told.is_empty()
+    };
+    assert!(told(), "there is no tool");
+
+    let source = root.join("main.rs");
+    let escaped = |path: &Path| path.to_str().unwrap().replace(' ', "\\ ");
+    let list = format!("{}: {}\n", escaped(&built), escaped(&source));
+    fs::write(built.with_extension("d"), list).unwrap();
+    fs::write(&built, "").unwrap();
+    let age = |path: &Path, seconds: u64| {
+        let file = fs::File::options().append(true).create(true).open(path);
+        let time = std::time::SystemTime::now() - std::time::Duration::from_secs(seconds);
+        file.and_then(|file| file.set_modified(time)).unwrap();
+    };
+    for name in ["Cargo.toml", "Cargo.lock", "main.rs"] {
+        age(&root.join(name), 100);
+    }
+    age(&built, 50);
+    assert!(!told(), "all is older than the tool");
+    for name in ["Cargo.lock", "main.rs"] {
+        age(&root.join(name), 10);
+        assert!(told(), "{name} is newer");
+        age(&root.join(name), 100);
+    }
+    fs::remove_file(&source).unwrap();
+    assert!(told(), "a source is gone");
+}

@@ -3,6 +3,7 @@
 mod accelerator;
 mod bochs;
 mod cpus;
+mod kvm;
 mod log_file;
 mod memory;
 mod outcome;
@@ -12,7 +13,10 @@ mod repeat;
 mod silence;
 mod watch;
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -138,6 +142,24 @@ pub fn boot_kept(boot: &Boot, log: &LogFile, progress: &Progress) -> Result<Fini
     })
 }
 
+/// Does `work`, and writes a line where it takes more than a moment and no terminal shows the stage.
+fn told_if_long<T>(stage: &str, work: impl FnOnce() -> T) -> T {
+    const MOMENT: Duration = Duration::from_secs(2);
+    thread::scope(|scope| {
+        let (done, is_done) = channel::<()>();
+        scope.spawn(move || {
+            if is_done.recv_timeout(MOMENT) == Err(RecvTimeoutError::Timeout)
+                && !std::io::stderr().is_terminal()
+            {
+                eprintln!("{stage}, which takes a minute or two");
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    })
+}
+
 /// Boots the image once, shows what it found, and returns how it went. Errors are this side's: no image, no emulator.
 pub fn run(request: &Request) -> Result<Outcome> {
     let progress = Progress::new();
@@ -148,7 +170,7 @@ pub fn run(request: &Request) -> Result<Outcome> {
         }
         progress.stage("building the image");
     }
-    let image = request.image.file()?;
+    let image = told_if_long("building the image", || request.image.file())?;
     request.check_memory(&image)?;
     let accelerator = request.choose_accelerator(&image, &progress)?;
     progress.stage(if request.iso {

@@ -5,7 +5,8 @@ use std::process::ExitStatus;
 
 use pagemark_record::{End, ExitCode, Verdict};
 
-use super::silence::likely_cause;
+use super::kvm;
+use super::silence::{likely_cause, refusal};
 use super::{Ended, Finished};
 use crate::image::Symbols;
 use crate::log::{Ending, Log, lines, read};
@@ -24,6 +25,9 @@ pub enum Outcome {
     Error(Box<Log>),
     /// The image panicked.
     Panic(Box<Log>),
+    /// It could not be made as it was asked for, and there is no log; the text says why: what the image's first instructions miss, or
+    /// what KVM cannot do.
+    Refused(String),
     /// There is no whole log, or QEMU's status says otherwise; the text says what is wrong.
     Broken(String),
     /// The watchdog ended it.
@@ -39,8 +43,24 @@ pub fn judge(finished: &Finished) -> Outcome {
         Ended::AfterTheLog => None,
         Ended::TimedOut | Ended::GrubFailed => return Outcome::TimedOut,
         Ended::Interrupted => return Outcome::Interrupted,
+        Ended::KvmFailed => {
+            let why = kvm::complaint(&finished.stderr);
+            return Outcome::Refused(why.unwrap_or_default());
+        }
         Ended::Flooded => return Outcome::Broken("the image printed without end".to_owned()),
     };
+    let meant = status.map(|status| status.code().and_then(ExitCode::from_qemu_status));
+    let refused = match meant {
+        Some(Some(ExitCode::Error)) => refusal(&finished.raw),
+        _ => None,
+    };
+    let refused = refused.or_else(|| {
+        let silent = finished.raw.is_empty();
+        silent.then(|| kvm::complaint(&finished.stderr)).flatten()
+    });
+    if let Some(why) = refused {
+        return Outcome::Refused(why);
+    }
     let log = match read(&finished.raw) {
         Ok(log) => Box::new(log),
         Err(_) if finished.raw.is_empty() => {
@@ -60,7 +80,6 @@ pub fn judge(finished: &Finished) -> Outcome {
         Ending::End(End { verdict, .. }) => ExitCode::from(*verdict),
         Ending::Panic(_) => ExitCode::Panic,
     };
-    let meant = status.map(|status| status.code().and_then(ExitCode::from_qemu_status));
     if meant.is_some_and(|meant| meant != Some(said)) {
         return Outcome::Broken(format!(
             "the log says {said:?}, but QEMU ended with {}",
@@ -103,7 +122,7 @@ impl Outcome {
         match self {
             Self::Pass(_) => 0,
             Self::Fail(_) => 1,
-            Self::Error(_) => 2,
+            Self::Error(_) | Self::Refused(_) => 2,
             Self::Panic(_) => 3,
             Self::Broken(_) => 4,
             Self::TimedOut => 124,
@@ -115,7 +134,7 @@ impl Outcome {
     pub fn log(&self) -> Option<&Log> {
         match self {
             Self::Pass(log) | Self::Fail(log) | Self::Error(log) | Self::Panic(log) => Some(log),
-            Self::Broken(_) | Self::TimedOut | Self::Interrupted => None,
+            Self::Refused(_) | Self::Broken(_) | Self::TimedOut | Self::Interrupted => None,
         }
     }
 
@@ -126,7 +145,7 @@ impl Outcome {
         let mut text = match self {
             Self::Pass(_) | Self::Fail(_) | Self::Error(_) | Self::Panic(_) => return None,
             Self::Interrupted => return Some("interrupted".to_owned()),
-            Self::Broken(what) => what.clone(),
+            Self::Refused(what) | Self::Broken(what) => what.clone(),
             Self::TimedOut => {
                 let cause = likely_cause(&finished.raw, &finished.cpus, symbols);
                 format!("the image did not come to its end in time; QEMU was stopped\n{cause}")

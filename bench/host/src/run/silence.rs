@@ -8,12 +8,29 @@ use crate::log::lines::{clean, lines, record};
 
 /// What the image's lines that are no records begin with.
 const IMAGE: &[u8] = b"pagemark: ";
+/// And the one that its first instructions end a run with.
+const REFUSAL: &[u8] = b"pagemark: error: ";
 /// What GRUB's errors begin with.
 const GRUB_ERROR: &str = "error: ";
 
 /// Whether the image itself has written something to the serial port; before it, firmware and GRUB do.
 pub fn image_spoke(raw: &[u8]) -> bool {
     lines(raw).any(|line| record(&line.bytes).is_some() || line.bytes.starts_with(IMAGE))
+}
+
+/// Why the image's first instructions ended the run, in the image's words, where it came to no record: the machine lacks something
+/// that the image is compiled for.
+pub fn refusal(raw: &[u8]) -> Option<String> {
+    let mut refused = None;
+    for line in lines(raw) {
+        if record(&line.bytes).is_some() {
+            return None;
+        }
+        if let Some(error) = line.bytes.strip_prefix(REFUSAL) {
+            refused = Some(String::from_utf8_lossy(error).into_owned());
+        }
+    }
+    refused
 }
 
 /// GRUB's first error, where the image has not spoken since.

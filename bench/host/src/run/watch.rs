@@ -2,9 +2,10 @@
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdout, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use anyhow::{Context, Result};
 use pagemark_record::Record;
 
 use super::cpus::{self, CpuAt};
+use super::kvm;
 use super::qemu::MONITOR;
 use super::silence::grub_error;
 use super::{Boot, Door, LogFile};
@@ -28,6 +30,8 @@ const LEAVE: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(20);
 /// How long GRUB may take to start the image after an error. It goes on after some, and waits for a key or in its menu after others.
 const GRUB_GOES_ON: Duration = Duration::from_secs(30);
+/// How long QEMU may take to write down the state of a CPU that KVM gave up.
+const STATE: Duration = Duration::from_millis(500);
 /// More than any suite prints; a guest that prints without end is stopped there.
 const MAX_LOG: usize = 64 << 20;
 
@@ -64,6 +68,8 @@ pub enum Ended {
     TimedOut,
     /// The watchdog ended it, as GRUB stays with an error.
     GrubFailed,
+    /// This tool ended it, as KVM gave the guest up: QEMU says so, and then waits for ever.
+    KvmFailed,
     /// It printed more than any suite does.
     Flooded,
     /// [`INTERRUPTED`] was set.
@@ -102,29 +108,29 @@ fn watch(
         .spawn()
         .with_context(|| format!("{name} cannot be started; scripts/setup.sh installs it"))?;
     let mut qemu = Process(child);
-    let (stdout, mut stderr) = (qemu.0.stdout.take(), qemu.0.stderr.take());
+    let (stdout, stderr) = (qemu.0.stdout.take(), qemu.0.stderr.take());
     let stdout = stdout.context("QEMU has no standard output")?;
+    let stderr = stderr.context("QEMU has no standard error")?;
     let (sender, serial) = sync_channel(64);
     thread::spawn(move || read_serial(stdout, &sender));
-    let errors = thread::spawn(move || {
-        let mut text = Vec::new();
-        if let Some(stderr) = &mut stderr {
-            // What was read before an error is all there is to show.
-            let _ = stderr.read_to_end(&mut text);
-        }
-        String::from_utf8_lossy(&text).into_owned()
+    let errors = Errors::default();
+    let reader = thread::spawn({
+        let errors = errors.clone();
+        move || errors.take_in(stderr)
     });
 
     let mut raw = Vec::new();
-    let ended = follow(&mut qemu, &serial, boot, &mut raw, keep, observer)?;
+    let ended = follow(&mut qemu, &serial, &errors, boot, &mut raw, keep, observer)?;
     let cpus = match ended {
         Ended::TimedOut | Ended::GrubFailed => cpus::ask(&scratch.path().join(MONITOR)),
         _ => Vec::new(),
     };
     drop(qemu);
+    // It comes to its end with QEMU. What was read before an error is all there is to show.
+    let _ = reader.join();
     Ok(Finished {
         raw,
-        stderr: errors.join().unwrap_or_default(),
+        stderr: errors.text(),
         ended,
         cpus,
     })
@@ -134,6 +140,7 @@ fn watch(
 fn follow(
     qemu: &mut Process,
     serial: &Receiver<Vec<u8>>,
+    errors: &Errors,
     boot: &Boot,
     raw: &mut Vec<u8>,
     keep: &mut dyn FnMut(&[u8]) -> Result<()>,
@@ -144,6 +151,7 @@ fn follow(
     let mut seen = 0;
     let mut silent = true;
     let mut last_byte = begun;
+    let mut kvm_failed: Option<Instant> = None;
     loop {
         match serial.recv_timeout(LOOK_AROUND) {
             Ok(bytes) => {
@@ -174,6 +182,12 @@ fn follow(
         if raw.len() > MAX_LOG {
             return Ok(Ended::Flooded);
         }
+        if kvm_failed.is_none() && kvm::gave_up(&errors.text()) {
+            kvm_failed = Some(Instant::now());
+        }
+        if kvm_failed.is_some_and(|since| since.elapsed() >= STATE) {
+            return Ok(Ended::KvmFailed);
+        }
         if silent && begun.elapsed() >= SILENCE {
             silent = false;
             observer(Event::Silence(SILENCE));
@@ -187,6 +201,27 @@ fn follow(
         if Instant::now() >= deadline {
             return Ok(Ended::TimedOut);
         }
+    }
+}
+
+/// What QEMU says itself, read while it runs.
+#[derive(Clone, Default)]
+struct Errors(Arc<Mutex<Vec<u8>>>);
+
+impl Errors {
+    /// Reads to the end.
+    fn take_in(&self, mut stderr: ChildStderr) {
+        let mut buffer = [0; 4096];
+        while let Ok(len @ 1..) = stderr.read(&mut buffer) {
+            let mut text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            text.extend_from_slice(&buffer[..len]);
+        }
+    }
+
+    /// What was read so far.
+    fn text(&self) -> String {
+        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&text).into_owned()
     }
 }
 

@@ -240,12 +240,33 @@ fn a_memory_that_ends_inside_the_image_is_told_by_its_first_instructions() {
         memory: "2M".to_owned(),
         ..pvh(&["suite=quick"])
     });
-    let Outcome::Broken(text) = &outcome else {
+    let Outcome::Refused(text) = &outcome else {
         panic!("{}", told(&outcome, &finished))
     };
-    assert!(text.contains("the image's Error"), "{text}");
-    let said = String::from_utf8_lossy(&finished.raw);
-    assert!(said.contains("too little memory"), "{said}");
+    assert!(text.starts_with("too little memory"), "{text}");
+}
+
+/// What the compiler and the assembly assume is looked at before the first Rust, and named.
+#[test]
+fn a_cpu_without_what_the_image_is_compiled_for_is_refused_by_name() {
+    for (missing, named) in [
+        ("sse2", "SSE2"),
+        ("cmov", "CMOV"),
+        ("pae", "PAE"),
+        ("tsc", "TSC"),
+        ("msr", "MSR"),
+        ("lm", "64-bit long mode"),
+    ] {
+        let boot = Boot {
+            cpu_model: Some(format!("max,-{missing}")),
+            ..pvh(&SHORT)
+        };
+        let (outcome, finished) = run(&boot);
+        assert_eq!(outcome.exit_status(), 2, "{}", told(&outcome, &finished));
+        let told = explanation(&outcome, &finished);
+        let sentence = format!("this CPU has no {named}");
+        assert!(told.starts_with(&sentence), "{told}");
+    }
 }
 
 #[test]
