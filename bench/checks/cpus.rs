@@ -1,4 +1,4 @@
-//! The CPUs that the command line asks for by their number run, as far as the machine has them.
+//! The CPUs that the command line asks for by their number run.
 
 use pagemark::machine::Machine;
 
@@ -7,16 +7,20 @@ use crate::harness::run::Run;
 
 /// Writes the check down. Where no number is asked for, a CPU that is left out is a tag of the environment.
 pub fn run(machine: &Machine, run: &mut Run) {
-    if machine.options.smp.is_none() {
+    let Some(asked) = machine.options.smp.map(|smp| smp.0) else {
         return;
-    }
-    let (running, missing) = (machine.processors.count(), machine.processors.missing());
-    let outcome = match missing {
-        0 => Ok(()),
-        _ => Err(Failure::new(format_args!(
-            "{running} CPUs run of {} that were asked for and that the machine has",
-            running + missing
-        ))),
+    };
+    let running = machine.processors.count();
+    let listed = &machine.firmware.processors;
+    let there = (listed.enabled as usize).max(1);
+    // A number that counts firmware's repeated entries is met by all CPUs.
+    let entries = there + listed.repeated as usize;
+    let outcome = if running >= asked || running == there && asked <= entries {
+        Ok(())
+    } else {
+        Err(Failure::new(format_args!(
+            "smp={asked} asks for {asked} CPUs, the machine has {there}, and {running} run"
+        )))
     };
     run.check("smp/all_run", outcome);
 }
