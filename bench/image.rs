@@ -58,7 +58,7 @@ fn application(machine: &mut Machine) -> Verdict {
         found.constant_rate(),
         found.rate().0,
     );
-    let (clock, nops) = (found.clock(), found.ticks_per_1000_nops());
+    let (clock, first_look) = (found.clock(), found.first_look());
     run.watch(found.witness());
 
     let at_start = frames(machine);
@@ -101,7 +101,7 @@ fn application(machine: &mut Machine) -> Verdict {
     if let Some(measured) = run.median("control/nops=1000")
         && clock != Clock::Emulated
     {
-        environment::compare(nops, measured);
+        first_look.compare(measured);
     }
     strikes.tag();
     cases::tell_crossover(machine, &mut run);

@@ -19,11 +19,12 @@ use pagemark::cpu::features::Features;
 use pagemark::cpu::lfence::Lfence;
 use pagemark::cpu::probe::read_msr;
 use pagemark::cpu::registers;
-use pagemark::cpu::tsc::Brackets;
+use pagemark::cpu::tsc::{self, Brackets};
 use pagemark::machine::Machine;
 use pagemark_record::{Clock, Figure, Frequencies as Told, Hex, Record};
 use pagemark_verdict::{
-    Class, Facts, Frequencies, Rate, Readings, Source, Spread, Tags, nops_agree, quantum, tags,
+    Class, Disagreement, Facts, Frequencies, ROW, Rate, Readings, Source, Spread, Tags,
+    nops_disagree, quantum, tags,
 };
 
 use self::core_clock::CoreClock;
@@ -66,8 +67,13 @@ pub fn find_out(machine: &mut Machine) -> Found {
     let steal = steal::StealTime::enable(machine);
     let steal_before = steal.as_ref().map_or(0, |steal| steal.nanoseconds());
 
-    let (readings, step) = readings();
-    let class = Class::of(machine.features.hypervisor(), &readings);
+    let (mut readings, step) = readings();
+    let mut class = Class::of(machine.features.hypervisor(), &readings);
+    if class.is_hardware() {
+        // Two steps of a coarse clock are enough for a CPU: a closer look.
+        readings.row = row();
+        class = Class::of(machine.features.hypervisor(), &readings);
+    }
     let frequencies = frequencies::measure(machine, class);
     let lfence = Lfence::ensure(&ThisCpu, &machine.features);
     let core_clock = CoreClock::find(&machine.features);
@@ -153,6 +159,14 @@ impl Found {
         self.readings.ticks_per_1000_nops()
     }
 
+    /// What a later figure is held against.
+    pub const fn first_look(&self) -> FirstLook {
+        FirstLook {
+            class: self.class,
+            readings: self.readings,
+        }
+    }
+
     /// Writes all of it down.
     pub fn tell(&self) {
         let both = |spread: Spread| [spread.min, spread.max];
@@ -202,15 +216,34 @@ impl Found {
     }
 }
 
-/// Holds the ticks of 1,000 NOPs that the probe saw against those that a case measured; tags the figures where both cannot be of one
-/// machine in one state.
-pub fn compare(probe: u64, case: Figure) {
-    let case = case.thousandths() / 1000;
-    if !nops_agree(probe, case) {
-        log::record(&Record::Tag(pagemark_record::Tag {
-            tag: "nops_disagree".into(),
-            reason: format_args!("1,000 NOPs took {probe} ticks at first, and {case} later").into(),
-        }));
+/// What the figure of a case is held against: the class, and the readings that it was concluded from.
+#[derive(Clone, Copy)]
+pub struct FirstLook {
+    class: Class,
+    readings: Readings,
+}
+
+impl FirstLook {
+    /// Holds the ticks of 1,000 NOPs that a case measured against what was concluded at first; tags the figures where both cannot be
+    /// of one machine in one state.
+    pub fn compare(&self, case: Figure) {
+        let case = case.thousandths() / 1000;
+        let tag = |reason: core::fmt::Arguments<'_>| {
+            log::record(&Record::Tag(pagemark_record::Tag {
+                tag: "nops_disagree".into(),
+                reason: reason.into(),
+            }));
+        };
+        let (class, probe) = (self.class.name(), self.readings.ticks_per_1000_nops());
+        match nops_disagree(self.class, &self.readings, case) {
+            None => {}
+            Some(Disagreement::NoCpu { cycles }) => tag(format_args!(
+                "1,000 NOPs took {case} ticks in control/nops, which is {cycles} core cycles: no CPU is as fast, and {class} is not what this machine is"
+            )),
+            Some(Disagreement::Apart) => tag(format_args!(
+                "1,000 NOPs took {probe} ticks at first, and {case} later"
+            )),
+        }
     }
 }
 
@@ -251,6 +284,16 @@ fn readings() -> (Readings, u64) {
         }
     }
     (readings, step)
+}
+
+/// The spread of rows of NOPs.
+fn row() -> Spread {
+    const { assert!(ROW == tsc::ROW) };
+    let mut spread = Spread::NONE;
+    for _ in 0..READINGS {
+        spread.add(tsc::row_of_nops());
+    }
+    spread
 }
 
 /// The count of system-management interrupts, where the CPU keeps one: Intel's do since Nehalem (SDM volume 4).

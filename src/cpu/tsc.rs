@@ -42,6 +42,25 @@ macro_rules! ticks_of {
     }};
 }
 
+/// Times that [`row_of_nops`] executes 1,000 NOPs.
+pub const ROW: u64 = 16;
+
+/// Ticks of one bracket around [`ROW`] times 1,000 NOPs: a clock that moves in steps shows their time more finely than one block's.
+#[must_use]
+#[inline(never)]
+pub fn row_of_nops() -> u64 {
+    const { assert!(ROW == 16) };
+    ticks_of!(
+        "mov r10d, 16",
+        "2:",
+        ".rept 1000",
+        "nop",
+        ".endr",
+        "dec r10d",
+        "jnz 2b"
+    )
+}
+
 /// Ticks of brackets that show who executes the instructions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Brackets {

@@ -47,6 +47,8 @@ pub struct Readings {
     pub additions: Spread,
     /// Around one CPUID.
     pub cpuid: Spread,
+    /// Around [`ROW`] times 1,000 NOPs; [`Spread::NONE`] where nobody looked.
+    pub row: Spread,
 }
 
 impl Readings {
@@ -57,12 +59,18 @@ impl Readings {
         nops: Spread::NONE,
         additions: Spread::NONE,
         cpuid: Spread::NONE,
+        row: Spread::NONE,
     };
 
-    /// Ticks of 1,000 NOPs, the bracket's own taken off: the least, as what disturbs only adds.
+    /// Ticks of 1,000 NOPs, the bracket's own taken off: the least, as what disturbs only adds. Of the row where it was read: one
+    /// block's time is one step of some clocks, or two.
     #[must_use]
     pub const fn ticks_per_1000_nops(&self) -> u64 {
-        self.nops.min.saturating_sub(self.empty.min)
+        if self.row.max > 0 {
+            self.row.min.saturating_sub(self.empty.min) / ROW
+        } else {
+            self.nops.min.saturating_sub(self.empty.min)
+        }
     }
 
     /// Ticks of a CPUID, likewise.
@@ -102,6 +110,8 @@ pub enum Class {
     },
 }
 
+/// Times that a row executes the long block.
+pub const ROW: u64 = 16;
 /// NOPs of the long block, and additions of the chain.
 const NOPS: u64 = 1000;
 const CHAIN: u64 = 1000;
@@ -175,12 +185,31 @@ impl Class {
     }
 }
 
-/// Whether two figures for 1,000 NOPs, taken at different times and in different ways, can be of one machine in one state: neither is
-/// more than twice the other. Figures of a few ticks are alike, as they are the clock's step.
+/// Why two looks at 1,000 NOPs, taken at different times and in different ways, cannot be of one machine in one state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Disagreement {
+    /// The first look took the machine for hardware, and no CPU takes so few core cycles as the second one shows.
+    NoCpu {
+        /// Core cycles for 1,000 NOPs, at the rate of the first look.
+        cycles: u64,
+    },
+    /// One is more than twice the other.
+    Apart,
+}
+
+/// Holds the ticks of 1,000 NOPs that a case measured against the readings from which `class` was concluded.
+///
+/// A core may have got faster since, by less than a factor of two. Ticks of a few are alike, as they are the clock's step.
 #[must_use]
-pub const fn nops_agree(probe: u64, case: u64) -> bool {
+pub fn nops_disagree(class: Class, readings: &Readings, case: u64) -> Option<Disagreement> {
     const STEP: u64 = 60;
-    probe <= 2 * case.saturating_add(STEP) && case <= 2 * probe.saturating_add(STEP)
+    let probe = readings.ticks_per_1000_nops();
+    let cycles = readings.cycles(case).unwrap_or(0);
+    if class.is_hardware() && cycles < NO_CPU_BELOW / 2 {
+        return Some(Disagreement::NoCpu { cycles });
+    }
+    let apart = probe > 2 * case.saturating_add(STEP) || case > 2 * probe.saturating_add(STEP);
+    apart.then_some(Disagreement::Apart)
 }
 
 fn icount_shift(readings: &Readings) -> Option<u8> {

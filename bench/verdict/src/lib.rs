@@ -13,7 +13,7 @@ mod fracture;
 mod frequency;
 mod tags;
 
-pub use class::{Class, Readings, Spread, nops_agree};
+pub use class::{Class, Disagreement, ROW, Readings, Spread, nops_disagree};
 pub use core_clock::{CoreReading, cycles_per_1000_ticks};
 pub use counting::{Clocks, NotCounted, Timer, count};
 pub use disturbance::{Cause, Seen, cause, frequency_moved, outer_fence};
