@@ -55,6 +55,7 @@ fn application(machine: &mut Machine) -> Verdict {
     run.timed_by(
         &machine.options,
         found.clock(),
+        found.step(),
         found.constant_rate(),
         found.rate().0,
     );

@@ -4,12 +4,14 @@
 //! the other in an order that looks random, as a TLB may fetch ahead; within the pages the words lie on different cache lines.
 
 use core::fmt::Write;
+use core::mem::MaybeUninit;
 
 use arrayvec::ArrayString;
 use pagemark::machine::Machine;
 use pagemark::mm::address::{PAGE_SIZE, VirtAddr};
 use pagemark::mm::frame::Gfp;
 use pagemark::mm::vmalloc::{Area, Request};
+use pagemark_record::Class;
 
 use super::proof;
 use crate::harness::case::{Case, Failure, expect_eq};
@@ -49,6 +51,14 @@ impl Case for Loads {
 
     fn batch(&self) -> u32 {
         16
+    }
+
+    fn class(&self) -> Class {
+        Class::Latency
+    }
+
+    fn link(&self) -> MaybeUninit<u64> {
+        MaybeUninit::new(self.at.0)
     }
 
     fn verify(&mut self) -> Result<(), Failure> {

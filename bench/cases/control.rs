@@ -1,6 +1,10 @@
 //! Cases whose figure is known: they show what the clock counts and that the bracket takes itself off.
 
 use core::arch::asm;
+use core::mem::MaybeUninit;
+
+use pagemark_bracket::chain::additions;
+use pagemark_record::Class;
 
 use crate::harness::case::Case;
 use crate::harness::run::{Run, Tier};
@@ -46,10 +50,43 @@ impl<const COUNT: usize> Case for Nops<COUNT> {
     }
 }
 
+/// Additions of which each needs the sum before it: as many core cycles as they are, and as many instructions. A test on the host
+/// measures the same ones by the same bracket.
+struct Chain<const LENGTH: usize>;
+
+impl<const LENGTH: usize> Case for Chain<LENGTH> {
+    /// All of it is what the next operation waits for.
+    fn operation(&mut self) {}
+
+    fn link(&self) -> MaybeUninit<u64> {
+        MaybeUninit::new(additions::<LENGTH>(core::ptr::from_ref(self) as u64))
+    }
+
+    fn class(&self) -> Class {
+        Class::Latency
+    }
+
+    fn batch(&self) -> u32 {
+        64
+    }
+
+    fn without_effect(&self) -> Option<&'static str> {
+        Some("its instructions do nothing")
+    }
+}
+
+macro_rules! chains {
+    ($run:ident, $($length:literal)*) => {
+        $($run.measure(concat!("control/chain=", $length), &mut Chain::<$length>);)*
+    };
+}
+
 pub(super) fn run(run: &mut Run) {
     run.measure("control/empty", &mut Empty);
     run.measure("control/nops=1000", &mut Nops::<1000>);
+    chains!(run, 1 9 48 200);
     run.in_tier(Tier::Full, |run| {
+        chains!(run, 2 3 5 12 24 96);
         run.measure("control/nops=1", &mut Nops::<1>);
         run.measure("control/nops=10", &mut Nops::<10>);
         run.measure("control/nops=100", &mut Nops::<100>);

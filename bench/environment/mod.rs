@@ -135,6 +135,11 @@ impl Found {
         }
     }
 
+    /// The step in which the clock moves, in ticks.
+    pub const fn step(&self) -> u64 {
+        self.step
+    }
+
     /// Ticks in a second and the source that they are from, or why they are not known.
     pub fn rate(&self) -> (Option<u64>, &'static str) {
         match (self.clock(), self.rate) {
@@ -227,7 +232,7 @@ impl FirstLook {
     /// Holds the ticks of 1,000 NOPs that a case measured against what was concluded at first; tags the figures where both cannot be
     /// of one machine in one state.
     pub fn compare(&self, case: Figure) {
-        let case = case.thousandths() / 1000;
+        let case = case.rounded().unsigned_abs();
         let tag = |reason: core::fmt::Arguments<'_>| {
             log::record(&Record::Tag(pagemark_record::Tag {
                 tag: "nops_disagree".into(),
@@ -269,7 +274,7 @@ fn readings() -> (Readings, u64) {
         READINGS
     };
     let mut readings = Readings::NONE;
-    let mut step = 0;
+    let mut deltas = ArrayVec::<u64, { 5 * READINGS }>::new();
     for _ in 0..times {
         let ticks = Brackets::take();
         for (spread, ticks) in [
@@ -280,10 +285,10 @@ fn readings() -> (Readings, u64) {
             (&mut readings.cpuid, ticks.cpuid),
         ] {
             spread.add(ticks);
-            step = quantum([step, ticks]);
+            deltas.push(ticks);
         }
     }
-    (readings, step)
+    (readings, quantum(&deltas))
 }
 
 /// The spread of rows of NOPs.

@@ -2,6 +2,9 @@
 
 use arrayvec::ArrayString;
 use core::fmt::{self, Write};
+use core::mem::MaybeUninit;
+
+use pagemark_record::Class;
 
 /// One hot path, measured by calling `operation` again and again inside the bracket.
 ///
@@ -22,11 +25,35 @@ pub trait Case {
     where
         Self: Sized;
 
-    /// How many operations can follow on each other without [`prepare`](Case::prepare) between them: with more than one the
-    /// harness times so many and twice as many at once, and takes the slope. 16 or 32 are enough where each serialises the CPU, as
-    /// a flush does; where the CPU runs ahead, some hundreds.
+    /// How many operations can follow on each other once the case is prepared for them: with more than one the harness times that
+    /// many and twice as many at once, and takes the slope. 16 or 32 are enough where each serialises the CPU, as a flush does;
+    /// where the CPU runs ahead, 64 or more.
     fn batch(&self) -> u32 {
         1
+    }
+
+    /// Brings about the state that `count` operations in a row start from: twice the batch at most. [`restore`](Case::restore) undoes
+    /// all of them.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`prepare`](Case::prepare).
+    fn prepare_for(&mut self, _count: u32) -> Result<(), Failure> {
+        self.prepare()
+    }
+
+    /// What the figure of a batch is: [`Class::Latency`] where [`link`](Case::link) has the result of the operation.
+    fn class(&self) -> Class {
+        Class::Throughput
+    }
+
+    /// What the next operation is to wait for, where the figure is to be a latency: what depends on the operation's result. It is
+    /// compiled into the operation.
+    fn link(&self) -> MaybeUninit<u64>
+    where
+        Self: Sized,
+    {
+        MaybeUninit::uninit()
     }
 
     /// Why there is nothing that the operation does and a proof could look at.

@@ -6,10 +6,10 @@ use core::mem::{self, MaybeUninit};
 use arrayvec::{ArrayString, ArrayVec};
 use pagemark::boot::command_line::Rounds;
 use pagemark::mm::address::{Order, PAGE_SIZE};
-use pagemark_record::{Disturbances, Figure};
+use pagemark_bracket::Sample;
+use pagemark_record::{Class, Disturbances, Figure};
 
 use super::random::Random;
-use super::sample::Sample;
 
 /// The most cases of a run.
 pub const MAX_CASES: usize = 400;
@@ -22,6 +22,8 @@ const MAX_SAMPLES: usize = Rounds::MAX as usize;
 pub struct Entry {
     /// Its name.
     pub name: ArrayString<MAX_NAME>,
+    /// What the figure is.
+    pub class: Class,
     /// Operations in a sample.
     pub batch: u32,
     /// The samples, each the cost of one operation and the harness.
@@ -101,6 +103,7 @@ impl Ledger {
                 self.room = rest;
                 self.entries.push(first.write(Entry {
                     name,
+                    class: Class::Single,
                     batch: 1,
                     samples: ArrayVec::new_const(),
                     empties: ArrayVec::new_const(),

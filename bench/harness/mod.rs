@@ -6,10 +6,10 @@
 //! nothing: there one pass takes every round of a case in a row. The cases need the machine for themselves, and so are made
 //! anew in each pass.
 
-mod bracket;
 pub mod case;
 pub mod ledger;
 pub mod mutation;
+mod overhead;
 pub mod random;
 pub mod run;
 mod sample;

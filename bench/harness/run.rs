@@ -6,8 +6,10 @@ use arrayvec::ArrayString;
 use pagemark::boot::command_line::{Align, Filter, Mutate, Options, Suite};
 use pagemark::console::log;
 use pagemark::cpu::tsc;
+use pagemark_bracket::Sample;
+use pagemark_bracket::resolution::{Known, overhead, resolution, step};
 use pagemark_record::{
-    CaseResult, Check, Clock, Disturbances, Error, Figure, Record, Series, Skip, Text, Verdict,
+    CaseResult, Check, Clock, Disturbances, Error, Figure, Record, Series, Skip, Tag, Text, Verdict,
 };
 use pagemark_statistics::{Summary, summarise};
 use pagemark_verdict::{Cause, Seen, cause, frequency_moved, outer_fence};
@@ -15,8 +17,9 @@ use pagemark_verdict::{Cause, Seen, cause, frequency_moved, outer_fence};
 use super::case::{Case, Failure};
 use super::ledger::{Entry, Ledger, MAX_CASES, MAX_NAME, Refused};
 use super::mutation::{Outcome, mutate};
+use super::overhead::Overheads;
 use super::random::Random;
-use super::sample::{AnyCase, Sample, Temperature, prove, sample, warm_up};
+use super::sample::{AnyCase, Temperature, prove, sample, warm_up};
 use crate::environment::Witness;
 
 /// Rounds of the quick suite: enough for a 99 % interval of the median that leaves out the seven at each end.
@@ -53,9 +56,13 @@ pub struct Run {
     /// How often the cases are gone through, and how many rounds each time.
     passes: u32,
     rounds: u32,
+    /// Rounds of all passes; of a run without an end as many as are kept.
+    course: u32,
     /// The pass that runs, from 1; 0 before the first and after the last.
     pass: u32,
     clock: Clock,
+    /// The step in which it moves, in ticks.
+    quantum: u64,
     /// Ticks a second, where they are known and constant.
     hertz: Option<u64>,
     /// When a run that takes its time is over, in ticks of the clock.
@@ -64,6 +71,7 @@ pub struct Run {
     witness: Option<Witness>,
     verdict: Verdict,
     ledger: Ledger,
+    overheads: Overheads,
     random: Random,
 }
 
@@ -83,23 +91,27 @@ impl Run {
             wanted: 0,
             passes: 0,
             rounds: 0,
+            course: 1,
             pass: 0,
             clock: Clock::Emulated,
+            quantum: 1,
             hertz: None,
             deadline: None,
             witness: None,
             verdict: Verdict::Pass,
             ledger,
+            overheads: Overheads::default(),
             random: Random::from_seed(options.seed.0),
         }
     }
 
-    /// The clock, and with it the passes. `hertz` are its ticks a second where they are known and constant, `rate` as far as they
+    /// The clock, which moves in steps of `quantum` ticks, and with it the passes. `hertz` are its ticks a second where they are known and constant, `rate` as far as they
     /// are known at all: the soak suite goes by it.
     pub fn timed_by(
         &mut self,
         options: &Options,
         clock: Clock,
+        quantum: u64,
         hertz: Option<u64>,
         rate: Option<u64>,
     ) {
@@ -126,11 +138,12 @@ impl Run {
             Some(_) => 1,
             None => rounds.div_ceil(self.passes),
         };
+        self.course = rounds;
         self.deadline = seconds.map(|seconds| {
             let ticks = u64::from(seconds).saturating_mul(rate.unwrap_or(ASSUMED));
             tsc::read().saturating_add(ticks)
         });
-        (self.clock, self.hertz) = (clock, hertz);
+        (self.clock, self.quantum, self.hertz) = (clock, quantum, hertz);
     }
 
     /// How the run went so far.
@@ -159,7 +172,52 @@ impl Run {
         let more = self.pass < self.passes && in_time && self.verdict == Verdict::Pass;
         // What comes after the last pass comes once, and is told.
         self.pass = if more { self.pass + 1 } else { 0 };
+        if more {
+            self.overheads.measure(self.clock, self.passes);
+        }
         more
+    }
+
+    /// Holds what the harness cost beside each case against what it costs: it is the same for all cases, or the figures of those where
+    /// it is not are off by the difference. On a clock that counts instructions that is a check, on hardware's a tag; an emulator's
+    /// time is not looked at.
+    fn check_overheads(&mut self) {
+        let (clock, quantum) = (self.clock, self.quantum);
+        if clock == Clock::Emulated || self.align == Align::Sweep {
+            return;
+        }
+        let mut off = 0_u32;
+        let mut worst: Option<(Figure, Failure)> = None;
+        for entry in self.ledger.entries().filter(|entry| entry.taken > 0) {
+            let usual = self.overheads.of(entry.class);
+            let mut empties = entry.empties.clone();
+            empties.sort_unstable();
+            let found = overhead(&empties);
+            let distance = found.max(usual).less(found.min(usual));
+            let allowed = match clock {
+                Clock::Icount => Figure::default(),
+                _ => step(quantum, entry.batch)
+                    .max(Figure::from_thousandths(usual.thousandths() / 10)),
+            };
+            if distance > allowed {
+                off += 1;
+                if worst.as_ref().is_none_or(|(most, _)| *most < distance) {
+                    let text = format_args!("{} had {found}, usual is {usual}", entry.name);
+                    worst = Some((distance, Failure::new(text)));
+                }
+            }
+        }
+        match (clock, worst) {
+            (Clock::Icount, worst) => {
+                let outcome = worst.map_or(Ok(()), |(_, failure)| Err(failure));
+                self.check("overhead/constant", outcome);
+            }
+            (_, Some((_, failure))) => log::record(&Record::Tag(Tag {
+                tag: "overhead_varies".into(),
+                reason: format_args!("at {off} cases; at most: {}", failure.text()).into(),
+            })),
+            (_, None) => {}
+        }
     }
 
     /// Whether this is the first pass, in which what is the same in all of them is told.
@@ -252,9 +310,11 @@ impl Run {
     pub fn end(&mut self) {
         if self.passes > 1 && self.verdict == Verdict::Pass {
             for entry in self.ledger.entries() {
-                tell_result(entry, self.clock, self.hertz);
+                let overhead = self.overheads.of(entry.class);
+                tell_result(entry, overhead, self.clock, self.quantum, self.hertz);
             }
         }
+        self.check_overheads();
         if let Some(filter) = &self.only
             && self.wanted == 0
         {
@@ -298,9 +358,11 @@ impl Run {
             Refused::Name => Failure::new(format_args!("the name is too long")),
         })?;
         prove(case)?;
-        warm_up(case)?;
+        let kept_before = self.pass.saturating_sub(1).saturating_mul(self.rounds) % self.course;
+        warm_up(case, kept_before)?;
         let witness = self.witness.as_ref();
         let core = witness.and_then(Witness::core);
+        entry.class = case.class(temperature).0;
         for round in 0..self.rounds {
             if self.align == Align::Sweep {
                 case.sweep(round + self.pass);
@@ -337,7 +399,8 @@ impl Run {
 
     fn tell(&mut self, name: &str) {
         if let Ok(entry) = self.ledger.entry(name) {
-            tell_result(entry, self.clock, self.hertz);
+            let overhead = self.overheads.of(entry.class);
+            tell_result(entry, overhead, self.clock, self.quantum, self.hertz);
         }
     }
 }
@@ -376,12 +439,30 @@ fn outliers(samples: &[Figure], summary: &Summary<Figure>) -> u32 {
     above.count() as u32
 }
 
-/// Sums a case up.
-fn tell_result(entry: &mut Entry, clock: Clock, hertz: Option<u64>) {
-    let mut scratch = entry.empties.clone();
-    let overhead = summarise(&mut scratch).map_or(Figure::default(), |empties| empties.median);
+/// Sums a case up. `overhead` is what the harness costs its class.
+fn tell_result(
+    entry: &mut Entry,
+    overhead: Figure,
+    clock: Clock,
+    quantum: u64,
+    hertz: Option<u64>,
+) {
+    let Some(empties) = summarise(&mut entry.empties.clone()) else {
+        return;
+    };
+    let resolution = match clock {
+        // One instruction is one tick, and every count is exact.
+        Clock::Icount => Figure::from(1),
+        Clock::Tsc | Clock::Emulated => resolution(Known {
+            class: entry.class,
+            batch: entry.batch,
+            quantum,
+            spread: [empties.p25, empties.p75],
+            overhead,
+        }),
+    };
     for sample in &mut entry.samples {
-        *sample = sample.saturating_sub(overhead);
+        *sample = sample.less(overhead);
     }
     let mut scratch = entry.samples.clone();
     let Some(summary) = summarise(&mut scratch) else {
@@ -403,6 +484,8 @@ fn tell_result(entry: &mut Entry, clock: Clock, hertz: Option<u64>) {
     log::record(&Record::Result(CaseResult {
         case: entry.name.as_str().into(),
         unit: clock.unit(),
+        class: Some(entry.class),
+        resolution: Some(resolution),
         samples: entry.samples.len() as u64,
         min,
         p25,
@@ -410,13 +493,21 @@ fn tell_result(entry: &mut Entry, clock: Clock, hertz: Option<u64>) {
         p75,
         p99,
         max,
-        interval,
+        interval: match clock {
+            Clock::Icount => interval,
+            // The order statistics know nothing of the clock's steps.
+            Clock::Tsc | Clock::Emulated => {
+                let step = step(quantum, entry.batch);
+                let none = Figure::default();
+                [interval[0].less(step), interval[1].less(none.less(step))]
+            }
+        },
         overhead,
         batch: entry.batch,
         ns: hertz.map(|hertz| nanoseconds(median, hertz)),
         cycles: entry.rate.filter(|_| clock == Clock::Tsc).map(|rate| {
-            let thousandths = u128::from(median.thousandths()) * u128::from(rate) / 1000;
-            Figure::from_thousandths(u64::try_from(thousandths).unwrap_or(u64::MAX))
+            let thousandths = i128::from(median.thousandths()) * i128::from(rate) / 1000;
+            Figure::from_thousandths(i64::try_from(thousandths).unwrap_or(i64::MAX))
         }),
         disturbances: entry.disturbances,
         rounds: Series(&entry.samples).into(),
@@ -425,6 +516,6 @@ fn tell_result(entry: &mut Entry, clock: Clock, hertz: Option<u64>) {
 
 /// Ticks as a time.
 fn nanoseconds(ticks: Figure, hertz: u64) -> Figure {
-    let picoseconds = u128::from(ticks.thousandths()) * 1_000_000_000 / u128::from(hertz);
-    Figure::from_thousandths(u64::try_from(picoseconds).unwrap_or(u64::MAX))
+    let picoseconds = i128::from(ticks.thousandths()) * 1_000_000_000 / i128::from(hertz);
+    Figure::from_thousandths(i64::try_from(picoseconds).unwrap_or(i64::MAX))
 }

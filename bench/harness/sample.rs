@@ -1,16 +1,15 @@
-//! One sample of one case, and one proof of it.
-//!
-//! An operation that can follow on itself is timed many times in one bracket and twice as many in the next: the slope between
-//! the two has nothing of the bracket in it. What cannot, as it needs its state anew, is timed alone. Either way the same is
-//! done with an operation that does nothing, right after, and the median of these is what the harness itself costs.
+//! One sample of one case, and one proof of it. How a sample is taken is `pagemark_bracket`'s.
+
+use core::mem::MaybeUninit;
 
 use pagemark::cpu::invalidate::evict;
-use pagemark_record::Figure;
+use pagemark_bracket::block::{Operation, PAIR, Pair, SWEEP};
+use pagemark_bracket::{Brackets, Sample};
+use pagemark_record::Class;
 
-use super::bracket::{self, Bracket, Operation, SWEEP};
 use super::case::{Case, Failure};
 
-/// Calls before the first sample: caches, TLBs and tables are then as they stay.
+/// Samples that are not kept before the first that is: caches, TLBs and tables are then as they stay.
 const WARM_UP: u32 = 5;
 
 /// What the caches and TLBs hold when an operation begins.
@@ -22,33 +21,24 @@ pub enum Temperature {
     Cold,
 }
 
-/// One sample.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Sample {
-    /// Operations that it is the mean of.
-    pub batch: u32,
-    /// Ticks of an operation and the harness.
-    pub with_operation: Figure,
-    /// Ticks of the harness alone.
-    pub empty: Figure,
-}
-
 /// The operation as the bracket calls it. Nobody else calls it, so that it is here that it is compiled, without another call.
 ///
 /// # Safety
 ///
 /// `state` is a `&mut C` that nobody else uses meanwhile.
 #[inline(never)]
-unsafe extern "C" fn operation<C: Case>(state: *mut ()) {
+unsafe extern "C" fn operation<C: Case>(state: *mut ()) -> MaybeUninit<u64> {
     // SAFETY: the caller's promise.
-    unsafe { &mut *state.cast::<C>() }.operation();
+    let case = unsafe { &mut *state.cast::<C>() };
+    case.operation();
+    case.link()
 }
 
 /// A case of any type. Of all that the harness does, the operation alone is compiled for each case, as it alone is timed.
 pub struct AnyCase<'c> {
     case: &'c mut dyn Case,
     operation: Operation,
-    bracket: Bracket,
+    pair: Pair,
 }
 
 impl<'c> AnyCase<'c> {
@@ -57,13 +47,13 @@ impl<'c> AnyCase<'c> {
         AnyCase {
             case,
             operation: operation::<C>,
-            bracket: bracket::ticks,
+            pair: PAIR,
         }
     }
 
     /// Has further samples taken by the next of the brackets in [`SWEEP`], round after round.
     pub fn sweep(&mut self, round: u32) {
-        self.bracket = SWEEP[round as usize % SWEEP.len()];
+        self.pair = SWEEP[round as usize % SWEEP.len()];
     }
 
     /// The case, for everything but its operation.
@@ -81,57 +71,47 @@ impl<'c> AnyCase<'c> {
         unsafe { (self.operation)(self.state()) };
     }
 
-    /// Ticks of a bracket around `count` operations.
-    fn ticks(&mut self, count: u32, temperature: Temperature) -> Result<u64, Failure> {
-        self.case.prepare()?;
-        if temperature == Temperature::Cold {
-            evict();
+    /// What a figure of the case is at this temperature, and of how many operations its samples are.
+    pub fn class(&mut self, temperature: Temperature) -> (Class, u32) {
+        match (temperature, self.case.batch()) {
+            // Only the first operation of a batch would be cold.
+            (Temperature::Cold, _) | (_, 0..=1) => (Class::Single, 1),
+            (Temperature::Hot, batch) => (self.case.class(), batch),
         }
-        // SAFETY: as in `perform`; a case says how often its operation can follow on itself.
-        let ticks = unsafe { (self.bracket)(self.operation, self.state(), u64::from(count)) };
-        self.case.restore()?;
-        Ok(ticks)
     }
-}
-
-fn empty_ticks(bracket: Bracket, count: u32, temperature: Temperature) -> u64 {
-    if temperature == Temperature::Cold {
-        evict();
-    }
-    bracket::empty(bracket, u64::from(count))
 }
 
 /// Takes one sample.
-pub fn sample(case: &mut AnyCase<'_>, temperature: Temperature) -> Result<Sample, Failure> {
-    let batch = match temperature {
-        Temperature::Hot => case.case().batch().max(1),
-        // Only the first operation of a batch would be cold.
-        Temperature::Cold => 1,
-    };
-    if batch == 1 {
-        return Ok(Sample {
-            batch,
-            with_operation: case.ticks(1, temperature)?.into(),
-            empty: empty_ticks(case.bracket, 1, temperature).into(),
-        });
-    }
-    let slope = |once: u64, twice: u64| Figure::share(twice.saturating_sub(once), batch);
-    let [once, twice] = [
-        case.ticks(batch, temperature)?,
-        case.ticks(2 * batch, temperature)?,
-    ];
-    let empties = [batch, 2 * batch].map(|count| empty_ticks(case.bracket, count, temperature));
-    Ok(Sample {
+pub fn sample(any: &mut AnyCase<'_>, temperature: Temperature) -> Result<Sample, Failure> {
+    let (class, batch) = any.class(temperature);
+    let brackets = Brackets {
+        pair: any.pair,
+        class,
         batch,
-        with_operation: slope(once, twice),
-        empty: slope(empties[0], empties[1]),
-    })
+    };
+    let (operation, state) = (any.operation, any.state());
+    // The case is used by its pointer alone from here on: the bracket's calls and ours take turns.
+    let case: *mut dyn Case = any.case;
+    let prepared = |count: u32, brackets: &mut dyn FnMut()| {
+        // SAFETY: no bracket runs now, and we hold the case exclusively.
+        unsafe { &mut *case }.prepare_for(count)?;
+        if temperature == Temperature::Cold {
+            evict();
+        }
+        brackets();
+        // SAFETY: as above.
+        unsafe { &mut *case }.restore()
+    };
+    // SAFETY: `operation` gets the case that it is made for; a case says how often its operation can follow on itself.
+    unsafe { brackets.sample(operation, state, prepared) }
 }
 
-/// Calls the operation until all is as it stays.
-pub fn warm_up(case: &mut AnyCase<'_>) -> Result<(), Failure> {
-    for _ in 0..WARM_UP {
-        case.ticks(1, Temperature::Hot)?;
+/// Takes samples until all is as it stays, and as many more as earlier passes have kept. Many an operation changes the state that the
+/// next one meets, and is dear only now and then. So the n-th sample of a case comes after as many others in each way of cutting a
+/// run into passes: otherwise each pass would take its samples at the same point of such a course.
+pub fn warm_up(any: &mut AnyCase<'_>, kept_before: u32) -> Result<(), Failure> {
+    for _ in 0..WARM_UP + kept_before {
+        sample(any, Temperature::Hot)?;
     }
     Ok(())
 }

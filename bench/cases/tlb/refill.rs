@@ -13,7 +13,7 @@ use pagemark::mm::address::{Order, PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use pagemark::mm::frame::{Block, Gfp};
 use pagemark::mm::page_table::Protection;
 use pagemark::mm::tlb::{PendingFlush, Tlb};
-use pagemark_record::{Crossover, Figure, Record};
+use pagemark_record::{Crossover, Record};
 
 use crate::cases::proof;
 use crate::harness::case::{Case, Failure, expect_eq};
@@ -169,7 +169,10 @@ pub fn tell_crossover(machine: &Machine, run: &mut Run) {
         let pages = 1 << log2;
         let costs = HOW.map(|(how, _)| run.median(&sized_name("refill", pages, how)));
         if let [Some(by_page), Some(whole)] = costs {
-            measured.push((pages, [by_page, whole].map(Figure::thousandths)));
+            measured.push((
+                pages,
+                [by_page, whole].map(|cost| cost.thousandths().max(0).unsigned_abs()),
+            ));
         }
     }
     if measured.len() < 2 {

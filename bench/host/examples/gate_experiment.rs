@@ -248,7 +248,7 @@ fn trial(
             let rounds = medians[random.random_range(0..medians.len())];
             let ticks = costs[case] * drifted * regression * deviation * rounds;
             // To the thousandth of a tick, as a log has it.
-            let figure = Figure::from_thousandths((ticks * 1000.0).round() as u64);
+            let figure = Figure::from_thousandths((ticks * 1000.0).round() as i64);
             (format!("{case:02}"), figure.as_f64())
         });
         let figures = figures.collect();

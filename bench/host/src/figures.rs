@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use pagemark_record::{CaseResult, Class};
+
 use crate::gate::ticks::median;
 use crate::log::Log;
 
@@ -18,6 +20,19 @@ pub struct Entry {
     pub interval: Option<(f64, f64)>,
     /// Samples behind it, where known.
     pub samples: Option<u64>,
+    /// What it is a figure of (`latency`, `throughput`, `single`) and what its case resolves, where known.
+    pub of: Option<Kind>,
+}
+
+/// What a case's figure is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Kind {
+    /// Of what.
+    pub class: Class,
+    /// The least that it can be told from nothing by, in its unit.
+    pub resolution: f64,
+    /// The figure lies below that: what stands for it is the resolution.
+    pub below: bool,
 }
 
 impl Entry {
@@ -29,16 +44,28 @@ impl Entry {
             value,
             interval: None,
             samples: None,
+            of: None,
         }
     }
 }
 
-/// The figures of a log.
+/// The figures of a log. For one that is not resolved the resolution stands, as other tools take numbers alone.
 pub fn of_log(log: &Log) -> Vec<Entry> {
-    let entries = log.results.iter().map(|result| Entry {
-        interval: Some((result.interval[0].as_f64(), result.interval[1].as_f64())),
-        samples: Some(result.samples),
-        ..Entry::new(&result.case, result.unit.as_str(), result.median.as_f64())
+    let entries = log.results.iter().map(|result| {
+        let told = |figure| result.at_least_resolution(figure).as_f64();
+        Entry {
+            interval: Some((told(result.interval[0]), told(result.interval[1]))),
+            samples: Some(result.samples),
+            of: result
+                .class
+                .zip(result.resolution)
+                .map(|(class, resolution)| Kind {
+                    class,
+                    resolution: resolution.as_f64(),
+                    below: result.is_below_resolution(result.median),
+                }),
+            ..Entry::new(&result.case, result.unit.as_str(), told(result.median))
+        }
     });
     entries.collect()
 }
@@ -46,7 +73,8 @@ pub fn of_log(log: &Log) -> Vec<Entry> {
 /// The figures of a log in every unit it has them in: its clock's, and nanoseconds and core cycles where the image knew them.
 pub fn in_every_unit(log: &Log) -> Vec<Entry> {
     let mut entries = of_log(log);
-    for result in &log.results {
+    let resolved = |result: &&CaseResult<String>| !result.is_below_resolution(result.median);
+    for result in log.results.iter().filter(resolved) {
         let further = [("ns", result.ns), ("cycles", result.cycles)];
         entries.extend(further.into_iter().filter_map(|(unit, figure)| {
             Some(Entry {
@@ -83,6 +111,7 @@ fn middle(mut group: Vec<Entry>) -> Option<Entry> {
         group.truncate(1);
         group[0].value = median(&values);
         group[0].interval = None;
+        group[0].of = None;
         group[0].samples = samples.flatten();
     }
     group.pop()

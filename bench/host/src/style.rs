@@ -4,7 +4,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Attribute, Cell, CellAlignment, LineStyle, Table, presets};
-use pagemark_record::Figure;
+use pagemark_record::{CaseResult, Figure};
 
 /// Plain text, or a terminal's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,15 +98,28 @@ pub fn indented(table: &Table, indent: u16) -> String {
 pub fn figure(figure: Figure) -> String {
     let text = figure.to_string();
     let (whole, decimals) = text.split_at(text.find('.').unwrap_or(text.len()));
-    let whole = whole.parse().map_or_else(|_| whole.to_owned(), thousands);
-    whole + decimals
+    let (sign, digits) = match whole.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", whole),
+    };
+    let digits = digits.parse().map_or_else(|_| digits.to_owned(), thousands);
+    format!("{sign}{digits}{decimals}")
+}
+
+/// A figure of a case as people read it: `< 52` where it lies below what the case resolves.
+pub fn resolved<T>(result: &CaseResult<T>, value: Figure) -> String {
+    match result
+        .resolution
+        .filter(|_| result.is_below_resolution(value))
+    {
+        Some(resolution) => format!("< {}", figure(resolution)),
+        None => figure(value),
+    }
 }
 
 /// A number with at most three decimals as people read it.
 pub fn number(number: f64) -> String {
-    figure(Figure::from_thousandths(
-        (number * 1000.0).round().max(0.0) as u64
-    ))
+    figure(Figure::from_thousandths((number * 1000.0).round() as i64))
 }
 
 /// A figure of another tool: with three decimals at most where they say something, with an exponent where it is too small or too
@@ -114,10 +127,7 @@ pub fn number(number: f64) -> String {
 pub fn measured(value: f64) -> String {
     const MOST: f64 = 1e15;
     match value.abs() {
-        size if size == 0.0 || (0.001..MOST).contains(&size) => {
-            let sign = if value < 0.0 { "-" } else { "" };
-            format!("{sign}{}", number(size))
-        }
+        size if size == 0.0 || (0.001..MOST).contains(&size) => number(value),
         _ => format!("{value:.3e}"),
     }
 }
@@ -166,7 +176,27 @@ pub fn print(text: &str) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use pagemark_record::Unit;
+
     use super::*;
+
+    #[test]
+    fn what_is_not_resolved_is_shown_as_that() {
+        let figures = |thousandths| Figure::from_thousandths(thousandths);
+        let mut result = CaseResult::of_equal("a", Unit::Ticks, 0.into(), 31, "");
+        assert_eq!(resolved(&result, figures(-1_500)), "-1.5");
+        result.resolution = Some(52.into());
+        for (figure, shown) in [
+            (-26_000, "< 52"),
+            (0, "< 52"),
+            (51_999, "< 52"),
+            (52_000, "52"),
+            (-1_234_567_000, "< 52"),
+            (1_234_500, "1,234.5"),
+        ] {
+            assert_eq!(resolved(&result, figures(figure)), shown);
+        }
+    }
 
     #[test]
     fn numbers() {

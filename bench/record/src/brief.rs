@@ -52,11 +52,12 @@ fn tell_environment(found: &Environment<Text<'_>>, out: &mut impl Write) -> fmt:
 
 /// The longest names of cases and figures in the millions leave columns straight.
 fn tell_result(result: &CaseResult<Text<'_>>, out: &mut impl Write) -> fmt::Result {
-    let [case, median, p99] = [
-        column(result.case),
-        column(result.median),
-        column(result.p99),
-    ];
+    let figure = |figure| match result.resolution {
+        Some(resolution) if figure < resolution => column(format_args!("< {resolution}")),
+        _ => column(figure),
+    };
+    let case = column(result.case);
+    let [median, p99] = [result.median, result.p99].map(figure);
     writeln!(
         out,
         "{case:<56} median {median:>13} {}, p99 {p99:>13}",

@@ -43,9 +43,9 @@ pub use exit::ExitCode;
 pub use figure::{Figure, NoFigure};
 pub use hex::Hex;
 pub use record::{
-    Boot, Buddyinfo, CaseResult, Check, Clock, Crossover, Disturbances, End, Environment, Error,
-    Frames, Frequencies, MAX_ADDRESSES, Machine, Moment, Notice, ORDERS, Panic, Probe, Record,
-    Region, Skip, Start, Tag, Unit, Verdict, Zone,
+    Boot, Buddyinfo, CaseResult, Check, Class, Clock, Crossover, Disturbances, End, Environment,
+    Error, Frames, Frequencies, MAX_ADDRESSES, Machine, Moment, Notice, ORDERS, Panic, Probe,
+    Record, Region, Skip, Start, Tag, Unit, Verdict, Zone,
 };
 #[cfg(feature = "read")]
 pub use series::read_series;
@@ -58,5 +58,9 @@ pub use writer::{LogWriter, is_case_name};
 /// `key: value` lines; this one it passes over.
 pub const PREFIX: &str = "@pagemark ";
 
-/// The version of the records. It is raised when a reader of the version before would misread a log.
-pub const SCHEMA: u32 = 2;
+/// The version of the records. It is raised when a reader of the version before would misread a log, or refuse one: since 3 a figure
+/// may be negative, and there is a crossover for each working set.
+pub const SCHEMA: u32 = 3;
+
+/// The oldest version whose records are read.
+pub const OLDEST_SCHEMA: u32 = 2;

@@ -157,19 +157,20 @@ impl<W: Write> LogWriter<W> {
             case,
             unit,
             samples,
-            min,
-            median,
-            p99,
-            max,
             ns,
             cycles,
             ..
         } = result;
+        // benchstat takes numbers alone: of what is not resolved it gets the bound.
+        let [min, median, p99, max] = [result.min, result.median, result.p99, result.max]
+            .map(|figure| result.at_least_resolution(figure));
+        let resolved = !result.is_below_resolution(result.median);
+        let [ns, cycles] = [ns, cycles].map(|figure| figure.filter(|_| resolved));
         self.line(format_args!(
             "Benchmark{} {samples} {median} {unit}{}{} {min} min-{unit} {p99} p99-{unit} {max} max-{unit}",
             Capital(case),
-            Measured(cycles, "cycles"),
-            Measured(ns, "ns"),
+            Measured(&cycles, "cycles"),
+            Measured(&ns, "ns"),
         ))
     }
 

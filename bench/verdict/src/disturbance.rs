@@ -39,7 +39,7 @@ pub const fn frequency_moved(usual: u64, now: u64) -> bool {
 /// Above this a sample lies far from the others (Tukey's outer fence: three times the middle half's width above it). The width
 /// counts as a twentieth of the median at least, as samples that are all but equal have none.
 #[must_use]
-pub const fn outer_fence(p25: u64, median: u64, p75: u64) -> u64 {
+pub const fn outer_fence(p25: i64, median: i64, p75: i64) -> i64 {
     let width = p75 - p25;
     let least = median / 20;
     let width = if width > least { width } else { least };

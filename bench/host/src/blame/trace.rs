@@ -18,10 +18,14 @@ use crate::image::{Inlined, Symbols};
 use crate::log::Log;
 use crate::run::{Boot, Door};
 
-/// The function of the harness that brackets each sample.
-const BRACKET: &str = "harness::bracket::ticks";
-/// What it brackets to learn its own cost.
-const EMPTY: &str = "harness::bracket::empty::nothing";
+/// The functions that bracket each sample.
+const BRACKETS: [&str; 2] = ["block::independent", "block::chained"];
+/// What they bracket to learn their own cost.
+const EMPTY: [&str; 3] = [
+    "block::nothing",
+    "block::nothing_else",
+    "block::nothing_linked",
+];
 /// LFENCE; RDTSC; LFENCE.
 const READ: [u8; 8] = [0x0f, 0xae, 0xe8, 0x0f, 0x31, 0x0f, 0xae, 0xe8];
 /// The RDTSC in it.
@@ -78,8 +82,9 @@ pub fn trace(boot: &Boot) -> Result<Trace> {
         let _ = stdout.read_to_end(&mut raw);
         raw
     });
-    let start = ends.start;
-    let counting = thread::spawn(move || traced(BufReader::with_capacity(1 << 20, stderr), start));
+    let starts: Vec<u64> = ends.iter().map(|bracket| bracket.start).collect();
+    let log = BufReader::with_capacity(1 << 20, stderr);
+    let counting = thread::spawn(move || traced(log, &starts));
     let windows = drive(&socket, &ends, Instant::now() + boot.timeout)?;
     qemu.0.wait()?;
     let log = crate::log::read(&console.join().unwrap_or_default()).context("the traced run")?;
@@ -111,11 +116,16 @@ impl Drop for Qemu {
     }
 }
 
-/// The addresses of the two RDTSC of the bracket.
-fn ends(symbols: &Symbols) -> Result<Range<u64>> {
+/// The addresses of the two RDTSC of each bracket.
+fn ends(symbols: &Symbols) -> Result<Vec<Range<u64>>> {
+    let ends = BRACKETS.iter().map(|name| ends_of(symbols, name));
+    ends.collect()
+}
+
+fn ends_of(symbols: &Symbols, name: &str) -> Result<Range<u64>> {
     let bracket = symbols
-        .named(BRACKET)
-        .with_context(|| format!("the image has no function {BRACKET}"))?;
+        .named(name)
+        .with_context(|| format!("the image has no function {name}"))?;
     let code = usize::try_from(bracket.end - bracket.start)
         .ok()
         .and_then(|bytes| symbols.code(bracket.start, bytes))
@@ -126,22 +136,25 @@ fn ends(symbols: &Symbols) -> Result<Range<u64>> {
         .map(|(address, _)| address + RDTSC)
         .collect();
     let [open, close] = reads[..] else {
-        bail!("{BRACKET} reads the clock {} times", reads.len());
+        bail!("{name} reads the clock {} times", reads.len());
     };
     Ok(open..close)
 }
 
 /// Lets the guest run from end to end of each bracket, logging what is between.
-fn drive(socket: &Path, ends: &Range<u64>, deadline: Instant) -> Result<Vec<Window>> {
+fn drive(socket: &Path, ends: &[Range<u64>], deadline: Instant) -> Result<Vec<Window>> {
     let mut gdb = Gdb::connect(socket, deadline)?;
     gdb.patience(deadline)?;
-    gdb.break_at(ends.start)?;
-    gdb.break_at(ends.end)?;
+    for bracket in ends {
+        gdb.break_at(bracket.start)?;
+        gdb.break_at(bracket.end)?;
+    }
     let mut windows = Vec::new();
     while gdb.go_on()? {
         gdb.patience(deadline)?;
         let registers = gdb.registers()?;
-        if registers.get(Register::Rip)? == ends.start {
+        let at = registers.get(Register::Rip)?;
+        if ends.iter().any(|bracket| bracket.start == at) {
             windows.push(Window {
                 operation: registers.get(Register::R14)?,
                 calls: registers.get(Register::Rbx)?,
@@ -162,8 +175,8 @@ fn drive(socket: &Path, ends: &Range<u64>, deadline: Instant) -> Result<Vec<Wind
     Ok(windows)
 }
 
-/// Counts what QEMU's execution log names, anew from each execution of `open` on.
-fn traced(mut log: impl BufRead, open: u64) -> Vec<Counts> {
+/// Counts what QEMU's execution log names, anew from each execution of one of `opens` on.
+fn traced(mut log: impl BufRead, opens: &[u64]) -> Vec<Counts> {
     let mut windows: Vec<Counts> = Vec::new();
     let mut line = Vec::new();
     // A log that breaks off has too few brackets, which is noticed.
@@ -173,7 +186,7 @@ fn traced(mut log: impl BufRead, open: u64) -> Vec<Counts> {
     {
         match event(&line) {
             Some(Event::Executes(address)) => {
-                if address == open {
+                if opens.contains(&address) {
                     windows.push(Counts::new());
                 }
                 if let Some(window) = windows.last_mut() {
@@ -219,10 +232,13 @@ fn event(line: &[u8]) -> Option<Event> {
 /// The operations in the samples of the case that came last, and their instructions. What the run measured before are the
 /// environment's own brackets.
 fn of_last_case(symbols: &Symbols, windows: &[Window], counts: Vec<Counts>) -> (u64, Counts) {
-    let empty = symbols.named(EMPTY).map(|function| function.start);
+    let empty: Vec<u64> = EMPTY
+        .iter()
+        .filter_map(|name| Some(symbols.named(name)?.start))
+        .collect();
     let case = windows
         .iter()
-        .rfind(|window| Some(window.operation) != empty);
+        .rfind(|window| !empty.contains(&window.operation));
     let mut operations = 0;
     let mut all = Counts::new();
     for (window, counts) in windows.iter().zip(counts) {
@@ -257,7 +273,7 @@ mod tests {
             .map(|address| format!("Trace 0: 0x7f [0/{address}/0/0] f\n"))
             .concat()
             + "Stopped execution of TB chain before 0x7f [2] f\n";
-        let windows = traced(log.as_bytes(), 1);
+        let windows = traced(log.as_bytes(), &[1]);
         assert_eq!(
             windows,
             [

@@ -13,14 +13,14 @@ use pagemark_record::{CaseResult, Clock, End, Figure, Verdict};
 
 use crate::log::{Ending, Log};
 use crate::show::words;
-use crate::style::{Look, counted, figure, indented};
+use crate::style::{Look, counted, figure, indented, resolved};
 
 pub use allow::Allow;
 pub use fingerprint::Fingerprint;
 
 /// On a clock that is not exact, a median that rose by more than this share, in per cent, is a regression.
 pub const DEFAULT_THRESHOLD: f64 = 5.0;
-/// And by more ticks than this: a counter may move in steps.
+/// And by more ticks than this: a counter may move in steps. What lies below the resolution of its case counts as that.
 const TICK_FLOOR: u64 = 2;
 
 /// How two runs compare.
@@ -42,6 +42,8 @@ pub struct Row {
     pub base: Figure,
     /// The figure of the second run.
     pub new: Figure,
+    /// Both as people read them.
+    shown: [String; 2],
     /// What to make of it.
     pub change: Change,
 }
@@ -151,6 +153,7 @@ impl Comparison {
                 };
                 self.rows.push(Row {
                     name: base.case.clone() + statistic,
+                    shown: [resolved(base, before), resolved(new, after)],
                     base: before,
                     new: after,
                     change,
@@ -160,9 +163,12 @@ impl Comparison {
     }
 
     fn tick_row(&mut self, base: &CaseResult<String>, new: &CaseResult<String>) {
-        let (before, after) = (base.median, new.median);
+        let (before, after) = (
+            base.at_least_resolution(base.median),
+            new.at_least_resolution(new.median),
+        );
         let beyond = |small: Figure, large: Figure| {
-            let rise = large.saturating_sub(small);
+            let rise = large.less(small);
             rise > Figure::from(TICK_FLOOR)
                 && rise.as_f64() * 100.0 > before.as_f64() * self.threshold
         };
@@ -173,6 +179,7 @@ impl Comparison {
         };
         self.rows.push(Row {
             name: base.case.clone(),
+            shown: [resolved(base, base.median), resolved(new, new.median)],
             base: before,
             new: after,
             change,
@@ -209,7 +216,8 @@ impl Comparison {
         );
         for row in &self.rows {
             let [difference, share] = difference(row.base, row.new);
-            let figures = [figure(row.base), figure(row.new), difference, share].map(Cell::new);
+            let [base, new] = row.shown.clone();
+            let figures = [base, new, difference, share].map(Cell::new);
             let mark = match row.change {
                 Change::None => Cell::new(""),
                 Change::Regression => colored(look, "slower", comfy_table::Color::Red),
@@ -264,8 +272,8 @@ fn difference(base: Figure, new: Figure) -> [String; 2] {
         return ["0".to_owned(), String::new()];
     }
     let sign = if new > base { "+" } else { "-" };
-    let distance = base.max(new).saturating_sub(base.min(new));
-    let share = if base == Figure::default() {
+    let distance = base.max(new).less(base.min(new));
+    let share = if base <= Figure::default() {
         "from 0".to_owned()
     } else {
         let share = distance.as_f64() * 100.0 / base.as_f64();

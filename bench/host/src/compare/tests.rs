@@ -28,7 +28,22 @@ fn with_median(clock: Clock, median: u64) -> Log {
 
 /// Moves a figure by whole units.
 fn more(figure: &mut Figure, by: i64) {
-    *figure = figure.rounded().saturating_add_signed(by).into();
+    *figure = Figure::from_thousandths(1000 * figure.rounded().saturating_add(by));
+}
+
+#[test]
+fn what_neither_run_resolves_is_no_change() {
+    let with = |median: i64| {
+        let mut log = with_median(Clock::Tsc, 0);
+        log.results[0].median = Figure::from_thousandths(1000 * median);
+        log.results[0].resolution = Some(52.into());
+        log
+    };
+    let comparison = compare(&with(-26), &with(40), 5.0, false).unwrap();
+    assert_eq!(comparison.rows()[0].change, Change::None);
+    assert!(comparison.render(Look::Plain).contains("< 52"));
+    let comparison = compare(&with(0), &with(78), 5.0, false).unwrap();
+    assert_eq!(comparison.rows()[0].change, Change::Regression);
 }
 
 fn change(clock: Clock, base: u64, new: u64, threshold: f64) -> Change {

@@ -2,8 +2,18 @@
 
 use crate::figures::Entry;
 
-/// The columns.
-pub const HEADER: [&str; 6] = ["case", "unit", "median", "low", "high", "samples"];
+/// The columns. Where `below` is `true` the median lies below the resolution, which stands for it.
+pub const HEADER: [&str; 9] = [
+    "case",
+    "unit",
+    "median",
+    "low",
+    "high",
+    "samples",
+    "class",
+    "resolution",
+    "below",
+];
 
 /// One row for each case.
 pub fn write(figures: &[Entry]) -> String {
@@ -19,6 +29,9 @@ pub fn write(figures: &[Entry]) -> String {
             entry
                 .samples
                 .map_or_else(String::new, |samples| samples.to_string()),
+            entry.of.map_or_else(String::new, |of| of.class.to_string()),
+            blank(entry.of.map(|of| of.resolution)),
+            entry.of.map_or_else(String::new, |of| of.below.to_string()),
         ]
     });
     let _ = writer.write_record(HEADER);

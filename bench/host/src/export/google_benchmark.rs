@@ -56,5 +56,14 @@ fn aggregate((index, entry): (usize, &Entry)) -> Value {
             run.insert(counter.to_owned(), json!(bound));
         }
     }
+    if let Some(of) = entry.of {
+        let below = if of.below {
+            ", below its resolution"
+        } else {
+            ""
+        };
+        run.insert("label".to_owned(), json!(format!("{}{below}", of.class)));
+        run.insert("resolution".to_owned(), json!(of.resolution));
+    }
     Value::Object(run)
 }

@@ -2,10 +2,12 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 
+use pagemark_record::Class;
+
 use crate::gate::{Finding, Judgement};
 use crate::log::Log;
 use crate::show::words;
-use crate::style::{figure, number, thousands};
+use crate::style::{figure, number, resolved, thousands};
 
 /// The most bytes of a step's summary (GitHub, "Workflow commands").
 pub const MOST: usize = 1 << 20;
@@ -67,15 +69,17 @@ pub fn write(log: &Log, judgement: Option<&Judgement>) -> String {
             "p99",
             "max",
             "samples",
+            "class",
+            "resolution",
         ]);
         for result in &log.results {
-            let figures = [result.median, result.min, result.p99, result.max].map(figure);
-            table.add_row(
-                [code(&result.case)]
-                    .into_iter()
-                    .chain(figures)
-                    .chain([thousands(result.samples)]),
-            );
+            let figures = [result.median, result.min, result.p99, result.max]
+                .map(|value| resolved(result, value));
+            table.add_row([code(&result.case)].into_iter().chain(figures).chain([
+                thousands(result.samples),
+                result.class.map_or("", Class::as_str).to_owned(),
+                result.resolution.map_or_else(String::new, figure),
+            ]));
         }
         text += &format!("\n<details><summary>every figure</summary>\n\n{table}\n\n</details>\n");
     }

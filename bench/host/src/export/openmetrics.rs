@@ -1,6 +1,6 @@
 //! OpenMetrics text, as GitLab's `artifacts:reports:metrics` and Prometheus take it.
 
-use crate::figures::Entry;
+use crate::figures::{Entry, Kind};
 
 /// One gauge for each unit, a sample for each case, and the closing `# EOF`.
 pub fn write(figures: &[Entry]) -> String {
@@ -22,8 +22,16 @@ pub fn write(figures: &[Entry]) -> String {
                 .replace('\\', "\\\\")
                 .replace('"', "\\\"")
                 .replace('\n', "\\n");
+            let of = entry.of.map_or_else(String::new, |of| {
+                let Kind {
+                    class,
+                    resolution,
+                    below,
+                } = of;
+                format!(",class=\"{class}\",resolution=\"{resolution}\",below=\"{below}\"")
+            });
             text += &format!(
-                "pagemark_median_{word}{{case=\"{case}\"}} {}\n",
+                "pagemark_median_{word}{{case=\"{case}\"{of}}} {}\n",
                 entry.value
             );
         }

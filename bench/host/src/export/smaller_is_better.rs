@@ -30,7 +30,15 @@ fn extra(entry: &Entry) -> String {
     let interval = entry
         .interval
         .map(|(low, high)| format!("median from {low} to {high}"));
-    let parts: Vec<String> = samples.into_iter().chain(interval).collect();
+    let of = entry.of.map(|of| {
+        let below = if of.below {
+            "below its resolution of"
+        } else {
+            "resolution"
+        };
+        format!("{}, {below} {}", of.class, of.resolution)
+    });
+    let parts: Vec<String> = samples.into_iter().chain(interval).chain(of).collect();
     parts.join(", ")
 }
 

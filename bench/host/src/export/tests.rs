@@ -1,6 +1,6 @@
 //! What stands in each format, and that it is well-formed where a reader of ours says so.
 
-use pagemark_record::{CaseResult, Clock, Crossover};
+use pagemark_record::{CaseResult, Class, Clock, Crossover, Figure};
 
 use super::{Format, annotations, export, markdown};
 use crate::gate::{Finding, Judgement, Row};
@@ -163,4 +163,23 @@ fn the_page_draws_the_crossover_once() {
     log.results.truncate(3);
     let page = export(Format::Html, &log, None, &[]);
     assert_eq!(page.matches("<svg").count(), 0, "a line of one point");
+}
+
+#[test]
+fn no_format_gives_a_zero_for_what_is_not_resolved() {
+    let mut log = read(&good(Clock::Tsc)).unwrap();
+    log.results.truncate(1);
+    let result = &mut log.results[0];
+    result.class = Some(Class::Single);
+    result.resolution = Some(52.into());
+    result.median = Figure::from_thousandths(-26_000);
+    let written = |format| export(format, &log, None, &[]);
+    assert!(written(Format::Csv).contains("control/empty,ticks,52,52,52,"));
+    assert!(written(Format::Csv).contains(",single,52,true\n"));
+    assert!(written(Format::Markdown).contains("< 52"));
+    let page = written(Format::Html);
+    assert!(page.contains("&lt; 52") && page.contains("single"));
+    let metrics = written(Format::Openmetrics);
+    assert!(metrics.contains("class=\"single\",resolution=\"52\",below=\"true\"} 52\n"));
+    assert!(written(Format::Bmf).contains("\"value\": 52.0"));
 }

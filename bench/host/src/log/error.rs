@@ -53,7 +53,8 @@ pub enum Fault {
     Malformed(#[source] Arc<serde_json::Error>),
     /// Another version of the records.
     #[error(
-        "the log has records of version {found}; this tool reads version {}",
+        "the log has records of version {found}; this tool reads versions {} to {}",
+        pagemark_record::OLDEST_SCHEMA,
         pagemark_record::SCHEMA
     )]
     Schema {

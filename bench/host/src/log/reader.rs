@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use pagemark_record::{
-    CaseResult, End, Frames, Hex, LineSum, Machine, Record, SCHEMA, Start, Verdict, is_case_name,
+    CaseResult, End, Frames, Hex, LineSum, Machine, OLDEST_SCHEMA, Record, SCHEMA, Start, Verdict,
+    is_case_name,
 };
 
 use super::capture::Captures;
@@ -108,7 +109,7 @@ impl Frame {
         match (self, record) {
             (Self::BeforeStart, None) => Ok(Self::BeforeStart),
             (Self::BeforeStart, Some(Record::Start(start))) => {
-                if start.schema != SCHEMA {
+                if !(OLDEST_SCHEMA..=SCHEMA).contains(&start.schema) {
                     return Err(Fault::Schema {
                         found: start.schema,
                     });

@@ -130,10 +130,12 @@ fn damage_is_told_with_its_line() {
         matches!(fault(&unknown), (line, Fault::Malformed(_)) if line == line_of(&log, "\"record\":\"boot\""))
     );
 
-    let newer = replaced(&log, "\"schema\":2", "\"schema\":3");
-    assert!(
-        matches!(fault(&newer), (line, Fault::Schema { found: 3 }) if line == line_of(&log, "\"record\":\"start\""))
-    );
+    for other in [1, 4] {
+        let log_of_other = replaced(&log, "\"schema\":3", &format!("\"schema\":{other}"));
+        assert!(
+            matches!(fault(&log_of_other), (line, Fault::Schema { found }) if found == other && line == line_of(&log, "\"record\":\"start\""))
+        );
+    }
 }
 
 #[test]

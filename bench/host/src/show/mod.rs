@@ -9,14 +9,14 @@ mod tests;
 
 use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, Width};
 use pagemark_record::{
-    Buddyinfo, CaseResult, Clock, Crossover, Environment, Figure, Frames, Machine, ORDERS, Panic,
-    Unit, Verdict,
+    Buddyinfo, CaseResult, Class, Clock, Crossover, Environment, Figure, Frames, Machine, ORDERS,
+    Panic, Unit, Verdict,
 };
 
 use crate::glob::Globs;
 use crate::image::{Symbols, backtrace};
 use crate::log::{Ending, Log};
-use crate::style::{Look, bytes, counted, figure, indented, thousands};
+use crate::style::{Look, bytes, counted, figure, indented, resolved, thousands};
 
 /// Columns of the text.
 const WIDTH: u16 = 100;
@@ -312,13 +312,39 @@ fn results(log: &Log, look: Look, detail: &Detail) -> String {
     let overhead = log.results[0].overhead;
     let same = log.results.iter().all(|result| result.overhead == overhead);
     let title = format!("{unit} ({clock})");
-    let all = ["samples", "min", "median", "p99", "max", "overhead"];
-    // The order in which columns go.
+    let classed = log.results.iter().any(|result| result.class.is_some());
+    // Of instructions every count is exact.
+    let counted = log.clock() == Some(Clock::Icount);
+    let all = [
+        "class",
+        "samples",
+        "resolution",
+        "min",
+        "median",
+        "p99",
+        "max",
+        "overhead",
+    ];
     let mut shown: Vec<&str> = all
         .into_iter()
-        .filter(|name| *name != "overhead" || !same)
+        .filter(|name| match *name {
+            "class" => classed,
+            "resolution" => classed && !counted,
+            "overhead" => !same && !counted,
+            _ => true,
+        })
         .collect();
-    let mut less_needed = ["overhead", "samples", "max", "min", "p99"].into_iter();
+    // The order in which columns go.
+    let mut less_needed = [
+        "overhead",
+        "samples",
+        "max",
+        "min",
+        "resolution",
+        "class",
+        "p99",
+    ]
+    .into_iter();
     loop {
         let table = results_table(log, look, detail, &title, &shown);
         let text = indented(&table, INDENT);
@@ -357,10 +383,12 @@ fn results_table(log: &Log, look: Look, detail: &Detail, title: &str, shown: &[&
     let cells = |result: &CaseResult<String>| -> Vec<Cell> {
         let column = |name: &&str| match *name {
             "samples" => thousands(result.samples),
-            "min" => figure(result.min),
-            "median" => figure(result.median),
-            "p99" => figure(result.p99),
-            "max" => figure(result.max),
+            "class" => result.class.map_or("", Class::as_str).to_owned(),
+            "resolution" => result.resolution.map_or_else(String::new, figure),
+            "min" => resolved(result, result.min),
+            "median" => resolved(result, result.median),
+            "p99" => resolved(result, result.p99),
+            "max" => resolved(result, result.max),
             _ => figure(result.overhead),
         };
         shown.iter().map(column).map(Cell::new).collect()

@@ -1,11 +1,11 @@
 //! The figures that most people look for, in a few lines: what a flush, a fault, a mapping, a frame and an area cost here.
 
 use comfy_table::Cell;
-use pagemark_record::{CaseResult, Figure};
+use pagemark_record::CaseResult;
 
 use super::words;
 use crate::log::Log;
-use crate::style::{Look, figure, indented};
+use crate::style::{Look, figure, indented, resolved};
 
 /// A line: what it is, and for each of its figures the cases that tell it, the first that a log has.
 struct Line {
@@ -90,22 +90,28 @@ pub fn table(log: &Log, look: Look) -> Option<String> {
             continue;
         }
         rows += 1;
-        let joined = |of: &dyn Fn(&CaseResult<String>) -> Option<Figure>| {
+        let joined = |of: &dyn Fn(&CaseResult<String>) -> Option<String>| {
             let figures = found
                 .iter()
-                .map(|result| of(result).map_or("-".to_owned(), figure));
+                .map(|result| of(result).unwrap_or("-".to_owned()));
             figures.collect::<Vec<_>>().join("; ")
         };
         let mut cells = vec![
             Cell::new(line.what),
-            Cell::new(joined(&|result| Some(result.median))),
+            Cell::new(joined(&|result| Some(resolved(result, result.median)))),
         ];
         if with_ns {
-            cells.push(Cell::new(joined(&|result| result.ns)));
+            cells.push(Cell::new(joined(&nanoseconds)));
         }
         table.add_row(cells);
     }
     (rows > 0).then(|| indented(&table, super::INDENT))
+}
+
+/// The median as a time; none where its ticks say only how little they are.
+fn nanoseconds(result: &CaseResult<String>) -> Option<String> {
+    let below = result.is_below_resolution(result.median);
+    result.ns.filter(|_| !below).map(figure)
 }
 
 /// The result of the first case whose name matches.

@@ -19,7 +19,7 @@ fn addresses(image: &Path) -> (BTreeMap<String, u64>, u64) {
         let name = symbol.name().unwrap_or_default();
         if name.contains("harness6sample9operation") {
             operations.insert(name.to_owned(), symbol.address());
-        } else if name.contains("harness7bracket5ticks") {
+        } else if name.contains("5block11independent") {
             bracket = Some(symbol.address());
         }
     }

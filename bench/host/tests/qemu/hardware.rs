@@ -75,7 +75,7 @@ fn an_nmi_that_nobody_sent_is_counted_and_the_run_goes_on() {
 #[test]
 fn a_machine_check_is_a_panic_record() {
     let lines = ["mce 0 1 0xb600000000000135 0x5 0x12345000 0x0"];
-    let strike = ("harness::bracket::ticks", &lines[..]);
+    let strike = ("block::independent", &lines[..]);
     let (status, console) = struck(&pvh(&SHORT), &[], Some(strike));
     assert_eq!(status, 39, "{console}");
     let Ending::Panic(panic) = read(&console).ending else {
@@ -89,7 +89,7 @@ fn a_machine_check_is_a_panic_record() {
 #[test]
 fn a_corrected_error_is_a_tag() {
     let lines = ["mce 0 2 0x8400000000000151 0x0 0x777000 0x0"];
-    let strike = ("harness::bracket::ticks", &lines[..]);
+    let strike = ("block::independent", &lines[..]);
     let (status, console) = struck(&pvh(&SHORT), &[], Some(strike));
     assert_eq!(status, 33, "{console}");
     let log = read(&console);

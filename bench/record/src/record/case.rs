@@ -7,6 +7,37 @@ use serde::Serialize;
 use super::Unit;
 use crate::Figure;
 
+/// What the figure of a case is a figure of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// Operations of which each needs the result of the one before: the time from an operation's input to its result.
+    Latency,
+    /// Operations that follow on each other and that the CPU may overlap: the time that each adds.
+    Throughput,
+    /// One operation in a bracket of its own, as it can be done only once in the state that it needs.
+    Single,
+}
+
+impl Class {
+    /// The name that the log uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Latency => "latency",
+            Self::Throughput => "throughput",
+            Self::Single => "single",
+        }
+    }
+}
+
+impl core::fmt::Display for Class {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// What one case measured, what the harness itself costs already subtracted. A case has a result only if its proofs held.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "read", derive(Deserialize))]
@@ -15,6 +46,13 @@ pub struct CaseResult<T> {
     pub case: T,
     /// What the figures count.
     pub unit: Unit,
+    /// What they are figures of; absent in logs of version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<Class>,
+    /// The least that a figure of this case can be told from nothing by, in its unit. A figure below it says "less than that", and
+    /// nothing more. Absent in logs of version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<Figure>,
     /// How many samples they sum up: one a round.
     pub samples: u64,
     /// The smallest.
@@ -51,11 +89,26 @@ pub struct CaseResult<T> {
 }
 
 impl<T> CaseResult<T> {
+    /// `figure`, or what it resolves where that is more: what a reader is given that takes numbers alone.
+    #[must_use]
+    pub fn at_least_resolution(&self, figure: Figure) -> Figure {
+        figure.max(self.resolution.unwrap_or(figure))
+    }
+
+    /// Whether `figure`, in the unit of this result, lies below what it resolves.
+    #[must_use]
+    pub fn is_below_resolution(&self, figure: Figure) -> bool {
+        self.resolution
+            .is_some_and(|resolution| figure < resolution)
+    }
+
     /// A result all of whose samples are equal.
     pub fn of_equal(case: T, unit: Unit, figure: Figure, samples: u64, rounds: T) -> Self {
         Self {
             case,
             unit,
+            class: None,
+            resolution: None,
             samples,
             min: figure,
             p25: figure,

@@ -15,7 +15,7 @@ use arrayvec::ArrayVec;
 use serde::Deserialize;
 use serde::Serialize;
 
-pub use case::{Boot, CaseResult, Check, Crossover, Disturbances, Probe, Skip};
+pub use case::{Boot, CaseResult, Check, Class, Crossover, Disturbances, Probe, Skip};
 pub use environment::{Environment, Frequencies, Tag};
 pub use machine::{Clock, Machine, Region, Unit};
 pub use memory::{Buddyinfo, Frames, Moment, ORDERS, Zone};

@@ -14,7 +14,7 @@ pub(super) fn text() -> impl Strategy<Value = String> {
 
 /// Any bits as a figure that JSON numbers hold to the thousandth.
 fn figure(bits: u64) -> Figure {
-    Figure::from_thousandths(bits >> 16)
+    Figure::from_thousandths(bits.cast_signed() >> 16)
 }
 
 /// An area, of another kind for each number.
@@ -145,6 +145,8 @@ pub(super) fn records() -> impl Strategy<Value = Vec<Record<String>>> {
                 Record::Result(CaseResult {
                     case: "a/b".to_string(),
                     unit: Unit::Insns,
+                    class: flag.then_some(Class::Throughput),
+                    resolution: flag.then_some(figure(n[2])),
                     samples: n[0],
                     min: figure(n[1]),
                     p25: figure(n[2]),
@@ -250,6 +252,8 @@ pub(super) fn borrowed(record: &Record<String>) -> Record<Text<'_>> {
         Record::Result(r) => Record::Result(CaseResult {
             case: r.case.as_str().into(),
             unit: r.unit,
+            class: r.class,
+            resolution: r.resolution,
             samples: r.samples,
             min: r.min,
             p25: r.p25,

@@ -87,6 +87,8 @@ fn a_short_log_to_the_byte() {
         log.record(&Record::Result(CaseResult {
             case: "tlb/invlpg".into(),
             unit: Unit::Insns,
+            class: Some(Class::Throughput),
+            resolution: Some(1.into()),
             samples: 31,
             min: 5.into(),
             p25: 6.into(),
@@ -108,11 +110,11 @@ fn a_short_log_to_the_byte() {
     assert_eq!(
         log,
         "# before\n\n\
-         @pagemark {\"record\":\"start\",\"schema\":2,\"revision\":\"v1\",\"suite\":\"quick\",\"command_line\":\"suite=quick\"}\n\
+         @pagemark {\"record\":\"start\",\"schema\":3,\"revision\":\"v1\",\"suite\":\"quick\",\"command_line\":\"suite=quick\"}\n\
          # two\n# pieces of text\n\n# @pagemark {}\n# unended\n\
          BenchmarkTlb/invlpg 31 6.25 insns 3 ns 5 min-insns 7 p99-insns 8 max-insns\n\
-         @pagemark {\"record\":\"result\",\"case\":\"tlb/invlpg\",\"unit\":\"insns\",\"samples\":31,\"min\":5,\"p25\":6,\
-         \"median\":6.25,\"p75\":7,\"p99\":7,\"max\":8,\"interval\":[6,7],\"overhead\":4,\"batch\":32,\"ns\":3,\
+         @pagemark {\"record\":\"result\",\"case\":\"tlb/invlpg\",\"unit\":\"insns\",\"class\":\"throughput\",\"resolution\":1,\
+         \"samples\":31,\"min\":5,\"p25\":6,\"median\":6.25,\"p75\":7,\"p99\":7,\"max\":8,\"interval\":[6,7],\"overhead\":4,\"batch\":32,\"ns\":3,\
          \"rounds\":\"5,7*2\"}\n\
          @pagemark {\"record\":\"end\",\"verdict\":\"pass\",\"lines\":8,\"crc32\":\"CRC\"}\n"
             .replace("CRC", &Hex(sum(&log).1.into()).to_string())

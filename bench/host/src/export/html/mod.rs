@@ -5,11 +5,13 @@ mod plots;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use self::plots::Plot;
+use pagemark_record::Class;
+
 use crate::gate::{Finding, Judgement};
 use crate::history;
 use crate::log::Log;
 use crate::show::{self, words};
-use crate::style::{figure, number, thousands};
+use crate::style::{figure, number, resolved, thousands};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -110,12 +112,14 @@ fn results(log: &Log) -> Markup {
             div class="wide" { table class="sorts some" id="results" {
                 thead { tr {
                     th { "case" }
-                    @for title in ["median", "min", "p25", "p75", "p99", "max", "samples"] { th { (title) } }
+                    @for title in ["median", "min", "p25", "p75", "p99", "max", "samples", "class", "resolution"] { th { (title) } }
                 } }
                 tbody { @for result in &log.results { tr {
                     td { (result.case) }
-                    @for value in [result.median, result.min, result.p25, result.p75, result.p99, result.max] { td { (figure(value)) } }
+                    @for value in [result.median, result.min, result.p25, result.p75, result.p99, result.max] { td { (resolved(result, value)) } }
                     td { (thousands(result.samples)) }
+                    td { (result.class.map_or("", Class::as_str)) }
+                    td { (result.resolution.map_or_else(String::new, figure)) }
                 } } }
             } }
         }

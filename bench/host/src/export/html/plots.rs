@@ -152,7 +152,7 @@ pub fn distributions(log: &Log) -> Vec<Plot> {
         .filter(|result| result.min != result.max)
         .collect();
     let share = |result: &CaseResult<String>| {
-        result.max.saturating_sub(result.min).as_f64() / result.median.as_f64().max(1.0)
+        result.max.less(result.min).as_f64() / result.median.as_f64().max(1.0)
     };
     spread.sort_by(|a, b| share(b).total_cmp(&share(a)));
     spread

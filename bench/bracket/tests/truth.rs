@@ -1,0 +1,140 @@
+//! Chains of 1 to 200 additions through the image's own bracket, on the CPU that runs the test: each has to come out as long as it is.
+//!
+//! A tick is no core cycle: how many ticks an addition takes is measured beside the chains, by a long run of additions in a plain loop.
+//! What else runs on the machine adds to a sample, or moves the core's clock between the two: a chain is right if most tries of a
+//! series are, and there are some series.
+
+use core::mem::MaybeUninit;
+
+use pagemark_bracket::block::{PAIR, independent, nothing, nothing_linked};
+use pagemark_bracket::chain::{additions, operation};
+use pagemark_bracket::{Brackets, Operation, SWEEP, Sample};
+use pagemark_record::{Class, Figure};
+use pagemark_statistics::summarise;
+
+/// Operations in the smaller bracket of a sample.
+const BATCH: u32 = 64;
+const SAMPLES: usize = 201;
+/// Tries of a series, of which more than half have to be right.
+const TRIES: usize = 9;
+const SERIES: u32 = 5;
+
+const CHAINS: [(u32, Operation); 17] = [
+    (1, operation::<1>),
+    (2, operation::<2>),
+    (3, operation::<3>),
+    (4, operation::<4>),
+    (5, operation::<5>),
+    (7, operation::<7>),
+    (9, operation::<9>),
+    (12, operation::<12>),
+    (16, operation::<16>),
+    (24, operation::<24>),
+    (32, operation::<32>),
+    (48, operation::<48>),
+    (64, operation::<64>),
+    (96, operation::<96>),
+    (128, operation::<128>),
+    (160, operation::<160>),
+    (200, operation::<200>),
+];
+
+/// Ticks of one addition: the least of some long runs of them.
+fn ticks_per_addition() -> f64 {
+    const RUN: usize = 200;
+    const CALLS: u64 = 200;
+    unsafe extern "C" fn run(state: *mut ()) -> MaybeUninit<u64> {
+        MaybeUninit::new((0..CALLS).fold(state as u64, |sum, _| additions::<RUN>(sum)))
+    }
+    // SAFETY: both take any pointer.
+    let times = (0..50).map(|_| unsafe { independent(run, core::ptr::null_mut(), 1) });
+    times.min().unwrap() as f64 / (RUN as f64 * CALLS as f64)
+}
+
+/// The median cost of an operation, as the harness of the image comes to it.
+fn cost(brackets: Brackets, operation: Operation) -> Figure {
+    let samples: Vec<Sample> = (0..SAMPLES)
+        .map(|_| {
+            let prepared = |_, run: &mut dyn FnMut()| {
+                run();
+                Ok::<(), ()>(())
+            };
+            // SAFETY: a chain takes any pointer.
+            unsafe { brackets.sample(operation, core::ptr::null_mut(), prepared) }.unwrap()
+        })
+        .collect();
+    let median = |of: fn(&Sample) -> Figure| {
+        let mut figures: Vec<Figure> = samples.iter().map(of).collect();
+        summarise(&mut figures).unwrap().median
+    };
+    median(|sample| sample.with_operation).less(median(|sample| sample.empty))
+}
+
+/// Whether a figure is right: within one tick, or 2 %.
+fn is_right(found: f64, expected: f64) -> bool {
+    (found - expected).abs() <= f64::max(1.0, expected * 0.02)
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "Miri has no clock of a CPU")]
+fn every_chain_is_as_long_as_it_is() {
+    for pair in [SWEEP[0], SWEEP[3]] {
+        let brackets = Brackets {
+            pair,
+            class: Class::Latency,
+            batch: BATCH,
+        };
+        for (length, operation) in CHAINS {
+            let mut seen = Vec::new();
+            let right = (0..SERIES).any(|_| {
+                seen = (0..TRIES)
+                    .map(|_| {
+                        let before = ticks_per_addition();
+                        let found = cost(brackets, operation).as_f64();
+                        let ticks = before.min(ticks_per_addition());
+                        (found, ticks * f64::from(length))
+                    })
+                    .collect();
+                most(&seen, |&(found, expected)| is_right(found, expected))
+            });
+            println!("chain={length}: (found, expected) {:?}", seen.last());
+            assert!(right, "chain={length}: (found, expected) {seen:?}");
+        }
+    }
+}
+
+/// Whether more than half of `all` are as they should be.
+fn most<T>(all: &[T], good: impl Fn(&T) -> bool) -> bool {
+    2 * all.iter().filter(|one| good(one)).count() > all.len()
+}
+
+/// What the test above would not be worth anything without: it sees an operation that is one addition longer than is claimed.
+#[test]
+fn a_chain_of_another_length_is_not_right() {
+    assert!(is_right(1.62, 1.0) && !is_right(3.7, 1.0));
+    assert!(is_right(101.9, 100.0) && !is_right(102.1, 100.0));
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "Miri has no clock of a CPU")]
+fn nothing_costs_nothing() {
+    for class in [Class::Latency, Class::Throughput, Class::Single] {
+        let brackets = Brackets {
+            pair: PAIR,
+            class,
+            batch: if class == Class::Single { 1 } else { BATCH },
+        };
+        let empty: Operation = match class {
+            Class::Latency => nothing_linked,
+            Class::Throughput | Class::Single => nothing,
+        };
+        let mut seen = Vec::new();
+        let right = (0..SERIES).any(|_| {
+            seen = (0..TRIES).map(|_| cost(brackets, empty).as_f64()).collect();
+            // A clock with steps shows a single bracket to one of them.
+            let step = if class == Class::Single { 40.0 } else { 1.0 };
+            most(&seen, |cost| cost.abs() <= step)
+        });
+        assert!(right, "{class}: {seen:?}");
+    }
+}
