@@ -60,6 +60,8 @@ pub enum Command {
     Scan(Scan),
     /// Write an ISO that boots on BIOS and UEFI, in QEMU, from a USB stick, and on a real machine
     Iso(Iso),
+    /// Write the folder that a TFTP or HTTP server hands out, for machines that boot over the network
+    Netboot(Netboot),
 }
 
 /// `pagemark run`.
@@ -540,6 +542,22 @@ pub struct Iso {
     /// Start the menu's second entry, which leaves the screen alone: for a BIOS whose VESA extension stops GRUB
     #[arg(long)]
     pub no_screen: bool,
+    /// The image
+    #[command(flatten)]
+    pub image: Image,
+}
+
+/// `pagemark netboot`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+A machine's command line stands in FOLDER/machines/NAME.cfg, as `set words=\"suite=full machine=rack7\"`; NAME is the address of its network card, 52:54:00:12:34:56, or the UUID in its SMBIOS. machines/default.cfg serves all others. Written again, a folder gets the new image; the files of machines stay.")]
+pub struct Netboot {
+    /// The folder
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+    /// A word for the command line of machines without a file of their own; may be given again
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub append: Vec<String>,
     /// The image
     #[command(flatten)]
     pub image: Image,

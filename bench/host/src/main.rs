@@ -12,8 +12,8 @@ use pagemark_host::ab::{self, Campaign, Side};
 use pagemark_host::alignment::Alignments;
 use pagemark_host::blame;
 use pagemark_host::cli::{
-    self, Ab, Alignment, Cli, Command, Compare, Export, Gate, History, Images, Iso, Repeat, Run,
-    Scan as ScanOptions, Show, Split, words,
+    self, Ab, Alignment, Cli, Command, Compare, Export, Gate, History, Images, Iso, Netboot,
+    Repeat, Run, Scan as ScanOptions, Show, Split, words,
 };
 use pagemark_host::compare::beside::Beside;
 use pagemark_host::compare::{Allow, Change, compare};
@@ -60,6 +60,7 @@ fn main() -> ExitCode {
         Command::Split(options) => split_captures(&options),
         Command::Scan(options) => scan_pictures(&options),
         Command::Iso(options) => write_iso(options),
+        Command::Netboot(options) => write_netboot(options),
     };
     ExitCode::from(result.unwrap_or_else(|error| {
         eprintln!("pagemark: {error:#}");
@@ -632,6 +633,19 @@ fn scan_pictures(options: &ScanOptions) -> Result<u8> {
             .write_all(&log)
             .context("standard output cannot be written")?,
     }
+    Ok(0)
+}
+
+fn write_netboot(options: Netboot) -> Result<u8> {
+    let image = options.image.origin().file()?;
+    image::netboot(&image, &words(&options.append), &options.folder)?;
+    print(&format!(
+        "{folder}\n\nA DHCP server names {bios} for BIOS (client architecture 0) and\n{uefi} for UEFI (7 and 9); a TFTP server hands out the folder.\n\
+         What each machine runs: {folder}/machines/*.cfg\n",
+        folder = options.folder.display(),
+        bios = image::BIOS_FILE,
+        uefi = image::UEFI_FILE,
+    ))?;
     Ok(0)
 }
 

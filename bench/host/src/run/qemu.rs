@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::Accelerator;
-use crate::image::Firmware;
+use crate::image::{BIOS_FILE, Firmware, UEFI_FILE};
 
 /// What a word of the image's command line begins with that names the [`MachineType`].
 pub const MACHINE_KEY: &str = "machine=";
@@ -97,6 +97,17 @@ pub enum Door {
         /// UEFI; none for BIOS.
         firmware: Option<Firmware>,
     },
+    /// Firmware starts GRUB over the network, by DHCP and TFTP, and GRUB the image.
+    Network {
+        /// What the TFTP server hands out, as [`netboot`](crate::image::netboot) writes it.
+        folder: PathBuf,
+        /// UEFI; none for BIOS.
+        firmware: Option<Firmware>,
+        /// The network card's address, `52:54:00:12:34:56`.
+        mac: String,
+        /// The UUID in the SMBIOS.
+        uuid: String,
+    },
 }
 
 impl Boot {
@@ -170,23 +181,48 @@ impl Boot {
             }
             Door::Grub { iso, firmware } => {
                 if let Some(firmware) = firmware {
-                    let variables = scratch.join("variables.fd");
-                    std::fs::copy(&firmware.variables, &variables).with_context(|| {
-                        format!("{} cannot be copied", firmware.variables.display())
-                    })?;
-                    command.arg("-drive").arg(format!(
-                        "if=pflash,format=raw,readonly=on,file={}",
-                        option(&firmware.code)
-                    ));
-                    command
-                        .arg("-drive")
-                        .arg(format!("if=pflash,format=raw,file={}", option(&variables)));
+                    flash(&mut command, firmware, scratch)?;
                 }
                 command.arg("-cdrom").arg(iso);
+            }
+            Door::Network {
+                folder,
+                firmware,
+                mac,
+                uuid,
+            } => {
+                let file = match firmware {
+                    Some(firmware) => {
+                        flash(&mut command, firmware, scratch)?;
+                        UEFI_FILE
+                    }
+                    None => BIOS_FILE,
+                };
+                command.arg("-netdev").arg(format!(
+                    "user,id=net,restrict=on,tftp={},bootfile=/{file}",
+                    option(folder)
+                ));
+                command.args(["-device", &format!("virtio-net-pci,netdev=net,mac={mac}")]);
+                command.args(["-uuid", uuid, "-boot", "n"]);
             }
         }
         Ok(command)
     }
+}
+
+/// Adds UEFI firmware, with variables of its own in `scratch`: the firmware writes to them.
+fn flash(command: &mut Command, firmware: &Firmware, scratch: &Path) -> Result<()> {
+    let variables = scratch.join("variables.fd");
+    std::fs::copy(&firmware.variables, &variables)
+        .with_context(|| format!("{} cannot be copied", firmware.variables.display()))?;
+    command.arg("-drive").arg(format!(
+        "if=pflash,format=raw,readonly=on,file={}",
+        option(&firmware.code)
+    ));
+    command
+        .arg("-drive")
+        .arg(format!("if=pflash,format=raw,file={}", option(&variables)));
+    Ok(())
 }
 
 /// A path as the value of one of QEMU's `key=value` options, where a comma is written twice.

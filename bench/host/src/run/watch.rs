@@ -192,7 +192,7 @@ fn follow(
             silent = false;
             observer(Event::Silence(SILENCE));
         }
-        if matches!(boot.door, Door::Grub { .. })
+        if matches!(boot.door, Door::Grub { .. } | Door::Network { .. })
             && last_byte.elapsed() >= GRUB_GOES_ON
             && grub_error(raw).is_some()
         {

@@ -18,6 +18,7 @@ mod hardware;
 mod installed_grub;
 mod layouts;
 mod mutation;
+mod netboot;
 mod passes;
 mod screen;
 mod smp;
