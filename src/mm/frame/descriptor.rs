@@ -5,8 +5,10 @@
 //!     +-----------+-----------+-----+-----+
 //!     |   next    | previous  |state|order|   free: a link is an index into the zone's descriptors + 1; 0 is "none"
 //!     +-----------+-----------+-----+-----+
-//!     |     next in list      |state|order|   allocated: frame number + 1 of the next block in its owner's list
-//!     +-----------------------+-----+-----+
+//!     |     next in list      |state|order|   listed: frame number + 1 of the next block on its owner's list
+//!     +-----------+-----------+-----+-----+
+//!     |   next    | previous  |state|order|   chained: on its owner's list, with the links that it had on the free list
+//!     +-----------+-----------+-----+-----+
 //! ```
 //!
 //! Only the descriptor of a block's first frame (its head) counts; those of the other frames never say "allocated", whatever
@@ -54,6 +56,13 @@ pub(super) const ALLOCATED: u64 = 1 << 4;
 pub(super) const FREE: u64 = 2 << 4;
 /// State: a single frame in a per-CPU cache.
 pub(super) const CACHED: u64 = 3 << 4;
+/// State: head of a block on its owner's list, which names the next block by its frame number.
+const LISTED: u64 = 5 << 4;
+/// State: a single frame on its owner's list that came off the free list together with the next one. Its links are those of the
+/// free list: taking many and giving them back changes the state alone.
+pub(super) const CHAINED: u64 = 9 << 4;
+/// What is added to the word of a free single frame to make it a chained one.
+const CHAIN: u64 = CHAINED - FREE;
 
 /// What a descriptor says about the block that starts at its frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,7 +92,7 @@ impl Descriptor {
     pub(super) fn state(&self) -> State {
         let order = (self.word() & ORDER_MASK) as u8;
         match self.tag() & !ORDER_MASK {
-            ALLOCATED => State::Allocated(order),
+            ALLOCATED | LISTED | CHAINED => State::Allocated(order),
             FREE => State::Free(order),
             CACHED => State::Cached,
             _ => State::NotAHead,
@@ -128,15 +137,30 @@ pub(super) const fn free_word(order: u32, next: usize) -> u64 {
     FREE | order as u64 | (next as u64) << NEXT_SHIFT
 }
 
+/// The link to the next block in the word of a free block or a chained frame.
+pub(super) const fn next_link(word: u64) -> usize {
+    (word >> NEXT_SHIFT) as usize
+}
+
+/// The word of a chained frame that was free with this word.
+pub(super) const fn chained(free: u64) -> u64 {
+    free.wrapping_add(CHAIN)
+}
+
+/// The word of a free frame that was chained with this word.
+pub(super) const fn unchained(word: u64) -> u64 {
+    word.wrapping_sub(CHAIN)
+}
+
 /// The word of an allocated block that is on its owner's list before the block at frame `next`.
 pub(super) const fn owned_word(order: u32, next: Pfn) -> u64 {
-    ALLOCATED | order as u64 | (next.0 + 1) << STATE_BITS
+    LISTED | order as u64 | (next.0 + 1) << STATE_BITS
 }
 
 /// What [`owned_word`] packed; `None` for any other word.
 pub(super) const fn owned(word: u64) -> Option<(u32, Pfn)> {
     match (word >> STATE_BITS).checked_sub(1) {
-        Some(next) if tag(word) & !ORDER_MASK == ALLOCATED => {
+        Some(next) if tag(word) & !ORDER_MASK == LISTED => {
             Some(((word & ORDER_MASK) as u32, Pfn(next)))
         }
         _ => None,
@@ -211,9 +235,27 @@ impl<'m> Table<'m> {
         self.flat.get(link.wrapping_sub(1))
     }
 
+    /// The descriptor that a link leads to, which is not "none".
+    ///
+    /// # Safety
+    ///
+    /// The link came from a descriptor of this table that is on a free list or chained, or from the head of a free list: those lead
+    /// into the part of the table that was alive when they were written, and a table only grows.
+    #[inline]
+    pub(super) unsafe fn linked(&self, link: usize) -> &'m Descriptor {
+        debug_assert!(link.wrapping_sub(1) < self.flat.len());
+        // SAFETY: the caller's promise.
+        unsafe { self.flat.get_unchecked(link.wrapping_sub(1)) }
+    }
+
     /// The `count` descriptors from `index` on.
     pub(super) fn run(&self, index: usize, count: usize) -> Option<&'m [Descriptor]> {
         self.flat.get(index..)?.get(..count)
+    }
+
+    /// The descriptors from `index` on.
+    pub(super) fn from(&self, index: usize) -> &'m [Descriptor] {
+        self.flat.get(index..).unwrap_or(&[])
     }
 
     /// The chunk that holds `index`.

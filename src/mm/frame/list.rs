@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::buddy::Buddy;
-use super::descriptor::{ALLOCATED, Descriptor, owned, owned_word};
+use super::descriptor::{ALLOCATED, Descriptor, owned_word};
 use super::{Block, BlockList, BulkError, FrameAllocator, FreeError, Gfp};
 use crate::mm::address::{Order, Pfn};
 
@@ -42,6 +42,11 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         frames: u64,
         largest: Order,
     ) -> Result<BlockList, BulkError> {
+        if largest >= self.largest_order()
+            && let Some(taking) = self.take_as_it_lies(gfp, frames)
+        {
+            return Ok(taking.all());
+        }
         let mut list = BlockList::EMPTY;
         // The descriptor of the list's last block.
         let mut tail = None;
@@ -187,8 +192,8 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
             return None;
         }
         let pfn = list.first;
+        let (order, next) = self.on_list(pfn)?;
         let descriptor = self.descriptor(pfn)?;
-        let (order, next) = owned(descriptor.word())?;
         list.first = next;
         list.blocks -= 1;
         list.frames -= 1 << order;
@@ -205,7 +210,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         core::iter::from_fn(move || {
             left = left.checked_sub(1)?;
             let pfn = next;
-            let (order, after) = owned(self.descriptor(pfn)?.word())?;
+            let (order, after) = self.on_list(pfn)?;
             next = after;
             Some((pfn, Order::new(order as u8)?))
         })
@@ -230,17 +235,22 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         let (mut first, mut blocks) = (list.first, list.blocks);
         while blocks > 0 {
             let before = blocks;
-            for zone in &mut self.zones {
-                (first, blocks) = zone.give_chain(first, blocks);
-            }
-            for zone in &mut *self.more {
-                (first, blocks) = zone.give_chain(first, blocks);
+            for zone in self.zones.iter_mut().chain(&mut *self.more) {
+                if zone.spans(first) {
+                    (first, blocks) = zone.give_list(first, blocks);
+                    break;
+                }
             }
             if blocks == before {
                 return Err(self.diagnose(first, 0));
             }
         }
         Ok(())
+    }
+
+    /// The order of a block on its owner's list, and the first frame of the next block there.
+    fn on_list(&self, pfn: Pfn) -> Option<(u32, Pfn)> {
+        self.all().find_map(|zone| zone.on_list(zone.index(pfn)))
     }
 
     /// The live descriptor of a frame.
@@ -258,7 +268,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
 
 /// Makes the block at `next` follow an owned block.
 #[inline(always)]
-fn link(block: &Descriptor, next: Pfn) {
+pub(super) fn link(block: &Descriptor, next: Pfn) {
     let order = (block.word() & 15) as u32;
     block.set(owned_word(order, next));
 }

@@ -8,9 +8,11 @@
 //!   zeroed       allocating a block of zeros
 //!   release      freeing, and telling bad frees apart
 //!   list         many blocks at once, and lists of blocks
+//!   taking       the frames of one request as they lie in the first zone
 //!   statistics   free blocks by order, fragmentation
 //!   validate     the walk over descriptors and lists that must agree with every counter
 //! zone           one zone: its lists, counters, marks; memory comes to life chunk by chunk
+//!   singles      many single frames at once, off their free list and back
 //!   buddy        split and merge: state in the descriptor (today's), or a bit for each pair (the book's)
 //!   descriptor   one word for each frame
 //! block          what callers own: a block, a list of blocks
@@ -36,8 +38,10 @@ mod list;
 mod release;
 mod request;
 mod shared;
+mod singles;
 mod statistics;
 mod sync;
+mod taking;
 mod validate;
 mod zeroed;
 mod zone;
@@ -55,6 +59,7 @@ pub use gfp::Gfp;
 pub use request::{COSTLY_ORDER, SHRINK_ROUNDS};
 pub use shared::{LockedFrames, SharedFrames};
 pub use statistics::BuddyInfo;
+pub use taking::Taking;
 pub use validate::Inconsistency;
 pub use zone::{CLASSIC, WIDE, Watermarks, Zone, ZoneEnds, ZoneKind};
 

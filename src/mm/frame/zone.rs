@@ -14,8 +14,10 @@ use core::{fmt, mem};
 use super::Block;
 use super::buddy::{Bits, Buddy, Lists};
 use super::descriptor::{
-    ALLOCATED, CACHED, CHUNK_FRAMES, NOT_A_HEAD, State, Table, owned, owned_word,
+    ALLOCATED, CACHED, CHAINED, CHUNK_FRAMES, Descriptor, NOT_A_HEAD, State, Table, next_link,
+    owned, owned_word, tag,
 };
+use super::singles::{Chain, Rest};
 use crate::mm::address::{FrameRange, Pfn};
 
 /// What a zone is for. A request falls back from its own kind to the kinds before it.
@@ -323,22 +325,96 @@ impl<'m, B: Buddy> Zone<'m, B> {
         B::try_give(&mut self.lists, self.bits, index, 0, held)
     }
 
-    /// Puts back blocks that are chained from `first` on, as far as they are this zone's and on a list: where the chain goes
-    /// on, and how many are left of it.
-    pub(super) fn give_chain(&mut self, mut first: Pfn, mut blocks: u64) -> (Pfn, u64) {
+    /// Takes single frames off their list: see [`Lists::take_singles`].
+    #[inline]
+    pub(super) fn take_singles<T>(
+        &mut self,
+        places: impl ExactSizeIterator<Item = T>,
+        mut put: impl FnMut(T, Pfn),
+    ) -> Option<Chain> {
+        let start = self.span.start;
+        let put = |place, index| put(place, start.add(index as u64));
+        self.lists.take_singles::<B, _>(self.bits, places, put)
+    }
+
+    /// The order of the block at `index`, which is on its owner's list, and the first frame of the next block there.
+    pub(super) fn on_list(&self, index: usize) -> Option<(u32, Pfn)> {
+        let word = self.lists.table.get(index)?.word();
+        match tag(word) {
+            CHAINED => Some((0, self.pfn(next_link(word).wrapping_sub(1)))),
+            _ => owned(word),
+        }
+    }
+
+    /// Puts back blocks of an owner's list from `first` on, as far as they are this zone's and on a list: where the list goes on,
+    /// and how many are left of it.
+    pub(super) fn give_list(&mut self, mut first: Pfn, mut blocks: u64) -> (Pfn, u64) {
         let mut run = 0..0;
         let (table, zone_start) = (self.lists.table, self.span.start);
         while blocks > 0
             && let index = first.0.wrapping_sub(zone_start.0) as usize
             && let Some(block) = table.get(index)
-            && let Some((order, next)) = owned(block.word())
         {
+            let word = block.word();
+            if tag(word) == CHAINED {
+                self.give_run(mem::take(&mut run));
+                let (rest, given) = self.lists.give_singles::<B>(self.bits, index);
+                blocks = blocks.saturating_sub(given);
+                first = match rest {
+                    Rest::At(next) => zone_start.add(next as u64),
+                    Rest::From(pfn) => pfn,
+                };
+                if given == 0 {
+                    // It merges with its buddy.
+                    block.set(NOT_A_HEAD);
+                    B::give(&mut self.lists, self.bits, index, 0, NOT_A_HEAD);
+                    first = zone_start.add(next_link(word) as u64 - 1);
+                    blocks -= 1;
+                }
+                continue;
+            }
+            let Some((order, next)) = owned(word) else {
+                break;
+            };
+            let mut end = index + (1 << order);
             block.set(NOT_A_HEAD);
-            self.give_later(&mut run, index..index + (1 << order));
             (first, blocks) = (next, blocks - 1);
+            if order == 0 && next.0.wrapping_sub(zone_start.0) as usize == end {
+                let frames = self.clear_neighbours(end, blocks);
+                end += frames;
+                first = zone_start.add(end as u64);
+                blocks -= frames as u64;
+            }
+            self.give_later(&mut run, index..end);
         }
         self.give_run(run);
         (first, blocks)
+    }
+
+    /// Takes frames off their owner's list, from `index` on, that follow on each other there and in memory: how many there are but
+    /// for the last, which says where the list goes on, at most `most`.
+    fn clear_neighbours(&self, index: usize, most: u64) -> usize {
+        const STEP: usize = 4;
+        let rest = self.lists.table.from(index);
+        let rest = &rest[..rest.len().min(most as usize)];
+        let step = owned_word(0, Pfn(1)) - owned_word(0, Pfn(0));
+        let mut word = owned_word(0, self.pfn(index + 1));
+        let mut count = 0;
+        let mut next = |frame: &Descriptor| {
+            let follows = frame.word() == word;
+            if follows {
+                frame.set(NOT_A_HEAD);
+                word += step;
+                count += 1;
+            }
+            follows
+        };
+        let (steps, rest) = rest.as_chunks::<STEP>();
+        let whole = steps.iter().all(|frames| frames.iter().all(&mut next));
+        if whole {
+            let _ = rest.iter().all(&mut next);
+        }
+        count
     }
 
     /// The block that the frame at `index` is part of: the index of its head, and its state. `None` for a frame that is not

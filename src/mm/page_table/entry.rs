@@ -97,6 +97,12 @@ impl Protection {
         Protection(self.0 & !Self::MEMORY_TYPE | (index & 3) << 3 | ((index >> 2) * PAT))
     }
 
+    /// The word of a 4 KiB leaf that maps `frame` so.
+    #[inline]
+    pub(in crate::mm) const fn leaf(self, frame: Pfn) -> u64 {
+        leaf(frame, PageSize::Size4K, self)
+    }
+
     /// How it is cached.
     #[must_use]
     pub const fn memory_type(self) -> MemoryType {

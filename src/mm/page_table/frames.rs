@@ -7,10 +7,16 @@ use super::entries;
 use super::entry::leaf;
 use crate::mm::address::{FrameRange, PageSize, Pfn};
 
+/// Frames that come one behind the other, each once.
+pub trait Fill {
+    /// Writes a 4 KiB leaf for each entry, and leaves those frames out from then on.
+    fn fill(&mut self, entries: &[AtomicU64], protection: Protection);
+}
+
 /// Frames to be mapped one behind the other.
 ///
 /// A mapping is looked at before it is made, so a value is gone through twice: `Clone` is cheap.
-pub trait Frames: Clone {
+pub trait Frames: Clone + Fill {
     /// How many are left.
     fn count(&self) -> u64;
 
@@ -33,10 +39,6 @@ pub trait Frames: Clone {
         let _ = frames;
         false
     }
-
-    /// Writes a 4 KiB leaf for each entry, and leaves those frames out from then on.
-    #[doc(hidden)]
-    fn fill(&mut self, entries: &[AtomicU64], protection: Protection);
 }
 
 /// Contiguous frames.
@@ -60,7 +62,9 @@ impl Frames for FrameRange {
     fn are_blocks_of(&self, frames: u64) -> bool {
         (self.start.0 | self.end.0) & (frames - 1) == 0
     }
+}
 
+impl Fill for FrameRange {
     #[inline(always)]
     fn fill(&mut self, entries: &[AtomicU64], protection: Protection) {
         let size = PageSize::Size4K;
@@ -92,7 +96,9 @@ impl Frames for &[Pfn] {
     fn skip(&mut self, frames: u64) {
         *self = &self[frames as usize..];
     }
+}
 
+impl Fill for &[Pfn] {
     #[inline(always)]
     fn fill(&mut self, entries: &[AtomicU64], protection: Protection) {
         let (now, later) = self.split_at(entries.len());
@@ -188,7 +194,9 @@ impl<I: Iterator<Item = (Pfn, u64)> + Clone> Frames for Runs<I> {
     fn are_blocks_of(&self, frames: u64) -> bool {
         self.block >= frames && self.count & (frames - 1) == 0
     }
+}
 
+impl<I: Iterator<Item = (Pfn, u64)> + Clone> Fill for Runs<I> {
     #[inline(always)]
     fn fill(&mut self, mut entries: &[AtomicU64], protection: Protection) {
         while !entries.is_empty() && self.count > 0 {

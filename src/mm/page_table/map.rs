@@ -139,7 +139,7 @@ impl<M: PhysicalMemory> PageTable<M> {
 
     /// How many PTs are missing.
     #[inline(always)]
-    fn look_in_pd(
+    pub(super) fn look_in_pd(
         &self,
         start: VirtAddr,
         range: InPd<'_>,

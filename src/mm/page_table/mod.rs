@@ -45,7 +45,7 @@ pub use count::TableCount;
 pub use entry::{Flags, Protection};
 pub use error::{ChangeError, MapError, NotEmpty, RangeError, ResizeError};
 pub use fixed::FixedPt;
-pub use frames::{Frames, Runs};
+pub use frames::{Fill, Frames, Runs};
 pub use harvest::Usage;
 pub use levels::Levels;
 pub use mapping::Mapping;

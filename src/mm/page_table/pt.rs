@@ -5,7 +5,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::{Frames, Protection, entries};
+use super::{Fill, Protection, entries};
 use crate::mm::address::WORDS_PER_PAGE;
 
 /// Bits 61 to 52 of an entry that leads to a table (Intel SDM volume 3, table 5-19: 62 to 52 are ignored).
@@ -70,7 +70,7 @@ impl Pt<'_> {
 
     /// Maps all of them, which are absent, to the next frames.
     #[inline(always)]
-    pub(super) fn fill(&self, frames: &mut impl Frames, protection: Protection) {
+    pub(super) fn fill(&self, frames: &mut impl Fill, protection: Protection) {
         frames.fill(self.entries, protection);
         self.live.add(self.entries.len() as u64);
     }

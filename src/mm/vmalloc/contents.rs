@@ -52,6 +52,22 @@ impl Contents {
         }
     }
 
+    /// The mapping of any frames, if it is that and none of them has to wait for the flush.
+    pub(super) const fn frames(&self) -> Option<&Mapping<BlockList>> {
+        match self {
+            Contents::Frames(mapping) => Some(mapping),
+            _ => None,
+        }
+    }
+
+    /// [`frames`](Self::frames), taken out.
+    pub(super) fn into_frames(self) -> Option<Mapping<BlockList>> {
+        match self {
+            Contents::Frames(mapping) => Some(mapping),
+            _ => None,
+        }
+    }
+
     /// The mapping of the caller's frames, if it is that.
     #[inline(always)]
     pub(super) const fn borrowed(&self) -> Option<&Mapping<()>> {

@@ -183,8 +183,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         let area = match request.bytes {
             1..=PAGE_SIZE => self.serve_block(&request, Order::ZERO, kernel),
             bytes if (1..LARGE).contains(&bytes) => return self.serve_few(request, kernel),
-            // What may have large leaves has tables to make room for.
-            _ => None,
+            _ => self.serve_as_it_lies(&request, kernel),
         };
         match area {
             Some(area) => Ok(area),
@@ -231,7 +230,38 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         {
             return Ok(area);
         }
-        self.serve_any(request, true, kernel)
+        match self.serve_as_it_lies(&request, kernel) {
+            Some(area) => Ok(area),
+            None => self.serve_any(request, true, kernel),
+        }
+    }
+
+    /// An ordinary request for any number of pages, when the first zone has as many frames, in blocks of any size. `None` says nothing
+    /// about the request; then nothing but tables has changed.
+    #[inline(never)]
+    fn serve_as_it_lies<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+        &mut self,
+        request: &Request,
+        kernel: &mut KernelMemory<'_, M, I, B>,
+    ) -> Option<Area> {
+        // Large leaves want blocks as large.
+        if request.zeroed
+            || request.huge
+            || request.align != PAGE_SIZE
+            || kernel.frames.has_high_memory()
+        {
+            return None;
+        }
+        let pages = request.bytes.div_ceil(PAGE_SIZE);
+        let with_guard = pages + u64::from(request.guard);
+        let fit = self.areas.find(with_guard, PAGE_SIZE).ok()?;
+        let (start, gfp) = (fit.start(), request.gfp - Gfp::HIGHMEM);
+        let mapping = kernel.map_as_it_lies(start, pages, gfp, request.protection)?;
+        Some(Area {
+            start,
+            bytes: pages * PAGE_SIZE,
+            slot: fit.occupy(Contents::Frames(mapping)),
+        })
     }
 
     /// Whatever is asked for; once more after a reclaim, if it is `patient`.

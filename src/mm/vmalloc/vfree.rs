@@ -103,8 +103,12 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         slot: u32,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<(), VfreeError> {
-        match self.release_block(start, slot, false, kernel) {
-            Some(block) => kernel.free_block(block).map_err(VfreeError::Frames),
+        if let Some(block) = self.release_block(start, slot, false, kernel) {
+            return kernel.free_block(block).map_err(VfreeError::Frames);
+        }
+        let (look, take) = (Contents::frames, Contents::into_frames);
+        match self.release_at_hand(start, slot, false, look, take, kernel) {
+            Some(list) => kernel.frames.free_list(list).map_err(VfreeError::Frames),
             None => self.release(start, slot, kernel),
         }
     }

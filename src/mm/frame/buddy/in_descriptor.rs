@@ -143,6 +143,14 @@ impl<const LARGEST: u32> Rule for InDescriptor<LARGEST> {
         true
     }
 
+    #[inline]
+    fn left(_: Bits<'_>, _: usize, _: u32) {}
+
+    #[inline]
+    fn stays(buddy: &Descriptor, _: Bits<'_>, _: usize, order: u32) -> bool {
+        buddy.tag() != FREE | u64::from(order)
+    }
+
     fn pair_agrees(_: Bits<'_>, _: usize, _: u32, _: bool) -> bool {
         true
     }

@@ -21,14 +21,15 @@ use core::hint;
 
 pub use super::descriptor::Bits;
 use super::descriptor::{Descriptor, NOT_A_HEAD, Table, free_word};
+pub(super) use sealed::Rule;
 
 /// How buddies are told apart; a type parameter of the allocator.
-pub trait Buddy: sealed::Rule {}
+pub trait Buddy: Rule {}
 
-impl<T: sealed::Rule> Buddy for T {}
+impl<T: Rule> Buddy for T {}
 
 pub(super) mod sealed {
-    use super::{Bits, Lists};
+    use super::{Bits, Descriptor, Lists};
 
     /// What a back end does with the free lists of its zone.
     pub trait Rule {
@@ -66,6 +67,13 @@ pub(super) mod sealed {
             Self::give(lists, bits, index, order, held)
         }
 
+        /// Notes that a free block of `order` at `index`, below `LARGEST`, left its list.
+        fn left(bits: Bits<'_>, index: usize, order: u32);
+
+        /// Whether a block of `order` at `index`, below `LARGEST`, does not merge with its buddy, which has this descriptor, as that is
+        /// not free; if so, notes that the block comes onto its list.
+        fn stays(buddy: &Descriptor, bits: Bits<'_>, index: usize, order: u32) -> bool;
+
         /// Whether what the back end knows besides the descriptors agrees with them, for the pair of buddies at `index`:
         /// `one_free` is whether exactly one of the two is a free block of `order`.
         fn pair_agrees(bits: Bits<'_>, index: usize, order: u32, one_free: bool) -> bool;
@@ -78,7 +86,7 @@ pub struct Lists<'m> {
     /// Free frames, those not yet alive included, less the low mark.
     pub(super) above_low: i64,
     /// Bit `n` is set if the list of order `n` has blocks.
-    nonempty: u32,
+    pub(super) nonempty: u32,
     /// Links to the first block of each list, 0 for none. With [`LONE`] added the list has no other block; without it, it may
     /// have none either.
     heads: [u32; 16],
@@ -88,7 +96,7 @@ pub struct Lists<'m> {
 const LONE: u32 = 1 << 31;
 
 /// The head of a list that has only the block at `index`.
-const fn lone(index: usize) -> u32 {
+pub(super) const fn lone(index: usize) -> u32 {
     // An index has fewer bits than the mark: adding is setting it.
     (index as u32).wrapping_add(LONE + 1)
 }
@@ -111,11 +119,11 @@ impl<'m> Lists<'m> {
     }
 
     /// Link to the first block of the list of `order`.
-    fn first(&self, order: u32) -> usize {
+    pub(super) fn first(&self, order: u32) -> usize {
         (self.heads[order as usize % 16] & !LONE) as usize
     }
 
-    fn head(&mut self, order: u32) -> &mut u32 {
+    pub(super) fn head(&mut self, order: u32) -> &mut u32 {
         &mut self.heads[order as usize % 16]
     }
 
@@ -244,6 +252,11 @@ impl<'m> Lists<'m> {
         }
     }
 
+    /// The largest order below `order` whose list has blocks.
+    pub(super) fn largest_below(&self, order: u32) -> Option<u32> {
+        (self.nonempty & ((1 << order) - 1)).checked_ilog2()
+    }
+
     /// The blocks of `order`, from the head. Ends early at a link that leads out of the table.
     pub(super) fn blocks(&self, order: u32) -> impl Iterator<Item = usize> {
         let table = self.table;
@@ -261,7 +274,7 @@ impl<'m> Lists<'m> {
 
     /// Frees the frames from `index` to `end`, which lie side by side and are in no block, as the largest blocks that fit, in
     /// address order.
-    pub(super) fn add<R: sealed::Rule>(&mut self, bits: Bits<'_>, mut index: usize, end: usize) {
+    pub(super) fn add<R: Rule>(&mut self, bits: Bits<'_>, mut index: usize, end: usize) {
         while index < end {
             let order = index
                 .trailing_zeros()

@@ -6,7 +6,7 @@
 use core::sync::atomic::Ordering;
 
 use super::{Bits, Lists, sealed::Rule};
-use crate::mm::frame::descriptor::{ALLOCATED, CHUNK_FRAMES, NOT_A_HEAD, free_word};
+use crate::mm::frame::descriptor::{ALLOCATED, CHUNK_FRAMES, Descriptor, NOT_A_HEAD, free_word};
 
 /// One bit for each pair of buddies; the upper half of a split is handed out. `LARGEST` is the largest order: the book's
 /// MAX_ORDER of 10 makes it 9.
@@ -73,6 +73,22 @@ impl<const LARGEST: u32> Rule for PairBitmap<LARGEST> {
         }
         lists.push(index, order);
         true
+    }
+
+    fn left(bits: Bits<'_>, index: usize, order: u32) {
+        toggle(bits, index, order);
+    }
+
+    fn stays(_: &Descriptor, bits: Bits<'_>, index: usize, order: u32) -> bool {
+        let (word, mask) = position(index, order);
+        let Some(word) = bits.get(word) else {
+            return false;
+        };
+        let old = word.load(Ordering::Relaxed);
+        if old & mask == 0 {
+            word.store(old ^ mask, Ordering::Relaxed);
+        }
+        old & mask == 0
     }
 
     fn pair_agrees(bits: Bits<'_>, index: usize, order: u32, one_free: bool) -> bool {

@@ -1,5 +1,6 @@
 //! Tests of the whole allocator, a file for each question.
 
+mod as_it_lies;
 mod bad_input;
 mod failures;
 #[cfg(loom)]

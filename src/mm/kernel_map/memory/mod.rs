@@ -5,13 +5,15 @@ mod contents;
 
 pub use aliases::Aliases;
 
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use crate::mm::address::{FrameRange, Order, PageSize, Pfn, VirtAddr};
 use crate::mm::frame::{
-    Batched, BlockList, Buddy, FrameAllocator, FrameCache, FreeError, Gfp, InDescriptor,
+    Batched, BlockList, Buddy, FrameAllocator, FrameCache, FreeError, Gfp, InDescriptor, Taking,
 };
 use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
 use crate::mm::page_table::{
-    Frames, MapError, Mapping, PageTable, Protection, Runs, TableCache, TableFrames, Tables,
+    Fill, Frames, MapError, Mapping, PageTable, Protection, Runs, TableCache, TableFrames, Tables,
     TablesError,
 };
 use crate::mm::tlb::Tlb;
@@ -122,6 +124,39 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
         (&mut self.table, tables)
     }
 
+    /// Maps `pages` pages from `start` on to frames of the allocator's first zone, as they lie there. `None` if they may not or
+    /// cannot all come from there, or the range is not vacant or not in one PD; then nothing but tables has changed.
+    pub fn map_as_it_lies(
+        &mut self,
+        start: VirtAddr,
+        pages: u64,
+        gfp: Gfp,
+        protection: Protection,
+    ) -> Option<Mapping<BlockList>> {
+        if let Some(vacant) = self.table.vacant_pages_of_pt(start, pages) {
+            let taken = AsItLies(self.frames.take_as_it_lies(gfp, pages)?);
+            return Some(vacant.fill_owned(taken, protection, AsItLies::list));
+        }
+        // With room for the tables, so that none is made for a request that fails after all.
+        let most_tables = pages.div_ceil(PageSize::Size2M.frames()) + 1;
+        if self
+            .frames
+            .take_as_it_lies(gfp, pages + most_tables)
+            .is_none()
+        {
+            return None;
+        }
+        let mut tables = KernelTables {
+            memory: self.memory,
+            cache: &mut self.table_cache,
+            frames: &mut self.frames,
+            count: &mut self.table_frames,
+        };
+        let vacant = self.table.vacant_range(start, pages, &mut tables)?;
+        let taken = AsItLies(self.frames.take_as_it_lies(gfp, pages)?);
+        Some(vacant.fill_owned(taken, protection, AsItLies::list))
+    }
+
     /// Maps what the list has, block by block, from `start` on, with leaves up to `largest`.
     ///
     /// # Errors
@@ -190,6 +225,38 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
         }
         let (_, mut kernel_tables) = self.table_and_tables();
         kernel_tables.free_tables(tables)
+    }
+}
+
+/// Frames that are taken while they are mapped.
+struct AsItLies<'a, 'm, B>(Taking<'a, 'm, B>);
+
+impl<B: Buddy> AsItLies<'_, '_, B> {
+    fn list(self) -> BlockList {
+        self.0.list()
+    }
+}
+
+impl<B: Buddy> Fill for AsItLies<'_, '_, B> {
+    fn fill(&mut self, mut entries: &[AtomicU64], protection: Protection) {
+        while !entries.is_empty() {
+            let count = match self.0.run(entries.len() as u64) {
+                Some(mut run) => {
+                    let count = (run.end.0 - run.start.0) as usize;
+                    run.fill(&entries[..count], protection);
+                    count
+                }
+                None => {
+                    let put = |entry: &AtomicU64, pfn| entry.store(protection.leaf(pfn), Relaxed);
+                    self.0.singles(entries.iter(), put) as usize
+                }
+            };
+            debug_assert!(count > 0, "the zone has fewer frames than it counts");
+            if count == 0 {
+                break;
+            }
+            entries = &entries[count..];
+        }
     }
 }
 
