@@ -42,11 +42,6 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         frames: u64,
         largest: Order,
     ) -> Result<BlockList, BulkError> {
-        if largest >= self.largest_order()
-            && let Some(taking) = self.take_as_it_lies(gfp, frames)
-        {
-            return Ok(taking.all());
-        }
         let mut list = BlockList::EMPTY;
         // The descriptor of the list's last block.
         let mut tail = None;
@@ -55,6 +50,13 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         // for those who can use no other. Further zones of the same kind are as good as the first.
         let mut first_zone = !gfp.intersects(Gfp::ZONE_MODIFIERS) && self.more.is_empty();
         while list.frames < frames {
+            let missing = frames - list.frames;
+            if first_zone && limit == Order::ZERO && missing > 1 {
+                tail = self.push_singles(tail, &mut list, missing);
+                if list.frames == frames {
+                    break;
+                }
+            }
             let missing = frames - list.frames;
             let order = Order::new(missing.ilog2().min(u32::from(limit.get())) as u8);
             let order = order.unwrap_or(Order::MAX);
@@ -111,6 +113,30 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
         list.blocks += 1;
         list.frames += 1 << order;
         Some(descriptor)
+    }
+
+    /// Puts single frames of the first zone behind the list, as many as are free above its low mark but no more than `most`. Takes and
+    /// returns the descriptor of the list's last block, as [`push_behind`](Self::push_behind).
+    fn push_singles(
+        &mut self,
+        tail: Option<&'m Descriptor>,
+        list: &mut BlockList,
+        most: u64,
+    ) -> Option<&'m Descriptor> {
+        let zone = &mut self.zones[0];
+        let spare = (zone.lists.above_low - 1).clamp(0, most as i64);
+        let Some(chain) = zone.take_singles(0..spare as usize, |_, _| {}) else {
+            return tail;
+        };
+        let first = zone.pfn(chain.first - 1);
+        match tail {
+            Some(tail) => link(tail, first),
+            None => list.first = first,
+        }
+        list.last = zone.pfn(chain.last - 1);
+        list.blocks += chain.frames;
+        list.frames += chain.frames;
+        zone.lists.table.get(chain.last - 1)
     }
 
     /// Puts the pieces of `block` that have the smaller `order` at the end of `list`.

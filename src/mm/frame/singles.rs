@@ -73,9 +73,9 @@ impl Lists<'_> {
     pub(super) fn give_singles<R: Rule>(&mut self, bits: Bits<'_>, index: usize) -> (Rest, u64) {
         let table = self.table;
         // What a step leaves to the next one is where it goes on: two of them in a loop need no copies.
-        //
-        // SAFETY: of who calls: a frame with that index is alive.
         let step = |index: usize| {
+            // SAFETY: the first index is looked at below; from there on each comes from the link of a chained frame. The last of a
+            // chain is not chained, so that all of those links lead to a frame.
             let frame = unsafe { table.linked(index + 1) };
             let word = frame.word();
             // SAFETY: a chunk has both of a pair of buddies.
@@ -90,8 +90,6 @@ impl Lists<'_> {
             return (Rest::At(index), 0);
         }
         let (mut next, mut before, mut given) = (index, index, 0);
-        // From the first on, which was looked at, each comes from the link of a chained frame. The last of a chain is not chained, so
-        // that all of those links lead to a frame.
         let (next, last) = loop {
             let Some(one) = step(next) else {
                 break (next, before);

@@ -2,18 +2,21 @@
 //!
 //! Where the first zone has enough free frames for a request, the request cannot fail, as it takes blocks of any size. So its frames
 //! can be put to use one by one while they are taken, as in page table entries.
+//!
+//! Blocks are taken largest first, and none is cut while there are smaller ones that serve, except for the last: what is missing is
+//! the front of one block, if there is one as large, so that it lies side by side.
 
 #![forbid(unsafe_code)]
 
 use super::buddy::Buddy;
-use super::descriptor::{Descriptor, owned_word};
+use super::descriptor::{Descriptor, NOT_A_HEAD, owned_word};
 use super::list::link;
 use super::zone::Zone;
 use super::{BlockList, FrameAllocator, Gfp};
 use crate::mm::address::{FrameRange, Pfn};
 
-/// Frames that are being taken out of the first zone: largest blocks first, and no block is cut while there are smaller ones that
-/// serve. Its owner takes as many as were asked for, in runs and as single frames, and then the list of them.
+/// Frames that are being taken out of the first zone. Its owner takes as many as were asked for, in runs and as single frames, and then
+/// the list of them.
 #[must_use = "the frames leak unless their list is taken"]
 pub struct Taking<'a, 'm, B> {
     zone: &'a mut Zone<'m, B>,
@@ -50,13 +53,7 @@ impl<'m, B: Buddy> Taking<'_, 'm, B> {
     #[inline]
     pub fn run(&mut self, most: u64) -> Option<FrameRange> {
         if self.rest.is_empty() {
-            let order = self.next_order()?;
-            let index = self.zone.take_alive(order)?;
-            let first = self.zone.pfn(index);
-            let block = self.zone.lists.table.get(index)?;
-            block.set(owned_word(order, Pfn(0)));
-            self.append(first, block, first, 1, 1 << order);
-            self.rest = first..first.add(1 << order);
+            self.next_block()?;
         }
         let start = self.rest.start;
         let end = self.rest.end.min(start.add(most));
@@ -64,16 +61,82 @@ impl<'m, B: Buddy> Taking<'_, 'm, B> {
         Some(start..end)
     }
 
-    /// The order of the next block; `None` if it is a single frame of many.
-    fn next_order(&mut self) -> Option<u32> {
-        let wanted = self.missing.checked_ilog2()?.min(B::LARGEST);
+    /// Takes all that is missing out of one block, or the next block, unless that is a single frame of many.
+    #[inline(never)]
+    fn next_block(&mut self) -> Option<()> {
+        let wanted = self.missing.checked_ilog2()?;
+        let lists = &self.zone.lists;
+        if !self.missing.is_power_of_two()
+            && wanted < B::LARGEST
+            && let Some(found) = lists.smallest(wanted + 1, B::LARGEST)
+        {
+            return self.take_front(wanted + 1, found);
+        }
+        let wanted = wanted.min(B::LARGEST);
+        let (order, found) = match lists.smallest(wanted, B::LARGEST) {
+            Some(found) => (wanted, found),
+            None => self.other_order(wanted)?,
+        };
+        let index = self.zone.take_from(order, found)?;
+        let first = self.zone.pfn(index);
+        let block = self.zone.lists.table.get(index)?;
+        block.set(owned_word(order, Pfn(0)));
+        self.append(first, block, first, 1, 1 << order);
+        self.rest = first..first.add(1 << order);
+        Some(())
+    }
+
+    /// Takes what is missing from the front of a block of `order`, which is cut from one of `found`, and gives back what is behind. The
+    /// frames are blocks of their owner's, largest first, one for each bit of their number.
+    fn take_front(&mut self, order: u32, found: u32) -> Option<()> {
+        let index = self.zone.take_from(order, found)?;
+        let frames = self.missing as usize;
+        let table = self.zone.lists.table.run(index, 1 << order)?;
+        let first = self.zone.pfn(index);
+        let (mut block, mut left) = (0, frames);
+        let last = loop {
+            let order = left.ilog2();
+            left -= 1 << order;
+            if left == 0 {
+                table[block].set(owned_word(order, Pfn(0)));
+                break block;
+            }
+            let next = block + (1 << order);
+            table[block].set(owned_word(order, first.add(next as u64)));
+            block = next;
+        };
+        let mut behind = frames;
+        while behind < table.len() {
+            let order = behind.trailing_zeros();
+            table[behind].set(NOT_A_HEAD);
+            self.zone.give_piece(index + behind, order);
+            behind += 1 << order;
+        }
+        let blocks = u64::from(frames.count_ones());
+        self.append(
+            first,
+            &table[last],
+            first.add(last as u64),
+            blocks,
+            frames as u64,
+        );
+        self.rest = first..first.add(frames as u64);
+        Some(())
+    }
+
+    /// The order of the next block where no list has one of `wanted`: that, out of memory that comes to life, or the largest that there
+    /// is. And the order of the block that it is cut from.
+    #[cold]
+    #[inline(never)]
+    fn other_order(&mut self, wanted: u32) -> Option<(u32, u32)> {
         let zone = &mut *self.zone;
-        while zone.lists.smallest(wanted, B::LARGEST).is_none() {
-            if !zone.grow() {
-                return zone.lists.largest_below(wanted).filter(|&order| order > 0);
+        while zone.grow() {
+            if let Some(found) = zone.lists.smallest(wanted, B::LARGEST) {
+                return Some((wanted, found));
             }
         }
-        Some(wanted)
+        let largest = zone.lists.largest_below(wanted)?;
+        (largest > 0).then_some((largest, largest))
     }
 
     /// Takes single frames, one for each of `places`, which are no more than are missing, until no more are free: how many that were.
@@ -105,18 +168,6 @@ impl<'m, B: Buddy> Taking<'_, 'm, B> {
         self.list.blocks += blocks;
         self.list.frames += frames;
         self.missing -= frames;
-    }
-
-    /// Takes what is missing.
-    pub fn all(mut self) -> BlockList {
-        while self.missing > 0 {
-            if self.run(0).is_none() && self.singles(0..self.missing as usize, |_, _| {}) == 0 {
-                debug_assert!(false, "the zone has fewer frames than it counts");
-                break;
-            }
-            self.rest.start = self.rest.end;
-        }
-        self.list
     }
 
     /// The frames that were taken.

@@ -247,6 +247,14 @@ impl<'m, B: Buddy> Zone<'m, B> {
         Some(index)
     }
 
+    /// [`take_alive`](Self::take_alive) out of the smallest order that has a block, `found`.
+    #[inline]
+    pub(super) fn take_from(&mut self, order: u32, found: u32) -> Option<usize> {
+        let index = B::take_from(&mut self.lists, self.bits, order, found)?;
+        self.lists.above_low -= 1 << order;
+        Some(index)
+    }
+
     /// As [`take_alive`](Self::take_alive), bringing memory to life as needed.
     pub(super) fn take(&mut self, order: u32) -> Option<usize> {
         loop {
@@ -271,6 +279,11 @@ impl<'m, B: Buddy> Zone<'m, B> {
     pub(super) fn give(&mut self, index: usize, order: u32) -> bool {
         let held = ALLOCATED | u64::from(order);
         B::give(&mut self.lists, self.bits, index, order, held)
+    }
+
+    /// Puts back a block that is nobody's, and whose descriptor says so.
+    pub(super) fn give_piece(&mut self, index: usize, order: u32) -> bool {
+        B::give(&mut self.lists, self.bits, index, order, NOT_A_HEAD)
     }
 
     /// Puts back frames that were in a cache.

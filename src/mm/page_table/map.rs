@@ -139,7 +139,7 @@ impl<M: PhysicalMemory> PageTable<M> {
 
     /// How many PTs are missing.
     #[inline(always)]
-    pub(super) fn look_in_pd(
+    fn look_in_pd(
         &self,
         start: VirtAddr,
         range: InPd<'_>,

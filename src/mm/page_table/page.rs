@@ -71,8 +71,15 @@ impl<M: PhysicalMemory> PageTable<M> {
     ) -> Option<VacantRange<'_, M>> {
         self.remember_pd_of(start, pages);
         let range = self.range_in_last_pd(start, pages)?;
-        let missing = self.look_in_pd(start, range, Pfn(0)..Pfn(pages), PageSize::Size4K);
-        let missing = missing.ok()?;
+        let mut missing = 0;
+        for part in range {
+            match part.read() {
+                Entry::Absent => missing += 1,
+                Entry::Leaf(..) => return None,
+                Entry::Table(frame) if self.entries_of(&part, frame).any_present() => return None,
+                Entry::Table(_) => {}
+            }
+        }
         if missing > 0 {
             let mut tables = tables.allocate_tables(missing)?;
             for part in range {

@@ -180,15 +180,12 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         if request.protection.is_executable() {
             return self.serve_code(request, kernel);
         }
-        let area = match request.bytes {
-            1..=PAGE_SIZE => self.serve_block(&request, Order::ZERO, kernel),
-            bytes if (1..LARGE).contains(&bytes) => return self.serve_few(request, kernel),
-            _ => self.serve_as_it_lies(&request, kernel),
-        };
-        match area {
-            Some(area) => Ok(area),
-            None => self.serve_any(request, true, kernel),
+        if let 1..=PAGE_SIZE = request.bytes
+            && let Some(area) = self.serve_block(&request, Order::ZERO, kernel)
+        {
+            return Ok(area);
         }
+        self.serve_some(request, kernel)
     }
 
     /// As many pages as a block of `order` has frames, when all is at hand: addresses, the block, and the PT that was edited
@@ -215,25 +212,28 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         })
     }
 
-    /// More bytes than a page has, and fewer than a large leaf maps.
+    /// Any number of pages.
     #[inline(never)]
-    fn serve_few<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn serve_some<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
         request: Request,
         kernel: &mut KernelMemory<'_, M, I, B>,
     ) -> Result<Area, VmallocError> {
-        // Rounded up.
-        let pages = (request.bytes - 1) / PAGE_SIZE + 1;
-        if let Some(order) = block_of(pages)
+        // What may have large leaves has tables to make room for.
+        if request.bytes < LARGE
+            && let Some(order) = block_of(request.bytes.div_ceil(PAGE_SIZE))
             && order > Order::ZERO
             && let Some(area) = self.serve_block(&request, order, kernel)
         {
             return Ok(area);
         }
-        match self.serve_as_it_lies(&request, kernel) {
-            Some(area) => Ok(area),
-            None => self.serve_any(request, true, kernel),
+        // A single frame comes out of the cache, which is refilled for it.
+        if request.bytes > PAGE_SIZE
+            && let Some(area) = self.serve_as_it_lies(&request, kernel)
+        {
+            return Ok(area);
         }
+        self.serve_any(request, true, kernel)
     }
 
     /// An ordinary request for any number of pages, when the first zone has as many frames, in blocks of any size. `None` says nothing

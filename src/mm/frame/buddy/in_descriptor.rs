@@ -31,12 +31,14 @@ impl<const LARGEST: u32> InDescriptor<LARGEST> {
     /// The same for a block of the order `found`, below the largest; of the very order there is nothing to cut.
     #[inline(always)]
     fn split(lists: &mut Lists<'_>, order: u32, found: u32) -> Option<usize> {
+        let table = lists.table;
         let (index, block) = lists.pop(found)?;
-        let mut half = found;
+        let (mut half, mut frames) = (found, 1 << found);
         while half > order {
             half -= 1;
-            let upper = index + (1 << half);
-            lists.table.get(upper)?.set(free_word(half, 0));
+            frames >>= 1;
+            let upper = index + frames;
+            table.get(upper)?.set(free_word(half, 0));
             lists.set_lone(upper, half);
         }
         lists.nonempty |= (1 << found) - (1 << order);
@@ -77,10 +79,10 @@ impl<const LARGEST: u32> Rule for InDescriptor<LARGEST> {
     const WORDS_PER_CHUNK: usize = 0;
 
     #[inline(always)]
-    fn take(lists: &mut Lists<'_>, _: Bits<'_>, order: u32) -> Option<usize> {
-        match lists.smallest(order, LARGEST)? {
-            found if found == LARGEST => Self::split_largest(lists, order),
-            found => Self::split(lists, order, found),
+    fn take_from(lists: &mut Lists<'_>, _: Bits<'_>, order: u32, found: u32) -> Option<usize> {
+        match found == LARGEST {
+            true => Self::split_largest(lists, order),
+            false => Self::split(lists, order, found),
         }
     }
 

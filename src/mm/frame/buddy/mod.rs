@@ -40,7 +40,19 @@ pub(super) mod sealed {
 
         /// Takes a block of `order` off the lists, splitting a larger one if need be, marks it allocated, and returns its
         /// index; `None` if no list has one. `order` is at most `LARGEST`.
-        fn take(lists: &mut Lists<'_>, bits: Bits<'_>, order: u32) -> Option<usize>;
+        #[inline(always)]
+        fn take(lists: &mut Lists<'_>, bits: Bits<'_>, order: u32) -> Option<usize> {
+            let found = lists.smallest(order, Self::LARGEST)?;
+            Self::take_from(lists, bits, order, found)
+        }
+
+        /// [`take`](Rule::take) out of the first block of `found`, the smallest order from `order` up that has one.
+        fn take_from(
+            lists: &mut Lists<'_>,
+            bits: Bits<'_>,
+            order: u32,
+            found: u32,
+        ) -> Option<usize>;
 
         /// [`take`](Rule::take) for what can be had in a few steps; the part of it to inline. `None`, and nothing changed, of
         /// anything else.

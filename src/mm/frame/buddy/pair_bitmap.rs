@@ -36,8 +36,7 @@ impl<const LARGEST: u32> Rule for PairBitmap<LARGEST> {
     const LARGEST: u32 = LARGEST;
     const WORDS_PER_CHUNK: usize = WORDS;
 
-    fn take(lists: &mut Lists<'_>, bits: Bits<'_>, order: u32) -> Option<usize> {
-        let found = lists.smallest(order, LARGEST)?;
+    fn take_from(lists: &mut Lists<'_>, bits: Bits<'_>, order: u32, found: u32) -> Option<usize> {
         let (mut index, _) = lists.pop(found)?;
         if found < LARGEST {
             toggle(bits, index, found);

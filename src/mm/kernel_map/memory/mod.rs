@@ -139,13 +139,7 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
         }
         // With room for the tables, so that none is made for a request that fails after all.
         let most_tables = pages.div_ceil(PageSize::Size2M.frames()) + 1;
-        if self
-            .frames
-            .take_as_it_lies(gfp, pages + most_tables)
-            .is_none()
-        {
-            return None;
-        }
+        let _ = self.frames.take_as_it_lies(gfp, pages + most_tables)?;
         let mut tables = KernelTables {
             memory: self.memory,
             cache: &mut self.table_cache,
