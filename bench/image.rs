@@ -105,7 +105,7 @@ fn application(machine: &mut Machine) -> Verdict {
         first_look.compare(measured);
     }
     strikes.tag();
-    cases::tell_crossover(machine, &mut run);
+    cases::tell_crossovers(machine, &mut run);
     run.verdict()
 }
 

@@ -1,7 +1,8 @@
 //! Loads through the direct map, through vmalloc's 4 KiB pages and through its 2 MiB pages: the reach of the TLB shows as steps.
 //!
 //! Each load has the address of the next in it, so that none can begin before the one before it is done. The pages come one after
-//! the other in an order that looks random, as a TLB may fetch ahead; within the pages the words lie on different cache lines.
+//! the other in an order that looks random, as a TLB may fetch ahead; within the pages the words lie on lines of all sets of the caches
+//! ([`spread`]).
 
 use core::fmt::Write;
 use core::mem::MaybeUninit;
@@ -11,6 +12,7 @@ use pagemark::machine::Machine;
 use pagemark::mm::address::{PAGE_SIZE, VirtAddr};
 use pagemark::mm::frame::Gfp;
 use pagemark::mm::vmalloc::{Area, Request};
+use pagemark_bracket::spread;
 use pagemark_record::Class;
 
 use super::proof;
@@ -72,14 +74,9 @@ impl Case for Loads {
     }
 }
 
-/// Where a page's word lies in it.
-const fn offset(page: u64) -> u64 {
-    page * 64 % PAGE_SIZE
-}
-
 /// Makes a chain through the first `pages` pages, a power of two, whose addresses `page` gives. Returns its first word.
 fn chain(pages: u64, page: impl Fn(u64) -> Result<VirtAddr, Failure>) -> Result<VirtAddr, Failure> {
-    let word = |number| page(number).map(|start| VirtAddr(start.0 + offset(number)));
+    let word = |number| page(number).map(|start| VirtAddr(start.0 + spread::offset(number)));
     let first = word(0)?;
     let mut number = 0;
     for _ in 0..pages {

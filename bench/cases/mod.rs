@@ -22,7 +22,7 @@ mod tlb;
 mod uses;
 mod vmalloc;
 
-pub use tlb::tell_crossover;
+pub use tlb::tell_crossovers;
 
 use pagemark::machine::Machine;
 

@@ -12,7 +12,7 @@ use pagemark_record::{Class, Disturbances, Figure};
 use super::random::Random;
 
 /// The most cases of a run.
-pub const MAX_CASES: usize = 400;
+pub const MAX_CASES: usize = 600;
 /// The longest name of a case.
 pub const MAX_NAME: usize = 96;
 /// The most samples of a case that are kept.

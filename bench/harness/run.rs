@@ -334,6 +334,20 @@ impl Run {
         Some(summarise(&mut entry.samples.clone())?.median)
     }
 
+    /// The median of a case between its bounds.
+    pub fn interval(&mut self, name: &str) -> Option<[Figure; 3]> {
+        let (clock, quantum) = (self.clock, self.quantum);
+        let entry = self.ledger.entries().find(|entry| &entry.name == name)?;
+        let summary = summarise(&mut entry.samples.clone())?;
+        let [low, high] = bounds(&summary, clock, quantum, entry.batch);
+        Some([low, summary.median, high])
+    }
+
+    /// What the clock counts.
+    pub const fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// Whether the suite has this case and the command line lets it run, for cases that take much to get ready for.
     pub fn would(&self, name: &str) -> bool {
         self.tier <= self.suite && self.only.as_ref().is_none_or(|filter| filter.matches(name))
@@ -439,6 +453,18 @@ fn outliers(samples: &[Figure], summary: &Summary<Figure>) -> u32 {
     above.count() as u32
 }
 
+/// The bounds of a median, with the steps of a clock that has steps: order statistics know nothing of those.
+fn bounds(summary: &Summary<Figure>, clock: Clock, quantum: u64, batch: u32) -> [Figure; 2] {
+    let [low, high] = summary.interval;
+    match clock {
+        Clock::Icount => [low, high],
+        Clock::Tsc | Clock::Emulated => {
+            let step = step(quantum, batch);
+            [low.less(step), high.less(Figure::default().less(step))]
+        }
+    }
+}
+
 /// Sums a case up. `overhead` is what the harness costs its class.
 fn tell_result(
     entry: &mut Entry,
@@ -471,6 +497,7 @@ fn tell_result(
     if clock == Clock::Tsc {
         entry.disturbances.unknown = outliers(&entry.samples, &summary);
     }
+    let interval = bounds(&summary, clock, quantum, entry.batch);
     let Summary {
         min,
         p25,
@@ -478,7 +505,6 @@ fn tell_result(
         p75,
         p99,
         max,
-        interval,
         ..
     } = summary;
     log::record(&Record::Result(CaseResult {
@@ -493,15 +519,7 @@ fn tell_result(
         p75,
         p99,
         max,
-        interval: match clock {
-            Clock::Icount => interval,
-            // The order statistics know nothing of the clock's steps.
-            Clock::Tsc | Clock::Emulated => {
-                let step = step(quantum, entry.batch);
-                let none = Figure::default();
-                [interval[0].less(step), interval[1].less(none.less(step))]
-            }
-        },
+        interval,
         overhead,
         batch: entry.batch,
         ns: hertz.map(|hertz| nanoseconds(median, hertz)),

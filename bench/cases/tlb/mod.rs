@@ -2,10 +2,12 @@
 //!
 //! - `operations`: the bare instructions: no policy, no loop
 //! - `policy`: a flush through the policy, as the memory system makes it
-//! - `refill`: a flush and what it takes to fill the TLB in again, and from how many pages on everything should be flushed
+//! - `refill`: a flush and what it takes to fill the TLB in again
+//! - `beside`: a flush beside a working set that is used afterwards, and from how many pages on everything should be flushed
 //! - `switch`: changes of the address space, with PCIDs and without
 //! - `staleness`: whether this machine's TLB is known to keep what it was not told to drop
 
+mod beside;
 mod operations;
 mod policy;
 mod refill;
@@ -16,11 +18,12 @@ use pagemark::machine::Machine;
 
 use crate::harness::run::Run;
 
-pub use refill::tell_crossover;
+pub use beside::tell_crossovers;
 
 pub(super) fn run(machine: &mut Machine, run: &mut Run) {
     operations::run(machine, run);
     policy::run(machine, run);
     refill::run(machine, run);
+    beside::run(machine, run);
     switch::run(machine, run);
 }

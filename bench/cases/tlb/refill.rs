@@ -1,19 +1,18 @@
-//! A flush, and the loads that fill the TLB in again: page by page only what was changed is lost, with the whole also the
-//! translations of the code, the stack and all that runs. From some number of pages on the whole is cheaper nonetheless: the
-//! crossover, which Linux sets at 33 pages for every CPU (`tlb_single_page_flush_ceiling`).
+//! A flush, and the loads that fill the TLB in again with the translations that it dropped.
+//!
+//! Each page's word lies on a line of its own, the frames are scattered, and the pages are read in an order that leaps ([`spread`]): what is
+//! left is the walks. `frames=contiguous`: frames one after the other, whose translations some CPUs merge.
 
 use core::fmt::Write;
 
-use arrayvec::{ArrayString, ArrayVec};
-use pagemark::boot::command_line::Suite;
-use pagemark::console::log;
+use arrayvec::ArrayString;
 use pagemark::cpu::invalidate::LocalTlb;
 use pagemark::machine::Machine;
-use pagemark::mm::address::{Order, PAGE_SIZE, PageSize, Pfn, VirtAddr};
+use pagemark::mm::address::{Order, PageSize, Pfn, VirtAddr};
 use pagemark::mm::frame::{Block, Gfp};
 use pagemark::mm::page_table::Protection;
 use pagemark::mm::tlb::{PendingFlush, Tlb};
-use pagemark_record::{Crossover, Record};
+use pagemark_bracket::spread;
 
 use crate::cases::proof;
 use crate::harness::case::{Case, Failure, expect_eq};
@@ -24,12 +23,25 @@ pub(super) const LARGEST: u8 = 9;
 /// Those that the quick suite has: log2 of pages.
 pub(super) const QUICK: [u8; 4] = [0, 3, 6, 9];
 
+/// The most pages.
+const MOST: usize = 1 << LARGEST;
+
+/// The frames behind the pages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    Scattered,
+    Contiguous,
+}
+
 /// Pages that are flushed and touched again. There are two frames for each, so that a proof can see which of them is read.
 struct Refill<'m> {
     machine: &'m mut Machine,
     start: VirtAddr,
     pages: u64,
-    frames: Block,
+    step: u64,
+    block: Block,
+    /// Both halves of the frames, page by page.
+    frames: [[Pfn; MOST]; 2],
     /// Which half of the frames the pages are mapped to.
     half: u64,
     tlb: Tlb<LocalTlb>,
@@ -41,15 +53,29 @@ const fn mark(half: u64, page: u64) -> u64 {
 }
 
 impl<'m> Refill<'m> {
-    fn new(machine: &'m mut Machine, pages: u64, ceiling: u64) -> Result<Self, Failure> {
+    fn new(
+        machine: &'m mut Machine,
+        pages: u64,
+        ceiling: u64,
+        behind: Behind,
+    ) -> Result<Self, Failure> {
         let order = Order::for_frames(2 * pages);
         let order = order.ok_or(Failure::new(format_args!("too many pages for a block")))?;
-        let frames = machine.kernel.frames.alloc_pages(Gfp::KERNEL, order)?;
+        let block = machine.kernel.frames.alloc_pages(Gfp::KERNEL, order)?;
+        let frame = |half: u64, page: u64| {
+            let place = match behind {
+                Behind::Scattered => spread::scattered(page % pages, pages),
+                Behind::Contiguous => page % pages,
+            };
+            block.pfn().add(half * pages + place)
+        };
+        let frames = [0, 1].map(|half| core::array::from_fn(|page| frame(half, page as u64)));
         for half in [0, 1] {
             for page in 0..pages {
-                let address = machine.frame_address(frames.pfn().add(half * pages + page));
+                let frame = machine.frame_address(frame(half, page));
+                let word = VirtAddr(frame.0 + spread::offset(page));
                 // SAFETY: the block is ours.
-                unsafe { proof::write(address, mark(half, page))? };
+                unsafe { proof::write(word, mark(half, page))? };
             }
         }
         let case = Refill {
@@ -57,15 +83,16 @@ impl<'m> Refill<'m> {
             tlb: Tlb::new(LocalTlb::new(&machine.features), ceiling),
             machine,
             pages,
+            step: spread::step(pages),
+            block,
             frames,
             half: 0,
             sum: 0,
         };
-        let (first, end) = case.half(0);
         let (table, mut tables) = case.machine.kernel.table_and_tables();
         table.map(
             case.start,
-            first..end,
+            &case.frames[0][..pages as usize],
             Protection::READ_WRITE,
             PageSize::Size4K,
             &mut tables,
@@ -73,27 +100,17 @@ impl<'m> Refill<'m> {
         Ok(case)
     }
 
-    fn half(&self, half: u64) -> (Pfn, Pfn) {
-        let first = self.frames.pfn().add(half * self.pages);
-        (first, first.add(self.pages))
-    }
-
     #[inline(always)]
     fn touch(&mut self) {
-        let mut sum = 0;
-        for page in 0..self.pages {
-            let address = self.start.0 + page * PAGE_SIZE;
-            // SAFETY: the page is mapped to a frame of ours.
-            sum += unsafe { (address as *const u64).read_volatile() };
-        }
-        self.sum = sum;
+        // SAFETY: the pages are mapped to frames of ours.
+        self.sum = unsafe { spread::touch(self.start.0, self.pages, self.step) };
     }
 
     fn end(self) -> Result<(), Failure> {
         let kernel = &mut self.machine.kernel;
         // SAFETY: the pages are the case's.
         unsafe { kernel.table.unmap_at(self.start, self.pages) }?.flush(&kernel.tlb);
-        kernel.frames.free(self.frames)?;
+        kernel.frames.free(self.block)?;
         Ok(())
     }
 }
@@ -103,9 +120,9 @@ impl Case for Refill<'_> {
     fn prepare(&mut self) -> Result<(), Failure> {
         self.touch();
         self.half ^= 1;
-        let (first, end) = self.half(self.half);
+        let frames = &self.frames[self.half as usize][..self.pages as usize];
         // SAFETY: the pages are the case's.
-        drop(unsafe { self.machine.kernel.table.remap_at(self.start, first..end) }?);
+        drop(unsafe { self.machine.kernel.table.remap_at(self.start, frames) }?);
         self.sum = 0;
         Ok(())
     }
@@ -123,7 +140,7 @@ impl Case for Refill<'_> {
 }
 
 /// The name of a case of so many pages.
-pub(super) fn sized_name(what: &str, pages: u64, how: &str) -> ArrayString<48> {
+pub(super) fn sized_name(what: &str, pages: u64, how: &str) -> ArrayString<64> {
     let mut name = ArrayString::new();
     // Never longer than that.
     let _ = write!(name, "tlb/{what}/pages={pages}/{how}");
@@ -131,6 +148,26 @@ pub(super) fn sized_name(what: &str, pages: u64, how: &str) -> ArrayString<48> {
 }
 
 const HOW: [(&str, u64); 2] = [("by_page", u64::MAX), ("whole", 0)];
+
+fn measure(
+    machine: &mut Machine,
+    run: &mut Run,
+    name: &str,
+    pages: u64,
+    ceiling: u64,
+    behind: Behind,
+) {
+    if !run.would(name) {
+        return;
+    }
+    let outcome = Refill::new(machine, pages, ceiling, behind).and_then(|mut case| {
+        run.measure(name, &mut case);
+        case.end()
+    });
+    if let Err(failure) = outcome {
+        run.check(name, Err(failure));
+    }
+}
 
 pub(super) fn run(machine: &mut Machine, run: &mut Run) {
     for log2 in 0..=LARGEST {
@@ -143,45 +180,16 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
             let pages = 1 << log2;
             let name = sized_name("refill", pages, how);
             run.in_tier(tier, |run| {
-                if !run.would(&name) {
-                    return;
-                }
-                let outcome = Refill::new(machine, pages, ceiling).and_then(|mut case| {
-                    run.measure(&name, &mut case);
-                    case.end()
-                });
-                if let Err(failure) = outcome {
-                    run.check(&*name, Err(failure));
-                }
+                measure(machine, run, &name, pages, ceiling, Behind::Scattered);
             });
+            if log2 == LARGEST {
+                let mut name = name;
+                // Never longer than that.
+                let _ = name.write_str("/frames=contiguous");
+                run.in_tier(Tier::Full, |run| {
+                    measure(machine, run, &name, pages, ceiling, Behind::Contiguous);
+                });
+            }
         }
     }
-}
-
-/// Writes down from how many pages on the whole flush was the cheaper one in this run, if both were measured at two numbers of
-/// pages at least. Between two numbers that were measured both costs are taken to grow evenly.
-pub fn tell_crossover(machine: &Machine, run: &mut Run) {
-    if machine.options.mutate.is_some() || machine.options.suite == Suite::Probe {
-        return;
-    }
-    let mut measured: ArrayVec<(u64, [u64; 2]), { LARGEST as usize + 1 }> = ArrayVec::new();
-    for log2 in 0..=LARGEST {
-        let pages = 1 << log2;
-        let costs = HOW.map(|(how, _)| run.median(&sized_name("refill", pages, how)));
-        if let [Some(by_page), Some(whole)] = costs {
-            measured.push((
-                pages,
-                [by_page, whole].map(|cost| cost.thousandths().max(0).unsigned_abs()),
-            ));
-        }
-    }
-    if measured.len() < 2 {
-        return;
-    }
-    log::record(&Record::Crossover(Crossover {
-        pages: pagemark_statistics::crossover(&measured),
-        linux: Tlb::<LocalTlb>::DEFAULT_CEILING,
-        ceiling: machine.kernel.tlb.ceiling(),
-        largest: 1 << LARGEST,
-    }));
 }

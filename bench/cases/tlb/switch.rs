@@ -10,6 +10,7 @@ use pagemark::mm::address::{Order, PAGE_SIZE, Pfn, VirtAddr};
 use pagemark::mm::frame::{Block, Gfp};
 use pagemark::mm::page_table::Protection;
 use pagemark::mm::tlb::{ContextFlush, Contexts, Pcid, Switch};
+use pagemark_bracket::spread;
 
 use super::refill::{LARGEST, QUICK, sized_name};
 use super::staleness;
@@ -44,9 +45,10 @@ impl Own {
             first_mark: number << 32,
         };
         for page in 0..pages {
-            let address = machine.frame_address(own.frame(page));
+            let frame = machine.frame_address(own.frame(page));
+            let word = VirtAddr(frame.0 + spread::offset(page));
             // SAFETY: the block is ours.
-            unsafe { proof::write(address, own.mark(page))? };
+            unsafe { proof::write(word, own.mark(page))? };
         }
         let (_, mut tables) = machine.kernel.table_and_tables();
         let frames = own.frame(0)..own.frame(pages);
@@ -63,10 +65,15 @@ impl Own {
         VirtAddr(self.at.0 + number * PAGE_SIZE)
     }
 
+    /// Where a page's mark is.
+    const fn word(&self, number: u64) -> VirtAddr {
+        VirtAddr(self.page(number).0 + spread::offset(number))
+    }
+
     /// Reads all pages of the space, which is loaded.
     fn read_all(&self) -> Result<(), Failure> {
         for number in 0..self.pages {
-            let word = proof::read(self.page(number))?;
+            let word = proof::read(self.word(number))?;
             expect_eq!("a space's word", word, self.mark(number));
         }
         Ok(())
@@ -91,6 +98,7 @@ struct SwitchAndTouch<'m> {
     contexts: Contexts,
     spaces: [Own; 2],
     turn: usize,
+    step: u64,
     sum: u64,
 }
 
@@ -105,13 +113,8 @@ impl Case for SwitchAndTouch<'_> {
         let own = &self.spaces[self.turn];
         // SAFETY: the space stays, the contexts are this CPU's, and `restore` leaves it.
         unsafe { enter(own.space.loadable(), &mut self.contexts) };
-        let mut sum = 0;
-        for page in 0..own.pages {
-            let address = USER.0 + page * PAGE_SIZE;
-            // SAFETY: the page is mapped in the space.
-            sum += unsafe { (address as *const u64).read_volatile() };
-        }
-        self.sum = sum;
+        // SAFETY: the pages are mapped in the space.
+        self.sum = unsafe { spread::touch(USER.0, own.pages, self.step) };
     }
 
     fn batch(&self) -> u32 {
@@ -148,6 +151,7 @@ fn measure(
         contexts: Contexts::new(pcid),
         spaces,
         turn: 0,
+        step: spread::step(pages),
         sum: 0,
     };
     run.measure(name, &mut case);
@@ -248,7 +252,7 @@ impl Scene {
     /// Whether a page of the first space, which is loaded, still reads as before.
     fn is_old(&self, number: u64) -> Result<bool, Failure> {
         let (old, new) = (self.one.mark(number), self.others.mark(number));
-        staleness::is_old(self.one.page(number), old, new)
+        staleness::is_old(self.one.word(number), old, new)
     }
 
     fn all_old(&self) -> Result<bool, Failure> {
@@ -257,7 +261,7 @@ impl Scene {
 
     /// A page of the first space after it was flushed for.
     fn expect_fresh(&self, number: u64) -> Result<(), Failure> {
-        let word = proof::read(self.one.page(number))?;
+        let word = proof::read(self.one.word(number))?;
         expect_eq!("the word after the flush", word, self.others.mark(number));
         Ok(())
     }

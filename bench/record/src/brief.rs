@@ -33,6 +33,7 @@ pub fn tell(record: &Record<Text<'_>>, out: &mut impl Write) -> fmt::Result {
         | Record::Check(_)
         | Record::Frames(_)
         | Record::Crossover(_)
+        | Record::Advice(_)
         | Record::Probe(_) => Ok(()),
     }
 }

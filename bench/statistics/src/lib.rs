@@ -9,6 +9,6 @@ mod crossover;
 mod interval;
 mod summary;
 
-pub use crossover::crossover;
+pub use crossover::{Advice, Cost, Crossing, Measured, advice, crossing};
 pub use interval::{CONFIDENCE, Interval, interval};
 pub use summary::{Summary, summarise};

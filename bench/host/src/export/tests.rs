@@ -1,6 +1,6 @@
 //! What stands in each format, and that it is well-formed where a reader of ours says so.
 
-use pagemark_record::{CaseResult, Class, Clock, Crossover, Figure};
+use pagemark_record::{CaseResult, Class, Clock, Crossover, Figure, Translations};
 
 use super::{Format, annotations, export, markdown};
 use crate::gate::{Finding, Judgement, Row};
@@ -146,17 +146,21 @@ fn the_page_draws_the_crossover_once() {
     let some = log.results[0].clone();
     log.results = ["1/by_page", "8/by_page", "1/whole", "8/whole"]
         .map(|name| CaseResult {
-            case: format!("tlb/refill/pages={name}"),
+            case: format!("tlb/flush/live=64/pages={name}"),
             median: 7_u64.into(),
             ..some.clone()
         })
         .into();
-    log.crossover = Some(Crossover {
+    log.crossovers = vec![Crossover {
+        translations: Some(Translations::Kernel),
+        working_set: Some(64),
         pages: Some(2),
+        low: Some(2),
+        high: Some(2),
         linux: 33,
         ceiling: 33,
         largest: 8,
-    });
+    }];
     let page = export(Format::Html, &log, None, &[]);
     assert_eq!(page.matches("<svg").count(), 1);
     assert!(page.contains("crossover: 2</li>") && page.contains("page by page</li>"));

@@ -12,6 +12,7 @@ pub mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pagemark_record::{Crossover, Translations};
 use serde::Serialize;
 
 use crate::compare::Fingerprint;
@@ -62,7 +63,8 @@ pub struct Machine {
     pub revision: String,
     /// The newest log.
     pub newest: String,
-    /// From how many pages on flushing everything is the cheaper way, in the newest log.
+    /// From how many pages on flushing everything is the cheaper way, in the newest log: of a kernel's translations, beside a working
+    /// set of 512.
     pub crossover: Option<u64>,
     /// How far boots lie apart: the median over cases of the range of their figures, as a share of the figure.
     pub spread: f64,
@@ -271,8 +273,18 @@ fn machine(name: String, logs: &[&Log]) -> Machine {
         dates: [first, newest].map(|log| log.origin.date_shown()),
         revision: newest.start.revision.clone(),
         newest: newest.origin.name(),
-        crossover: newest.crossover.and_then(|found| found.pages),
+        crossover: crossover(newest),
         spread: 0.0,
         changes: history::changes(&history),
     }
+}
+
+/// The crossover that stands for a log: that of a kernel's translations beside 512 live ones, of one of version 2 the only one.
+fn crossover(log: &Log) -> Option<u64> {
+    const WORKING_SET: u64 = 512;
+    let stands = |found: &&Crossover| match found.working_set {
+        Some(live) => live == WORKING_SET && found.translations == Some(Translations::Kernel),
+        None => true,
+    };
+    log.crossovers.iter().find(stands)?.pages
 }

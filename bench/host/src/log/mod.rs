@@ -24,8 +24,8 @@ mod tests;
 mod wire;
 
 use pagemark_record::{
-    Boot, Buddyinfo, CaseResult, Check, Clock, Crossover, End, Environment, Frames, Machine, Panic,
-    Probe, Region, Skip, Start, Unit, Vmallocinfo, Zone,
+    Advice, Boot, Buddyinfo, CaseResult, Check, Clock, Crossover, End, Environment, Frames,
+    Machine, Panic, Probe, Region, Skip, Start, Unit, Vmallocinfo, Zone,
 };
 
 pub use error::{Fault, LogError};
@@ -63,8 +63,10 @@ pub struct Log {
     pub skips: Vec<Skip<String>>,
     /// Free frames before and after.
     pub frames: Option<Frames>,
-    /// From how many pages on the whole TLB should be dropped.
-    pub crossover: Option<Crossover>,
+    /// From how many pages on the whole TLB should be dropped, beside each working set.
+    pub crossovers: Vec<Crossover>,
+    /// What follows for a ceiling.
+    pub advice: Vec<Advice>,
     /// The answer of the suite `probe`.
     pub probe: Option<Probe>,
     /// Why the run could not be made as it was asked for.

@@ -208,7 +208,8 @@ impl Closing {
             results: Vec::new(),
             skips: Vec::new(),
             frames: None,
-            crossover: None,
+            crossovers: Vec::new(),
+            advice: Vec::new(),
             probe: None,
             errors: Vec::new(),
             ending: self.ending,
@@ -252,7 +253,8 @@ impl Log {
                 self.skips.push(skip);
             }
             Record::Frames(frames) => once(&mut self.frames, frames, kind)?,
-            Record::Crossover(crossover) => once(&mut self.crossover, crossover, kind)?,
+            Record::Crossover(crossover) => self.crossovers.push(crossover),
+            Record::Advice(advice) => self.advice.push(advice),
             Record::Probe(probe) => once(&mut self.probe, probe, kind)?,
             Record::Error(error) => self.errors.push(error.message),
             Record::Start(_) | Record::Panic(_) | Record::End(_) => {
@@ -362,6 +364,7 @@ pub(super) fn name(record: &Record<String>) -> &'static str {
         Record::Skip(_) => "skip",
         Record::Frames(_) => "frames",
         Record::Crossover(_) => "crossover",
+        Record::Advice(_) => "advice",
         Record::Probe(_) => "probe",
         Record::Error(_) => "error",
         Record::Panic(_) => "panic",

@@ -2,6 +2,7 @@
 //! tool's figures.
 
 mod areas;
+pub(crate) mod crossover;
 pub mod foreign;
 mod summary;
 #[cfg(test)]
@@ -9,8 +10,8 @@ mod tests;
 
 use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, Width};
 use pagemark_record::{
-    Buddyinfo, CaseResult, Class, Clock, Crossover, Environment, Figure, Frames, Machine, ORDERS,
-    Panic, Unit, Verdict,
+    Buddyinfo, CaseResult, Class, Clock, Environment, Figure, Frames, Machine, ORDERS, Panic, Unit,
+    Verdict,
 };
 
 use crate::glob::Globs;
@@ -454,31 +455,6 @@ fn free_blocks(infos: &[Buddyinfo<String>], look: Look) -> String {
     indented(&table, INDENT)
 }
 
-/// From how many pages on the whole TLB should be dropped.
-pub(crate) fn crossover(found: Crossover, clock: Option<Clock>) -> String {
-    let Crossover {
-        pages,
-        linux,
-        ceiling,
-        largest,
-    } = found;
-    let here = match pages {
-        Some(pages) => format!(
-            "from {} on flushing the whole TLB is cheaper than page by page, refill included",
-            counted(pages as usize, "page")
-        ),
-        None => format!(
-            "flushing page by page, refill included, is the cheaper way up to {largest} pages"
-        ),
-    };
-    let limits = match clock {
-        Some(Clock::Icount) => "; instructions alone are counted, which tells nothing of a TLB",
-        Some(Clock::Emulated) => "; an emulator's time tells nothing of a TLB",
-        Some(Clock::Tsc) | None => "",
-    };
-    format!("{here} (Linux: above {linux} pages; this run: above {ceiling}){limits}")
-}
-
 fn tail(log: &Log, look: Look, symbols: Option<&Symbols>) -> String {
     let passed = log.checks.iter().filter(|check| check.pass).count();
     let mut rows = Vec::new();
@@ -498,10 +474,8 @@ fn tail(log: &Log, look: Look, symbols: Option<&Symbols>) -> String {
         };
         ("frames", came_back)
     }));
-    rows.extend(
-        log.crossover
-            .map(|found| ("crossover", crossover(found, log.clock()))),
-    );
+    rows.extend(crossover::told(log).map(|text| ("crossover", text)));
+    rows.extend(crossover::advised(log).map(|text| ("advice", text)));
     rows.extend(log.errors.iter().map(|error| ("error", error.clone())));
     let mut text = block(rows, look);
     match &log.ending {

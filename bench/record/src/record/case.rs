@@ -181,18 +181,75 @@ pub struct Boot {
     pub unit: Unit,
 }
 
-/// From how many pages on dropping the whole TLB is cheaper than dropping page by page, filling in again included.
+/// Whose translations a flush drops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+#[serde(rename_all = "lowercase")]
+pub enum Translations {
+    /// Global ones, as a kernel has them: INVLPG against what drops global ones, too.
+    Kernel,
+    /// Others: INVLPG against a reload of CR3.
+    User,
+}
+
+/// From how many pages on dropping the whole TLB is cheaper than dropping page by page, the use of a working set afterwards included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "read", derive(Deserialize))]
 pub struct Crossover {
-    /// So many; none if page by page was the cheaper way at all numbers that were measured.
+    /// Whose translations. Absent in logs of version 2, where the pages that were dropped were touched again, and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub translations: Option<Translations>,
+    /// Translations that were used afterwards, and that dropping the whole TLB loses, too. Absent in logs of version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_set: Option<u64>,
+    /// From that many pages on; none if page by page was the cheaper way at the largest number that was measured.
     pub pages: Option<u64>,
+    /// At least that many, by the intervals of the medians; none if page by page is the cheaper way at the largest number anyway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub low: Option<u64>,
+    /// At most that many; none if it may be more than were measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high: Option<u64>,
     /// Linux's `tlb_single_page_flush_ceiling`: at more pages than that it drops the whole.
     pub linux: u64,
     /// The ceiling of this run.
     pub ceiling: u64,
     /// The most pages that were measured.
     pub largest: u64,
+}
+
+/// What follows from the crossovers for a ceiling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+#[serde(rename_all = "lowercase")]
+pub enum AdviceKind {
+    /// It is too low beside every working set.
+    Raise,
+    /// It is too high beside every working set.
+    Lower,
+    /// It lies within the bounds beside every working set.
+    Keep,
+    /// It is too low beside some and too high beside others: no one ceiling is right.
+    Depends,
+    /// The intervals are too wide.
+    Undecided,
+    /// The clock's figures are not those of a TLB.
+    Unknown,
+}
+
+/// The advice on Linux's ceiling, by the crossovers beside working sets of 64 translations and more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Advice {
+    /// Whose translations.
+    pub translations: Translations,
+    /// The advice.
+    pub advice: AdviceKind,
+    /// The ceiling to raise or lower it to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<u64>,
+    /// The ceiling that it is about.
+    pub linux: u64,
 }
 
 /// All that the suite `probe` measures: whether the guest's instructions run on the CPU or in somebody's interpreter.

@@ -15,7 +15,10 @@ use arrayvec::ArrayVec;
 use serde::Deserialize;
 use serde::Serialize;
 
-pub use case::{Boot, CaseResult, Check, Class, Crossover, Disturbances, Probe, Skip};
+pub use case::{
+    Advice, AdviceKind, Boot, CaseResult, Check, Class, Crossover, Disturbances, Probe, Skip,
+    Translations,
+};
 pub use environment::{Environment, Frequencies, Tag};
 pub use machine::{Clock, Machine, Region, Unit};
 pub use memory::{Buddyinfo, Frames, Moment, ORDERS, Zone};
@@ -50,6 +53,7 @@ pub enum Record<T> {
     Skip(Skip<T>),
     Frames(Frames),
     Crossover(Crossover),
+    Advice(Advice),
     Probe(Probe),
     Error(Error<T>),
     Panic(Panic<T>),

@@ -127,8 +127,10 @@ fn results(log: &Log) -> Markup {
 }
 
 fn crossover(log: &Log) -> Markup {
-    let told = |found| format!("Crossover: {}.", show::crossover(found, log.clock()));
-    let note = log.crossover.map_or_else(String::new, told);
+    let told = show::crossover::told(log).map(|text| format!("Crossover: {text}."));
+    let advised = show::crossover::advised(log).map(|text| format!("Advice: {text}."));
+    let note: Vec<String> = told.into_iter().chain(advised).collect();
+    let note = note.join(" ");
     plotted(
         "Flush page by page, or everything",
         &note,

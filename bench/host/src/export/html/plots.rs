@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use pagemark_record::{CaseResult, read_series};
+use pagemark_record::{CaseResult, Crossover, Translations, read_series};
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
@@ -25,8 +25,9 @@ const MOST: usize = 24;
 /// Lines in one plot.
 const MOST_LINES: usize = 6;
 
-/// The cases that [`crossover`] shows begin so.
-const REFILL: &str = "tlb/refill/pages=";
+/// The cases that [`crossover`] shows begin so: those of logs of version 3, and those of version 2.
+const BESIDE: [&str; 2] = ["tlb/flush/", "tlb/flush_user/"];
+const REFILL: &str = "tlb/refill/";
 
 /// A plot's lines: a name and its points.
 type Lines = BTreeMap<String, Vec<(f64, f64)>>;
@@ -41,12 +42,33 @@ pub struct Plot {
     pub legend: Vec<(String, String)>,
 }
 
-/// The cases that flush so many pages and touch them again, page by page and all at once, and where the one becomes cheaper than the
-/// other.
+/// The cases that flush a number of pages and use a working set afterwards, page by page and all at once, and where the one becomes
+/// cheaper than the other: a plot for each working set, and for logs of version 2 one.
 pub fn crossover(log: &Log) -> Vec<Plot> {
+    log.crossovers
+        .iter()
+        .filter_map(|found| crossing(log, found))
+        .collect()
+}
+
+fn crossing(log: &Log, found: &Crossover) -> Option<Plot> {
+    let (prefix, title) = match (found.translations, found.working_set) {
+        (Some(translations), Some(live)) => {
+            let (family, whose) = match translations {
+                Translations::Kernel => (BESIDE[0], "kernel"),
+                Translations::User => (BESIDE[1], "user"),
+            };
+            let title = format!("{whose} pages beside {live} live translations");
+            (format!("{family}live={live}/pages="), title)
+        }
+        _ => (
+            format!("{REFILL}pages="),
+            "flush and refill, by pages".to_owned(),
+        ),
+    };
     let line = |way: &str| {
         let points = log.results.iter().filter_map(|result| {
-            let (pages, of) = result.case.strip_prefix(REFILL)?.split_once('/')?;
+            let (pages, of) = result.case.strip_prefix(&prefix)?.split_once('/')?;
             let pages = pages.parse().ok().filter(|_| of == way)?;
             Some((pages, result.median.as_f64()))
         });
@@ -57,9 +79,9 @@ pub fn crossover(log: &Log) -> Vec<Plot> {
         ("everything".to_owned(), line("whole")),
     ];
     if lines.iter().any(|(_, points)| points.len() < 2) {
-        return Vec::new();
+        return None;
     }
-    if let Some(pages) = log.crossover.and_then(|found| found.pages) {
+    if let Some(pages) = found.pages {
         let heights = || {
             lines
                 .iter()
@@ -70,15 +92,21 @@ pub fn crossover(log: &Log) -> Vec<Plot> {
         let upright = ends.map(|ends| ends.map(|height| (pages as f64, height)));
         lines.extend(upright.map(|ends| (format!("crossover: {pages}"), ends.to_vec())));
     }
-    logarithmic("flush and refill, by pages", &lines)
-        .into_iter()
-        .collect()
+    logarithmic(&title, &lines)
 }
 
 /// Cases whose names differ in a number alone, one plot for each first part of a name and key.
 pub fn scaling(log: &Log) -> Vec<Plot> {
     let mut plots: BTreeMap<(String, String), Lines> = BTreeMap::new();
-    let others = |case: &str| !case.starts_with(REFILL);
+    let drawn = |case: &str, family: &str| case.starts_with(family);
+    let others = |case: &str| {
+        !BESIDE.iter().any(|family| drawn(case, family))
+            && (log
+                .crossovers
+                .iter()
+                .all(|found| found.working_set.is_some())
+                || !drawn(case, REFILL))
+    };
     for result in log.results.iter().filter(|result| others(&result.case)) {
         let parts: Vec<&str> = result.case.split('/').collect();
         let Some((place, key, value)) = parts.iter().enumerate().find_map(|(place, part)| {
