@@ -26,6 +26,11 @@ fn main() {
     if env::var_os(ADDED_NOP).is_some() {
         println!("cargo:rustc-cfg=added_nop");
     }
+    println!("cargo:rustc-check-cfg=cfg(hosted)");
+    let target = |key| env::var(key).unwrap_or_default();
+    if target("CARGO_CFG_TARGET_OS") == "linux" && target("CARGO_CFG_TARGET_ARCH") == "x86_64" {
+        println!("cargo:rustc-cfg=hosted");
+    }
     let offset = text_offset();
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
     println!("cargo:rerun-if-changed=linker.ld");

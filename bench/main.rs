@@ -5,6 +5,8 @@
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 #[cfg(target_os = "none")]
+mod application;
+#[cfg(target_os = "none")]
 mod cases;
 #[cfg(target_os = "none")]
 mod checks;
@@ -16,6 +18,8 @@ mod harness;
 mod image;
 #[cfg(target_os = "none")]
 mod vmallocinfo;
+#[cfg(target_os = "none")]
+use image as platform;
 
 /// `scripts/run.sh` of the checkout: `cargo run` names its root, and without cargo this program lies in `target`.
 #[cfg(not(target_os = "none"))]

@@ -2,8 +2,11 @@
 //! default.
 
 use crate::cpu::direct_map::DirectMap;
+#[cfg(hosted)]
+use crate::hosted::tlb::ProcessTlb as MachineTlb;
 use crate::mm::kernel_map::KernelMemory;
 use crate::mm::vmalloc::{Contents, GapTree, Lazy, Vmalloc};
+#[cfg(target_os = "none")]
 use crate::smp::tlbs::MachineTlb;
 
 /// The kernel's memory on this machine.

@@ -5,16 +5,23 @@
 //! `console` are the hardware, and `smp` the other CPUs. `kernel` says what the memory system is made of on this machine, and
 //! `machine` brings all of it up. `mm` is plain generic code that also runs on the host, where it is tested; the rest exists on the
 //! bare machine only.
-#![cfg_attr(not(test), no_std)]
+//!
+//! `hosted` has what stands in for the machine in a Linux process (`cfg(hosted)`, set by `build.rs` on Linux on x86-64), under the
+//! same paths: `machine`, `kernel`, `cpu::probe`, `console::log` and so on.
+#![cfg_attr(not(any(test, hosted)), no_std)]
 
 pub mod boot;
 pub mod console;
 pub mod cpu;
 pub mod firmware;
-#[cfg(target_os = "none")]
+#[cfg(hosted)]
+pub mod hosted;
+#[cfg(any(target_os = "none", hosted))]
 pub mod kernel;
 #[cfg(target_os = "none")]
 pub mod machine;
+#[cfg(hosted)]
+pub use hosted::machine;
 pub mod mm;
 pub mod mmio;
 #[cfg(target_os = "none")]

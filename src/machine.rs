@@ -46,7 +46,7 @@ use crate::mm::fixmap::Fixmap;
 use crate::mm::frame::{Gfp, ZoneEnds};
 use crate::mm::kmap::Kmap;
 use crate::mm::layout::Layout;
-use crate::mm::vmalloc::Caching;
+use crate::mm::vmalloc::{Area, Caching};
 
 use crate::mm::shootdown::CpuId;
 use crate::smp::bring_up::{self, BringUp};
@@ -105,6 +105,19 @@ impl Machine {
     pub fn ticks_since_entry(&self) -> u64 {
         tsc::read() - entry::ticks_at_entry()
     }
+}
+
+/// Why cases that need ring 0 do not run here; `None` where there is ring 0.
+pub const WITHOUT_RING_0: Option<&str> = None;
+
+/// Where the pages of an area can be accessed: at its address.
+///
+/// # Errors
+///
+/// None here: where the area is mapped it can be accessed.
+#[inline(always)]
+pub const fn pages_of(area: &Area) -> Result<VirtAddr, &'static str> {
+    Ok(area.start())
 }
 
 /// Brings the machine up, runs `application` on it, and leaves with its verdict.

@@ -8,7 +8,7 @@ use core::fmt::Write;
 use core::mem::MaybeUninit;
 
 use arrayvec::ArrayString;
-use pagemark::machine::Machine;
+use pagemark::machine::{Machine, pages_of};
 use pagemark::mm::address::{PAGE_SIZE, VirtAddr};
 use pagemark::mm::frame::Gfp;
 use pagemark::mm::vmalloc::{Area, Request};
@@ -104,6 +104,15 @@ fn measure(
     area: &Area,
     way: Way,
 ) -> Result<(), Failure> {
+    let pages_of_area = match pages_of(area) {
+        Ok(pages) => pages,
+        Err(reason) => {
+            let mut name = ArrayString::<48>::new();
+            let _ = write!(name, "access/{what}/pages=1");
+            run.skip(&name, reason);
+            return Ok(());
+        }
+    };
     for log2 in 0..=LARGEST {
         let pages = 1 << log2;
         let mut name = ArrayString::<48>::new();
@@ -119,10 +128,10 @@ fn measure(
                 return Ok::<(), Failure>(());
             }
             let start = chain(pages, |number| {
-                let address = VirtAddr(area.start().0 + number * PAGE_SIZE);
                 if way == Way::Area {
-                    return Ok(address);
+                    return Ok(VirtAddr(pages_of_area.0 + number * PAGE_SIZE));
                 }
+                let address = VirtAddr(area.start().0 + number * PAGE_SIZE);
                 let frame = machine.vmalloc.vmalloc_to_page(address, &machine.kernel);
                 let frame = frame.ok_or(Failure::new(format_args!("{address} has no frame")))?;
                 Ok(machine.frame_address(frame))

@@ -4,11 +4,13 @@
 //! a new case to every reader.
 
 mod access;
+#[cfg(target_os = "none")]
 pub mod address_space;
 mod buddy;
 mod contended;
 mod control;
 mod direct_map;
+#[cfg(target_os = "none")]
 mod fault;
 mod fixmap;
 mod kmap;
@@ -16,13 +18,21 @@ mod page_table;
 #[cfg(feature = "peers")]
 mod peers;
 pub mod proof;
+#[cfg(target_os = "none")]
 pub mod shootdown;
+#[cfg(target_os = "none")]
 mod test_vmalloc;
+#[cfg(target_os = "none")]
 mod tlb;
 mod uses;
 mod vmalloc;
+#[cfg(not(target_os = "none"))]
+mod without_ring_0;
 
+#[cfg(target_os = "none")]
 pub use tlb::tell_crossovers;
+#[cfg(not(target_os = "none"))]
+use without_ring_0::{address_space, fault, shootdown, test_vmalloc, tlb};
 
 use pagemark::machine::Machine;
 

@@ -1,6 +1,7 @@
 //! What must hold of vmalloc on this machine's RAM and its MMU.
 
 use pagemark::boot::command_line::Suite;
+#[cfg(target_os = "none")]
 use pagemark::cpu::apic::local_vectors::LocalVectors;
 use pagemark::cpu::probe::PageFaultError;
 use pagemark::machine::Machine;
@@ -27,6 +28,7 @@ pub fn run(machine: &mut Machine, run: &mut Run) {
     run.check("vmalloc/read_only", with_area(machine, read_only));
     run.check("vmalloc/ram_is_no_device", ram_is_no_device(machine));
     run.check("vmalloc/zones", zones(machine));
+    #[cfg(target_os = "none")]
     if let LocalVectors::Page(page) = LocalVectors::of_this_cpu() {
         run.check("vmalloc/device", device(machine, page));
     }
@@ -102,6 +104,7 @@ fn zones(machine: &mut Machine) -> Result<(), Failure> {
 
 /// The local APIC's number, read through a mapping that begins with its register, is the one that a mapping of the whole page shows,
 /// and the one by CPUID.
+#[cfg(target_os = "none")]
 fn device(machine: &mut Machine, page: PhysAddr) -> Result<(), Failure> {
     const ID: u64 = 0x20;
     let (vmalloc, kernel) = (&mut machine.vmalloc, &mut machine.kernel);

@@ -3,6 +3,7 @@
 //! Here the readings are taken and told; what follows from them is concluded in `pagemark_verdict`, where the host tests it.
 
 mod core_clock;
+mod first_look;
 mod fracture;
 mod frequencies;
 mod kvm_clock;
@@ -19,24 +20,14 @@ use pagemark::cpu::features::Features;
 use pagemark::cpu::lfence::Lfence;
 use pagemark::cpu::probe::read_msr;
 use pagemark::cpu::registers;
-use pagemark::cpu::tsc::{self, Brackets};
 use pagemark::machine::Machine;
-use pagemark_record::{Clock, Figure, Frequencies as Told, Hex, Record};
-use pagemark_verdict::{
-    Class, Disagreement, Facts, Frequencies, ROW, Rate, Readings, Source, Spread, Tags,
-    nops_disagree, quantum, tags,
-};
+use pagemark_record::{Clock, Frequencies as Told, Hex, Record};
+use pagemark_verdict::{Class, Facts, Frequencies, Rate, Readings, Source, Spread, Tags, tags};
 
 use self::core_clock::CoreClock;
+use self::first_look::{FirstLook, readings, row};
 pub use self::strikes::Strikes;
 pub use self::witness::Witness;
-
-/// How often each bracket is read. Enough to see a clock that is exact, and its step.
-const READINGS: usize = 101;
-/// The same where each NOP is interpreted: more would take seconds.
-const READINGS_EMULATED: usize = 5;
-/// Ticks of 1,000 NOPs from which on they are interpreted.
-const EMULATED: u64 = 10_000;
 
 /// What was found out about this machine.
 pub struct Found {
@@ -221,37 +212,6 @@ impl Found {
     }
 }
 
-/// What the figure of a case is held against: the class, and the readings that it was concluded from.
-#[derive(Clone, Copy)]
-pub struct FirstLook {
-    class: Class,
-    readings: Readings,
-}
-
-impl FirstLook {
-    /// Holds the ticks of 1,000 NOPs that a case measured against what was concluded at first; tags the figures where both cannot be
-    /// of one machine in one state.
-    pub fn compare(&self, case: Figure) {
-        let case = case.rounded().unsigned_abs();
-        let tag = |reason: core::fmt::Arguments<'_>| {
-            log::record(&Record::Tag(pagemark_record::Tag {
-                tag: "nops_disagree".into(),
-                reason: reason.into(),
-            }));
-        };
-        let (class, probe) = (self.class.name(), self.readings.ticks_per_1000_nops());
-        match nops_disagree(self.class, &self.readings, case) {
-            None => {}
-            Some(Disagreement::NoCpu { cycles }) => tag(format_args!(
-                "1,000 NOPs took {case} ticks in control/nops, which is {cycles} core cycles: no CPU is as fast, and {class} is not what this machine is"
-            )),
-            Some(Disagreement::Apart) => tag(format_args!(
-                "1,000 NOPs took {probe} ticks at first, and {case} later"
-            )),
-        }
-    }
-}
-
 /// Words as the log separates them.
 struct Words<'a>(&'a [&'static str]);
 
@@ -262,43 +222,6 @@ impl core::fmt::Display for Words<'_> {
         }
         Ok(())
     }
-}
-
-/// The spread of brackets, and the clock's step.
-fn readings() -> (Readings, u64) {
-    // The first ones find the code cold.
-    let [.., warm] = [Brackets::take(), Brackets::take()];
-    let times = if warm.nops > EMULATED {
-        READINGS_EMULATED
-    } else {
-        READINGS
-    };
-    let mut readings = Readings::NONE;
-    let mut deltas = ArrayVec::<u64, { 5 * READINGS }>::new();
-    for _ in 0..times {
-        let ticks = Brackets::take();
-        for (spread, ticks) in [
-            (&mut readings.empty, ticks.empty),
-            (&mut readings.one_nop, ticks.one_nop),
-            (&mut readings.nops, ticks.nops),
-            (&mut readings.additions, ticks.additions),
-            (&mut readings.cpuid, ticks.cpuid),
-        ] {
-            spread.add(ticks);
-            deltas.push(ticks);
-        }
-    }
-    (readings, quantum(&deltas))
-}
-
-/// The spread of rows of NOPs.
-fn row() -> Spread {
-    const { assert!(ROW == tsc::ROW) };
-    let mut spread = Spread::NONE;
-    for _ in 0..READINGS {
-        spread.add(tsc::row_of_nops());
-    }
-    spread
 }
 
 /// The count of system-management interrupts, where the CPU keeps one: Intel's do since Nehalem (SDM volume 4).

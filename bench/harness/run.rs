@@ -5,6 +5,7 @@ use core::fmt::Write;
 use arrayvec::ArrayString;
 use pagemark::boot::command_line::{Align, Filter, Mutate, Options, Suite};
 use pagemark::console::log;
+use pagemark::cpu::invalidate::CAN_EVICT;
 use pagemark::cpu::tsc;
 use pagemark_bracket::Sample;
 use pagemark_bracket::resolution::{Known, overhead, resolution, step};
@@ -271,6 +272,20 @@ impl Run {
         }
     }
 
+    /// Writes down that no case of a group, `GROUP/...`, can run here.
+    #[cfg(not(target_os = "none"))]
+    pub fn skip_group(&mut self, group: &str, reason: &str) {
+        let may_match = |filter: &Filter| filter.may_match_below(group);
+        let wanted = self.tier <= self.suite && self.only.as_ref().is_none_or(may_match);
+        self.wanted += u32::from(wanted);
+        if wanted && self.pass <= 1 {
+            log::record(&Record::Skip(Skip {
+                case: format_args!("{group}/*").into(),
+                reason: reason.into(),
+            }));
+        }
+    }
+
     /// Measures a case, if the run wants it: proof, warm-up, samples, and the proof again.
     pub fn measure<C: Case>(&mut self, name: &str, case: &mut C) {
         self.measure_at(name, &mut AnyCase::new(case), Temperature::Hot);
@@ -286,6 +301,9 @@ impl Run {
             // A name that is too long is told by the hot case.
             let _ = write!(cold, "{name}/cold");
             self.in_tier(Tier::Full, |run| {
+                if !CAN_EVICT {
+                    return run.skip(&cold, "emptying the caches and the TLB takes ring 0");
+                }
                 run.measure_at(&cold, &mut AnyCase::new(case), Temperature::Cold);
             });
         }
@@ -335,6 +353,7 @@ impl Run {
     }
 
     /// The median of a case between its bounds.
+    #[cfg(target_os = "none")]
     pub fn interval(&mut self, name: &str) -> Option<[Figure; 3]> {
         let (clock, quantum) = (self.clock, self.quantum);
         let entry = self.ledger.entries().find(|entry| &entry.name == name)?;
@@ -344,8 +363,21 @@ impl Run {
     }
 
     /// What the clock counts.
+    #[cfg(target_os = "none")]
     pub const fn clock(&self) -> Clock {
         self.clock
+    }
+
+    /// What struck the samples of all cases together.
+    #[cfg(not(target_os = "none"))]
+    pub fn disturbances(&mut self) -> Disturbances {
+        let mut all = Disturbances::default();
+        for entry in self.ledger.entries() {
+            all.preempted += entry.disturbances.preempted;
+            all.migrated += entry.disturbances.migrated;
+            all.frequency += entry.disturbances.frequency;
+        }
+        all
     }
 
     /// Whether the suite has this case and the command line lets it run, for cases that take much to get ready for.
@@ -437,6 +469,10 @@ fn undisturbed(
             None => return Ok(sample),
             Some(Cause::Smi) => disturbances.smi += 1,
             Some(Cause::Steal) => disturbances.steal += 1,
+            #[cfg(not(target_os = "none"))]
+            Some(Cause::Preempted) => disturbances.preempted += 1,
+            #[cfg(not(target_os = "none"))]
+            Some(Cause::Migrated) => disturbances.migrated += 1,
         }
         if retry == RETRIES {
             return Ok(sample);

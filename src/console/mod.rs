@@ -3,6 +3,8 @@
 pub mod codes;
 #[cfg(target_os = "none")]
 pub mod log;
+#[cfg(hosted)]
+pub use crate::hosted::log;
 pub mod screen;
 pub mod serial;
 #[cfg(target_os = "none")]

@@ -45,11 +45,11 @@ impl<C: CpuAccess> CpuIdReader for Reader<'_, C> {
 }
 
 /// The CPU that executes this.
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", hosted))]
 #[derive(Clone, Copy, Debug)]
 pub struct ThisCpu;
 
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", hosted))]
 impl CpuAccess for ThisCpu {
     fn cpuid(&self, leaf: u32, subleaf: u32) -> CpuIdResult {
         raw_cpuid::cpuid!(leaf, subleaf)

@@ -3,6 +3,7 @@
 //! During the boot stretch the window is the identity mapping of the first 4 GiB, from then on the direct map. Frames of high
 //! memory, which are not in it, are reached by [`HighMemory`].
 
+#[cfg(target_os = "none")]
 use super::high_memory::HighMemory;
 use crate::mm::address::{PAGE_SHIFT, Pfn, VirtAddr, WORDS_PER_PAGE};
 use crate::mm::hardware::{FrameWords, PhysicalMemory};
@@ -44,6 +45,8 @@ unsafe impl PhysicalMemory for DirectMap {
         unsafe { &*(self.address(frame).0 as *const FrameWords) }
     }
 
+    // A process has no high memory.
+    #[cfg(target_os = "none")]
     #[inline]
     unsafe fn with_words<R>(&self, frame: Pfn, work: impl FnOnce(&FrameWords) -> R) -> R {
         match HighMemory::of(frame) {

@@ -7,13 +7,15 @@
 pub mod access;
 #[cfg(target_os = "none")]
 pub mod address_space;
+#[cfg(hosted)]
+pub use crate::hosted::address_space;
 #[cfg(target_os = "none")]
 pub mod apic;
 #[cfg(target_os = "none")]
 pub mod backtrace;
 #[cfg(target_os = "none")]
 pub mod demand;
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", hosted))]
 pub mod direct_map;
 pub mod errata;
 #[cfg(target_os = "none")]
@@ -30,18 +32,25 @@ pub mod hypervisor;
 pub mod interrupt_sources;
 #[cfg(target_os = "none")]
 pub mod invalidate;
+#[cfg(hosted)]
+pub use crate::hosted::invalidate;
 pub mod lfence;
 pub mod machine_check;
 pub mod memory_types;
 pub mod microcode;
+pub mod page_fault;
 #[cfg(target_os = "none")]
 pub mod pat;
 #[cfg(target_os = "none")]
 pub mod pcid;
 #[cfg(target_os = "none")]
 pub mod per_cpu;
+#[cfg(hosted)]
+pub use crate::hosted::per_cpu;
 #[cfg(target_os = "none")]
 pub mod probe;
+#[cfg(hosted)]
+pub use crate::hosted::probe;
 #[cfg(target_os = "none")]
 pub mod reference_timers;
 #[cfg(target_os = "none")]
@@ -53,7 +62,7 @@ pub mod spurious;
 #[cfg(target_os = "none")]
 pub mod stacks;
 pub mod stated_rate;
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", hosted))]
 pub mod tsc;
 
 /// Stops this CPU for good: interrupts off, then HLT, again after every NMI.

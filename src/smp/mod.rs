@@ -29,3 +29,5 @@ pub mod tlbs;
 mod trampoline;
 #[cfg(target_os = "none")]
 pub mod work;
+#[cfg(hosted)]
+pub use crate::hosted::cpus as work;

@@ -3,7 +3,7 @@
 use core::slice;
 use core::sync::atomic::AtomicU64;
 
-use pagemark::machine::Machine;
+use pagemark::machine::{Machine, pages_of};
 use pagemark::mm::address::FrameRange;
 use pagemark::mm::frame::{Buddy, Descriptor, FrameAllocator, Metadata, MetadataSize, ZoneEnds};
 
@@ -23,10 +23,11 @@ pub(super) fn with_books<B: Buddy>(
 ) -> Result<(), Failure> {
     let size = FrameAllocator::<B>::metadata_size(ranges, zones)?;
     let area = machine.vmalloc.vmalloc(bytes(size), &mut machine.kernel)?;
+    let pages = pages_of(&area).map_err(|reason| Failure::new(format_args!("{reason}")))?;
     // SAFETY: the area is ours until it is freed below, and large enough for the descriptors and then the words; any bits are
     // valid values of both.
     let books = unsafe {
-        let descriptors = area.start().0 as *mut Descriptor;
+        let descriptors = pages.0 as *mut Descriptor;
         let words = descriptors.add(size.descriptors).cast();
         Metadata {
             descriptors: slice::from_raw_parts_mut(descriptors, size.descriptors),

@@ -3,7 +3,7 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::{ptr, slice};
 
-use pagemark::machine::Machine;
+use pagemark::machine::{Machine, pages_of};
 use pagemark::mm::address::PAGE_SIZE;
 use pagemark_peers::{
     ALIGN, BitAlloc, Bitmap, Bits, BuddySlab, BuddySystemHeap, FRAMES, Frames, Talc,
@@ -317,7 +317,14 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
         Ok(area) => area,
         Err(error) => return run.check("peer/memory", Err(error.into())),
     };
-    let region = (area.start().0 as usize).next_multiple_of(ALIGN);
+    let pages = match pages_of(&area) {
+        Ok(pages) => pages,
+        Err(reason) => {
+            let failure = Failure::new(format_args!("{reason}"));
+            return run.check("peer/memory", Err(failure));
+        }
+    };
+    let region = (pages.0 as usize).next_multiple_of(ALIGN);
     let memory = Memory {
         region: region as *mut u8,
         live: (region + LARGEST_REGION) as *mut (usize, u32),

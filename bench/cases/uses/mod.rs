@@ -7,6 +7,10 @@ use pagemark::machine::Machine;
 
 use crate::harness::run::Run;
 
+/// Why a process does not run a case.
+const ACCESSES_ITS_AREA: &str =
+    "it accesses the area that it maps, and the CPU does not translate its address in a process";
+
 pub(super) fn run(machine: &mut Machine, run: &mut Run) {
     swap_map::run(machine, run);
     module::run(machine, run);

@@ -6,7 +6,7 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 use core::slice;
 
-use pagemark::machine::Machine;
+use pagemark::machine::{Machine, pages_of};
 use pagemark::mm::address::{PAGE_SIZE, PageSize, VirtAddr};
 use pagemark::mm::frame::Gfp;
 use pagemark::mm::page_table::Protection;
@@ -164,7 +164,8 @@ fn with_memory<T>(
 ) -> Result<(), Failure> {
     let bytes = (count * size_of::<T>()) as u64;
     let area = machine.vmalloc.vmalloc(bytes, &mut machine.kernel)?;
-    let first = area.start().0 as *mut MaybeUninit<T>;
+    let pages = pages_of(&area).map_err(|reason| Failure::new(format_args!("{reason}")))?;
+    let first = pages.0 as *mut MaybeUninit<T>;
     // SAFETY: the area is ours until it is freed below, large enough, and any bits are an uninitialised value.
     let outcome = work(machine, unsafe { slice::from_raw_parts_mut(first, count) });
     let freed = machine.vmalloc.vfree(area, &mut machine.kernel);

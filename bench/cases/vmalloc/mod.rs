@@ -13,7 +13,7 @@ use core::slice;
 
 use pagemark::cpu::probe::PageFaultError;
 use pagemark::kernel::Kernel;
-use pagemark::machine::Machine;
+use pagemark::machine::{Machine, pages_of};
 use pagemark::mm::address::{Order, PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use pagemark::mm::frame::Gfp;
 use pagemark::mm::page_table::Protection;
@@ -291,8 +291,9 @@ fn with_scattered_frames<S: AreaSearch<Contents = Contents>, P: Freeing>(
 ) -> Result<(), Failure> {
     let bytes = (count * size_of::<Pfn>()) as u64;
     let book = region.vmalloc.vzalloc(bytes, region.kernel)?;
+    let pages = pages_of(&book).map_err(|reason| Failure::new(format_args!("{reason}")))?;
     // SAFETY: the area is ours until it is freed below, large enough, and full of zeros, which are frame numbers.
-    let frames = unsafe { slice::from_raw_parts_mut(book.start().0 as *mut Pfn, count) };
+    let frames = unsafe { slice::from_raw_parts_mut(pages.0 as *mut Pfn, count) };
     let list = region
         .kernel
         .frames

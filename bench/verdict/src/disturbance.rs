@@ -7,6 +7,12 @@ pub struct Seen {
     pub smi: Option<u64>,
     /// Nanoseconds that the hypervisor ran something else.
     pub steal_ns: Option<u64>,
+    /// Times that the kernel took the core from a process's thread.
+    #[cfg(not(target_os = "none"))]
+    pub preempted: Option<u64>,
+    /// The core that a process's thread runs on.
+    #[cfg(not(target_os = "none"))]
+    pub core: Option<u64>,
 }
 
 /// What struck, beyond doubt.
@@ -16,11 +22,23 @@ pub enum Cause {
     Smi,
     /// The hypervisor.
     Steal,
+    /// The kernel, which ran something else on the core.
+    #[cfg(not(target_os = "none"))]
+    Preempted,
+    /// The kernel, which moved the thread to another core.
+    #[cfg(not(target_os = "none"))]
+    Migrated,
 }
 
 /// What struck between two moments, the one that explains the other first: a hypervisor's interrupt counts as the hypervisor's.
 #[must_use]
 pub fn cause(before: Seen, after: Seen) -> Option<Cause> {
+    #[cfg(not(target_os = "none"))]
+    if before.core != after.core {
+        return Some(Cause::Migrated);
+    } else if before.preempted != after.preempted {
+        return Some(Cause::Preempted);
+    }
     if before.steal_ns != after.steal_ns {
         Some(Cause::Steal)
     } else if before.smi != after.smi {
@@ -52,12 +70,29 @@ mod tests {
 
     #[test]
     fn counters_that_moved() {
-        let seen = |smi, steal_ns| Seen { smi, steal_ns };
+        let seen = |smi, steal_ns| Seen {
+            smi,
+            steal_ns,
+            ..Seen::default()
+        };
         let quiet = seen(Some(7), Some(100));
         assert_eq!(cause(quiet, quiet), None);
         assert_eq!(cause(quiet, seen(Some(8), Some(100))), Some(Cause::Smi));
         assert_eq!(cause(quiet, seen(Some(8), Some(101))), Some(Cause::Steal));
         assert_eq!(cause(Seen::default(), Seen::default()), None);
+    }
+
+    #[test]
+    fn what_the_kernel_does_to_a_process() {
+        let seen = |preempted, core| Seen {
+            preempted: Some(preempted),
+            core: Some(core),
+            ..Seen::default()
+        };
+        assert_eq!(cause(seen(3, 1), seen(3, 1)), None);
+        assert_eq!(cause(seen(3, 1), seen(4, 1)), Some(Cause::Preempted));
+        // Whoever is moved was taken off the core before.
+        assert_eq!(cause(seen(3, 1), seen(4, 0)), Some(Cause::Migrated));
     }
 
     #[test]

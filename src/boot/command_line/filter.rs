@@ -19,6 +19,20 @@ impl Filter {
             .split(',')
             .any(|pattern| matches(pattern.as_bytes(), name.as_bytes()))
     }
+
+    /// Whether one of the patterns may match a name that begins with `group` and a `/`: what stands before its first wildcard does
+    /// not rule that out.
+    #[must_use]
+    pub fn may_match_below(&self, group: &str) -> bool {
+        self.0.split(',').any(|pattern| {
+            let literal = pattern.split(['*', '?']).next().unwrap_or("");
+            let whole = literal.len() == pattern.len();
+            match literal.strip_prefix(group) {
+                Some(rest) => rest.starts_with('/') || (rest.is_empty() && !whole),
+                None => !whole && group.starts_with(literal),
+            }
+        })
+    }
 }
 
 impl fmt::Display for Filter {
@@ -89,6 +103,26 @@ mod tests {
                 expected,
                 "{pattern} {name}"
             );
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_may_match_below_a_group() {
+        let filter = |text| Filter::parse(text).unwrap();
+        for (text, expected) in [
+            ("tlb/invlpg", true),
+            ("tlb/*", true),
+            ("tlb*", true),
+            ("t*", true),
+            ("*", true),
+            ("*invlpg", true),
+            ("pt/*,tlb/x", true),
+            ("tlb", false),
+            ("pt/*", false),
+            ("tlbs/x", false),
+            ("tlb/", true),
+        ] {
+            assert_eq!(filter(text).may_match_below("tlb"), expected, "{text}");
         }
     }
 }

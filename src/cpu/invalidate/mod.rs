@@ -16,3 +16,6 @@ pub use broadcast::BroadcastTlb;
 pub use instructions::{evict, flush_everything, invlpg, reload_cr3, toggle_pge};
 pub use invpcid::{InvpcidType, invpcid};
 pub use local::LocalTlb;
+
+/// Whether [`evict`] does what it says.
+pub const CAN_EVICT: bool = true;

@@ -127,8 +127,8 @@ impl<T> CaseResult<T> {
     }
 }
 
-/// How many of a case's samples something struck from outside. Samples that a system-management interrupt or the hypervisor
-/// struck were taken again; all others are among the figures.
+/// How many of a case's samples something struck from outside. Samples that a system-management interrupt, the hypervisor
+/// or the kernel of a process struck were taken again; all others are among the figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "read", derive(Deserialize))]
 pub struct Disturbances {
@@ -140,6 +140,19 @@ pub struct Disturbances {
     pub frequency: u32,
     /// By something unknown: they lie far above the others.
     pub unknown: u32,
+    /// Of a process: by the kernel, which ran something else on the core meanwhile.
+    #[cfg(not(target_os = "none"))]
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub preempted: u32,
+    /// Of a process: by the kernel, which moved the thread to another core.
+    #[cfg(not(target_os = "none"))]
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub migrated: u32,
+}
+
+#[cfg(not(target_os = "none"))]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Disturbances {

@@ -11,14 +11,14 @@ use crate::Hex;
 #[cfg_attr(feature = "read", derive(Deserialize))]
 pub struct Environment<T> {
     /// Who executes the instructions: `silicon`, `hardware_virtualisation`, `hidden_virtualisation`, `emulating_kvm`, `emulator`, `tcg`,
-    /// `tcg_icount`.
+    /// `tcg_icount`; `process` in a Linux process.
     pub class: T,
     /// With `tcg_icount`: an instruction takes 2^shift ticks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shift: Option<u8>,
     /// What a reader of the figures has to know, separated by spaces: `emulated`, `hypervisor_hidden`, `icount_shift`, `tsc_variant`,
     /// `lfence_not_serialising`, `frequency_disagrees`, `frequency_unconfirmed`, `frequency_unknown`, `memory_not_write_back`,
-    /// `caches_off`, `no_microcode`, `smi`, `steal`, `fractured`, `cpus_missing`. Empty where they are worth what they seem. A [`Tag`]
+    /// `caches_off`, `no_microcode`, `smi`, `steal`, `fractured`, `cpus_missing`; of a process `hypervisor_below`. Empty where they are worth what they seem. A [`Tag`]
     /// adds one that was found out later.
     pub tags: T,
     /// The least and the most ticks that a bracket around 1,000 NOPs took.
@@ -62,6 +62,10 @@ pub struct Environment<T> {
     /// The hypervisor backs large pages with small ones, so that INVLPG drops everything; absent where that cannot be seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fractured: Option<bool>,
+    /// Of a process: the kernel that it runs on, name and release.
+    #[cfg(not(target_os = "none"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<T>,
     /// Sources of interrupts that were masked: `8259`, `local_apic`, `io_apic`, separated by spaces.
     pub masked: T,
 }
@@ -70,7 +74,7 @@ pub struct Environment<T> {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "read", derive(Deserialize))]
 pub struct Tag<T> {
-    /// The tag: `nops_disagree`, `nmi`, `machine_check`.
+    /// The tag: `nops_disagree`, `nmi`, `machine_check`; of a process `preempted`, `migrated`, `frequency`.
     pub tag: T,
     /// What was seen.
     pub reason: T,

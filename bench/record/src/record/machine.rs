@@ -38,7 +38,7 @@ pub struct Machine<T> {
     pub cpus: u32,
     /// The layout of the address space: `wide`, `classic`.
     pub layout: T,
-    /// How the image was loaded: `multiboot2`, `pvh`.
+    /// How the image was loaded: `multiboot2`, `pvh`; `process` where the suite is a process.
     pub loader: T,
     /// The CPU features that cases depend on, where present, separated by spaces.
     pub features: T,

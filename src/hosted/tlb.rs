@@ -1,0 +1,159 @@
+//! The TLB seam of a process. A flush is counted, checked and logged; there is no TLB that it could reach, as no table of the suite is in
+//! CR3. The log is what a software TLB goes by, through which proofs look at memory: it keeps every translation that it has used until
+//! the log says that it was flushed. So a proof notices a flush that is missing, as it does on the machine.
+//!
+//! What a flush costs here is what the seam around the instruction costs.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::walk::{Access, Translation, walker};
+use crate::cpu::features::Features;
+use crate::cpu::page_fault::PageFaultError;
+use crate::mm::address::{PAGE_SIZE, PageSize, VirtAddr};
+use crate::mm::hardware::TlbInvalidate;
+use crate::mm::left_out;
+
+/// Flushes that are remembered. What is more than that between two accesses of a proof counts as a flush of everything.
+const LOGGED: usize = 1024;
+
+/// One flush: the first address, and the bytes from there; 0 bytes for everything.
+struct Flush {
+    start: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// Flushes so far, and the last of them.
+struct FlushLog {
+    count: AtomicU64,
+    flushes: [Flush; LOGGED],
+}
+
+static LOG: FlushLog = FlushLog {
+    count: AtomicU64::new(0),
+    flushes: [const {
+        Flush {
+            start: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        }
+    }; LOGGED],
+};
+
+impl FlushLog {
+    /// Several CPUs may lose each other's entries: whoever lets them run empties the software TLB behind them.
+    #[inline(always)]
+    fn add(&self, start: u64, bytes: u64) {
+        let count = self.count.load(Relaxed);
+        let flush = &self.flushes[count as usize % LOGGED];
+        flush.start.store(start, Relaxed);
+        flush.bytes.store(bytes, Relaxed);
+        self.count.store(count + 1, Relaxed);
+    }
+}
+
+/// Flushes so far.
+#[must_use]
+pub fn flushes() -> u64 {
+    LOG.count.load(Relaxed)
+}
+
+/// The TLBs of a process's machine.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessTlb;
+
+impl ProcessTlb {
+    /// They are the same on every CPU.
+    #[must_use]
+    pub const fn new(_: &Features) -> Self {
+        ProcessTlb
+    }
+}
+
+impl TlbInvalidate for ProcessTlb {
+    #[inline]
+    fn flush_pages(&self, start: VirtAddr, pages: u64, size: PageSize) {
+        if left_out::this_one() {
+            return;
+        }
+        assert!(
+            start.0.is_multiple_of(size.bytes()),
+            "a flush of {pages} pages of {size:?} from {start} on"
+        );
+        // Tables that left the tree are flushed with no page of their own; no bytes mean everything.
+        LOG.add(start.0, (pages * size.bytes()).max(1));
+    }
+
+    #[inline]
+    fn flush_all(&self) {
+        if !left_out::this_one() {
+            LOG.add(0, 0);
+        }
+    }
+}
+
+/// Translations by page, and how far the log has been followed.
+struct SoftwareTlb {
+    pages: BTreeMap<u64, Translation>,
+    followed: u64,
+}
+
+static TLB: Mutex<SoftwareTlb> = Mutex::new(SoftwareTlb {
+    pages: BTreeMap::new(),
+    followed: 0,
+});
+
+impl SoftwareTlb {
+    fn follow(&mut self) {
+        let count = flushes();
+        if count - self.followed > LOGGED as u64 {
+            self.pages.clear();
+            self.followed = count;
+        }
+        for number in self.followed..count {
+            let flush = &LOG.flushes[number as usize % LOGGED];
+            let (start, bytes) = (flush.start.load(Relaxed), flush.bytes.load(Relaxed));
+            if bytes == 0 {
+                self.pages.clear();
+            } else {
+                let first = start / PAGE_SIZE;
+                let last = first + (bytes - 1) / PAGE_SIZE;
+                let gone: Vec<u64> = self.pages.range(first..=last).map(|(&p, _)| p).collect();
+                for page in gone {
+                    self.pages.remove(&page);
+                }
+            }
+        }
+        self.followed = count;
+    }
+}
+
+/// The translation that an access to `address` uses: one that is cached, whatever the tables hold by now, or that of a walk.
+///
+/// # Errors
+///
+/// The error code of the page fault.
+pub fn translate(address: VirtAddr, access: Access) -> Result<Translation, PageFaultError> {
+    let mut tlb = TLB.lock().unwrap_or_else(|error| error.into_inner());
+    tlb.follow();
+    let page = address.0 / PAGE_SIZE;
+    if let Some(&cached) = tlb.pages.get(&page)
+        && cached.allows(access)
+    {
+        return Ok(cached);
+    }
+    let walked = walker().walk(address, access);
+    match walked {
+        Ok(translation) => tlb.pages.insert(page, translation),
+        // A fault drops what is cached of the page (Intel SDM volume 3, 5.10.4.1).
+        Err(_) => tlb.pages.remove(&page),
+    };
+    walked
+}
+
+/// Empties the software TLB.
+pub fn flush_everything() {
+    let mut tlb = TLB.lock().unwrap_or_else(|error| error.into_inner());
+    tlb.pages.clear();
+    tlb.followed = flushes();
+}
