@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Installs what is missing of what a command needs, and says what it does: the pinned Rust toolchain (by rustup), packages (by apt).
 #
-#   setup.sh [run | iso | uefi | test]...
+#   setup.sh [run | iso | uefi | process | test]...
 #
-# run: QEMU. iso: GRUB and the ISO tools. uefi: UEFI firmware for QEMU. test, or no word: all of that, Bochs, and the toolchain's
+# run: QEMU. process: nothing beside. iso: GRUB and the ISO tools. uefi: UEFI firmware for QEMU. test, or no word: all of that, Bochs, and the toolchain's
 # components. Rust and a linker are part of each. Without root it prints the line to type instead. apt removes no package. Where
 # nothing is missing it does nothing, and needs no network.
 set -euo pipefail
@@ -21,7 +21,7 @@ needs() { [[ " ${parts[*]} " == *" $1 "* || " ${parts[*]} " == *" test "* ]]; }
 parts=("$@")
 ((${#parts[@]})) || parts=(test)
 for part in "${parts[@]}"; do
-    case $part in run | iso | uefi | test) ;; *) die "$part: not run, iso, uefi or test" ;; esac
+    case $part in run | iso | uefi | process | test) ;; *) die "$part: not run, iso, uefi, process or test" ;; esac
 done
 
 # The value of a key of rust-toolchain.toml: a word, or words.

@@ -13,6 +13,7 @@ use crate::gate::ticks::FALSE_ALARMS;
 use crate::glob::Globs;
 use crate::image::{Origin, TEXT_OFFSETS};
 use crate::import;
+use crate::run::hosted::Hosted;
 use crate::run::{Choice, MachineType, Request};
 use crate::show::Sort;
 
@@ -79,6 +80,12 @@ pub struct Run {
     /// Count instructions instead of time: TCG whose clock is the number of executed instructions, equal from run to run
     #[arg(long, conflicts_with = "accel")]
     pub icount: bool,
+    /// Run the suite as a process of this Linux host, without QEMU: all cases that need no ring 0, on the host's CPU
+    #[arg(long, conflicts_with_all = ["icount", "accel", "machine", "cpu", "iso", "text_offset"])]
+    pub hosted: bool,
+    /// With --hosted: physical memory in 2 MiB pages, where the kernel has them
+    #[arg(long, requires = "hosted")]
+    pub huge: bool,
     /// What executes the guest: kvm, tcg (in an emulator's time), icount, or auto: kvm where that is worth having, icount elsewhere
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub accel: Choice,
@@ -139,7 +146,7 @@ pub struct Emulator {
 /// Which image.
 #[derive(Args, Debug)]
 pub struct Image {
-    /// The image [default: built from the sources]
+    /// The image, or with --hosted the program [default: built from the sources]
     #[arg(long, value_name = "ELF")]
     image: Option<PathBuf>,
     /// Build it with all code that is measured so many bytes further up: 16, 32 or 48; `pagemark alignment` reads the logs
@@ -586,8 +593,13 @@ impl Run {
         let appended = words(&self.append);
         let says = appended.iter().any(|word| word.starts_with(SMP_KEY));
         let smp = (self.smp > 1 && !says).then(|| format!("{SMP_KEY}{}", self.smp));
+        let hosted = self.hosted.then_some(Hosted { huge: self.huge });
         Request {
-            image: self.image.origin(),
+            image: match (self.image.origin(), hosted) {
+                (Origin::Sources { .. }, Some(_)) => Origin::ProcessSources,
+                (origin, _) => origin,
+            },
+            hosted,
             qemu: self.emulator.qemu,
             accelerator: if self.icount {
                 Choice::Icount

@@ -24,7 +24,7 @@ use pagemark_host::gate::mute::Mutes;
 use pagemark_host::gate::ticks::FALSE_ALARMS;
 use pagemark_host::gate::{self, Finding, Judgement};
 use pagemark_host::history;
-use pagemark_host::image::{self, MenuEntry, Symbols};
+use pagemark_host::image::{self, MenuEntry, Program, Symbols};
 use pagemark_host::import::Foreign;
 use pagemark_host::import::source::{self, Source, SourceError, sources};
 use pagemark_host::list;
@@ -89,6 +89,9 @@ fn run_image(options: Run) -> Result<u8> {
 
 fn repeat_run(options: Repeat) -> Result<u8> {
     catch_interrupts()?;
+    if options.run.hosted {
+        bail!("--hosted: figures of a CPU are never equal, and repeat expects them to be");
+    }
     let runs = options.runs;
     // The number of CPUs changes from run to run, and is no word of any.
     let request = Run {
@@ -130,13 +133,17 @@ fn boot_in_turns(options: Ab) -> Result<u8> {
         ),
     };
     let request = options.run.request();
+    let program = match request.hosted {
+        Some(_) => Program::Process,
+        None => Program::Image,
+    };
     let base = match (&options.base_image, &options.base_revision) {
         (Some(image), _) => image.clone(),
-        (None, Some(revision)) => image::build_revision(revision)?,
+        (None, Some(revision)) => image::build_revision(revision, program)?,
         (None, None) => bail!("--base-image or --base-revision names the base"),
     };
     let new = match &options.revision {
-        Some(revision) => image::build_revision(revision)?,
+        Some(revision) => image::build_revision(revision, program)?,
         None => request.image.file()?,
     };
     request.check_memory(&base)?;

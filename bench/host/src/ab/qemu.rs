@@ -28,6 +28,24 @@ impl Qemu {
 
 /// What the boots of a campaign have in common, with `seed` for their order.
 pub fn settings(request: &Request, accelerator: Accelerator, seed: u64) -> Settings {
+    if let Some(hosted) = request.hosted {
+        let pages = if hosted.huge {
+            "2 MiB pages"
+        } else {
+            "4 KiB pages"
+        };
+        let machine = [
+            accelerator.to_string(),
+            format!("--smp {}", request.cpus),
+            format!("--mem {}", request.memory),
+            pages.to_owned(),
+        ];
+        return Settings {
+            seed,
+            machine: machine.to_vec(),
+            command_line: request.command_line.clone(),
+        };
+    }
     let door = match (request.iso, request.uefi) {
         (false, _) => "pvh",
         (true, false) => "iso",

@@ -138,6 +138,7 @@ fn environment(microcode: Option<Hex>, tags: &str) -> Environment<String> {
         microcode,
         not_write_back: None,
         fractured: None,
+        kernel: None,
         masked: String::new(),
     }
 }

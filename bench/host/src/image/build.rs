@@ -16,6 +16,26 @@ pub fn build() -> Result<PathBuf> {
 /// Bytes by which all code that is measured can lie further up than usual, the bracket staying where it is.
 pub const TEXT_OFFSETS: [u32; 4] = [0, 16, 32, 48];
 
+/// What of the sources is built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Program {
+    /// The image.
+    #[default]
+    Image,
+    /// The same suite as a Linux process.
+    Process,
+}
+
+impl Program {
+    /// cargo's words for it.
+    const fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Image => &["--target", "x86_64-unknown-none", "--bin", "pagemark-image"],
+            Self::Process => &["--bin", "pagemark-hosted"],
+        }
+    }
+}
+
 /// Where an image comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -26,6 +46,8 @@ pub enum Origin {
         /// One of [`TEXT_OFFSETS`].
         text_offset: u32,
     },
+    /// It is no image, but the suite as a process, built from the sources.
+    ProcessSources,
 }
 
 impl Origin {
@@ -34,6 +56,11 @@ impl Origin {
         match self {
             Self::File(file) => Ok(file.clone()),
             Self::Sources { text_offset: 0 } => build(),
+            Self::ProcessSources => Variant {
+                program: Program::Process,
+                ..Variant::default()
+            }
+            .build(),
             Self::Sources { text_offset } => Variant {
                 folder: Some("text_offset"),
                 variables: vec![("PAGEMARK_TEXT_OFFSET", text_offset.to_string())],
@@ -47,6 +74,8 @@ impl Origin {
 /// An image that differs from the one that everybody runs.
 #[derive(Clone, Debug, Default)]
 pub struct Variant {
+    /// What is built.
+    pub program: Program,
     /// Its folder under `target/`, as cargo would put it where the other one is; none for that one.
     pub folder: Option<&'static str>,
     /// Features of the package.
@@ -59,7 +88,7 @@ impl Variant {
     /// Builds it and returns its file.
     pub fn build(&self) -> Result<PathBuf> {
         let root = checkout::root()?;
-        let mut command = command(&root);
+        let mut command = command(&root, self.program);
         if let Some(folder) = self.folder {
             command
                 .arg("--target-dir")
@@ -76,32 +105,25 @@ pub(super) fn built(mut command: Command) -> Result<PathBuf> {
     let output = command.output().context("cargo cannot be started")?;
     if !output.status.success() {
         bail!(
-            "the image does not build: cargo ended with {}",
+            "the sources do not build: cargo ended with {}",
             output.status
         );
     }
-    executable(&output.stdout).context("cargo built the image and did not say where it is")
+    executable(&output.stdout).context("cargo does not say where the file is that it built")
 }
 
-/// cargo, about to build the image of the checkout at `root`.
-fn command(root: &Path) -> Command {
+/// cargo, about to build `program` of the checkout at `root`.
+fn command(root: &Path, program: Program) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    command_of(&cargo, root)
+    command_of(&cargo, root, program)
 }
 
-/// This cargo, about to build the image of the checkout at `root`.
-pub(super) fn command_of(cargo: &OsStr, root: &Path) -> Command {
+/// This cargo, about to build `program` of the checkout at `root`.
+pub(super) fn command_of(cargo: &OsStr, root: &Path, program: Program) -> Command {
     let mut command = Command::new(cargo);
     command
-        .args([
-            "build",
-            "--quiet",
-            "--release",
-            "--target",
-            "x86_64-unknown-none",
-            "--bin",
-            "pagemark-image",
-        ])
+        .args(["build", "--quiet", "--release"])
+        .args(program.words())
         .arg("--message-format=json-render-diagnostics")
         .current_dir(root)
         // Flags from the environment would replace those in .cargo/config.toml, which the image cannot do without.

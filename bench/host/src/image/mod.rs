@@ -13,7 +13,7 @@ mod revision;
 mod symbols;
 
 pub use backtrace::{Frame, backtrace};
-pub use build::{Origin, TEXT_OFFSETS, Variant, build};
+pub use build::{Origin, Program, TEXT_OFFSETS, Variant, build};
 pub use inlined::Inlined;
 pub use iso::{Firmware, MenuEntry, firmware, grub_config, grub_file, pack};
 pub use memory::NeededMemory;

@@ -8,19 +8,19 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::build::{built, command_of};
+use super::build::{Program, built, command_of};
 use crate::checkout;
 
-/// Builds the image of `revision` (a branch, a tag, a commit) and returns its file.
+/// Builds `program` of `revision` (a branch, a tag, a commit) and returns its file.
 ///
 /// # Errors
 ///
 /// There is no checkout with git, it has no such revision, or that does not build.
-pub fn build_revision(revision: &str) -> Result<PathBuf> {
+pub fn build_revision(revision: &str, program: Program) -> Result<PathBuf> {
     let root = checkout::root()?;
     let folder = check_out(&root, revision, &root.join("target/revisions"))?;
     // By name, so that rustup looks for the toolchain that this revision pins.
-    let mut command = command_of("cargo".as_ref(), &folder);
+    let mut command = command_of("cargo".as_ref(), &folder, program);
     command
         .arg("--target-dir")
         .arg(folder.join("target"))

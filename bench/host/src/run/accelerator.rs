@@ -27,6 +27,8 @@ pub enum Accelerator {
     Tcg,
     /// QEMU's translator, whose time is the number of executed instructions.
     Icount,
+    /// None: the suite is a process of this host, without QEMU.
+    Process,
 }
 
 impl Accelerator {
@@ -43,6 +45,7 @@ impl Accelerator {
                 "-rtc",
                 "base=2025-01-01,clock=vm",
             ],
+            Self::Process => &[],
         }
     }
 
@@ -57,6 +60,7 @@ impl Accelerator {
             Self::Kvm => "host,migratable=no,-arch-capabilities",
             Self::Tcg => "max",
             Self::Icount => "qemu64,+la57,+pdpe1gb,+rdtscp",
+            Self::Process => "the host's",
         }
     }
 }
@@ -67,6 +71,7 @@ impl fmt::Display for Accelerator {
             Self::Kvm => "KVM",
             Self::Tcg => "TCG",
             Self::Icount => "TCG with icount",
+            Self::Process => "none, a process",
         })
     }
 }

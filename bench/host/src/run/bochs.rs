@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use pagemark_record::Record;
 
 use super::watch::Process;
-use super::{Ended, Finished, INTERRUPTED};
+use super::{By, Ended, Finished, INTERRUPTED};
 use crate::log::lines::{lines, record};
 
 /// How often the log is looked at.
@@ -122,6 +122,7 @@ impl Bochs {
             stderr.push_str(&String::from_utf8_lossy(&read(CONSOLE)));
         }
         Ok(Finished {
+            by: By::Emulator,
             raw: read(COM1),
             stderr,
             ended,

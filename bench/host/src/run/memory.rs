@@ -51,7 +51,7 @@ impl Request {
 }
 
 /// A size as QEMU's `-m` has it, in bytes: without a suffix it is in MiB.
-fn bytes(size: &str) -> Option<u64> {
+pub(super) fn bytes(size: &str) -> Option<u64> {
     let digits = size.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let unit = match &size[digits.len()..] {
         "k" | "K" => 1 << 10,

@@ -3,6 +3,7 @@
 mod accelerator;
 mod bochs;
 mod cpus;
+pub mod hosted;
 mod kvm;
 mod log_file;
 mod memory;
@@ -36,7 +37,7 @@ pub use outcome::{Outcome, judge};
 pub use progress::Progress;
 pub use qemu::{Boot, CPU_KEY, Door, MACHINE_KEY, MachineType};
 pub use repeat::{Difference, Repeated, repeat};
-pub use watch::{Ended, Event, Finished, INTERRUPTED, boot};
+pub use watch::{By, Ended, Event, Finished, INTERRUPTED, boot};
 
 /// What `pagemark run` was asked for.
 #[derive(Clone, Debug)]
@@ -47,6 +48,8 @@ pub struct Request {
     pub qemu: PathBuf,
     /// Which accelerator.
     pub accelerator: Choice,
+    /// As a process of this host, without QEMU.
+    pub hosted: Option<hosted::Hosted>,
     /// Through GRUB rather than by PVH.
     pub iso: bool,
     /// On UEFI firmware rather than BIOS.
@@ -88,6 +91,9 @@ impl Request {
 
     /// The accelerator, chosen with `image`; says which, and why.
     pub fn choose_accelerator(&self, image: &Path, progress: &Progress) -> Result<Accelerator> {
+        if self.hosted.is_some() {
+            return Ok(Accelerator::Process);
+        }
         progress.stage("choosing the accelerator");
         let (accelerator, reason) = choose(self.accelerator, &self.boot(image), image)?;
         match reason {
@@ -109,6 +115,10 @@ impl Request {
     ) -> Result<(Boot, Option<TempDir>)> {
         let mut boot = self.boot(image);
         boot.accelerator = accelerator;
+        if let Some(hosted) = self.hosted {
+            boot.door = hosted.door(self, image, words)?;
+            return Ok((boot, None));
+        }
         let command_line = [&self.command_line[..], &boot.names(), words].concat();
         if !self.iso {
             boot.door = Door::Pvh {
@@ -162,15 +172,22 @@ fn told_if_long<T>(stage: &str, work: impl FnOnce() -> T) -> T {
 
 /// Boots the image once, shows what it found, and returns how it went. Errors are this side's: no image, no emulator.
 pub fn run(request: &Request) -> Result<Outcome> {
+    if request.hosted.is_some() {
+        hosted::is_possible()?;
+    }
     let progress = Progress::new();
-    if let Origin::Sources { .. } = request.image {
+    let building = match request.hosted {
+        Some(_) => "building the suite as a process",
+        None => "building the image",
+    };
+    if let Origin::Sources { .. } | Origin::ProcessSources = request.image {
         let root = checkout::root()?;
         if !checkout::holds_this_tool(&root) {
             progress.say(&format!("sources: {}", root.display()));
         }
-        progress.stage("building the image");
+        progress.stage(building);
     }
-    let image = told_if_long("building the image", || request.image.file())?;
+    let image = told_if_long(building, || request.image.file())?;
     request.check_memory(&image)?;
     let accelerator = request.choose_accelerator(&image, &progress)?;
     progress.stage(if request.iso {

@@ -7,7 +7,7 @@ use pagemark_record::{End, ExitCode, Verdict};
 
 use super::kvm;
 use super::silence::{likely_cause, refusal};
-use super::{Ended, Finished};
+use super::{By, Ended, Finished};
 use crate::image::Symbols;
 use crate::log::{Ending, Log, lines, read};
 
@@ -38,6 +38,7 @@ pub enum Outcome {
 
 /// Judges a run by its log, and by the status that QEMU ended with.
 pub fn judge(finished: &Finished) -> Outcome {
+    let by = finished.by;
     let status = match finished.ended {
         Ended::Status(status) => Some(status),
         Ended::AfterTheLog => None,
@@ -47,9 +48,9 @@ pub fn judge(finished: &Finished) -> Outcome {
             let why = kvm::complaint(&finished.stderr);
             return Outcome::Refused(why.unwrap_or_default());
         }
-        Ended::Flooded => return Outcome::Broken("the image printed without end".to_owned()),
+        Ended::Flooded => return Outcome::Broken("the suite printed without end".to_owned()),
     };
-    let meant = status.map(|status| status.code().and_then(ExitCode::from_qemu_status));
+    let meant = status.map(|status| status.code().and_then(|code| by.meaning(code)));
     let refused = match meant {
         Some(Some(ExitCode::Error)) => refusal(&finished.raw),
         _ => None,
@@ -65,14 +66,16 @@ pub fn judge(finished: &Finished) -> Outcome {
         Ok(log) => Box::new(log),
         Err(_) if finished.raw.is_empty() => {
             return Outcome::Broken(format!(
-                "the emulator ended with {}, and the image never spoke",
-                describe(status)
+                "{} ended with {}, and the suite never spoke",
+                by.name(),
+                describe(by, status)
             ));
         }
         Err(error) => {
             return Outcome::Broken(format!(
-                "{error} (the emulator ended with {})",
-                describe(status)
+                "{error} ({} ended with {})",
+                by.name(),
+                describe(by, status)
             ));
         }
     };
@@ -82,8 +85,9 @@ pub fn judge(finished: &Finished) -> Outcome {
     };
     if meant.is_some_and(|meant| meant != Some(said)) {
         return Outcome::Broken(format!(
-            "the log says {said:?}, but QEMU ended with {}",
-            describe(status)
+            "the log says {said:?}, but {} ended with {}",
+            by.name(),
+            describe(by, status)
         ));
     }
     match &log.ending {
@@ -103,14 +107,36 @@ pub fn judge(finished: &Finished) -> Outcome {
     }
 }
 
-fn describe(status: Option<ExitStatus>) -> String {
+impl By {
+    /// The name in messages.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Emulator => "the emulator",
+            Self::Process => "the process",
+        }
+    }
+
+    /// What the suite means by this status: QEMU's own, or `pagemark run`'s, which a process ends with.
+    fn meaning(self, status: i32) -> Option<ExitCode> {
+        match (self, status) {
+            (Self::Emulator, status) => ExitCode::from_qemu_status(status),
+            (Self::Process, 0) => Some(ExitCode::Pass),
+            (Self::Process, 1) => Some(ExitCode::Fail),
+            (Self::Process, 2) => Some(ExitCode::Error),
+            (Self::Process, 3) => Some(ExitCode::Panic),
+            (Self::Process, _) => None,
+        }
+    }
+}
+
+fn describe(by: By, status: Option<ExitStatus>) -> String {
     let Some(status) = status else {
         return "no status".to_owned();
     };
     match status.code() {
-        Some(code) => match ExitCode::from_qemu_status(code) {
-            Some(meant) => format!("status {code}, the image's {meant:?}"),
-            None => format!("status {code}, which the image does not give"),
+        Some(code) => match by.meaning(code) {
+            Some(meant) => format!("status {code}, the suite's {meant:?}"),
+            None => format!("status {code}, which the suite does not give"),
         },
         None => status.to_string(),
     }
@@ -147,12 +173,21 @@ impl Outcome {
             Self::Interrupted => return Some("interrupted".to_owned()),
             Self::Refused(what) | Self::Broken(what) => what.clone(),
             Self::TimedOut => {
-                let cause = likely_cause(&finished.raw, &finished.cpus, symbols);
-                format!("the image did not come to its end in time; QEMU was stopped\n{cause}")
+                match finished.by {
+                    By::Process => "the process did not come to its end in time, and was stopped: it hangs, or needs more time (--timeout)".to_owned(),
+                    By::Emulator => {
+                        let cause = likely_cause(&finished.raw, &finished.cpus, symbols);
+                        format!("the image did not come to its end in time; QEMU was stopped\n{cause}")
+                    }
+                }
             }
         };
         if !finished.stderr.trim().is_empty() {
-            let _ = write!(text, "\nQEMU says:\n{}", finished.stderr.trim_end());
+            let name = match finished.by {
+                By::Emulator => "QEMU",
+                By::Process => "the process",
+            };
+            let _ = write!(text, "\n{name} says:\n{}", finished.stderr.trim_end());
         }
         if finished.raw.is_empty() {
             return Some(text);

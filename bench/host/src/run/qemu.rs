@@ -108,6 +108,13 @@ pub enum Door {
         /// The UUID in the SMBIOS.
         uuid: String,
     },
+    /// It is no image, but a process of this host, and QEMU has no part in it.
+    Process {
+        /// The program.
+        program: PathBuf,
+        /// Its arguments.
+        arguments: Vec<String>,
+    },
 }
 
 impl Boot {
@@ -135,8 +142,21 @@ impl Boot {
         self.cpu_model.as_deref().unwrap_or(usual)
     }
 
+    /// The program that is started, as messages name it.
+    pub(super) fn started(&self) -> &Path {
+        match &self.door {
+            Door::Process { program, .. } => program,
+            Door::Pvh { .. } | Door::Grub { .. } | Door::Network { .. } => &self.qemu,
+        }
+    }
+
     /// The command. `scratch` is a folder for files that live as long as QEMU runs.
     pub fn command(&self, scratch: &Path) -> Result<Command> {
+        if let Door::Process { program, arguments } = &self.door {
+            let mut command = Command::new(program);
+            command.args(arguments);
+            return Ok(command);
+        }
         let mut command = Command::new(&self.qemu);
         command.args([
             "-nodefaults",
@@ -205,6 +225,7 @@ impl Boot {
                 command.args(["-device", &format!("virtio-net-pci,netdev=net,mac={mac}")]);
                 command.args(["-uuid", uuid, "-boot", "n"]);
             }
+            Door::Process { .. } => {}
         }
         Ok(command)
     }

@@ -35,9 +35,21 @@ const STATE: Duration = Duration::from_millis(500);
 /// More than any suite prints; a guest that prints without end is stopped there.
 const MAX_LOG: usize = 64 << 20;
 
+/// What ran the suite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    /// An emulator, as an image.
+    #[default]
+    Emulator,
+    /// This host, as a process.
+    Process,
+}
+
 /// A run that is over.
 #[derive(Debug)]
 pub struct Finished {
+    /// What ran the suite.
+    pub by: By,
     /// All that the serial port said.
     pub raw: Vec<u8>,
     /// All that QEMU said itself.
@@ -103,10 +115,11 @@ fn watch(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let name = boot.qemu.display();
-    let child = command
-        .spawn()
-        .with_context(|| format!("{name} cannot be started; scripts/setup.sh installs it"))?;
+    let name = boot.started().display();
+    let child = command.spawn().with_context(|| match boot.door {
+        Door::Process { .. } => format!("{name} cannot be started"),
+        _ => format!("{name} cannot be started; scripts/setup.sh installs it"),
+    })?;
     let mut qemu = Process(child);
     let (stdout, stderr) = (qemu.0.stdout.take(), qemu.0.stderr.take());
     let stdout = stdout.context("QEMU has no standard output")?;
@@ -129,6 +142,10 @@ fn watch(
     // It comes to its end with QEMU. What was read before an error is all there is to show.
     let _ = reader.join();
     Ok(Finished {
+        by: match boot.door {
+            Door::Process { .. } => By::Process,
+            Door::Pvh { .. } | Door::Grub { .. } | Door::Network { .. } => By::Emulator,
+        },
         raw,
         stderr: errors.text(),
         ended,

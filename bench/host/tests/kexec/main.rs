@@ -15,7 +15,7 @@ use linux::{Linux, Packages, SILENCE, Tree};
 use pagemark_host::checkout;
 use pagemark_host::image::{Firmware, MenuEntry, build, firmware, grub_file};
 use pagemark_host::log::Log;
-use pagemark_host::run::{Ended, Finished, Outcome, judge, kept_files};
+use pagemark_host::run::{By, Ended, Finished, Outcome, judge, kept_files};
 
 /// CPUs of the machine.
 const CPUS: u32 = 2;
@@ -60,6 +60,7 @@ fn passed(name: &str, firmware: Option<Firmware>, screen: bool) -> Log {
     // The command line asks for a reset, at which QEMU ends without a status that says anything.
     let ended = said.status.map_or(Ended::TimedOut, |_| Ended::AfterTheLog);
     let finished = Finished {
+        by: By::Emulator,
         raw: said.console,
         stderr: said.words,
         ended,

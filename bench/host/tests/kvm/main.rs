@@ -21,7 +21,7 @@ use nested::{Nested, QEMU};
 use pagemark_host::image::{MenuEntry, build, pack};
 use pagemark_host::log::Log;
 use pagemark_host::run::{
-    Accelerator, Boot, Door, Ended, Finished, MachineType, Outcome, judge, kept_files,
+    Accelerator, Boot, By, Door, Ended, Finished, MachineType, Outcome, judge, kept_files,
 };
 
 /// How long the image may take inside. Mostly it is less than a minute; two CPUs on a busy host take several.
@@ -218,6 +218,7 @@ fn run(boot: &Boot) -> (Finished, Said) {
             nested.tree.copy(&iso, ISO.trim_start_matches('/'));
         }
         Door::Network { .. } => unreachable!("no boot of this test is over the network"),
+        Door::Process { .. } => unreachable!("these tests boot images"),
     }
     // A folder that is there in the Linux: QEMU puts its monitor's socket in it.
     let command = boot
@@ -225,6 +226,7 @@ fn run(boot: &Boot) -> (Finished, Said) {
         .expect("QEMU's command line");
     let (status, mut said) = nested.run(&command);
     let finished = Finished {
+        by: By::Emulator,
         raw: std::mem::take(&mut said.payload),
         stderr: said.console(),
         ended: match status {
