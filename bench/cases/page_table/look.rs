@@ -29,7 +29,8 @@ impl<'m> Translate<'m> {
 impl Case for Translate<'_> {
     fn prepare(&mut self) -> Result<(), Failure> {
         self.found = None;
-        Ok(self.window.map()?)
+        self.window.map()?;
+        self.window.set_the_scene()
     }
 
     fn operation(&mut self) {

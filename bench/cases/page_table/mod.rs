@@ -179,8 +179,13 @@ fn measure_gib(
 
 fn look(machine: &mut Machine, run: &mut Run) {
     let one = Plan::new(1, PageSize::Size4K);
-    let name = "pt/translate";
-    measure(machine, run, name, one, Translate::new, |case| case.window);
+    let other = Plan {
+        found: Found::OtherEdited,
+        ..one
+    };
+    for (plan, name) in [(one, "pt/translate"), (other, "pt/translate/pt=other")] {
+        measure(machine, run, name, plan, Translate::new, |case| case.window);
+    }
     for (pages, name) in [(1, "pt/harvest/pages=1"), (512, "pt/harvest/pages=512")] {
         let harvest = |window| Harvest {
             window,

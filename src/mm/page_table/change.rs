@@ -193,8 +193,8 @@ impl<M: PhysicalMemory> PageTable<M> {
 
     /// Applies `edit` to all leaves of a range, table by table, once all of them are known to be there.
     ///
-    /// One page in the PT that was edited last shares nothing with all other ranges: their loops and the registers that those
-    /// need are not its business.
+    /// One page in a PT that is there shares nothing with all other ranges: their loops and the registers that those need are not its
+    /// business.
     #[inline(always)]
     pub(super) fn change(
         &mut self,
@@ -203,6 +203,20 @@ impl<M: PhysicalMemory> PageTable<M> {
         edit: impl Edit,
     ) -> Result<PendingFlush, ChangeError> {
         match self.page_in_last_pt(start, pages) {
+            Some(pt) => change_in_pt(start, pt, edit),
+            None => self.change_elsewhere(start, pages, edit),
+        }
+    }
+
+    /// [`change`](Self::change) in another PT, or of more than a page.
+    #[inline(never)]
+    fn change_elsewhere(
+        &mut self,
+        start: VirtAddr,
+        pages: u64,
+        edit: impl Edit,
+    ) -> Result<PendingFlush, ChangeError> {
+        match self.page_below_last_pd(start, pages) {
             Some(pt) => change_in_pt(start, pt, edit),
             None => self.change_range(start, pages, edit),
         }

@@ -183,6 +183,31 @@ unsafe fn leaves<const N: usize>(entries: *const AtomicU64, frames: *const Pfn, 
     }
 }
 
+/// The bits in which any entry differs from a sequence that starts at `first` and goes on by `step`.
+#[inline(never)]
+pub(super) fn difference_from(entries: &[AtomicU64], first: u64, step: u64) -> u64 {
+    let (mut all, mut expected) = (0, first);
+    each(entries, |entry| {
+        all |= load(entry) ^ expected;
+        expected += step;
+    });
+    all
+}
+
+/// Takes bits out of every entry, all of which have them: the CPU, which may set them, has nothing to add.
+#[inline(always)]
+pub(super) fn take_bits(entries: &[AtomicU64], bits: u64) {
+    each(entries, |entry| {
+        entry.store(entry.load(Relaxed) & !bits, Relaxed)
+    });
+}
+
+/// Whether every entry has all of `bits`.
+#[inline(always)]
+pub(super) fn all_have_bits(entries: &[AtomicU64], bits: u64) -> bool {
+    all_have(entries, bits)
+}
+
 /// Makes every entry absent.
 #[inline(always)]
 pub(super) fn clear(entries: &[AtomicU64]) {
@@ -230,8 +255,8 @@ fn set_flags_of_many(entries: &[AtomicU64], frame: u64, flags: u64) {
 /// The flags of all leaves, if they are the same; `frame` are the bits that may differ.
 #[inline(always)]
 pub(super) fn common_flags(entries: &[AtomicU64], frame: u64) -> Option<u64> {
-    let start = (u64::MAX, 0);
-    let (all, any) = fold(entries, start, |(all, any), word| (all & word, any | word));
+    // Twice through them: each pass is one instruction an entry, and one for both would be three.
+    let (all, any) = (bits_of_all(entries), bits_of_any(entries));
     ((all ^ any) & !frame == 0).then_some(all & !frame)
 }
 

@@ -165,6 +165,17 @@ pub(super) const fn table(frame: Pfn) -> u64 {
     frame.0 << PAGE_SHIFT | flags.bits()
 }
 
+/// The PT that an entry of a PD leads to, if it does. One comparison tells: an absent entry is 0, and in its lowest byte a large leaf
+/// has the sign, and a table's entry something else.
+#[inline(always)]
+pub(super) const fn pt(word: u64) -> Option<Pfn> {
+    const { assert!(Flags::LARGE.bits() == 1 << 7, "the sign of the lowest byte") };
+    match word as i8 > 0 {
+        true => Some(Pfn((word & ADDRESS) >> PAGE_SHIFT)),
+        false => None,
+    }
+}
+
 /// What an entry's word says, in a table of leaves of `size` (`None` in the upper tables, which have no leaves).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Entry {

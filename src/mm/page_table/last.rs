@@ -4,7 +4,7 @@
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::entry::Entry;
+use super::entry::{self, Entry};
 use super::levels::{covered, index, leaf_size};
 use super::pd::InPd;
 use super::pt::{Live, Pt};
@@ -106,6 +106,29 @@ impl<M: PhysicalMemory> PageTable<M> {
         Some(unsafe { self.entries_from(page, 1) })
     }
 
+    /// The same in a PT that the PD that was edited last leads to, which is remembered from now on.
+    #[inline(always)]
+    pub(super) fn page_below_last_pd(&mut self, start: VirtAddr, pages: u64) -> Option<Pt<'_>> {
+        if pages != 1
+            || self.last.pd.page_starting_at(start) >= self.last.pd.pages
+            || !self.remember_below_last_pd(start)
+        {
+            return None;
+        }
+        // SAFETY: the PT is that of the page.
+        Some(unsafe { self.entries_from(index(start, 1) as u64, 1) })
+    }
+
+    /// What the PT for `address` has there, if the PD that was edited last leads to it.
+    #[inline(always)]
+    pub(super) fn entry_below_last_pd(&self, address: VirtAddr) -> Option<&AtomicU64> {
+        if self.last.pd.page(address) >= self.last.pd.pages {
+            return None;
+        }
+        let frame = entry::pt(self.last_pd()[index(address, 2)].load(Relaxed))?;
+        Some(&self.table(frame)[index(address, 1)])
+    }
+
     /// The entries of a range that lies in one PT, which is remembered from now on. `None` says nothing about the range.
     #[inline(always)]
     pub(super) fn entries_in_pt(&mut self, start: VirtAddr, pages: u64) -> Option<Pt<'_>> {
@@ -183,8 +206,8 @@ impl<M: PhysicalMemory> PageTable<M> {
     }
 
     /// Goes to the PT for `address` and remembers it. Returns whether there is one.
-    #[inline(never)]
-    pub(super) fn remember(&mut self, address: VirtAddr) -> bool {
+    #[inline]
+    fn remember(&mut self, address: VirtAddr) -> bool {
         // The way from the root is a call of its own, so that this one keeps no registers for it.
         if self.last.pd.page(address) >= self.last.pd.pages {
             return self.remember_from_root(address);
@@ -202,7 +225,7 @@ impl<M: PhysicalMemory> PageTable<M> {
     #[inline(always)]
     fn remember_below_last_pd(&mut self, address: VirtAddr) -> bool {
         let parent = &self.last_pd()[index(address, 2)];
-        let Entry::Table(frame) = Entry::of(parent.load(Relaxed), Some(PageSize::Size2M)) else {
+        let Some(frame) = entry::pt(parent.load(Relaxed)) else {
             return false;
         };
         let (parent, entries) = (parent.into(), self.table(frame).into());

@@ -30,10 +30,12 @@ impl<M: PhysicalMemory> PageTable<M> {
         mapping: Mapping<()>,
     ) -> Result<PendingFlush, (ChangeError, Mapping<()>)> {
         let (start, pages) = (mapping.start(), mapping.pages());
-        let result = match self.page_in_last_pt(start, pages) {
-            Some(pt) => change_in_pt(start, pt, Unmap).map(drop),
-            None if self.let_go(start, pages) => Ok(()),
-            None => self.let_go_elsewhere(start, pages),
+        let result = if let Some(pt) = self.page_in_last_pt(start, pages) {
+            change_in_pt(start, pt, Unmap).map(drop)
+        } else if self.let_go(start, pages) {
+            Ok(())
+        } else {
+            self.let_go_elsewhere(start, pages)
         };
         match result {
             Ok(()) => Ok(PendingFlush::new(start, pages, PageSize::Size4K)),

@@ -36,6 +36,26 @@ impl<M: PhysicalMemory> PageTable<M> {
                 pt.fill(&mut frames, protection);
                 Ok(())
             }
+            None => self.map_in_other_tables(start, frames, protection, largest, tables),
+        }
+    }
+
+    /// [`map`](Self::map) in another PT, or of more than a page.
+    #[inline(never)]
+    fn map_in_other_tables(
+        &mut self,
+        start: VirtAddr,
+        mut frames: impl Frames,
+        protection: Protection,
+        largest: PageSize,
+        tables: &mut impl TableFrames,
+    ) -> Result<(), MapError> {
+        match self.page_below_last_pd(start, frames.count()) {
+            Some(pt) if pt.any_present() => Err(already_mapped(pt.entries, start)),
+            Some(pt) => {
+                pt.fill(&mut frames, protection);
+                Ok(())
+            }
             None => self.map_range(start, frames, protection, largest, tables),
         }
     }

@@ -133,19 +133,10 @@ const fn smaller_leaf(word: u64, size: PageSize) -> u64 {
 fn larger_leaf(table: &Table, start: VirtAddr, size: PageSize) -> Result<u64, ResizeError> {
     let small = smaller(size);
     let first = table[0].load(Relaxed);
-    let address_of = |at: usize| VirtAddr(start.0.wrapping_add(at as u64 * small.bytes()));
-    for (at, entry) in table.iter().enumerate() {
-        let word = entry.load(Relaxed);
-        let address = address_of(at);
-        match Entry::of(word, Some(small)) {
-            Entry::Absent => return Err(ResizeError::NotMapped { address }),
-            Entry::Table(_) => return Err(ResizeError::NoContinuation { address }),
-            Entry::Leaf(..) => {}
-        }
-        let expected = (first | USED) + at as u64 * small.bytes();
-        if word | USED != expected {
-            return Err(ResizeError::NoContinuation { address });
-        }
+    // A table of leaves that go on where the first one ends: nothing in it differs from that but A and D.
+    let is_leaf = matches!(Entry::of(first, Some(small)), Entry::Leaf(..));
+    if !is_leaf || entries::difference_from(table, first, small.bytes()) & !USED != 0 {
+        return Err(what_differs(table, start, small));
     }
     let frame = PhysAddr(first & entry::address_mask(small));
     if !frame.is_aligned(size.bytes()) {
@@ -153,4 +144,21 @@ fn larger_leaf(table: &Table, start: VirtAddr, size: PageSize) -> Result<u64, Re
     }
     let protection = entry::protection(first, small);
     Ok(entry::leaf(frame.frame(), size, protection))
+}
+
+/// Why the entries of a table do not say what one leaf could.
+#[cold]
+#[inline(never)]
+fn what_differs(table: &Table, start: VirtAddr, small: PageSize) -> ResizeError {
+    let first = table[0].load(Relaxed);
+    let wrong = table.iter().enumerate().find_map(|(at, entry)| {
+        let word = entry.load(Relaxed);
+        let address = VirtAddr(start.0.wrapping_add(at as u64 * small.bytes()));
+        match Entry::of(word, Some(small)) {
+            Entry::Absent => Some(ResizeError::NotMapped { address }),
+            Entry::Leaf(..) if word | USED == (first | USED) + at as u64 * small.bytes() => None,
+            _ => Some(ResizeError::NoContinuation { address }),
+        }
+    });
+    wrong.unwrap_or(ResizeError::NoContinuation { address: start })
 }

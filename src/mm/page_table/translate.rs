@@ -68,6 +68,16 @@ impl<M: PhysicalMemory> PageTable<M> {
     pub fn translate(&self, address: VirtAddr) -> Option<Translation> {
         match self.entry_in_last_pt(address) {
             Some(entry) => translation(entry.load(Relaxed), PageSize::Size4K, address),
+            None => self.translate_elsewhere(address),
+        }
+    }
+
+    /// [`translate`](Self::translate) of an address in another PT.
+    #[cold]
+    #[inline(never)]
+    fn translate_elsewhere(&self, address: VirtAddr) -> Option<Translation> {
+        match self.entry_below_last_pd(address) {
+            Some(entry) => translation(entry.load(Relaxed), PageSize::Size4K, address),
             None => self.translate_by_tables(address),
         }
     }
