@@ -55,6 +55,8 @@ pub enum Command {
     Alignment(Alignment),
     /// Write a log's figures, or another tool's, in another tool's format
     Export(Export),
+    /// Put logs of many machines into one file, which every command reads as it reads a folder
+    Pack(Pack),
     /// Write each run of a capture to a file of its own, as the image wrote it
     Split(Split),
     /// Read a log back from pictures of the codes on a screen: photographs, screenshots, frames of a film
@@ -232,6 +234,28 @@ pub struct Split {
     /// The folder to write to
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     pub output: PathBuf,
+    /// What is not whole
+    #[command(flatten)]
+    pub broken: Broken,
+}
+
+/// `pagemark pack`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The file is a tar archive that zstd compressed: a manifest with machine, revision, date and SHA-256 of each log, and the logs as the image wrote them. Lines of other programs, names of files, folders, users and hosts are left out. A machine is called by its machine= word, else by a hash of what its logs say of it.
+
+  pagemark pack rack7 rack8 --output racks.tar.zst
+  pagemark fleet racks.tar.zst")]
+pub struct Pack {
+    /// Folders with logs (*.log), or logs
+    #[arg(required = true, value_name = "LOG")]
+    pub logs: Vec<PathBuf>,
+    /// The file
+    #[arg(long, short, value_name = "FILE", default_value = "pagemark.tar.zst")]
+    pub output: PathBuf,
+    /// Call machines without a machine= word by the names of their folders
+    #[arg(long)]
+    pub folder_names: bool,
     /// What is not whole
     #[command(flatten)]
     pub broken: Broken,

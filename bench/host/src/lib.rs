@@ -5,7 +5,7 @@
 //! - [`run`] boots it under a watchdog and judges how that went;
 //! - [`show`] and [`compare`] are the tables, [`style`] how they look on a terminal and off it;
 //! - [`figures`] leave their log for other tools: [`export`] writes their formats, [`import`] reads them;
-//! - [`history`] finds where figures changed over many logs; [`fleet`] sets machines side by side;
+//! - [`history`] finds where figures changed over many logs; [`fleet`] sets machines side by side; [`pack`] makes logs one file;
 //! - [`glob`] are patterns of case names;
 //! - [`ab`] boots two images in turns; [`gate`] judges new runs against a base, for pipelines;
 //! - [`blame`] names the functions behind a changed instruction count;
@@ -28,6 +28,7 @@ pub mod image;
 pub mod import;
 pub mod list;
 pub mod log;
+pub mod pack;
 pub mod run;
 pub mod scan;
 pub mod show;

@@ -30,10 +30,11 @@ use pagemark_host::import::source::{self, Source, SourceError, sources};
 use pagemark_host::list;
 use pagemark_host::log::Log;
 use pagemark_host::log::side::{self, Reading, SideError};
+use pagemark_host::pack::{self, Names};
 use pagemark_host::run::{self, INTERRUPTED};
 use pagemark_host::scan::Scan;
 use pagemark_host::show;
-use pagemark_host::style::{Look, print, thousands};
+use pagemark_host::style::{Look, counted, print, thousands};
 
 /// The status for what could not be done as it was asked for.
 const CANNOT: u8 = 2;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         Command::List(options) => list_cases(&options),
         Command::Completions(options) => Ok(write_completions(&options)),
         Command::Man => write_manual(),
+        Command::Pack(options) => pack_logs(&options),
         Command::Split(options) => split_captures(&options),
         Command::Scan(options) => scan_pictures(&options),
         Command::Iso(options) => write_iso(options),
@@ -79,7 +81,10 @@ fn is_broken(error: &anyhow::Error) -> bool {
         Some(SourceError::Damaged { .. } | SourceError::Unknown { .. }) => return true,
         None => error.downcast_ref(),
     };
-    matches!(side, Some(SideError::Broken { .. }))
+    matches!(
+        side,
+        Some(SideError::Broken { .. } | SideError::Pack { .. })
+    )
 }
 
 fn run_image(options: Run) -> Result<u8> {
@@ -389,6 +394,27 @@ fn split_captures(options: &Split) -> Result<u8> {
         true => Ok(0),
         false => Ok(BROKEN_LOG),
     }
+}
+
+/// Puts logs into one file, and says what others will see of them.
+fn pack_logs(options: &cli::Pack) -> Result<u8> {
+    let mut reading = Reading::new(options.broken.skip_broken);
+    let names = match options.folder_names {
+        true => Names::Folders,
+        false => Names::Hashes,
+    };
+    let packed = pack::write(&options.logs, names, &mut reading, &options.output)?;
+    tell_skipped(&reading);
+    let [before, after] = packed.bytes.map(thousands);
+    let machines: Vec<&str> = packed.machines().into_iter().collect();
+    print(&format!(
+        "{}: {} of {} ({}), {before} bytes in {after}\n",
+        options.output.display(),
+        counted(packed.manifest.logs.len(), "log"),
+        counted(machines.len(), "machine"),
+        machines.join(", ")
+    ))?;
+    Ok(0)
 }
 
 /// Writes a file that is not there yet.

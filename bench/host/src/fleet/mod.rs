@@ -21,6 +21,9 @@ use crate::glob::Globs;
 use crate::history::{self, Change, History};
 use crate::log::Log;
 
+/// Values of `machine=` that name no machine, but a type: those that `pagemark run` says.
+pub const MACHINE_TYPES: [&str; 3] = ["q35", "pc", "microvm"];
+
 /// What figures are in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Unit {
@@ -251,7 +254,7 @@ fn name(logs: &[&Log]) -> String {
     let newest = logs[logs.len() - 1];
     let told = newest
         .word("machine")
-        .filter(|name| !["q35", "pc", "microvm"].contains(name));
+        .filter(|name| !MACHINE_TYPES.contains(name));
     told.map(str::to_owned)
         .or_else(folder)
         .or_else(|| newest.machine.as_ref().map(|machine| machine.cpu.clone()))

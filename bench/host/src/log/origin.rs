@@ -64,6 +64,23 @@ impl Date {
         })
     }
 
+    /// What the name of a log in a pack, or else its time of modification in seconds since 1970, says.
+    pub fn of_packed(path: &Path, modified: u64) -> Option<Self> {
+        let name = path.file_stem()?.to_string_lossy();
+        let named = in_name(&name).map(|time| Self {
+            time,
+            source: DateSource::Name,
+        });
+        let modified = i64::try_from(modified).ok().filter(|seconds| *seconds > 0);
+        named.or_else(|| {
+            let stamp = jiff::Timestamp::from_second(modified?).ok()?;
+            Some(Self {
+                time: jiff::tz::TimeZone::UTC.to_datetime(stamp),
+                source: DateSource::Modified,
+            })
+        })
+    }
+
     /// What a file's name, or else its time of modification, says.
     pub fn of_file(path: &Path) -> Option<Self> {
         let name = path.file_stem()?.to_string_lossy();

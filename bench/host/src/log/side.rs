@@ -1,4 +1,4 @@
-//! One side of a comparison: the logs of one or several boots, from files that hold one run or many, and folders of such.
+//! One side of a comparison: the logs of one or several boots, from files that hold one run or many, packs, and folders of such.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::capture::{Captures, Run};
 use super::origin::{Date, Origin};
 use super::{Fault, Log, LogError};
+use crate::pack::{self, PackError};
 
 /// The path that stands for standard input.
 pub const STDIN: &str = "-";
@@ -32,6 +33,14 @@ pub enum SideError {
         path: PathBuf,
         /// What is wrong with it.
         error: LogError,
+    },
+    /// A pack that is not whole.
+    #[error("{}: {error}", .path.display())]
+    Pack {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: PackError,
     },
 }
 
@@ -105,16 +114,18 @@ impl Reading {
             logs.push(run.log);
             Ok(())
         })?;
-        if let several @ 2.. = logs.len() {
-            for (index, log) in logs.iter_mut().enumerate() {
-                log.origin.run = Some(index + 1);
+        // Of several runs in one file each has a number.
+        for same in logs.chunk_by_mut(|one, other| one.origin.path == other.origin.path) {
+            if let [_, _, ..] = same {
+                for (log, number) in same.iter_mut().zip(1..) {
+                    log.origin.run = Some(number);
+                }
             }
-            debug_assert!(several > 1);
         }
         Ok(logs)
     }
 
-    /// Hands on each run of a file.
+    /// Hands on each run of a file, or of each log in a pack.
     pub fn runs(
         &mut self,
         path: &Path,
@@ -124,8 +135,44 @@ impl Reading {
             path: path.to_owned(),
             error,
         };
-        let mut captures = Captures::new(open(path).map_err(unreadable)?);
-        let date = Date::of_file(path);
+        let mut file = open(path).map_err(unreadable)?;
+        let mut head = Vec::new();
+        let first = file.by_ref().take(4).read_to_end(&mut head);
+        first.map_err(unreadable)?;
+        let is_pack = pack::is_pack(&head);
+        let file = io::Cursor::new(head).chain(file);
+        if !is_pack {
+            return self.captures(path, Date::of_file(path), file, &mut take);
+        }
+        let read = pack::read::read(file, |entry, time, text| {
+            let inside = path.join(&entry.path);
+            let date = Date::of_packed(&inside, time);
+            let read = self.captures(&inside, date, text, &mut take);
+            read.map_err(InPack::Taken)
+        });
+        match read {
+            Ok(()) => Ok(()),
+            Err(InPack::Taken(error)) => Err(error),
+            Err(InPack::Damaged(error)) => self.pass_over(SideError::Pack {
+                path: path.to_owned(),
+                error,
+            }),
+        }
+    }
+
+    /// Hands on each run of a capture, which lies at `path`.
+    fn captures(
+        &mut self,
+        path: &Path,
+        date: Option<Date>,
+        capture: impl Read,
+        take: &mut impl FnMut(Run) -> Result<(), SideError>,
+    ) -> Result<(), SideError> {
+        let unreadable = |error| SideError::Unreadable {
+            path: path.to_owned(),
+            error,
+        };
+        let mut captures = Captures::new(capture);
         while let Some(found) = captures.next().map_err(unreadable)? {
             match found {
                 Ok(mut run) => {
@@ -136,19 +183,24 @@ impl Reading {
                     };
                     take(run)?;
                 }
-                Err(error) => {
-                    let broken = SideError::Broken {
-                        path: path.to_owned(),
-                        error,
-                    };
-                    match self.skip_broken {
-                        true => self.skipped.push(broken),
-                        false => return Err(broken),
-                    }
-                }
+                Err(error) => self.pass_over(SideError::Broken {
+                    path: path.to_owned(),
+                    error,
+                })?,
             }
         }
         Ok(())
+    }
+
+    /// Remembers what is passed over; an error where nothing is.
+    fn pass_over(&mut self, broken: SideError) -> Result<(), SideError> {
+        match self.skip_broken {
+            true => {
+                self.skipped.push(broken);
+                Ok(())
+            }
+            false => Err(broken),
+        }
     }
 
     /// The logs, unless all of them were broken.
@@ -157,6 +209,18 @@ impl Reading {
             true => Err(self.skipped.remove(before)),
             false => Ok(logs),
         }
+    }
+}
+
+/// Why a pack was not read to its end.
+enum InPack {
+    Damaged(PackError),
+    Taken(SideError),
+}
+
+impl From<PackError> for InPack {
+    fn from(error: PackError) -> Self {
+        Self::Damaged(error)
     }
 }
 
