@@ -646,12 +646,9 @@ fn baseline_file(base: &[PathBuf]) -> Result<Option<Baseline>> {
 fn scan_pictures(options: &ScanOptions) -> Result<u8> {
     let mut scan = Scan::default();
     for path in &options.images {
-        let new = scan.file(path)?;
-        let found: Vec<_> = new.iter().map(|number| format!("code {number}")).collect();
-        let found = if found.is_empty() {
-            "no new code".to_owned()
-        } else {
-            found.join(", ")
+        let found = match scan.file(path)? {
+            Some(number) => format!("code {number}"),
+            None => "no new code".to_owned(),
         };
         eprintln!("{}: {found}", path.display());
         if scan.is_whole() {

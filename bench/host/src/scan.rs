@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use image::imageops::{FilterType, blur, resize};
 use image::{GrayImage, ImageReader};
 use pagemark_codes::{FrameError, Header, MODEL_WORDS, PRIMER, Packing, crc32, recover, unpack};
 use thiserror::Error;
@@ -70,12 +69,12 @@ pub struct Scan {
 type Key = (u32, u32, u32, u8, u8);
 
 impl Scan {
-    /// Reads the codes of a picture; returns the numbers of those that are new, from 1.
+    /// Reads the code of a picture; returns its number, from 1, if it is new.
     ///
     /// # Errors
     ///
     /// The file is no picture.
-    pub fn file(&mut self, path: &Path) -> Result<Vec<u8>, ScanError> {
+    pub fn file(&mut self, path: &Path) -> Result<Option<u16>, ScanError> {
         let reader = ImageReader::open(path)
             .and_then(ImageReader::with_guessed_format)
             .map_err(|error| ScanError::File(path.to_owned(), error))?;
@@ -85,41 +84,26 @@ impl Scan {
         Ok(self.picture(&picture.into_luma8()))
     }
 
-    /// Reads the codes of a picture in grey; returns the numbers of those that are new, from 1.
-    pub fn picture(&mut self, picture: &GrayImage) -> Vec<u8> {
+    /// Reads the code of a picture in grey; returns its number, from 1, if it is new.
+    pub fn picture(&mut self, picture: &GrayImage) -> Option<u16> {
         self.pictures += 1;
-        let mut new = Vec::new();
-        // A picture shows one code at a time: the first way to look at it that yields one is enough.
-        for look in LOOKS {
-            let Some(looked) = look(picture) else {
-                continue;
-            };
-            let mut seen = false;
-            let mut prepared = rqrr::PreparedImage::prepare(looked);
-            for grid in prepared.detect_grids() {
-                let mut bytes = Vec::new();
-                if grid.decode_to(&mut bytes).is_ok() {
-                    seen = true;
-                    new.extend(self.code(&bytes));
+        let mut others = Vec::new();
+        // A picture shows one code at a time; that of something else may be beside it.
+        for code in pagemark_reader::codes(picture) {
+            match Header::read(&code) {
+                Ok((header, block)) => return self.frame(header, block),
+                Err(error) => {
+                    self.later |= matches!(error, FrameError::Format(_));
+                    self.other += usize::from(!others.contains(&code));
+                    others.push(code);
                 }
             }
-            if seen {
-                break;
-            }
         }
-        new
+        None
     }
 
-    /// Takes what a code holds; returns its number, if it is one of a log's and new.
-    fn code(&mut self, bytes: &[u8]) -> Option<u8> {
-        let (header, block) = match Header::read(bytes) {
-            Ok(frame) => frame,
-            Err(error) => {
-                self.later |= matches!(error, FrameError::Format(_));
-                self.other += 1;
-                return None;
-            }
-        };
+    /// Takes a frame; returns its number from 1, if it is new.
+    fn frame(&mut self, header: Header, block: &[u8]) -> Option<u16> {
         let Header {
             crc32,
             bytes,
@@ -133,7 +117,7 @@ impl Scan {
             .entry((crc32, bytes, packed, data, packing))
             .or_default();
         let new = log.insert(number, block.to_vec()).is_none();
-        new.then(|| number.saturating_add(1))
+        new.then(|| u16::from(number) + 1)
     }
 
     /// Whether a log is whole.
@@ -211,27 +195,4 @@ fn unpacked(
     }
     // The image begins a new line first, as the loader may have left one unended.
     Ok(text.strip_prefix(b"\n").map(<[u8]>::to_vec).unwrap_or(text))
-}
-
-/// Ways to look at a picture, the usual one first. `None` where one is of no use.
-const LOOKS: [fn(&GrayImage) -> Option<GrayImage>; 8] = [
-    |picture| Some(picture.clone()),
-    // Noise, and the pixels of the screen itself, go away.
-    |picture| Some(blur(picture, 1.5)),
-    |picture| scaled(picture, 1, 2),
-    |picture| scaled(picture, 3, 4),
-    // Modules of one or two pixels; and what is not found in one scale is in another.
-    |picture| scaled(picture, 2, 1),
-    |picture| scaled(picture, 3, 2),
-    |picture| Some(blur(picture, 2.5)),
-    |picture| scaled(picture, 1, 3),
-];
-
-/// Most pixels of a side that are looked at, and fewest.
-const SIDES: std::ops::RangeInclusive<u32> = 100..=6000;
-
-fn scaled(picture: &GrayImage, by: u32, of: u32) -> Option<GrayImage> {
-    let [width, height] = [picture.width(), picture.height()].map(|side| side * by / of);
-    (SIDES.contains(&width) && SIDES.contains(&height))
-        .then(|| resize(picture, width, height, FilterType::Triangle))
 }

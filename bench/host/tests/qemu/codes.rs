@@ -1,135 +1,40 @@
 //! The log from the screen: pictures of a machine without a serial port give it back.
 
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ::image::GrayImage;
 use pagemark_host::log::read;
-use pagemark_host::run::Boot;
+use pagemark_host::run::{Boot, Door};
 use pagemark_host::scan::Scan;
+use pagemark_reader::camera::{Camera, FILM};
 use tempfile::TempDir;
 
 use super::boots::grub;
+use super::firmware::made_up::{
+    Handover, MadeUp, framebuffer_tag, map_tag, set_mode, tag, usual_map,
+};
 use super::pagemark::pagemark;
+use super::watched::Watched;
+use super::{image, pvh};
 
-/// QEMU with a screen, which is gone with this.
-struct Watched {
-    qemu: Child,
-    monitor: UnixStream,
-    answers: BufReader<UnixStream>,
-    folder: TempDir,
-    pictures: usize,
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        // Killed, `timeout` would leave QEMU behind.
-        let _ = writeln!(self.monitor, "quit");
-        let _ = self.qemu.wait();
-    }
-}
-
-impl Watched {
-    /// Starts a boot with a screen of this size, these arguments in place of COM1, and no way out.
-    fn start(boot: &Boot, [width, height]: [u32; 2], serial: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let command = boot.command(folder.path()).unwrap();
-        let mut usual: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-        for (word, count) in [("-serial", 2), ("isa-debug-exit,iobase=0xf4,iosize=0x4", 1)] {
-            let at = usual.iter().position(|argument| argument == word).unwrap();
-            usual.drain(at..at + count);
-        }
-        // What is left of the device's option.
-        let at = usual
-            .iter()
-            .rposition(|argument| argument == "-device")
-            .unwrap();
-        usual.remove(at);
-        let socket = folder.path().join("monitor");
-        let qemu = Command::new("timeout")
-            .arg("280")
-            .arg(command.get_program())
-            .args(usual)
-            .args(serial)
-            .args([
-                "-device",
-                &format!("VGA,edid=on,xres={width},yres={height}"),
-            ])
-            .arg("-monitor")
-            .arg(format!("unix:{},server,nowait", socket.display()))
-            .stdin(Stdio::null())
-            .stdout(std::fs::File::create(folder.path().join("serial")).unwrap())
-            .spawn()
-            .unwrap();
-        let start = Instant::now();
-        let monitor = loop {
-            match UnixStream::connect(&socket) {
-                Ok(monitor) => break monitor,
-                Err(error) => assert!(start.elapsed() < Duration::from_secs(30), "{error}"),
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        };
-        Watched {
-            answers: BufReader::new(monitor.try_clone().unwrap()),
-            qemu,
-            monitor,
-            folder,
-            pictures: 0,
+/// Takes pictures until they hold a log; returns them.
+fn pictures(watched: &mut Watched) -> Vec<PathBuf> {
+    let (mut scan, mut pictures) = (Scan::default(), Vec::new());
+    let start = Instant::now();
+    while !scan.is_whole() {
+        assert!(
+            start.elapsed() < Duration::from_secs(240),
+            "{:?}",
+            scan.log()
+        );
+        std::thread::sleep(Duration::from_millis(300));
+        let picture = watched.picture();
+        if scan.file(&picture).unwrap().is_some() {
+            pictures.push(picture);
         }
     }
-
-    /// Takes a picture of the screen.
-    fn picture(&mut self) -> PathBuf {
-        self.pictures += 1;
-        let path = self.folder.path().join(format!("{}.ppm", self.pictures));
-        // The second command's answer comes when the first is done.
-        writeln!(self.monitor, "screendump {}\nprint 6*7", path.display()).unwrap();
-        let mut line = String::new();
-        while line.trim() != "0x2a" {
-            line.clear();
-            assert!(self.answers.read_line(&mut line).unwrap() > 0, "QEMU ended");
-        }
-        path
-    }
-
-    /// Takes pictures until they hold a log; returns them.
-    fn pictures(&mut self) -> Vec<PathBuf> {
-        let (mut scan, mut pictures) = (Scan::default(), Vec::new());
-        let start = Instant::now();
-        while !scan.is_whole() {
-            assert!(
-                start.elapsed() < Duration::from_secs(240),
-                "{:?}",
-                scan.log()
-            );
-            std::thread::sleep(Duration::from_millis(300));
-            let picture = self.picture();
-            if !scan.file(&picture).unwrap().is_empty() {
-                pictures.push(picture);
-            }
-        }
-        pictures
-    }
-
-    /// Waits for the end of the log on the serial port; returns the log.
-    fn heard(&self) -> Vec<u8> {
-        let start = Instant::now();
-        loop {
-            let serial = String::from_utf8_lossy(&self.serial()).into_owned();
-            let end = serial.find("{\"record\":\"end\"");
-            if end.is_some_and(|end| serial[end..].contains('\n')) {
-                return on_the_wire(serial.as_bytes());
-            }
-            assert!(start.elapsed() < Duration::from_secs(240), "{serial}");
-            std::thread::sleep(Duration::from_millis(300));
-        }
-    }
-
-    fn serial(&self) -> Vec<u8> {
-        std::fs::read(self.folder.path().join("serial")).unwrap()
-    }
+    pictures
 }
 
 /// What `pagemark scan` makes of the pictures.
@@ -154,8 +59,7 @@ fn a_serial_port_and_the_screen_give_the_same_log_to_the_byte() {
         false,
     );
     let mut watched = Watched::start(&boot, [1024, 768], &["-serial", "chardev:com1"]);
-    let pictures = watched.pictures();
-    let log = scanned(&pictures);
+    let log = scanned(&pictures(&mut watched));
     assert_eq!(
         String::from_utf8_lossy(&log),
         String::from_utf8_lossy(&on_the_wire(&watched.serial()))
@@ -163,25 +67,94 @@ fn a_serial_port_and_the_screen_give_the_same_log_to_the_byte() {
     assert!(read(&log).unwrap().results.len() > 10);
 }
 
-/// The whole quick suite without a serial port, and by the same machine with one: GRUB takes another time to start the image, so
-/// the logs differ in what is timed from there on, but no figure of a case and no check does.
+/// Where QEMU's VGA card has its pixels, as SeaBIOS places it.
+const PIXELS: u64 = 0xfd00_0000;
+
+/// A boot by multiboot2 with a screen of this size, and its file. Unlike GRUB's, it takes the same instructions each time.
+fn with_screen(command_line: &[&str], screen: [u32; 2]) -> (Boot, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("screen.elf");
+    let (mut made_up, address) = MadeUp::usual();
+    made_up.preamble = set_mode(screen);
+    let tags = [
+        map_tag(&usual_map()),
+        framebuffer_tag(PIXELS, screen),
+        tag(15, &made_up.memory.bytes(address, 36)),
+    ];
+    let handover = Handover::Multiboot2 {
+        tags: tags.concat(),
+        slack: 0,
+    };
+    made_up.write(&image(), command_line, handover, &file);
+    let door = Door::Pvh {
+        image: file,
+        command_line: vec![],
+    };
+    (Boot { door, ..pvh(&[]) }, folder)
+}
+
+/// The lines of a log without what the machine has a part in that has no serial port: it looks for one longer, and its timers are read
+/// in other moments.
+fn without_times(log: &[u8]) -> Vec<String> {
+    let time =
+        ["frequencies", "disagreement_ppm", "ticks", "crc32"].map(|name| format!("\"{name}\":"));
+    let line = |line: &str| {
+        let of_time = ["environment", "boot", "end"].map(|kind| format!("{{\"record\":\"{kind}\""));
+        let mut line = line.to_owned();
+        if of_time.iter().any(|start| line.contains(start)) {
+            for name in &time {
+                if let Some(at) = line.find(name) {
+                    let value = at + name.len();
+                    let close = if line[value..].starts_with('{') {
+                        '}'
+                    } else {
+                        ','
+                    };
+                    let end = line[value..]
+                        .find(close)
+                        .map_or(line.len(), |end| value + end);
+                    line.replace_range(value..end, "");
+                }
+            }
+        }
+        line
+    };
+    String::from_utf8_lossy(log).lines().map(line).collect()
+}
+
+/// A picture of the screen as a hand takes it.
+fn by_hand(picture: &Path, seed: u64) -> GrayImage {
+    let turns = [[12.0, -8.0, 4.0], [-10.0, 10.0, -5.0], [3.0, 14.0, 8.0]];
+    let camera = Camera {
+        fill: 0.75,
+        turn: turns[seed as usize % turns.len()],
+        barrel: 0.02,
+        noise: 8.0,
+        ..FILM
+    };
+    let screen = ::image::open(picture).unwrap().into_luma8();
+    camera.picture(&screen, seed)
+}
+
+/// The whole quick suite without a serial port, and by the same machine with one; by screenshots, and by what a camera makes of them.
 #[test]
 fn without_a_serial_port_the_log_comes_by_the_screen() {
-    let (boot, _iso) = grub(&["suite=quick"], false);
-    let mut watched = Watched::start(&boot, [1024, 768], &[]);
-    let log = scanned(&watched.pictures());
-    drop(watched);
-    let heard = Watched::start(&boot, [1024, 768], &["-serial", "chardev:com1"]).heard();
-    let [log, heard] = [log, heard].map(|bytes| read(&bytes).unwrap());
-    let figures = |log: &pagemark_host::log::Log| {
-        let results = log.results.iter();
-        results
-            .map(|result| (result.case.clone(), result.median))
-            .collect::<Vec<_>>()
-    };
-    assert!(log.results.len() > 100);
-    assert_eq!(figures(&log), figures(&heard));
-    assert_eq!(log.checks, heard.checks);
+    for screen in [[800, 600], [1024, 768], [1920, 1080]] {
+        let (boot, _folder) = with_screen(&["suite=quick"], screen);
+        let mut watched = Watched::start(&boot, screen, &[]);
+        let pictures = pictures(&mut watched);
+        let log = scanned(&pictures);
+        let mut filmed = Scan::default();
+        for (seed, picture) in pictures.iter().enumerate() {
+            filmed.picture(&by_hand(picture, seed as u64));
+        }
+        assert_eq!(filmed.log().unwrap(), log, "{screen:?}");
+        drop(watched);
+        let watched = Watched::start(&boot, screen, &["-serial", "chardev:com1"]);
+        let heard = on_the_wire(&watched.heard());
+        assert_eq!(without_times(&log), without_times(&heard), "{screen:?}");
+        assert!(read(&log).unwrap().results.len() > 100);
+    }
 }
 
 /// The worst that there is to tell, on a small stack.
@@ -190,7 +163,7 @@ fn a_panic_comes_by_the_screen() {
     let words = ["suite=quick", "provoke=guard-page"];
     let (boot, _iso) = grub(&words, false);
     let mut watched = Watched::start(&boot, [1024, 768], &[]);
-    let log = String::from_utf8(scanned(&watched.pictures())).unwrap();
+    let log = String::from_utf8(scanned(&pictures(&mut watched))).unwrap();
     assert!(
         log.contains("\"record\":\"panic\"") && log.contains("guard page"),
         "{log}"

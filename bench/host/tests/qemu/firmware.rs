@@ -1,6 +1,6 @@
 //! Made-up firmware, as real machines have it and QEMU does not: what is wrong costs what it concerns, and is a notice.
 
-mod made_up;
+pub mod made_up;
 
 use std::path::PathBuf;
 

@@ -24,6 +24,7 @@ mod screen;
 mod smp;
 mod vmalloc;
 mod vmallocinfo;
+mod watched;
 
 #[path = "../pagemark/mod.rs"]
 mod pagemark;

@@ -1,9 +1,5 @@
 //! The log on a screen, for somebody without a serial cable: what a picture of it shows, and how the framebuffer is mapped.
 
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
@@ -14,21 +10,12 @@ use pagemark_record::{Access, Area, AreaKind, Hex, MemoryType, Moment};
 
 use super::SHORT;
 use super::boots::{grub, grub_from};
+use super::watched::Watched;
 
 const WEIGHT: FontWeight = FontWeight::Regular;
 const HEIGHT: RasterHeight = RasterHeight::Size16;
 /// Where QEMU's VGA card has its memory, with BIOS and with UEFI.
 const CARDS: [u64; 2] = [0xfd00_0000, 0xc000_0000];
-
-/// QEMU, which is gone with this.
-struct Qemu(Child);
-
-impl Drop for Qemu {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A picture as `screendump` writes it.
 struct Picture {
@@ -84,53 +71,13 @@ impl Picture {
 /// Boots with a screen and no way out, takes a picture of the screen when the log is over, and returns the log's bytes and what
 /// the picture shows.
 fn watched(boot: &Boot) -> (Vec<u8>, Vec<String>) {
-    let folder = tempfile::tempdir().unwrap();
-    let (monitor, picture) = (
-        folder.path().join("monitor"),
-        folder.path().join("picture.ppm"),
-    );
-    let mut qemu = Qemu(start(boot, folder.path(), &monitor));
-    let mut log = Vec::new();
-    let mut serial = BufReader::new(qemu.0.stdout.take().unwrap());
-    loop {
-        let mut line = Vec::new();
-        let bytes = serial.read_until(b'\n', &mut line).unwrap();
-        let told = String::from_utf8_lossy(&line);
-        let over = ["end", "panic"].map(|kind| told.contains(&format!("\"record\":\"{kind}\"")));
-        log.extend(&line);
-        if over.contains(&true) {
-            break;
-        }
-        assert!(bytes > 0, "{}", String::from_utf8_lossy(&log));
-    }
+    let mut watched = Watched::start(boot, [1024, 768], &["-serial", "chardev:com1"]);
+    let log = watched.heard();
     // What the last record says is drawn behind it.
     std::thread::sleep(Duration::from_secs(2));
-    let mut monitor = UnixStream::connect(monitor).unwrap();
-    writeln!(monitor, "screendump {}\nquit", picture.display()).unwrap();
-    qemu.0.wait().unwrap();
+    let picture = watched.picture();
     let text = Picture::of_ppm(&std::fs::read(picture).unwrap()).text();
     (log, text)
-}
-
-/// The boot's own command, with a screen, a monitor and an end, and without the device by which the image leaves QEMU.
-fn start(boot: &Boot, scratch: &Path, monitor: &Path) -> Child {
-    let command = boot.command(scratch).unwrap();
-    let mut arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-    let exit = arguments
-        .iter()
-        .position(|argument| argument.to_string_lossy().starts_with("isa-debug-exit"))
-        .unwrap();
-    arguments.drain(exit - 1..=exit);
-    Command::new("timeout")
-        .arg(boot.timeout.as_secs().to_string())
-        .arg(command.get_program())
-        .args(arguments)
-        .args(["-vga", "std", "-monitor"])
-        .arg(format!("unix:{},server,nowait", monitor.display()))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
 }
 
 /// The framebuffer's area, the only one that is there from start to end.

@@ -133,6 +133,11 @@ impl Memory {
         address
     }
 
+    /// What lies at an address.
+    pub fn bytes(&self, address: u64, bytes: usize) -> Vec<u8> {
+        self.0[(address - TABLES) as usize..][..bytes].to_vec()
+    }
+
     /// Puts the tables and what leads to them: the bytes of a root pointer of revision 2, which has this OEM id, and says that
     /// the XSDT lies there if it is to say something else than the truth.
     pub fn root_pointer(
@@ -196,6 +201,34 @@ fn lines(map: &Lines) -> Vec<u8> {
 pub fn map_tag(map: &Lines) -> Vec<u8> {
     let head = [24u32, 0].map(u32::to_le_bytes).concat();
     tag(6, &[head, lines(map)].concat())
+}
+
+/// The multiboot2 tag of a framebuffer with pixels of blue, green, red and a byte that says nothing.
+pub fn framebuffer_tag(address: u64, [width, height]: [u32; 2]) -> Vec<u8> {
+    let mut content = address.to_le_bytes().to_vec();
+    content.extend([4 * width, width, height].map(u32::to_le_bytes).concat());
+    content.extend([32, 1, 0, 0, 16, 8, 8, 8, 0, 8]);
+    tag(8, &content)
+}
+
+/// Instructions that set a mode of so many pixels of 32 bits, by the registers of QEMU's VGA card (its docs/specs/standard-vga.rst).
+pub fn set_mode([width, height]: [u32; 2]) -> Vec<u8> {
+    // Off, width, height, bits, and on with the pixels in one piece.
+    let registers = [(4, 0), (1, width), (2, height), (3, 32), (4, 0x41)];
+    // movw $port, %dx; movw $value, %ax; outw %ax, %dx
+    let out = |port: u16, value: u16| {
+        let [port, value] = [port, value].map(u16::to_le_bytes);
+        [
+            &[0x66, 0xba][..],
+            &port,
+            &[0x66, 0xb8],
+            &value,
+            &[0x66, 0xef],
+        ]
+        .concat()
+    };
+    let set = |(index, value): (u16, u32)| [out(0x1ce, index), out(0x1cf, value as u16)].concat();
+    registers.into_iter().flat_map(set).collect()
 }
 
 /// A machine, as the image finds it when it is entered.
