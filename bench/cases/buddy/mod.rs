@@ -88,12 +88,12 @@ fn back_end<B: Buddy>(machine: &mut Machine, run: &mut Run, names: &Names) {
         return;
     }
     let outcome = with_zone::<B>(machine, |zone| {
-        blocks::<_, 0>(run, names.whole, Direct(zone), || Ok(()));
-        blocks::<_, 9>(run, names.whole_9, Direct(zone), || Ok(()));
+        blocks::<_, 0>(run, names.whole, Direct(zone), || Ok(()), 1);
+        blocks::<_, 9>(run, names.whole_9, Direct(zone), || Ok(()), 1);
         bulk(run, names.bulk, zone);
         bursts(run, names.burst, Direct(zone));
         let mut age = Age::of(zone)?;
-        blocks::<_, 0>(run, names.aged, Direct(zone), || age.step(zone));
+        blocks::<_, 0>(run, names.aged, Direct(zone), || age.step(zone), 1);
         age.end(zone)
     });
     run.check(names.policy, outcome);
@@ -116,7 +116,7 @@ fn cache<P: CachePolicy>(
     }
     let outcome = with_zone::<InDescriptor>(machine, |zone| {
         let mut source = Cached::<_, P>::new(zone);
-        blocks::<_, 0>(run, hit, &mut source, || Ok(()));
+        blocks::<_, 0>(run, hit, &mut source, || Ok(()), block::CACHED);
         bursts(run, burst, &mut source);
         source.end();
         Ok(())
@@ -129,10 +129,11 @@ fn blocks<S: Source, const ORDER: u8>(
     [alloc, free]: [&'static str; 2],
     source: S,
     mut between: impl FnMut() -> Result<(), Failure>,
+    batch: u32,
 ) {
-    let mut case = block::Alloc(Block::<_, _, ORDER>::new(source, &mut between));
+    let mut case = block::Alloc(Block::<_, _, ORDER>::new(source, &mut between, batch));
     run.measure(alloc, &mut case);
-    let mut case = block::Free(Block::<_, _, ORDER>::new(case.0.source, between));
+    let mut case = block::Free(Block::<_, _, ORDER>::new(case.0.source, between, batch));
     run.measure(free, &mut case);
 }
 

@@ -1,5 +1,7 @@
-//! One block of the machine's own RAM, which is written to and read back.
+//! Blocks of the machine's own RAM, one at a time, which are written to and read back. As many follow on each other as the batch: one
+//! alone is shorter than what a bracket around one operation resolves.
 
+use arrayvec::ArrayVec;
 use pagemark::machine::Machine;
 use pagemark::mm::address::{Order, Pfn};
 use pagemark::mm::frame::{AllocError, Block, FreeError, Gfp};
@@ -8,10 +10,18 @@ use crate::cases::proof;
 use crate::harness::case::{Case, Failure, expect_eq};
 use crate::harness::run::Run;
 
+/// Blocks in the smaller bracket, by order: those of both take 64 MiB at most.
+const fn batch(order: u8) -> u32 {
+    if order == 0 { 64 } else { 8 }
+}
+
+/// The most blocks.
+const MOST: usize = 2 * batch(0) as usize;
+
 struct Alloc<'m, const ORDER: u8> {
     machine: &'m mut Machine,
     free_before: u64,
-    block: Option<Block>,
+    blocks: ArrayVec<Block, MOST>,
     outcome: Result<(), AllocError>,
 }
 
@@ -32,15 +42,20 @@ impl<const ORDER: u8> Case for Alloc<'_, ORDER> {
             .frames
             .alloc_pages(Gfp::KERNEL, Self::ORDER)
         {
-            Ok(block) => self.block = Some(block),
+            // There is room for all operations of both brackets.
+            Ok(block) => drop(self.blocks.try_push(block)),
             Err(error) => self.outcome = Err(error),
         }
+    }
+
+    fn batch(&self) -> u32 {
+        batch(ORDER)
     }
 
     fn verify(&mut self) -> Result<(), Failure> {
         let taken = self.free_before - self.machine.kernel.frames.free_frames();
         expect_eq!("frames taken", taken, Self::ORDER.frames());
-        if let Some(block) = &self.block {
+        for block in &self.blocks {
             expect_eq!(
                 "the block's alignment",
                 block.pfn().0 % Self::ORDER.frames(),
@@ -61,7 +76,8 @@ impl<const ORDER: u8> Case for Alloc<'_, ORDER> {
     }
 
     fn restore(&mut self) -> Result<(), Failure> {
-        if let Some(block) = self.block.take() {
+        // The last one first, as a stack: the next operations meet what these met.
+        while let Some(block) = self.blocks.pop() {
             self.machine.kernel.frames.free(block)?;
         }
         Ok(self.outcome?)
@@ -71,7 +87,9 @@ impl<const ORDER: u8> Case for Alloc<'_, ORDER> {
 struct Free<'m, const ORDER: u8> {
     machine: &'m mut Machine,
     free_before: u64,
-    frame: Pfn,
+    frames: ArrayVec<Pfn, MOST>,
+    /// The one that comes next.
+    next: usize,
     outcome: Result<(), FreeError>,
 }
 
@@ -81,26 +99,44 @@ impl<const ORDER: u8> Free<'_, ORDER> {
 
 impl<const ORDER: u8> Case for Free<'_, ORDER> {
     fn prepare(&mut self) -> Result<(), Failure> {
+        self.prepare_for(1)
+    }
+
+    fn prepare_for(&mut self, count: u32) -> Result<(), Failure> {
         let frames = &mut self.machine.kernel.frames;
         self.free_before = frames.free_frames();
-        self.frame = frames.alloc_pages(Gfp::KERNEL, Self::ORDER)?.into_raw().0;
+        self.frames.clear();
+        self.next = 0;
+        for _ in 0..count {
+            let block = frames.alloc_pages(Gfp::KERNEL, Self::ORDER)?;
+            self.frames.push(block.into_raw().0);
+        }
         Ok(())
     }
 
     fn operation(&mut self) {
         let frames = &mut self.machine.kernel.frames;
-        if let Err(error) = frames.free_pages(self.frame, Self::ORDER) {
+        let Some(&frame) = self.frames.get(self.next) else {
+            return;
+        };
+        self.next += 1;
+        if let Err(error) = frames.free_pages(frame, Self::ORDER) {
             self.outcome = Err(error);
         }
+    }
+
+    fn batch(&self) -> u32 {
+        batch(ORDER)
     }
 
     fn verify(&mut self) -> Result<(), Failure> {
         let frames = &mut self.machine.kernel.frames;
         expect_eq!("free frames", frames.free_frames(), self.free_before);
+        let pfn = self.frames[0];
         expect_eq!(
             "a second free",
-            frames.free_pages(self.frame, Self::ORDER),
-            Err(FreeError::AlreadyFree { pfn: self.frame })
+            frames.free_pages(pfn, Self::ORDER),
+            Err(FreeError::AlreadyFree { pfn })
         );
         frames.validate()?;
         Ok(())
@@ -115,14 +151,15 @@ fn both<const ORDER: u8>(machine: &mut Machine, run: &mut Run, [alloc, free]: [&
     let mut case = Alloc::<ORDER> {
         machine,
         free_before: 0,
-        block: None,
+        blocks: ArrayVec::new(),
         outcome: Ok(()),
     };
     run.measure(alloc, &mut case);
     let mut case = Free::<ORDER> {
         machine,
         free_before: 0,
-        frame: Pfn(0),
+        frames: ArrayVec::new(),
+        next: 0,
         outcome: Ok(()),
     };
     run.measure(free, &mut case);

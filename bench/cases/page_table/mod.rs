@@ -4,11 +4,14 @@
 //! was. `tables=build`: a PT and all above it have to be built first, out of the cache of tables; unmapping gives them back, under
 //! the same flush, and what lies between is the first edit since they were built.
 //!
+//! One page with its PT at hand (`pages=1` and nothing more) is edited 64 and 128 times in a row, each time the next page ([`one`]).
+//!
 //! `frames=scattered`: frames out of a slice, of which none continues the one before. Without it they are contiguous; more than
 //! 1,024 are so in blocks of that many. `size=`: large leaves, where 4 KiB is meant otherwise.
 
 mod gib;
 mod look;
+mod one;
 mod operations;
 mod resize;
 mod window;
@@ -24,6 +27,7 @@ use crate::harness::case::{Case, Failure};
 use crate::harness::run::{Run, Tier};
 use gib::{Gib, Operation};
 use look::{Harvest, Translate};
+use one::{Edit, One, ROW};
 use operations::{Map, Protect, Remap, Unmap, UnmapWithTables};
 use resize::{Collapse, Split};
 use window::{Contiguous, Found, InBlocks, Plan, Scattered, Shape, Window};
@@ -177,24 +181,30 @@ fn measure_gib(
     Window::<Contiguous>::new(machine, Plan::new(1, SIZE))?.end()
 }
 
+/// One operation on one page, out of a row.
+fn one<E: Edit>(machine: &mut Machine, run: &mut Run, name: &str, edit: E) {
+    let row = Plan::new(ROW, PageSize::Size4K);
+    let case = |row| One::new(row, edit);
+    measure::<Contiguous, _>(machine, run, name, row, case, One::into_row);
+}
+
+/// Where another PT was edited last, and over many pages.
 fn look(machine: &mut Machine, run: &mut Run) {
-    let one = Plan::new(1, PageSize::Size4K);
     let other = Plan {
         found: Found::OtherEdited,
-        ..one
+        ..Plan::new(1, PageSize::Size4K)
     };
-    for (plan, name) in [(one, "pt/translate"), (other, "pt/translate/pt=other")] {
-        measure(machine, run, name, plan, Translate::new, |case| case.window);
-    }
-    for (pages, name) in [(1, "pt/harvest/pages=1"), (512, "pt/harvest/pages=512")] {
-        let harvest = |window| Harvest {
-            window,
-            dirty: 0,
-            outcome: Ok(()),
-        };
-        let plan = Plan::new(pages, PageSize::Size4K);
-        measure::<Contiguous, _>(machine, run, name, plan, harvest, |case| case.window);
-    }
+    let name = "pt/translate/pt=other";
+    measure(machine, run, name, other, Translate::new, |case| {
+        case.window
+    });
+    let harvest = |window| Harvest {
+        window,
+        dirty: 0,
+        outcome: Ok(()),
+    };
+    let (name, plan) = ("pt/harvest/pages=512", Plan::new(512, PageSize::Size4K));
+    measure::<Contiguous, _>(machine, run, name, plan, harvest, |case| case.window);
 }
 
 fn resize(machine: &mut Machine, run: &mut Run) {
@@ -219,7 +229,12 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
         ..small(1)
     };
     let large = Plan::new(512, PageSize::Size2M);
-    all::<Contiguous>(machine, run, small(1), "pages=1");
+    one(machine, run, "pt/map/pages=1", one::Map);
+    one(machine, run, "pt/remap/pages=1", one::Remap);
+    one(machine, run, "pt/protect/pages=1", one::Protect);
+    one(machine, run, "pt/unmap/pages=1", one::Unmap);
+    one(machine, run, "pt/translate", one::Translate::default());
+    one(machine, run, "pt/harvest/pages=1", one::Harvest::default());
     all::<Contiguous>(machine, run, other, "pages=1/pt=other");
     all::<Contiguous>(machine, run, small(512), "pages=512");
     with_frames::<Scattered>(machine, run, small(512), "pages=512/frames=scattered");

@@ -284,6 +284,11 @@ impl<'m, S: Shape> Window<'m, S> {
         S::frame(&self.backing[0], page)
     }
 
+    /// The frame of a page of the second set.
+    pub fn second_frame(&self, page: u64) -> Pfn {
+        S::frame(&self.backing[1], page)
+    }
+
     /// Writes to a page.
     pub fn write(&self, number: u64) -> Result<(), Failure> {
         // SAFETY: the block behind it is ours.
