@@ -47,9 +47,13 @@ pub(super) fn measure(machine: &mut Machine, class: Class) -> Frequencies {
 fn against_hpet(machine: &mut Machine, parts: u64) -> Option<u64> {
     let physical = machine.firmware.hpet?;
     let (vmalloc, kernel) = (&mut machine.vmalloc, &mut machine.kernel);
-    let area = vmalloc
-        .ioremap(physical, Hpet::BYTES, Caching::Uncached, kernel)
-        .ok()?;
+    let area = match vmalloc.ioremap(physical, Hpet::BYTES, Caching::Uncached, kernel) {
+        Ok(area) => area,
+        Err(error) => {
+            notice(Source::Hpet, format_args!("{error}"));
+            return None;
+        }
+    };
     // SAFETY: the registers are mapped until the area is freed below, and nobody else uses the timer.
     let hertz = match unsafe { Hpet::start(area.address()) } {
         Some(hpet) => {

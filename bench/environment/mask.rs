@@ -1,11 +1,13 @@
 //! Masks the sources of interrupts, and says which were there.
 
 use arrayvec::ArrayVec;
+use pagemark::console::log;
 use pagemark::cpu::apic::local_vectors::LocalVectors;
 use pagemark::cpu::interrupt_sources::{IO_APIC_BYTES, mask_8259, mask_io_apic};
 use pagemark::machine::Machine;
 use pagemark::mm::address::{PhysAddr, VirtAddr};
 use pagemark::mm::vmalloc::Caching;
+use pagemark_record::{Notice, Record};
 
 /// Masks them all.
 pub(super) fn sources(machine: &mut Machine) -> ArrayVec<&'static str, 3> {
@@ -50,8 +52,14 @@ fn with_registers(
     work: impl FnOnce(VirtAddr),
 ) -> bool {
     let (vmalloc, kernel) = (&mut machine.vmalloc, &mut machine.kernel);
-    let Ok(area) = vmalloc.ioremap(physical, bytes, Caching::Uncached, kernel) else {
-        return false;
+    let area = match vmalloc.ioremap(physical, bytes, Caching::Uncached, kernel) {
+        Ok(area) => area,
+        Err(error) => {
+            log::record(&Record::Notice(Notice {
+                text: format_args!("interrupts: {error}").into(),
+            }));
+            return false;
+        }
     };
     work(area.address());
     // What cannot be unmapped stays, and the areas that are left over at the end tell of it.

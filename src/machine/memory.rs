@@ -231,6 +231,7 @@ pub unsafe fn set_up(
             Tlb::new(tlbs, ceiling),
         )
     };
+    kernel.set_physical_bits(features.physical_bits);
     kernel.set_aliases(Aliases {
         start: layout.direct_map.start,
         frames: Pfn(0)..covered,

@@ -13,9 +13,6 @@ use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
 use crate::mm::kernel_map::KernelMemory;
 use crate::mm::page_table::{MapError, MemoryType, Protection};
 
-/// End of the addresses that an entry can hold (52 bits).
-const END_OF_PHYSICAL: u64 = 1 << 52;
-
 /// How the CPU caches accesses to a device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Caching {
@@ -72,12 +69,14 @@ impl IoArea {
 pub enum IoremapError {
     /// 0 bytes were asked for.
     NoBytes,
-    /// The range ends beyond what an entry can hold, or wraps.
+    /// The range ends beyond the CPU's physical addresses, or wraps.
     BeyondPhysical {
         /// First byte.
         address: PhysAddr,
         /// Bytes asked for.
         bytes: u64,
+        /// Where the CPU's physical addresses end.
+        limit: PhysAddr,
     },
     /// There is RAM in the range: it would be mapped twice, with different caching.
     Ram {
@@ -106,9 +105,14 @@ impl fmt::Display for IoremapError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             IoremapError::NoBytes => write!(f, "ioremap of 0 bytes"),
-            IoremapError::BeyondPhysical { address, bytes } => write!(
+            IoremapError::BeyondPhysical {
+                address,
+                bytes,
+                limit,
+            } => write!(
                 f,
-                "ioremap of {bytes} bytes at {address}, which end beyond 52 bits"
+                "ioremap of {bytes} bytes at {address}, which end beyond the CPU's physical addresses ({} bits)",
+                limit.0.trailing_zeros()
             ),
             IoremapError::Ram { frame } => {
                 write!(f, "ioremap of {}, which is RAM", frame.address())
@@ -138,10 +142,12 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
             return Err(IoremapError::NoBytes);
         }
         let end = physical.0.checked_add(bytes);
-        let Some(end) = end.filter(|&end| end <= END_OF_PHYSICAL) else {
+        let limit = kernel.end_of_physical();
+        let Some(end) = end.filter(|&end| end <= limit.0) else {
             return Err(IoremapError::BeyondPhysical {
                 address: physical,
                 bytes,
+                limit,
             });
         };
         let frames = physical.frame()..Pfn(end.div_ceil(PAGE_SIZE));

@@ -7,7 +7,7 @@ pub use aliases::Aliases;
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::mm::address::{FrameRange, Order, PageSize, Pfn, VirtAddr};
+use crate::mm::address::{FrameRange, Order, PageSize, Pfn, PhysAddr, VirtAddr};
 use crate::mm::frame::{
     Batched, BlockList, Buddy, FrameAllocator, FrameCache, FreeError, Gfp, InDescriptor, Taking,
 };
@@ -33,7 +33,11 @@ pub struct KernelMemory<'m, M, I, B = InDescriptor> {
     table_frames: u64,
     table_cache: TableCache<M>,
     aliases: Aliases,
+    end_of_physical: PhysAddr,
 }
+
+/// End of the addresses that an entry can hold (52 bits).
+const END_OF_ENTRIES: PhysAddr = PhysAddr(1 << 52);
 
 impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, M, I, B> {
     /// Puts the parts together; `ram` is all RAM, sorted, whoever has it.
@@ -60,6 +64,7 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
             // SAFETY: all tables come from `frames`, which the caller promises to be covered.
             table_cache: unsafe { TableCache::new(memory) },
             aliases: Aliases::NONE,
+            end_of_physical: END_OF_ENTRIES,
         }
     }
 
@@ -67,6 +72,17 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
     #[must_use]
     pub const fn present_frames(&self) -> u64 {
         self.present_frames
+    }
+
+    /// The CPU's physical addresses have so many bits: an entry with a higher address would fault as one with a reserved bit.
+    pub fn set_physical_bits(&mut self, bits: u8) {
+        self.end_of_physical = PhysAddr(1 << bits.min(52));
+    }
+
+    /// End of the physical addresses that can be mapped.
+    #[must_use]
+    pub const fn end_of_physical(&self) -> PhysAddr {
+        self.end_of_physical
     }
 
     /// The lowest frame of a range that is RAM, whoever has it.

@@ -62,7 +62,11 @@ fn each_caching_has_its_memory_type_and_nothing_else_differs() {
 fn what_is_no_device_is_refused() {
     each!(64, 16, |kernel, vmalloc| {
         let behind = PhysAddr(FRAMES * PAGE_SIZE);
-        let beyond = |address, bytes| IoremapError::BeyondPhysical { address, bytes };
+        let beyond = |address, bytes| IoremapError::BeyondPhysical {
+            address,
+            bytes,
+            limit: PhysAddr(1 << 52),
+        };
         let end = PhysAddr((1 << 52) - 1);
         let no_gap = SearchError::NoGap {
             pages: 65,
@@ -85,6 +89,30 @@ fn what_is_no_device_is_refused() {
         ] {
             let refused = vmalloc.ioremap(physical, bytes, Caching::Uncached, kernel);
             assert_eq!(refused, Err(error), "{physical}");
+        }
+        assert_eq!(vmalloc.live(), 0);
+    });
+}
+
+/// A reserved bit of an entry is a page fault at the first access.
+#[test]
+fn no_device_lies_beyond_what_the_cpu_can_address() {
+    each!(64, 16, |kernel, vmalloc| {
+        kernel.set_physical_bits(40);
+        let limit = PhysAddr(1 << 40);
+        let last = PhysAddr(limit.0 - PAGE_SIZE);
+        let io = vmalloc
+            .ioremap(last, PAGE_SIZE, Caching::Uncached, kernel)
+            .unwrap();
+        vmalloc.iounmap(io, kernel).unwrap();
+        for (address, bytes) in [(last, PAGE_SIZE + 1), (limit, 8), (PhysAddr(1 << 45), 8)] {
+            let error = IoremapError::BeyondPhysical {
+                address,
+                bytes,
+                limit,
+            };
+            let refused = vmalloc.ioremap(address, bytes, Caching::Uncached, kernel);
+            assert_eq!(refused, Err(error));
         }
         assert_eq!(vmalloc.live(), 0);
     });
