@@ -98,7 +98,7 @@ pub fn run(machine: &mut Machine) -> Verdict {
         first_look.compare(measured);
     }
     #[cfg(target_os = "none")]
-    strikes.tag();
+    strikes.tag(&mut machine.processors);
     #[cfg(not(target_os = "none"))]
     strikes.tag(run.disturbances());
     #[cfg(target_os = "none")]

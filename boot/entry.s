@@ -15,6 +15,7 @@
 .set KERNEL_OFFSET, 0xffffffffc0000000
 
 .set COM1, 0x3f8
+.set SENDS, 1000000
 .set PRESENT_WRITABLE, 0x3
 .set LARGE_LEAF, 0x80
 .set MSR_EFER, 0xc0000080
@@ -165,7 +166,7 @@ no_long_mode_here:
     movl $no_long_mode, %esi
 
 # Prints the line at ESI on COM1 and stops. The port is set to 115,200 baud, 8N1; a port that is not there reads as all ones
-# and so never blocks.
+# and so never blocks. One that does not take a byte within SENDS looks, a microsecond each at least on hardware, is given up.
 stop_with_message:
     cli
     cld
@@ -185,11 +186,15 @@ stop_with_message:
     movb $3, %al
     outb %al, %dx
 1:  movw $COM1 + 5, %dx
+    movl $SENDS, %ecx
 2:  pause
     inb %dx, %al
     testb $0x20, %al
-    jz 2b
-    lodsb
+    jnz 5f
+    decl %ecx
+    jnz 2b
+    jmp 3f
+5:  lodsb
     testb %al, %al
     jz 3f
     movw $COM1, %dx

@@ -18,18 +18,20 @@ pub mod image;
 mod memory;
 mod needed_memory;
 
+use core::ops::Range;
 use core::{fmt, iter, slice};
 
 use arrayvec::ArrayString;
 use pagemark_record::{Error, ExitCode, Notice, Probe, Record, Start, Verdict};
 
-use crate::boot::command_line::{self, Exit, Options, Serial, Suite};
+use crate::boot::command_line::{self, Options, Serial, Suite};
 use crate::boot::framebuffer::{Framebuffer, FramebufferError};
 use crate::boot::info::IDENTITY_END;
 use crate::boot::{self, BootInfo, Loader, entry};
 use crate::console::log;
 use crate::console::screen::Screen;
-use crate::console::{serial, show};
+use crate::console::serial::{self, SerialPort};
+use crate::console::show;
 use crate::cpu::access::ThisCpu;
 use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
@@ -147,16 +149,29 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
         .chain(handed_over.iter().copied())
         .chain(iter::once_with(|| bios::find_root_pointer(&memory).map(RootPointer::at)).flatten());
     let firmware = acpi::read(&memory, pointers);
-    let asked = options
-        .as_ref()
-        .map_or(Serial::Any, |options| options.serial);
+    let words = Options::of_good_words(&command_line);
+    leave::arrange(words.exit, firmware.reset);
+    let has_ram = |bytes: Range<PhysAddr>| {
+        let image = image::loaded();
+        let boot = boot.as_ref().ok();
+        image.start < bytes.end && bytes.start < image.end
+            || boot.is_some_and(|boot| boot.has_ram(&bytes))
+    };
+    let in_ram = match words.serial {
+        Serial::At(place) if place.memory().is_some_and(has_ram) => Some(place),
+        _ => None,
+    };
+    // One that is refused for its address is told by another.
+    let asked = in_ram.map_or(words.serial, |_| Serial::Any);
     // SAFETY: the boot stretch has not ended, and the console is the only user of serial ports.
-    log::start(unsafe { serial::find(asked, &firmware.serial) });
+    log::start(unsafe { serial::find(asked, &firmware.serial, has_ram) });
 
     if let Ok(Some(Ok(framebuffer))) = boot.as_ref().map(|boot| boot.framebuffer) {
-        let end = framebuffer.address().0 + framebuffer.bytes();
+        let start = framebuffer.address();
+        let end = PhysAddr(start.0 + framebuffer.bytes());
+        let in_reach = end.0 <= IDENTITY_END && !has_ram(start..end);
         // SAFETY: the boot stretch maps what lies below that end; the screen is told when it ends, before CR3 is written.
-        unsafe { log::add_screen(framebuffer, end <= IDENTITY_END) };
+        unsafe { log::add_screen(framebuffer, in_reach) };
     }
 
     log::record(&Record::Start(Start {
@@ -174,30 +189,40 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
             "command line: `{name}` is no option, and taken for the image's file"
         ));
     }
-    let boot = boot.unwrap_or_else(|error| refuse(&BringUpError::Boot(error), Exit::Auto));
-    let options = options.unwrap_or_else(|error| refuse(&error, Exit::Auto));
-    boot.complaints.for_each(notice);
-    firmware.complaints.for_each(notice);
+    show::use_screen(words.screen);
     let of_firmware = firmware
         .serial
         .iter()
         .find(|hint| hint.table == SerialTable::Spcr);
-    if let (Some(hint), Serial::Any) = (of_firmware, options.serial)
+    let of_firmware = of_firmware.map(|hint| {
+        let place = serial::place_of(hint).and_then(|place| place.memory());
+        (hint, place.is_some_and(has_ram))
+    });
+    let boot = boot.unwrap_or_else(|error| refuse(&BringUpError::Boot(error)));
+    let options = options.unwrap_or_else(|error| refuse(&error));
+    if let Some(place) = in_ram {
+        refuse(&BringUpError::SerialInRam(place));
+    }
+    boot.complaints.for_each(notice);
+    firmware.complaints.for_each(notice);
+    if let (Some((hint, in_ram)), Serial::Any) = (of_firmware, options.serial)
         && log::with_port(|port| port.is_named_by(hint)) == Some(false)
     {
-        notice(format_args!("ACPI: {hint}: nothing answers there"));
+        let why = if in_ram {
+            "RAM is there"
+        } else {
+            "nothing answers there"
+        };
+        notice(format_args!("ACPI: {hint}: {why}"));
     }
-    show::use_screen(options.screen);
-    let exit = options.exit;
-    let reset = firmware.reset;
     if options.suite == Suite::Probe {
         log::record(&Record::Probe(probe()));
-        finish(Verdict::Pass, exit, reset);
+        finish(Verdict::Pass);
     }
     // SAFETY: the boot stretch has not ended.
     let machine = unsafe { bring_up(&boot, &memory, firmware, options) };
-    let mut machine = machine.unwrap_or_else(|error| refuse(&error, exit));
-    finish(application(&mut machine), exit, reset)
+    let mut machine = machine.unwrap_or_else(|error| refuse(&error));
+    finish(application(&mut machine))
 }
 
 /// Writes a notice.
@@ -230,32 +255,23 @@ fn probe() -> Probe {
 }
 
 /// Tells why there is no run, and leaves.
-fn refuse(error: &dyn core::error::Error, exit: Exit) -> ! {
+fn refuse(error: &dyn core::error::Error) -> ! {
     log::with_screen(Screen::show_early);
     log::record(&Record::Error(Error {
         message: format_args!("{error}").into(),
     }));
-    finish(Verdict::Error, exit, None)
+    finish(Verdict::Error)
 }
 
-fn finish(verdict: Verdict, exit: Exit, reset: Option<(u16, u8)>) -> ! {
+fn finish(verdict: Verdict) -> ! {
     log::end(verdict);
     let code = match ExitCode::from(verdict) {
         // The status alone does not say that there is no log.
         ExitCode::Pass if !log::is_heard() => ExitCode::Error,
         code => code,
     };
-    match exit {
-        _ if !show::is_due() => {}
-        Exit::Reset => show::codes(Some(show::LOOPS_BEFORE_RESET)),
-        Exit::Halt => show::codes(None),
-        Exit::Auto => {
-            show::codes(Some(show::LOOPS));
-            leave::tell_emulator(code);
-            show::codes(None);
-        }
-    }
-    leave::leave(code, exit, reset)
+    show::before_leaving(code);
+    leave::leave(code)
 }
 
 /// Not inlined: what it keeps on the stack, memory maps for the most part, is gone when the application runs.
@@ -338,9 +354,10 @@ fn map_serial_port(memory: &mut Memory) {
             // SAFETY: all registers are mapped there, and stay.
             log::with_port(|port| unsafe { port.map(area.into_raw()) });
         }
-        Err(error) => log::record(&Record::Notice(Notice {
-            text: format_args!("serial port at {address}: {error}").into(),
-        })),
+        Err(error) => {
+            log::with_port(SerialPort::give_up_unmapped);
+            notice(format_args!("serial port at {address}: {error}"));
+        }
     }
 }
 

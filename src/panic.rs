@@ -5,7 +5,7 @@ use core::panic::PanicInfo;
 
 use pagemark_record::ExitCode;
 
-use crate::boot::command_line::{Exit, Serial};
+use crate::boot::command_line::Serial;
 use crate::console::log;
 use crate::console::{serial, show};
 use crate::cpu::{backtrace, per_cpu};
@@ -26,15 +26,11 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         &addresses,
         || {
             // SAFETY: asked for only if there is no log that could use a port, which is so in the boot stretch alone.
-            unsafe { serial::find(Serial::Any, &[]) }
+            unsafe { serial::find(Serial::Any, &[], |_| false) }
         },
     );
-    if show::is_due() {
-        show::codes(Some(show::LOOPS));
-        leave::tell_emulator(ExitCode::Panic);
-        show::codes(None);
-    }
-    leave::leave(ExitCode::Panic, Exit::Auto, None)
+    show::before_leaving(ExitCode::Panic);
+    leave::leave(ExitCode::Panic)
 }
 
 /// Which CPU panics, if it is not the one that the machine was started on.

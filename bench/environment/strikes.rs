@@ -4,6 +4,7 @@ use pagemark::console::log;
 use pagemark::cpu::access::ThisCpu;
 use pagemark::cpu::exceptions;
 use pagemark::cpu::machine_check;
+use pagemark::smp::work::Processors;
 use pagemark_record::{Notice, Record, Tag};
 
 /// What had struck when the figures began.
@@ -25,7 +26,7 @@ impl Strikes {
     }
 
     /// Tags the figures with what has struck since.
-    pub fn tag(self) {
+    pub fn tag(self, processors: &mut Processors) {
         let (nmis, status) = exceptions::nmis();
         let since = nmis - self.nmis;
         if since > 0 {
@@ -36,6 +37,18 @@ impl Strikes {
         }
         machine_check::empty(&ThisCpu, |bank| {
             tag("machine_check", format_args!("{bank}"));
+        });
+        let others = processors.others().clone();
+        if others.is_empty() {
+            return;
+        }
+        processors.online(&others, |online| {
+            let look = |cpu| {
+                machine_check::empty(&ThisCpu, |bank| {
+                    tag("machine_check", format_args!("CPU {cpu}: {bank}"));
+                });
+            };
+            online.run_on_all(&look, || ());
         });
     }
 }

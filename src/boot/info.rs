@@ -61,6 +61,18 @@ pub struct BootInfo<'m> {
     pub complaints: Complaints<BootComplaint>,
 }
 
+impl BootInfo<'_> {
+    /// Whether any of these bytes is RAM, whoever has it: no device's registers.
+    #[must_use]
+    pub fn has_ram(&self, bytes: &Range<PhysAddr>) -> bool {
+        let mut ram = self.map.iter().filter(|line| line.kind.is_ram());
+        ram.any(|line| {
+            let end = line.base.saturating_add(line.length);
+            line.base < bytes.end.0 && bytes.start.0 < end
+        })
+    }
+}
+
 /// The lines of a memory map, read where the loader left them, so that there can be any number of them. Multiboot2 and PVH write
 /// them alike: base and length of 64 bits, a kind of 32, and what a later version may add.
 #[derive(Clone, Copy, Debug)]

@@ -119,6 +119,7 @@ fn show_loss(port: &SerialPort) {
         let why = match why {
             Lost::Stuck => "takes no more bytes",
             Lost::Gone => "does not answer any more",
+            Lost::NotMapped => "cannot be mapped",
         };
         aside(format_args!(
             "serial port given up: {place} {why}; the log is not whole there"

@@ -5,14 +5,16 @@ use core::hint::{black_box, spin_loop};
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use pagemark_codes::{Frames, MODEL_WORDS, Packing, crc32, pack};
+use pagemark_record::ExitCode;
 use spin::Mutex;
 
 use super::codes::{CODE_BYTES, Shape};
 use super::log;
 use super::screen::Screen;
 use super::tape::Tape;
-use crate::boot::command_line::ScreenUse;
+use crate::boot::command_line::{Exit, ScreenUse};
 use crate::cpu::tsc;
+use crate::firmware::leave;
 
 /// How often all codes are shown before an emulator is left, if one is there to be left.
 pub const LOOPS: u32 = 2;
@@ -79,6 +81,20 @@ pub fn set_second(hertz: u64) {
 /// Gives the log memory of its own.
 pub fn set_workspace(workspace: Workspace) {
     *WORKSPACE.lock() = Some(workspace);
+}
+
+/// Shows the log as codes where that is due, as often as the way of leaving wants it; an emulator is left between.
+pub fn before_leaving(code: ExitCode) {
+    match leave::arranged() {
+        _ if !is_due() => {}
+        Exit::Reset => codes(Some(LOOPS_BEFORE_RESET)),
+        Exit::Halt => codes(None),
+        Exit::Auto => {
+            codes(Some(LOOPS));
+            leave::tell_emulator(code);
+            codes(None);
+        }
+    }
 }
 
 /// Shows the log as codes, one a second, so many times or for ever. Without a screen, or where it does not fit, there are none.

@@ -3,6 +3,7 @@
 use core::{error, fmt};
 
 use crate::boot::BootError;
+use crate::console::serial::place::Place;
 use crate::mm::address::PhysAddr;
 use crate::mm::frame;
 use crate::mm::kernel_map::KernelMapError;
@@ -35,6 +36,8 @@ pub enum BringUpError {
         /// Where the direct map ends.
         limit: PhysAddr,
     },
+    /// The serial port that the command line names lies in RAM.
+    SerialInRam(Place),
     /// So many free frames are beyond the zones that the frame allocator has room for.
     TooManyFrames(u64),
     /// The memory system could not be set up.
@@ -60,6 +63,12 @@ impl fmt::Display for BringUpError {
                 f,
                 "RAM ends at {top}, and the direct map of this layout at {limit}: layout=wide5 has more room"
             ),
+            BringUpError::SerialInRam(place) => {
+                write!(
+                    f,
+                    "command line: no serial port is in {place}: RAM is there"
+                )
+            }
             BringUpError::TooManyFrames(frames) => {
                 write!(
                     f,

@@ -57,7 +57,9 @@ impl LineKind {
         }
     }
 
-    const fn is_ram(self) -> bool {
+    /// Whether it is RAM, whoever has it.
+    #[must_use]
+    pub const fn is_ram(self) -> bool {
         matches!(
             self,
             LineKind::Usable | LineKind::AcpiReclaimable | LineKind::AcpiNvs

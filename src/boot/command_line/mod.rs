@@ -110,6 +110,24 @@ impl Options {
         }
         Ok(options)
     }
+
+    /// What the words say that can be followed, each of which counts once, whatever the others are: how a run that is refused for one
+    /// of them ends, and where that is told.
+    #[must_use]
+    pub fn of_good_words(line: &str) -> Self {
+        let mut options = Options::default();
+        let mut given = [false; KEYS.len()];
+        for (key, text) in line
+            .split_whitespace()
+            .filter_map(|word| word.split_once('='))
+        {
+            let known = KEYS.iter().position(|&known| known == key);
+            if let Some(place) = known.filter(|&place| !given[place]) {
+                given[place] = options.set(key, text).is_ok();
+            }
+        }
+        options
+    }
 }
 
 /// The name of the image's file, if the command line begins with one: a word that has no `=`, or a path.
@@ -155,6 +173,18 @@ mod tests {
             only.matches("tlb/invlpg") && only.matches("pt/map/1") && !only.matches("pt/map/512")
         );
         assert_eq!(Options::parse(""), Ok(Options::default()));
+    }
+
+    #[test]
+    fn good_words_count_beside_bad_ones() {
+        let options = Options::of_good_words(
+            "/boot/pm.elf suite=enormous exit=reset colour exit=halt serial=com7 serial=com2 x=y",
+        );
+        assert_eq!(options.exit, Exit::Reset);
+        assert_eq!(Some(options.serial), Serial::parse("com2"));
+        assert_eq!(options.suite, Suite::default());
+        let line = "suite=full smp=4 exit=halt rounds=3";
+        assert_eq!(Ok(Options::of_good_words(line)), Options::parse(line));
     }
 
     #[test]
@@ -223,7 +253,7 @@ mod tests {
             ),
             (
                 "provoke=joy",
-                "command line: `provoke` cannot be `joy`; it takes panic, guard-page, null, hang, other-cpu-panic or other-cpu-guard-page",
+                "command line: `provoke` cannot be `joy`; it takes panic, guard-page, null, hang, other-cpu-panic, other-cpu-guard-page or starting-cpu-panic",
             ),
         ] {
             let told = Options::parse(line).unwrap_err().to_string();

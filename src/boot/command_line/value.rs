@@ -171,6 +171,8 @@ words! {
         OtherCpuPanic = "other-cpu-panic",
         /// A stack of another CPU that runs into its guard page.
         OtherCpuGuardPage = "other-cpu-guard-page",
+        /// A panic on a CPU that is being started.
+        StartingCpuPanic = "starting-cpu-panic",
     }
 }
 

@@ -14,4 +14,4 @@ mod ports;
 pub mod uart;
 
 #[cfg(target_os = "none")]
-pub use port::{SerialPort, find};
+pub use port::{SerialPort, find, place_of};

@@ -1,6 +1,7 @@
 //! Where the registers of a 16550 lie, and how fast it is to send.
 
 use core::fmt;
+use core::ops::Range;
 
 use crate::mm::address::PhysAddr;
 
@@ -83,6 +84,17 @@ impl Place {
         match self.registers {
             Registers::Ports(_) => 8,
             Registers::Memory { width, .. } => 8 * width.bytes(),
+        }
+    }
+
+    /// Its registers, if they lie in memory; only of a place that is possible.
+    #[must_use]
+    pub const fn memory(&self) -> Option<Range<PhysAddr>> {
+        match self.registers {
+            Registers::Ports(_) => None,
+            Registers::Memory { address, .. } => {
+                Some(address..PhysAddr(address.0.saturating_add(self.bytes())))
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! The serial port that the log goes to.
 
 use core::fmt;
+use core::ops::Range;
 
 use arrayvec::ArrayVec;
 use spin::Mutex;
@@ -43,13 +44,24 @@ enum State {
 /// The port that the command line names, else the first that answers of: the firmware's console, COM1 to COM4, the firmware's
 /// ports for debuggers, PCI.
 ///
+/// `has_ram` says whether any of these bytes is RAM, which no port's registers are.
+///
 /// # Safety
 ///
 /// Called in the boot stretch, and nothing else uses serial ports.
 #[must_use]
-pub unsafe fn find(asked: Serial, hints: &[SerialHint]) -> SerialPort {
-    // SAFETY: the caller's promise.
-    let open = |place| unsafe { SerialPort::open(place) };
+pub unsafe fn find(
+    asked: Serial,
+    hints: &[SerialHint],
+    has_ram: impl Fn(Range<PhysAddr>) -> bool,
+) -> SerialPort {
+    let open = |place: Place| {
+        if place.memory().is_some_and(&has_ram) {
+            return None;
+        }
+        // SAFETY: the caller's promise; and there is no RAM.
+        unsafe { SerialPort::open(place) }
+    };
     let found = match asked {
         Serial::None => None,
         Serial::At(place) => open(place),
@@ -74,8 +86,9 @@ pub unsafe fn find(asked: Serial, hints: &[SerialHint]) -> SerialPort {
     })
 }
 
-/// What the firmware says of a port, unless it is of a shape that no access has.
-fn place_of(hint: &SerialHint) -> Option<Place> {
+/// Where the firmware says that a port is, unless it is of a shape that no access has.
+#[must_use]
+pub fn place_of(hint: &SerialHint) -> Option<Place> {
     let width = Width::of_bits(u64::from(hint.stride) * 8)?;
     let registers = match hint.space {
         SerialSpace::Io => Registers::Ports(u16::try_from(hint.address).ok()?),
@@ -154,6 +167,14 @@ impl SerialPort {
             (State::Works(uart), Some(_)) => State::Unmapped(uart),
             (state, _) => state,
         };
+    }
+
+    /// Gives it up, as its registers cannot be mapped: what was kept for it is lost, too.
+    pub fn give_up_unmapped(&mut self) {
+        if let State::Unmapped(_) = self.state {
+            self.state = State::Lost(Lost::NotMapped);
+            HELD_TEXT.lock().clear();
+        }
     }
 
     /// Physical address of its registers and their bytes, if they lie in memory.

@@ -29,6 +29,8 @@ pub enum Lost {
     Stuck,
     /// Its registers read as all ones.
     Gone,
+    /// Its registers, which lie in memory, could not be mapped.
+    NotMapped,
 }
 
 /// No parity and 1 stop bit, too.

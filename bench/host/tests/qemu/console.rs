@@ -129,11 +129,10 @@ fn the_firmwares_console_serves_and_port_0_is_none() {
     is_heard(&[], &["-acpitable", &wrong, "-serial", "chardev:com1"]);
 }
 
-/// A pipe that somebody holds open and does not read: once it is full, the transmitter stays full.
-#[test]
-fn a_port_that_does_not_drain_holds_nothing_up() {
-    let folder = tempfile::tempdir().unwrap();
-    let pipe = folder.path().join("pipe");
+/// A pipe that somebody holds open and does not read: once it is full, the transmitter stays full. Of its `room` bytes the rest is
+/// filled. The reader has to live as long as QEMU.
+fn stuck_pipe(folder: &Path, room: usize) -> (String, std::fs::File) {
+    let pipe = folder.join("pipe");
     for end in ["in", "out"] {
         let made = Command::new("mkfifo")
             .arg(pipe.with_extension(end))
@@ -143,13 +142,31 @@ fn a_port_that_does_not_drain_holds_nothing_up() {
     let mut options = std::fs::File::options();
     let held = options.read(true).write(true);
     let reader = held.open(pipe.with_extension("out")).unwrap();
-    // More than a short run writes fits into a pipe, so most of it is taken.
     let mut filler = reader.try_clone().unwrap();
-    std::io::Write::write_all(&mut filler, &[b'.'; 60 << 10]).unwrap();
-    let chardev = format!("pipe,id=stuck,path={}", pipe.display());
+    std::io::Write::write_all(&mut filler, &vec![b'.'; (64 << 10) - room]).unwrap();
+    (format!("pipe,id=stuck,path={}", pipe.display()), reader)
+}
+
+#[test]
+fn a_port_that_does_not_drain_holds_nothing_up() {
+    let folder = tempfile::tempdir().unwrap();
+    // More than a short run writes fits into a pipe, so most of it is taken.
+    let (chardev, _reader) = stuck_pipe(folder.path(), 4 << 10);
     let start = Instant::now();
     let seen = with_serial(&[], &["-chardev", &chardev, "-serial", "chardev:stuck"]);
     // There is no screen either, so the run is not said to pass.
+    assert_eq!(seen.status, Some(ExitCode::Error.qemu_status()));
+    assert!(start.elapsed() < Duration::from_secs(100));
+}
+
+/// Nor before there is a log.
+#[test]
+fn a_port_that_does_not_drain_holds_no_refusal_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let (chardev, _reader) = stuck_pipe(folder.path(), 0);
+    let arguments = ["-chardev", &chardev, "-serial", "chardev:stuck"];
+    let start = Instant::now();
+    let seen = with_serial(&[], &[&arguments[..], &["-cpu", "max,-sse2"]].concat());
     assert_eq!(seen.status, Some(ExitCode::Error.qemu_status()));
     assert!(start.elapsed() < Duration::from_secs(100));
 }

@@ -7,7 +7,7 @@ use super::pagemark::pagemark;
 use super::{SHORT, image, passed, pvh, run, told};
 use pagemark_host::image::{MenuEntry, Symbols, backtrace, pack};
 use pagemark_host::log::{Ending, Log};
-use pagemark_host::run::{Boot, Door, Finished, Outcome};
+use pagemark_host::run::{Accelerator, Boot, Door, Ended, Finished, MachineType, Outcome};
 use pagemark_record::Panic;
 
 /// Boots with `provoke=what` and returns the panic that has to come of it.
@@ -288,4 +288,47 @@ fn a_cpu_without_global_pages_is_enough() {
     let told = skips.filter(|skip| skip.case == "tlb/pge_toggle");
     let told: Vec<_> = told.map(|skip| skip.reason.as_str()).collect();
     assert_eq!(told, ["the CPU has no PGE"]);
+}
+
+/// How QEMU ended, which a reset ends with status 0; and what the image said.
+fn reset(boot: &Boot) -> (Option<i32>, String) {
+    let (_, finished) = run(boot);
+    let status = match finished.ended {
+        Ended::Status(status) => status.code(),
+        _ => None,
+    };
+    let text = String::from_utf8_lossy(&finished.raw).into_owned();
+    (status, text)
+}
+
+#[test]
+fn a_run_that_fails_ends_as_the_command_line_asks() {
+    for (words, said) in [
+        (&["provoke=panic"][..], "\"record\":\"panic\""),
+        (&["colour=red"], "colour"),
+        (&["layout=wide5"], "LA57"),
+    ] {
+        let words = [&["suite=quick", "exit=reset"], words].concat();
+        let boot = Boot {
+            cpu_model: Some("qemu64".to_owned()),
+            ..pvh(&words)
+        };
+        let (status, text) = reset(&boot);
+        assert_eq!(status, Some(0), "{words:?}: {text}");
+        assert!(text.contains(said), "{text}");
+    }
+}
+
+/// A microvm without ACPI has neither the FADT's register nor a keyboard controller.
+#[test]
+fn a_machine_without_a_register_for_it_is_reset_all_the_same() {
+    let boot = Boot {
+        // The waits for each way take long where instructions are counted.
+        accelerator: Accelerator::Tcg,
+        machine: MachineType::Microvm,
+        ..pvh(&["suite=quick", "only=control/empty", "exit=reset"])
+    };
+    let (status, text) = reset(&boot);
+    assert_eq!(status, Some(0), "{text}");
+    assert!(text.contains("\"verdict\":\"pass\""), "{text}");
 }

@@ -253,3 +253,67 @@ fn a_start_info_without_a_map_is_refused() {
         "{errors:?}"
     );
 }
+
+/// The CPU has 40 bits of physical address; entries with higher ones would be page faults.
+#[test]
+fn addresses_beyond_the_cpu_s_are_complaints() {
+    const BEYOND: u64 = 1 << 45;
+    let mut made_up = MadeUp::new();
+    let tables = [madt(&four_cpus()), fadt(), hpet_at(0, BEYOND)];
+    let pointer = made_up.memory.root_pointer(&tables, b"MADEUP", None);
+    // 1,024 by 768 pixels of 32 bits.
+    let mut screen = BEYOND.to_le_bytes().to_vec();
+    screen.extend([4096u32, 1024, 768].map(u32::to_le_bytes).concat());
+    screen.extend([32, 1, 0, 0, 16, 8, 8, 8, 0, 8]);
+    let tags = [map_tag(&usual_map()), tag(8, &screen), tag(15, &pointer)];
+    let log = by_multiboot2(made_up, tags.concat(), 0, &ON_FOUR);
+    all_is_there(&log);
+    let beyond = "at 0x200000000000, which end beyond the CPU's physical addresses (40 bits)";
+    let of = |source: &str| {
+        let of = |notice: &&String| notice.starts_with(source) && notice.contains(beyond);
+        log.notices.iter().filter(of).count()
+    };
+    assert_eq!(
+        (of("timer: hpet: "), of("screen: ")),
+        (1, 1),
+        "{:#?}",
+        log.notices
+    );
+}
+
+/// What is written to try a port there would be written to what the RAM holds.
+#[test]
+fn ram_is_no_serial_port() {
+    // In the image, in free RAM, and in the tables themselves.
+    for address in [0x10_0000, 0x100_0000, TABLES + 0x8_0000] {
+        let mut made_up = MadeUp::new();
+        let tables = [madt(&four_cpus()), fadt(), spcr_in_memory(address)];
+        let pointer = made_up.memory.root_pointer(&tables, b"MADEUP", None);
+        let pointer = made_up.memory.put(&pointer);
+        let log = by_pvh(made_up, pointer, usual_map(), &ON_FOUR);
+        all_is_there(&log);
+        noticed(&log, &[&format!("{address:#x}"), "RAM is there"]);
+    }
+}
+
+#[test]
+fn a_serial_port_in_ram_is_refused_by_its_address() {
+    let (made_up, root_pointer) = MadeUp::usual();
+    let handover = Handover::Pvh {
+        version: 1,
+        root_pointer,
+        map: usual_map(),
+    };
+    let words = [&SHORT[..], &["serial=mmio:0x1000000,32"]].concat();
+    let (boot, _folder) = boot(made_up, &words, handover);
+    let (outcome, finished) = run(&boot);
+    assert_eq!(outcome.exit_status(), 2, "{}", told(&outcome, &finished));
+    let errors = &outcome.log().unwrap().errors;
+    let [error] = &errors[..] else {
+        panic!("{errors:?}")
+    };
+    assert!(
+        error.contains("0x1000000") && error.contains("RAM"),
+        "{error}"
+    );
+}

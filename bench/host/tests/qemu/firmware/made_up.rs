@@ -93,9 +93,13 @@ pub fn fadt() -> Vec<u8> {
 }
 
 pub fn hpet(space: u8) -> Vec<u8> {
+    hpet_at(space, 0xfed0_0000)
+}
+
+pub fn hpet_at(space: u8, address: u64) -> Vec<u8> {
     let body = [
         &[0, 0, 0, 0, space, 64, 0, 0][..],
-        &0xfed0_0000u64.to_le_bytes(),
+        &address.to_le_bytes(),
         &[0; 4],
     ];
     table(b"HPET", &body.concat())
@@ -107,6 +111,15 @@ pub fn spcr(port: u16) -> Vec<u8> {
     body[4..8].copy_from_slice(&[1, 8, 0, 1]);
     body[8..10].copy_from_slice(&port.to_le_bytes());
     body[58 - 36] = 7;
+    table(b"SPCR", &body)
+}
+
+/// The console in memory, with registers of 32 bits, at this address.
+pub fn spcr_in_memory(address: u64) -> Vec<u8> {
+    let mut body = vec![0; 52];
+    body[0] = 0x12;
+    body[4..8].copy_from_slice(&[0, 32, 0, 3]);
+    body[8..16].copy_from_slice(&address.to_le_bytes());
     table(b"SPCR", &body)
 }
 
