@@ -19,6 +19,7 @@ const BANKS: u32 = 0x400;
 /// MCi_STATUS.
 const VALID: u64 = 1 << 63;
 const UNCORRECTED: u64 = 1 << 61;
+const ENABLED: u64 = 1 << 60;
 const MISC_VALID: u64 = 1 << 59;
 const ADDRESS_VALID: u64 = 1 << 58;
 /// Banks that are looked at: MSRs 480H and up are other registers. AMD's further banks are reached elsewhere, and hold nothing of a core's.
@@ -142,13 +143,15 @@ pub fn switch_on(features: &Features, found: impl FnMut(Bank)) {
     }
 }
 
-/// Switches them on for another CPU, which is like the boot CPU.
+/// Switches them on for another CPU, which is like the boot CPU, and calls `found` for each bank that held something from before. Banks
+/// that CPUs share hold nothing any more.
 #[cfg(target_os = "none")]
-pub fn switch_on_like_boot_cpu() {
+pub fn switch_on_like_boot_cpu(found: impl FnMut(Bank)) {
     let cpu = &super::access::ThisCpu;
     if let Some(controls) = CONTROLS.get()
         && banks(cpu) > 0
     {
+        empty(cpu, found);
         start(cpu, |bank| controls.get(bank as usize).copied().flatten());
         let_interrupt();
     }
@@ -157,6 +160,13 @@ pub fn switch_on_like_boot_cpu() {
 /// MCG_STATUS: bit 0 says that what was interrupted can go on, bit 2 that a machine check is being handled.
 pub fn global_status(cpu: &impl CpuAccess) -> u64 {
     cpu.read_msr(MCG_STATUS).unwrap_or(0)
+}
+
+/// Whether this CPU's banks say why a machine check interrupted it: an error that nothing corrected, and that is reported by one.
+///
+/// On Intel, a machine check interrupts all CPUs, of which one or a few see the reason (SDM volume 3, 17.10.4.1).
+pub fn knows_why(cpu: &impl CpuAccess) -> bool {
+    held(cpu).any(|bank| bank.status & (UNCORRECTED | ENABLED) == UNCORRECTED | ENABLED)
 }
 
 /// What a machine check is about, for the words of a panic.
@@ -227,6 +237,22 @@ mod tests {
             Report(&nothing).to_string(),
             "machine check, MCG_STATUS 0x5; no bank says why"
         );
+    }
+
+    #[test]
+    fn a_cpu_that_was_only_interrupted_with_the_others_does_not_know_why() {
+        for (status, knows) in [
+            (0, false),
+            (VALID, false),
+            (VALID | ENABLED, false),
+            // As QEMU has it of the CPUs that it interrupts beside the one.
+            (VALID | UNCORRECTED, false),
+            (UNCORRECTED | ENABLED, false),
+            (VALID | UNCORRECTED | ENABLED, true),
+        ] {
+            let cpu = cpu("GenuineIntel", 6, 0x55, status);
+            assert_eq!(knows_why(&cpu), knows, "{status:#x}");
+        }
     }
 
     #[test]

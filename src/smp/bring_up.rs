@@ -3,7 +3,9 @@
 
 use core::fmt;
 use core::hint::spin_loop;
-use core::sync::atomic::{AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use core::sync::atomic::{
+    AtomicBool, AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
 
 use arrayvec::ArrayVec;
 use pagemark_record::{Notice, Record};
@@ -14,7 +16,7 @@ use super::tlbs::AllCpus;
 use super::trampoline::{FRAMES_END, LAST_POINT, Place, Trampoline};
 use super::work::Processors;
 use super::{doorbell, stop, tlbs, work};
-use crate::boot::command_line::{LayoutName, Options, Suite};
+use crate::boot::command_line::{LayoutName, Options, Provoke, Suite};
 use crate::console::log;
 use crate::cpu::apic::{self, LocalApic};
 use crate::cpu::direct_map::DirectMap;
@@ -138,6 +140,8 @@ fn tell(what: &dyn fmt::Display) {
 static POINT: AtomicU32 = AtomicU32::new(0);
 /// The point at which a CPU has arrived.
 const ARRIVED: u32 = LAST_POINT + 3;
+/// `provoke=starting-cpu-panic`.
+static PANIC_AT_START: AtomicBool = AtomicBool::new(false);
 /// What every CPU that starts needs to know: how CPUs are interrupted, their TLBs, and whether those keep contexts apart.
 static COMMON: Once<(LocalApic, AllCpus, bool)> = Once::new();
 
@@ -148,14 +152,22 @@ extern "C" fn arrive(number: u64) -> ! {
     else {
         crate::cpu::halt();
     };
-    // SAFETY: the boot CPU has filled the IDT, and gives each number, with its stacks, to one CPU. Nothing has used a memory type
-    // yet but write-back.
+    // SAFETY: the boot CPU has filled the IDT, and gives each number, with its stacks, to one CPU.
     unsafe {
         per_cpu::load(this);
         exceptions::load();
-        pat::load();
     }
-    machine_check::switch_on_like_boot_cpu();
+    stop::take_part();
+    if PANIC_AT_START.load(Relaxed) {
+        panic!("provoked on CPU {this}, which is being started, by the command line");
+    }
+    // SAFETY: nothing has used a memory type yet but write-back.
+    unsafe { pat::load() };
+    machine_check::switch_on_like_boot_cpu(|bank| {
+        log::record(&Record::Notice(Notice {
+            text: format_args!("machine check, from before the run: CPU {this}: {bank}").into(),
+        }));
+    });
     POINT.store(LAST_POINT + 2, Release);
     invalidate::flush_everything();
     if with_pcid {
@@ -247,6 +259,8 @@ pub unsafe fn start(with: BringUp<'_>) -> Processors {
     if wanted < 2 {
         return Processors::alone(0);
     }
+    let provoked = with.options.provoke == Some(Provoke::StartingCpuPanic);
+    PANIC_AT_START.store(provoked, Relaxed);
     // SAFETY: the caller's promise.
     match unsafe { start_others(with, wanted - 1) } {
         Ok((started, apic)) => {
@@ -324,7 +338,6 @@ unsafe fn start_others(with: BringUp<'_>, wanted: usize) -> Result<(CpuMask, Loc
     let others: ArrayVec<ApicId, MAX_CPUS> = others.collect();
     Starter::reset(&mut hardware, others.iter().copied());
     let started = start_each(&mut hardware, &others, wanted, kernel, vmalloc);
-    stop::started(&started);
     // It was mapped above. The others drop it when they are brought online.
     // SAFETY: it was mapped above, for the trampoline alone.
     if let Ok(pending) = unsafe { kernel.table.unmap_at(identity, 1) } {
@@ -359,6 +372,8 @@ fn start_each(
             }
             ready = true;
         }
+        // So that an NMI reaches it as soon as it says that it can take one.
+        PerCpu::of(cpu).apic_id.store(other.0, Relaxed);
         POINT.store(0, Relaxed);
         hardware.trampoline.make_ready(&Place {
             stack: PerCpu::of(cpu).stacks()[0].range.end,
@@ -368,6 +383,7 @@ fn start_each(
         match starter.start(hardware, other) {
             Ok(()) => started = started.with(cpu),
             Err(error) => {
+                stop::given_up(cpu);
                 left_out += 1;
                 if left_out <= MOST_TOLD {
                     tell(&Shortage::NotStarted(error));

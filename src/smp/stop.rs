@@ -5,22 +5,46 @@ use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire};
 
 use super::tlbs;
-use crate::cpu::{halt, per_cpu};
+use crate::cpu::{halt, per_cpu, tsc};
 use crate::mm::shootdown::{CpuId, CpuMask, SharedMask};
 
 /// The number of the CPU that stops the others, counted from 1; 0 if none does.
 static BY: AtomicU64 = AtomicU64::new(0);
 /// CPUs that have stopped.
 static STOPPED: SharedMask = SharedMask::new();
-/// CPUs that may run, the boot CPU left out.
+/// CPUs that can take an NMI, the boot CPU left out: each says so itself, before it does anything that could panic.
 static STARTED: SharedMask = SharedMask::new();
 
 /// Looks after which a CPU that does not stop is given up: it is in an NMI of its own, or dead.
 const PATIENCE: u32 = 10_000_000;
 
-/// Says that these CPUs may run.
-pub(super) fn started(cpus: &CpuMask) {
-    STARTED.store(cpus);
+/// This CPU can take an NMI from here on. It stops if another one panicked meanwhile.
+pub(super) fn take_part() {
+    let this = per_cpu::current();
+    STARTED.word(this.word()).fetch_or(this.bit(), AcqRel);
+    obey();
+}
+
+/// A CPU was given up, and is in reset.
+pub(super) fn given_up(cpu: CpuId) {
+    STARTED.word(cpu.word()).fetch_and(!cpu.bit(), AcqRel);
+}
+
+/// Lets another CPU that panics stop this one, for so many ticks; comes back if none does.
+pub fn wait_for_another(ticks: u64) {
+    /// For a TSC that stands still. A look takes some nanoseconds.
+    const LOOKS: u32 = 100_000_000;
+    if STARTED.load().is_empty() {
+        return;
+    }
+    let start = tsc::read();
+    for _ in 0..LOOKS {
+        obey();
+        if tsc::read().wrapping_sub(start) >= ticks {
+            break;
+        }
+        spin_loop();
+    }
 }
 
 /// Stops all other CPUs. If another one is just doing that, this one stops.

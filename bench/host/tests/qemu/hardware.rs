@@ -85,6 +85,51 @@ fn a_machine_check_is_a_panic_record() {
     assert!(panic.message.starts_with(expected), "{}", panic.message);
 }
 
+/// One that interrupts all CPUs, as Intel's do, is reported by the CPU whose banks say why. The boot CPU, which QEMU interrupts first,
+/// waits for it.
+#[test]
+fn a_machine_check_of_all_cpus_is_reported_by_the_one_that_knows_why() {
+    let boot = Boot {
+        cpus: 4,
+        ..pvh(&[&SHORT[..], &["smp=4"]].concat())
+    };
+    let lines = ["mce -b 2 1 0xb600000000000135 0x5 0x12345000 0x0"];
+    let strike = ("harness::bracket::ticks", &lines[..]);
+    let (status, console) = struck(&boot, &[], Some(strike));
+    assert_eq!(status, 39, "{console}");
+    let Ending::Panic(panic) = read(&console).ending else {
+        panic!("{console}");
+    };
+    let expected = "CPU 2: machine check, MCG_STATUS 0x5; bank 1: uncorrected, status 0xb600000000000135, address 0x12345000";
+    assert!(panic.message.starts_with(expected), "{}", panic.message);
+}
+
+/// What another CPU's banks hold, from before the run and from the run.
+#[test]
+fn errors_of_other_cpus_are_told() {
+    let boot = || Boot {
+        cpus: 2,
+        ..pvh(&[&SHORT[..], &["smp=2"]].concat())
+    };
+    let lines = ["mce 1 2 0x8400000000000151 0x0 0x777000 0x0"];
+    let (status, console) = struck(&boot(), &[], Some(("machine::start", &lines[..])));
+    assert_eq!(status, 33, "{console}");
+    let log = read(&console);
+    let told = |notice: &String| {
+        notice.starts_with("machine check, from before the run: CPU 1: bank 2: corrected")
+    };
+    assert!(log.notices.iter().any(told), "{:?}", log.notices);
+    assert_eq!(log.environment.unwrap().tags, "");
+
+    let strike = ("harness::bracket::ticks", &lines[..]);
+    let (status, console) = struck(&boot(), &[], Some(strike));
+    assert_eq!(status, 33, "{console}");
+    let log = read(&console);
+    assert_eq!(log.environment.unwrap().tags, "machine_check");
+    let told = |notice: &String| notice.starts_with("machine_check: CPU 1: bank 2: corrected");
+    assert!(log.notices.iter().any(told), "{:?}", log.notices);
+}
+
 /// One that was corrected interrupts nothing, and is a tag.
 #[test]
 fn a_corrected_error_is_a_tag() {

@@ -156,6 +156,25 @@ fn a_panic_on_another_cpu_stops_all_and_says_which() {
     assert_eq!(message, "CPU 3: provoked on CPU 3 by the command line");
 }
 
+/// The boot CPU waits for the CPU that it starts, and would go on without it. Nobody leaves QEMU, so that this would be seen.
+#[test]
+fn a_panic_on_a_cpu_that_is_being_started_stops_all() {
+    let words = [
+        "suite=quick",
+        "smp=3",
+        "provoke=starting-cpu-panic",
+        "exit=halt",
+    ];
+    let (_, finished) = run(&on(3, &words));
+    let text = String::from_utf8_lossy(&finished.raw);
+    let (_, after) = text.split_once("\"record\":\"panic\"").expect(&text);
+    assert!(
+        after.contains("provoked on CPU 1, which is being started"),
+        "{after}"
+    );
+    assert_eq!(after.lines().count(), 1, "{after}");
+}
+
 #[test]
 fn another_cpu_has_guard_pages_and_exception_stacks_of_its_own() {
     let message = last_words("other-cpu-guard-page");
