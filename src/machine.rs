@@ -37,7 +37,7 @@ use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
 use crate::cpu::stated_rate::StatedRates;
 use crate::cpu::tsc::{self, Brackets};
-use crate::cpu::{errata, exceptions, machine_check, microcode, pat, per_cpu};
+use crate::cpu::{errata, exceptions, machine_check, microcode, pat, per_cpu, watchdog};
 use crate::firmware::acpi::{self, Firmware, RootPointer, SerialTable};
 use crate::firmware::bios;
 use crate::firmware::leave;
@@ -222,7 +222,9 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
     // SAFETY: the boot stretch has not ended.
     let machine = unsafe { bring_up(&boot, &memory, firmware, options) };
     let mut machine = machine.unwrap_or_else(|error| refuse(&error));
-    finish(application(&mut machine))
+    let verdict = application(&mut machine);
+    watchdog::disarm();
+    finish(verdict)
 }
 
 /// Writes a notice.

@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 use pagemark::console::log;
 use pagemark::cpu::apic::local_vectors::LocalVectors;
-use pagemark::cpu::interrupt_sources::{IO_APIC_BYTES, mask_8259, mask_io_apic};
+use pagemark::cpu::interrupt_sources::{IO_APIC_BYTES, IoApicRegisters, mask_8259};
 use pagemark::machine::Machine;
 use pagemark::mm::address::{PhysAddr, VirtAddr};
 use pagemark::mm::vmalloc::Caching;
@@ -35,7 +35,7 @@ pub(super) fn sources(machine: &mut Machine) -> ArrayVec<&'static str, 3> {
     for registers in io_apics.registers {
         all &= with_registers(machine, registers, IO_APIC_BYTES, |registers| {
             // SAFETY: the MADT says that an I/O APIC is there, and its registers are mapped.
-            unsafe { mask_io_apic(registers) }
+            unsafe { IoApicRegisters::new(registers) }.mask();
         });
     }
     if all {

@@ -25,8 +25,9 @@ use super::exception_frame::ExceptionFrame;
 use super::machine_check::{self, Report};
 use super::per_cpu;
 use super::segments::{CODE, InterruptStack};
-use super::{address_space, demand, probe, spurious};
+use super::{address_space, demand, probe, spurious, watchdog};
 use crate::mm::address::VirtAddr;
+use crate::mm::shootdown::CpuId;
 use crate::smp::{doorbell, stop};
 
 /// Exceptions that the architecture defines.
@@ -179,6 +180,15 @@ fn mended(address: VirtAddr, error: u64) -> bool {
 extern "C" fn handle(frame: &mut ExceptionFrame) {
     let vector = frame.vector as u8;
     if vector == NONMASKABLE_INTERRUPT_VECTOR {
+        if per_cpu::current() == CpuId::BOOT
+            && let Some(seconds) = watchdog::struck()
+        {
+            INTERRUPTED.store(frame.rip, Ordering::Relaxed);
+            panic!(
+                "limit={seconds}: the run is not over after {seconds} s; instruction {:#x}",
+                frame.rip
+            );
+        }
         if !doorbell::rung(frame) {
             count_nmi();
         }

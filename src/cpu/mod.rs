@@ -28,7 +28,6 @@ pub mod five_levels;
 #[cfg(target_os = "none")]
 pub mod high_memory;
 pub mod hypervisor;
-#[cfg(target_os = "none")]
 pub mod interrupt_sources;
 #[cfg(target_os = "none")]
 pub mod invalidate;
@@ -64,6 +63,7 @@ pub mod stacks;
 pub mod stated_rate;
 #[cfg(any(target_os = "none", hosted))]
 pub mod tsc;
+pub mod watchdog;
 
 /// Stops this CPU for good: interrupts off, then HLT, again after every NMI.
 #[cfg(target_os = "none")]

@@ -49,6 +49,8 @@ options! {
     rounds: Option<Rounds>,
     /// `seconds=`: how long the soak suite takes.
     seconds: Option<Seconds>,
+    /// `limit=`: how long the run may take.
+    limit: Option<Seconds>,
     /// `passes=`: how often the cases are gone through, the rounds spread over the passes.
     passes: Option<Rounds>,
     /// `seed=`: of the order in which a round takes the cases.

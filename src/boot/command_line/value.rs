@@ -257,7 +257,7 @@ impl Value for CpuCount {
     }
 }
 
-/// How long the soak suite takes.
+/// How long the soak suite takes, or a run may.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Seconds(pub u32);
 

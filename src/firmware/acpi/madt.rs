@@ -37,6 +37,8 @@ pub struct Processors {
 pub struct IoApics {
     /// As many as there is room for, each once.
     pub registers: ArrayVec<PhysAddr, IO_APICS>,
+    /// The number of the first interrupt line of each.
+    pub first_lines: ArrayVec<u32, IO_APICS>,
     /// Those that there is no room for.
     pub left_out: u32,
 }
@@ -73,15 +75,20 @@ pub(super) fn read(table: &[u8], mut complain: impl FnMut(TableFault)) -> (Proce
                 processors.beyond_xapic += u32::from(id.0 > XAPIC_LAST);
                 let _ = processors.ids.try_push(id);
             }
-            Kind::IoApic(address) if address == 0 || address == u32::MAX => {
+            Kind::IoApic { address, .. } if address == 0 || address == u32::MAX => {
                 complain(TableFault::IoApicAddress(PhysAddr(address.into())));
             }
-            Kind::IoApic(address) => {
+            Kind::IoApic {
+                address,
+                first_line,
+            } => {
                 let address = PhysAddr(address.into());
-                if !io_apics.registers.contains(&address)
-                    && io_apics.registers.try_push(address).is_err()
-                {
-                    io_apics.left_out += 1;
+                if io_apics.registers.contains(&address) {
+                    continue;
+                }
+                match io_apics.registers.try_push(address) {
+                    Ok(()) => io_apics.first_lines.push(first_line),
+                    Err(_) => io_apics.left_out += 1,
                 }
             }
             Kind::Other => {}
@@ -120,8 +127,11 @@ enum Kind {
         flags: u32,
         id: Option<ApicId>,
     },
-    /// An I/O APIC, whose registers lie at this address.
-    IoApic(u32),
+    /// An I/O APIC: where its registers lie, and the number of its first interrupt line.
+    IoApic {
+        address: u32,
+        first_line: u32,
+    },
     Other,
     /// It is shorter than its kind has to be.
     TooShort,
@@ -141,7 +151,10 @@ impl Kind {
                 flags: cpu.flags,
                 id: (cpu.x2apic_id != u32::MAX).then_some(ApicId(cpu.x2apic_id)),
             }),
-            IO_APIC => view::<IoApicEntry>(entry).map(|entry| Kind::IoApic(entry.io_apic_address)),
+            IO_APIC => view::<IoApicEntry>(entry).map(|entry| Kind::IoApic {
+                address: entry.io_apic_address,
+                first_line: entry.global_system_interrupt_base,
+            }),
             _ => Some(Kind::Other),
         };
         kind.unwrap_or(Kind::TooShort)

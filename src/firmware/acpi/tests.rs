@@ -179,6 +179,7 @@ fn good_tables_are_read_without_a_complaint() {
     assert_eq!(ids(&firmware), [0, 1, 2, 3]);
     assert_eq!(firmware.processors.enabled, 4);
     assert_eq!(firmware.io_apics.registers[..], [PhysAddr(0xfec0_0000)]);
+    assert_eq!(firmware.io_apics.first_lines[..], [0]);
     assert_eq!(firmware.pm_timer, Some(0x608));
     assert_eq!(firmware.hpet, Some(PhysAddr(0xfed0_0000)));
     assert_eq!(firmware.reset, Some((0xcf9, 6)));

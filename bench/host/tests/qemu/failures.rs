@@ -93,6 +93,58 @@ fn the_watchdog_ends_a_hang() {
     );
 }
 
+/// By a record of its own, with the way to where it hangs; and on a machine with other CPUs, whose NMIs are others'.
+#[test]
+fn a_limit_ends_a_hang_with_a_panic() {
+    for cpus in [1, 2] {
+        let words = ["suite=quick", "provoke=hang", "limit=1"];
+        let smp = format!("smp={cpus}");
+        // Where instructions are counted, a second of PAUSE takes minutes.
+        let boot = Boot {
+            cpus,
+            accelerator: Accelerator::Tcg,
+            ..pvh(&[&words[..], &[&smp]].concat())
+        };
+        let (outcome, finished) = run(&boot);
+        assert_eq!(outcome.exit_status(), 3, "{}", told(&outcome, &finished));
+        let Some(Log {
+            ending: Ending::Panic(panic),
+            ..
+        }) = outcome.log()
+        else {
+            unreachable!("the exit status of a panic without one")
+        };
+        let start = "limit=1: the run is not over after 1 s; instruction 0xffffffff";
+        assert!(panic.message.starts_with(start), "{panic:?}");
+        let symbols = Symbols::read(&image()).unwrap();
+        let addresses: Vec<u64> = panic.addresses.iter().map(|address| address.0).collect();
+        let frames = backtrace(&symbols, &addresses, "image_entry");
+        let names = frames.iter().filter_map(|frame| symbols.name(frame.inside));
+        let names: Vec<_> = names.collect();
+        let hangs = |name: &String| name.contains("::application");
+        assert!(
+            names.iter().any(|name| hangs(&name.to_string())),
+            "{names:?}"
+        );
+    }
+}
+
+#[test]
+fn a_limit_that_is_not_reached_changes_nothing() {
+    let figures = |words: &[&str]| {
+        let log = passed(&pvh(&[&SHORT[..], words].concat()));
+        let results = log.results.iter();
+        let results: Vec<_> = results.map(|result| format!("{result:?}")).collect();
+        let limits = log
+            .notices
+            .iter()
+            .any(|notice| notice.starts_with("limit="));
+        assert!(!limits, "{:?}", log.notices);
+        results
+    };
+    assert_eq!(figures(&[]), figures(&["limit=100"]));
+}
+
 /// What a person is told of a run that did not come to its end.
 fn explanation(outcome: &Outcome, finished: &Finished) -> String {
     let symbols = Symbols::read(&image()).unwrap();

@@ -164,6 +164,18 @@ fn timers_that_are_absent_give_no_rate() {
     assert!(log.notices.iter().any(told), "{:?}", log.notices);
 }
 
+/// Nothing of such a machine interrupts once and late.
+#[test]
+fn a_limit_without_a_timer_for_it_is_a_notice() {
+    let boot = pvh(&[&SHORT[..], &["limit=100"]].concat());
+    let (status, console) = struck(&boot, &["-M", "hpet=off"], None);
+    assert_eq!(status, 33, "{console}");
+    let said = "limit=100: this machine has no timer for it: ACPI names no HPET";
+    let log = read(&console);
+    let is_said = log.notices.iter().any(|notice| notice.starts_with(said));
+    assert!(is_said, "{:?}", log.notices);
+}
+
 /// By name, before anything of it is executed.
 #[test]
 fn a_cpu_without_sse2_is_refused_by_name() {
