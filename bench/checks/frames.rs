@@ -17,6 +17,9 @@ const QUICK_LIMIT: u64 = 4 << 20;
 const LISTS: usize = 64;
 const ROUNDS: u32 = 3;
 
+/// Blocks between two looks at the clock.
+const AT_ONCE: u64 = 1 << 18;
+
 type Frames = FrameAllocator<'static>;
 
 /// Writes down every check.
@@ -43,7 +46,8 @@ pub fn run(machine: &mut Machine, run: &mut Run) {
     }
     let name = "frames/all_at_order_0";
     if suite == Suite::Full || frames.free_frames() <= QUICK_LIMIT {
-        run.check(name, all_at_order_0(frames));
+        let outcome = all_at_order_0(frames, run);
+        run.check(name, outcome);
     } else {
         log::record(&Record::Notice(Notice {
             text: format_args!("more than 16 GiB are free: suite=full does {name}").into(),
@@ -84,15 +88,19 @@ fn all_below(
 }
 
 /// Takes all of RAM frame by frame, gives it back in random order, and expects every block that was there to be there again.
-fn all_at_order_0(frames: &mut Frames) -> Result<(), Failure> {
+fn all_at_order_0(frames: &mut Frames, run: &mut Run) -> Result<(), Failure> {
     let count = frames.free_frames();
     let before = blocks(frames);
     let every = Gfp::HIGHUSER | Gfp::MEMALLOC;
     let list = frames.alloc_bulk(every, count, Order::ZERO)?;
     expect_eq!("single frames", list.blocks(), count);
     expect_eq!("free frames", frames.free_frames(), 0);
-    let list = shuffled(frames, list)?;
-    frames.free_list(list)?;
+    let mut list = shuffled(frames, list, run)?;
+    while !list.is_empty() {
+        run.is_at("frames/all_at_order_0 frees frames in random order");
+        let some = front(frames, &mut list)?;
+        frames.free_list(some)?;
+    }
     expect_eq!("free frames", frames.free_frames(), count);
     expect_eq!("free blocks by zone and order", blocks(frames), before);
     Ok(())
@@ -108,12 +116,30 @@ fn blocks(frames: &Frames) -> [Option<BuddyInfo>; 4] {
     core::array::from_fn(|_| zones.next())
 }
 
+/// Takes the first blocks off a list, so many that they are freed in less than a second.
+fn front(frames: &mut Frames, list: &mut BlockList) -> Result<BlockList, FreeError> {
+    let mut front = BlockList::EMPTY;
+    while front.blocks() < AT_ONCE
+        && let Some(block) = frames.pop(list)
+    {
+        frames.push(&mut front, block)?;
+    }
+    Ok(front)
+}
+
 /// The same blocks in random order: sorted by a random key, digit by digit.
-fn shuffled(frames: &mut Frames, mut list: BlockList) -> Result<BlockList, FreeError> {
+fn shuffled(
+    frames: &mut Frames,
+    mut list: BlockList,
+    run: &mut Run,
+) -> Result<BlockList, FreeError> {
     let mut random = Random::new();
     for _ in 0..ROUNDS {
         let mut hands = [const { BlockList::EMPTY }; LISTS];
         while let Some(block) = frames.pop(&mut list) {
+            if list.blocks().is_multiple_of(AT_ONCE) {
+                run.is_at("frames/all_at_order_0 shuffles frames");
+            }
             frames.push(&mut hands[random.below(LISTS as u64) as usize], block)?;
         }
         for hand in hands {

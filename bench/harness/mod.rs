@@ -10,6 +10,7 @@ pub mod case;
 pub mod ledger;
 pub mod mutation;
 mod overhead;
+mod progress;
 pub mod random;
 pub mod run;
 mod sample;

@@ -19,6 +19,7 @@ use super::case::{Case, Failure};
 use super::ledger::{Entry, Ledger, MAX_CASES, MAX_NAME, Refused};
 use super::mutation::{Outcome, mutate};
 use super::overhead::Overheads;
+use super::progress::{Progress, Stage};
 use super::random::Random;
 use super::sample::{AnyCase, Temperature, prove, sample, warm_up};
 use crate::environment::Witness;
@@ -68,6 +69,9 @@ pub struct Run {
     hertz: Option<u64>,
     /// When a run that takes its time is over, in ticks of the clock.
     deadline: Option<u64>,
+    /// Seconds that it takes, if it takes its time.
+    limit: Option<u32>,
+    progress: Progress,
     /// Who sees what strikes a sample.
     witness: Option<Witness>,
     verdict: Verdict,
@@ -98,6 +102,8 @@ impl Run {
             quantum: 1,
             hertz: None,
             deadline: None,
+            limit: None,
+            progress: Progress::SILENT,
             witness: None,
             verdict: Verdict::Pass,
             ledger,
@@ -144,7 +150,25 @@ impl Run {
             let ticks = u64::from(seconds).saturating_mul(rate.unwrap_or(ASSUMED));
             tsc::read().saturating_add(ticks)
         });
+        self.limit = seconds;
+        self.progress = Progress::begin(clock, rate.unwrap_or(ASSUMED));
         (self.clock, self.quantum, self.hertz) = (clock, quantum, hertz);
+    }
+
+    /// Where it is in its passes.
+    const fn stage(&self) -> Stage {
+        Stage {
+            pass: self.pass,
+            passes: self.passes,
+            limit: self.limit,
+        }
+    }
+
+    /// Says where it is, if nothing was said for some seconds.
+    pub fn is_at(&mut self, place: &str) {
+        if let Some(seconds) = self.progress.is_due() {
+            self.stage().say(seconds, place);
+        }
     }
 
     /// How the run went so far.
@@ -175,6 +199,12 @@ impl Run {
         self.pass = if more { self.pass + 1 } else { 0 };
         if more {
             self.overheads.measure(self.clock, self.passes);
+        }
+        if let (2, None, Some(seconds @ 1..)) = (self.pass, self.limit, self.progress.seconds()) {
+            let (passes, all) = (self.passes, seconds * u64::from(self.passes));
+            log::line(format_args!(
+                "the first pass took {seconds} s: {passes} of them take about {all} s"
+            ));
         }
         more
     }
@@ -399,6 +429,7 @@ impl Run {
         case: &mut AnyCase<'_>,
         temperature: Temperature,
     ) -> Result<(), Failure> {
+        let stage = self.stage();
         let entry = self.ledger.entry(name).map_err(|refused| match refused {
             Refused::Full => Failure::new(format_args!("there are more than {MAX_CASES} cases")),
             Refused::Name => Failure::new(format_args!("the name is too long")),
@@ -410,6 +441,9 @@ impl Run {
         let core = witness.and_then(Witness::core);
         entry.class = case.class(temperature).0;
         for round in 0..self.rounds {
+            if let Some(seconds) = self.progress.is_due() {
+                stage.say(seconds, name);
+            }
             if self.align == Align::Sweep {
                 case.sweep(round + self.pass);
             }
@@ -447,6 +481,7 @@ impl Run {
         if let Ok(entry) = self.ledger.entry(name) {
             let overhead = self.overheads.of(entry.class);
             tell_result(entry, overhead, self.clock, self.quantum, self.hertz);
+            self.progress.spoke();
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::{passed, pvh};
-use pagemark_host::run::Boot;
+use super::{passed, pvh, run};
+use pagemark_host::run::{Accelerator, Boot};
 
 #[test]
 fn every_case_holds_in_every_pass_next_to_every_other() {
@@ -29,4 +29,26 @@ fn every_case_of_the_full_suite_holds_in_a_second_pass_on_four_cpus() {
         ..pvh(&["suite=full", "passes=2", "rounds=10", "seed=4"])
     });
     assert!(log.results.len() > 300, "{}", log.results.len());
+}
+
+/// A run whose results come at its end says now and then where it is, and how long it will take; where instructions are counted it does
+/// not, as logs are then equal.
+#[test]
+fn a_long_run_gives_signs_of_life() {
+    let signs = |accelerator, words: &[&str], sign: &str| {
+        let (outcome, finished) = run(&Boot {
+            accelerator,
+            ..pvh(words)
+        });
+        assert!(outcome.log().is_some());
+        let text = String::from_utf8_lossy(&finished.raw);
+        let signs = text
+            .lines()
+            .filter(|line| line.starts_with("# ") && line.contains(sign));
+        signs.count()
+    };
+    let soak = ["suite=soak", "seconds=14", "only=control/*"];
+    assert!(signs(Accelerator::Tcg, &soak, " of 14 s: control/") >= 1);
+    let quick = ["suite=quick", "passes=3"];
+    assert_eq!(signs(Accelerator::Icount, &quick, " s: "), 0);
 }
