@@ -4,7 +4,7 @@ use super::{SHORT, image, passed, pvh, run, told};
 use object::{Object, ObjectSegment, ObjectSymbol};
 use pagemark_host::image::{MenuEntry, firmware, pack};
 use pagemark_host::log::Log;
-use pagemark_host::run::{Accelerator, Boot, Door, Outcome};
+use pagemark_host::run::{Accelerator, Boot, Door, MachineType, Outcome};
 use pagemark_record::{Clock, Unit};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -144,6 +144,40 @@ fn memory_of_every_size_is_found_and_comes_back() {
             "{memory}: {free} of {found} bytes are free"
         );
     }
+}
+
+/// As much as QEMU takes: a machine without SMBIOS tables, which have no room for more than some 20 TiB, and every page of the host
+/// given when it is touched.
+#[test]
+fn tens_of_tebibytes_are_found_and_come_back() {
+    const TIB: u64 = 1 << 40;
+    let boot = |machine: MachineType, tebibytes: u64, words: &[&str]| Boot {
+        memory: format!("{tebibytes}T"),
+        machine,
+        cpu_model: Some("max,phys-bits=52".to_owned()),
+        ..pvh(&[&SHORT, words].concat())
+    };
+    for (machine, tebibytes, words) in [
+        (MachineType::Q35, 16, &[][..]),
+        (MachineType::Microvm, 63, &[]),
+        (MachineType::Microvm, 64, &["layout=wide5"]),
+    ] {
+        let log = passed(&boot(machine, tebibytes, words));
+        let free: u64 = log.zones.iter().map(|zone| zone.free_frames * 4096).sum();
+        // What is known of a frame takes eight bytes.
+        let least = tebibytes * (TIB - 3 * TIB / 1024);
+        assert!(
+            (least..tebibytes * TIB).contains(&free),
+            "{tebibytes} TiB: {free} bytes are free"
+        );
+    }
+    let (outcome, finished) = run(&boot(MachineType::Microvm, 64, &[]));
+    let errors = outcome.log().map(|log| log.errors.clone());
+    let named = errors
+        .iter()
+        .flatten()
+        .any(|error| error.contains("layout=wide5"));
+    assert!(named, "{}", told(&outcome, &finished));
 }
 
 #[test]

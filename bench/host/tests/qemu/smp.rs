@@ -133,6 +133,40 @@ fn seventy_cpus_run_and_respond() {
     assert_eq!(said(&log), expected);
 }
 
+/// A boot with so many CPUs, all of which run, respond, and are told.
+fn many(cpus: u32, qemu: &str, cpu_model: Option<&str>, mode: &str) {
+    let word = format!("smp={cpus}");
+    let log = passed(&Boot {
+        qemu: qemu.into(),
+        cpu_model: cpu_model.map(str::to_owned),
+        memory: "4G".to_owned(),
+        timeout: Duration::from_secs(900),
+        ..on(
+            cpus,
+            &["suite=quick", "only=control/empty", &word, "shootdowns=2"],
+        )
+    });
+    let said = log.notices.iter().find(|text| text.starts_with("smp: "));
+    let expected = format!("smp: {cpus} CPUs run of {cpus} that there are ({mode})");
+    assert_eq!(said, Some(&expected));
+    assert_eq!(log.machine.as_ref().map(|machine| machine.cpus), Some(cpus));
+    stale_without_shootdowns(&log);
+}
+
+/// The most that xAPIC reaches.
+#[test]
+fn two_hundred_and_fifty_five_cpus_run_and_respond() {
+    many(255, "qemu-system-x86_64", None, "xAPIC");
+}
+
+/// More than xAPIC reaches.
+#[test]
+#[ignore = "needs a QEMU of version 9 or later in PAGEMARK_QEMU, whose translator has x2APIC"]
+fn two_hundred_and_eighty_eight_cpus_run_and_respond() {
+    let qemu = std::env::var("PAGEMARK_QEMU").expect("PAGEMARK_QEMU names a QEMU");
+    many(288, &qemu, Some("max,-hypervisor"), "x2APIC");
+}
+
 /// Boots on four CPUs, of which the last one fails while the others write to the log, and returns what it said.
 fn last_words(provoke: &str) -> String {
     let words = ["suite=quick", "smp=4", &format!("provoke={provoke}")];
