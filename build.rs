@@ -34,28 +34,27 @@ fn main() {
     let offset = text_offset();
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
     println!("cargo:rerun-if-changed=linker.ld");
-    println!("cargo:rerun-if-changed=.git/HEAD");
-    println!("cargo:rerun-if-changed=.git/index");
+    // In a worktree they lie elsewhere; a file that is not there would have everything built anew each time.
+    let files = git(
+        &root,
+        &["rev-parse", "--git-path", "HEAD", "--git-path", "index"],
+    );
+    for file in files.iter().flat_map(|files| files.lines()) {
+        println!("cargo:rerun-if-changed={file}");
+    }
     if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none") {
         println!("cargo:rustc-link-arg-bins=-T{root}/linker.ld");
         println!("cargo:rustc-link-arg-bins=--defsym=text_offset={offset}");
     }
     println!("cargo:rustc-env={OFFSET}={offset}");
-    let revision = Command::new("git")
-        .args([
-            "-C",
-            &root,
-            "describe",
-            "--always",
-            "--dirty",
-            "--abbrev=12",
-        ])
-        .output()
-        .ok()
-        .filter(|output| output.status.success())
-        .map_or_else(
-            || "unknown".into(),
-            |output| String::from_utf8_lossy(&output.stdout).trim().to_string(),
-        );
+    let revision = git(&root, &["describe", "--always", "--dirty", "--abbrev=12"]);
+    let revision = revision.unwrap_or_else(|| "unknown".to_owned());
     println!("cargo:rustc-env=PAGEMARK_REVISION={revision}");
+}
+
+/// What git says of the checkout at `root`; `None` where there is no git, or none of its repositories.
+fn git(root: &str, words: &[&str]) -> Option<String> {
+    let output = Command::new("git").arg("-C").arg(root).args(words).output();
+    let output = output.ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

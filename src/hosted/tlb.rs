@@ -1,6 +1,6 @@
 //! The TLB seam of a process. A flush is counted, checked and logged; there is no TLB that it could reach, as no table of the suite is in
-//! CR3. The log is what a software TLB goes by, through which proofs look at memory: it keeps every translation that it has used until
-//! the log says that it was flushed. So a proof notices a flush that is missing, as it does on the machine.
+//! CR3. The log is what a software TLB goes by, through which proofs look at memory: it keeps every translation that it has used, and
+//! every way to a table (the paging-structure caches, Intel SDM volume 3, 5.10.3), until the log says that it was flushed. So a proof notices a flush that is missing, as it does on the machine.
 //!
 //! What a flush costs here is what the seam around the instruction costs.
 
@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::walk::{Access, Translation, walker};
+use super::walk::{Access, Table, Translation, walker};
 use crate::cpu::features::Features;
 use crate::cpu::page_fault::PageFaultError;
-use crate::mm::address::{PAGE_SIZE, PageSize, VirtAddr};
+use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use crate::mm::hardware::TlbInvalidate;
 use crate::mm::left_out;
 
@@ -92,14 +92,18 @@ impl TlbInvalidate for ProcessTlb {
     }
 }
 
-/// Translations by page, and how far the log has been followed.
+/// What is cached, and how far the log has been followed.
 struct SoftwareTlb {
+    /// Translations, by page.
     pages: BTreeMap<u64, Translation>,
+    /// Tables, by level and first address that they cover.
+    ways: BTreeMap<(u32, u64), Pfn>,
     followed: u64,
 }
 
 static TLB: Mutex<SoftwareTlb> = Mutex::new(SoftwareTlb {
     pages: BTreeMap::new(),
+    ways: BTreeMap::new(),
     followed: 0,
 });
 
@@ -107,24 +111,47 @@ impl SoftwareTlb {
     fn follow(&mut self) {
         let count = flushes();
         if count - self.followed > LOGGED as u64 {
-            self.pages.clear();
+            self.clear();
             self.followed = count;
         }
         for number in self.followed..count {
             let flush = &LOG.flushes[number as usize % LOGGED];
             let (start, bytes) = (flush.start.load(Relaxed), flush.bytes.load(Relaxed));
-            if bytes == 0 {
-                self.pages.clear();
-            } else {
-                let first = start / PAGE_SIZE;
-                let last = first + (bytes - 1) / PAGE_SIZE;
-                let gone: Vec<u64> = self.pages.range(first..=last).map(|(&p, _)| p).collect();
-                for page in gone {
-                    self.pages.remove(&page);
-                }
+            match bytes {
+                0 => self.clear(),
+                _ => self.drop_range(start, start + (bytes - 1)),
             }
         }
         self.followed = count;
+    }
+
+    fn clear(&mut self) {
+        self.pages.clear();
+        self.ways.clear();
+    }
+
+    /// Drops the translations of these addresses, and the ways that lead to one of them: the least that a flush page by page drops.
+    fn drop_range(&mut self, start: u64, last: u64) {
+        let pages = start / PAGE_SIZE..=last / PAGE_SIZE;
+        while let Some((&page, _)) = self.pages.range(pages.clone()).next() {
+            self.pages.remove(&page);
+        }
+        self.ways.retain(|&(level, first), _| {
+            first > last || first + (Table::covered(level) - 1) < start
+        });
+    }
+
+    /// Walks for an access, from the deepest table that a way leads to.
+    fn walk(&mut self, address: VirtAddr, access: Access) -> Result<Translation, PageFaultError> {
+        let place = |level| (level, address.0 & !(Table::covered(level) - 1));
+        let deepest = (1..4).find_map(|level| {
+            let &frame = self.ways.get(&place(level))?;
+            Some(Table { level, frame })
+        });
+        let ways = &mut self.ways;
+        walker().walk_from(deepest, address, access, |table| {
+            ways.insert(place(table.level), table.frame);
+        })
     }
 }
 
@@ -142,18 +169,20 @@ pub fn translate(address: VirtAddr, access: Access) -> Result<Translation, PageF
     {
         return Ok(cached);
     }
-    let walked = walker().walk(address, access);
+    let walked = tlb.walk(address, access);
     match walked {
-        Ok(translation) => tlb.pages.insert(page, translation),
+        Ok(translation) => {
+            tlb.pages.insert(page, translation);
+        }
         // A fault drops what is cached of the page (Intel SDM volume 3, 5.10.4.1).
-        Err(_) => tlb.pages.remove(&page),
-    };
+        Err(_) => tlb.drop_range(page * PAGE_SIZE, page * PAGE_SIZE + (PAGE_SIZE - 1)),
+    }
     walked
 }
 
 /// Empties the software TLB.
 pub fn flush_everything() {
     let mut tlb = TLB.lock().unwrap_or_else(|error| error.into_inner());
-    tlb.pages.clear();
+    tlb.clear();
     tlb.followed = flushes();
 }

@@ -74,6 +74,20 @@ impl Translation {
     }
 }
 
+/// A table of page tables: its level, 1 for a PT, and its frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Table {
+    pub(super) level: u32,
+    pub(super) frame: Pfn,
+}
+
+impl Table {
+    /// Bytes that a table of this level covers.
+    pub(super) const fn covered(level: u32) -> u64 {
+        1 << (PAGE_SHIFT + 9 * level)
+    }
+}
+
 /// What a CPU has in CR3, and the memory that its tables lie in.
 #[derive(Debug)]
 pub struct Walker {
@@ -133,13 +147,35 @@ impl Walker {
     ///
     /// The error code of the page fault.
     pub fn walk(&self, address: VirtAddr, access: Access) -> Result<Translation, PageFaultError> {
+        self.walk_from(None, address, access, |_| ())
+    }
+
+    /// The same from a table below the root, if one is given, and shows `met` each table that an entry leads to.
+    ///
+    /// # Errors
+    ///
+    /// The error code of the page fault.
+    pub(super) fn walk_from(
+        &self,
+        table: Option<Table>,
+        address: VirtAddr,
+        access: Access,
+        mut met: impl FnMut(Table),
+    ) -> Result<Translation, PageFaultError> {
         let absent = Err(access.error());
         if !address.is_canonical(VIRTUAL_BITS) {
             return absent;
         }
-        let (mut frame, mut allowed) = (Pfn(self.root.load(Relaxed)), WRITABLE);
-        let mut no_execute = 0;
-        for level in (1..=LEVELS).rev() {
+        let root = || Table {
+            level: LEVELS,
+            frame: Pfn(self.root.load(Relaxed)),
+        };
+        let Table {
+            level: first,
+            mut frame,
+        } = table.unwrap_or_else(root);
+        let (mut allowed, mut no_execute) = (WRITABLE, 0);
+        for level in (1..=first).rev() {
             if !self.is_ram(frame) {
                 return Err(access.error() | PageFaultError::PRESENT | PageFaultError::RESERVED);
             }
@@ -157,6 +193,10 @@ impl Walker {
             if !is_leaf {
                 entry.fetch_or(ACCESSED, Relaxed);
                 frame = Pfn((word & ADDRESS) >> PAGE_SHIFT);
+                met(Table {
+                    level: level - 1,
+                    frame,
+                });
                 continue;
             }
             let (writable, executable) = (allowed & WRITABLE != 0, no_execute == 0);
