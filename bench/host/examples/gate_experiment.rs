@@ -1,7 +1,10 @@
 //! How well the gate tells a regression from noise: suites of 149 cases, made up with noise of known size and shape, judged as real
 //! logs are.
 //!
-//! `cargo run --release -p pagemark-host --example gate_experiment -- [TRIALS [campaigns]]`
+//! `cargo run --release -p pagemark-host --example gate_experiment -- [TRIALS [campaigns | FOLDER]]`
+//!
+//! With a folder of logs of one build, the campaigns are made of these ([`logs`]): `for n in $(seq 40); do scripts/run.sh --hosted --append
+//! boot=$n --log runs/$n.log; done`.
 //!
 //! The first table is of campaigns ([`campaigns`]): what is found and what is a false alarm where sides take turns or not, have
 //! unlike noise or numbers, and all kinds of noise act at once. The others are of one regression of 2 % with 10 boots a side, by
@@ -18,6 +21,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[path = "campaigns/mod.rs"]
 mod campaigns;
+#[path = "campaigns/logs.rs"]
+mod logs;
 
 use pagemark_host::gate::Finding;
 use pagemark_host::gate::ticks::{Boot, DEFAULT_FLOOR, FALSE_ALARMS, Floors, judge, median};
@@ -119,13 +124,21 @@ fn main() {
         None => 2000,
         Some(Ok(trials)) if trials > 0 => trials,
         Some(_) => {
-            eprintln!("usage: gate_experiment [TRIALS [campaigns]]");
+            eprintln!("usage: gate_experiment [TRIALS [campaigns | FOLDER]]");
             std::process::exit(2);
         }
     };
+    let what = std::env::args().nth(2);
+    if let Some(folder) = what.as_deref().filter(|&word| word != "campaigns") {
+        if let Err(error) = logs::table(folder.as_ref(), trials) {
+            eprintln!("gate_experiment: {error:#}");
+            std::process::exit(2);
+        }
+        return;
+    }
     println!("{CASES} cases, {trials} trials a figure\n");
     campaigns::table(trials);
-    if std::env::args().nth(2).as_deref() == Some("campaigns") {
+    if what.is_some() {
         return;
     }
     println!("{BOOTS} boots a side:\n");

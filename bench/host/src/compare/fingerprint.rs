@@ -13,13 +13,17 @@ use crate::log::Log;
 use crate::style::thousands;
 
 /// Tags of an environment that tell what happened in a run, not what machine it is.
-const PASSING: [&str; 8] = [
+const PASSING: [&str; 12] = [
+    "frequency",
     "frequency_disagrees",
     "frequency_unconfirmed",
     "frequency_unknown",
     "machine_check",
+    "migrated",
     "nmi",
     "nops_disagree",
+    "overhead_varies",
+    "preempted",
     "smi",
     "steal",
 ];
