@@ -13,6 +13,7 @@ use crate::gate::ticks::FALSE_ALARMS;
 use crate::glob::Globs;
 use crate::image::{Origin, TEXT_OFFSETS};
 use crate::import;
+use crate::lab::Lab;
 use crate::run::hosted::Hosted;
 use crate::run::{Choice, MachineType, Request};
 use crate::show::Sort;
@@ -175,6 +176,17 @@ pub enum Suite {
     Full,
     /// Every case again and again, for a minute or --append seconds=N; --timeout has to be longer
     Soak,
+}
+
+impl Suite {
+    /// The word of the image's command line.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Quick => "suite=quick",
+            Self::Full => "suite=full",
+            Self::Soak => "suite=soak",
+        }
+    }
 }
 
 /// `pagemark repeat`.
@@ -400,7 +412,7 @@ pub struct Ab {
         required_unless_present = "base_revision"
     )]
     pub base_image: Option<PathBuf>,
-    /// Or a git revision of the checkout, which is built in a folder of its own
+    /// The base as a git revision of the checkout, which is built in a folder of its own
     #[arg(long, value_name = "REV")]
     pub base_revision: Option<String>,
     /// The new side as a git revision, too
@@ -424,9 +436,59 @@ pub struct Ab {
     /// What is passed over
     #[command(flatten)]
     pub allowed: Allowed,
+    /// Boot on the places of a lab, not in QEMU on this host
+    #[command(flatten)]
+    pub lab: LabOptions,
     /// The machine, and the new image
     #[command(flatten)]
     pub run: Run,
+}
+
+/// A labgrid lab.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Lab")]
+pub struct LabOptions {
+    /// labgrid's environment file, with a target `main` that has a PagemarkStrategy (docs/lab.md)
+    #[arg(long, value_name = "ENV")]
+    pub lab: Option<PathBuf>,
+    /// The coordinator's places whose names match this glob
+    #[arg(long, value_name = "GLOB", default_value = "*", requires = "lab")]
+    pub places: String,
+    /// The coordinator [default: labgrid's]
+    #[arg(long, value_name = "HOST:PORT", requires = "lab")]
+    pub coordinator: Option<String>,
+    /// How long to wait for a place that is taken
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, requires = "lab")]
+    pub wait: u32,
+    /// How long firmware and loader may take [default: the environment's]
+    #[arg(long, value_name = "SECONDS", requires = "lab")]
+    pub boot_timeout: Option<u32>,
+    /// How long the image may take from its first record on [default: what its suite takes]
+    #[arg(long, value_name = "SECONDS", requires = "lab")]
+    pub run_timeout: Option<u32>,
+    /// The program of the Python package in lab/labgrid
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "PAGEMARK_LAB",
+        default_value = "pagemark-lab"
+    )]
+    pub pagemark_lab: PathBuf,
+}
+
+impl LabOptions {
+    /// The lab, if one is named.
+    pub fn lab(&self) -> Option<Lab> {
+        Some(Lab {
+            program: self.pagemark_lab.clone(),
+            environment: self.lab.clone()?,
+            places: self.places.clone(),
+            coordinator: self.coordinator.clone(),
+            wait: self.wait,
+            boot_timeout: self.boot_timeout,
+            run_timeout: self.run_timeout,
+        })
+    }
 }
 
 /// `pagemark history`.
@@ -450,12 +512,19 @@ pub struct History {
 
 /// `pagemark fleet`.
 #[derive(Args, Debug)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "\
 Logs are of one machine if all that their logs say of it is alike. Its name is the machine= of the command line, else the folder of its logs, else its CPU. The figure of a case is the median of its boots' medians.
 
   pagemark fleet rack7 rack8 --only 'tlb/*' --base rack7
-  pagemark fleet logs/* --site report")]
+  pagemark fleet logs/* --site report"
+)]
 pub struct Fleet {
+    /// What is done beside the table
+    #[command(subcommand)]
+    pub action: Option<FleetAction>,
     /// Folders with logs (*.log), or logs
     #[arg(required = true)]
     pub logs: Vec<PathBuf>,
@@ -482,6 +551,43 @@ pub struct Fleet {
     /// What is not whole
     #[command(flatten)]
     pub broken: Broken,
+}
+
+/// What `pagemark fleet` does beside the table.
+#[derive(Debug, Subcommand)]
+pub enum FleetAction {
+    /// Boot the image on the places of a lab, side by side, and show the table of their logs
+    Run(FleetRun),
+}
+
+/// `pagemark fleet run`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+A place that hangs, loses its console or is taken is reported by name, and the others go on. The logs of a place lie in FOLDER/PLACE; machine=PLACE and boot=N are added to the command line.
+
+Exit status: 0 every boot passed, 1 some did not, 2 no lab could be had, 130 interrupted.")]
+pub struct FleetRun {
+    /// The lab
+    #[command(flatten)]
+    pub lab: LabOptions,
+    /// Boots of each place
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub boots: u32,
+    /// How much to measure: quick, full or soak
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    pub suite: Suite,
+    /// Run only the cases whose names match
+    #[arg(long, value_name = "GLOB")]
+    pub only: Option<String>,
+    /// A word for the image's command line; may be given again
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub append: Vec<String>,
+    /// Where the logs go [default: a new folder under target/pagemark/]
+    #[arg(long, short, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
+    /// The image
+    #[command(flatten)]
+    pub image: Image,
 }
 
 /// `pagemark list`.
@@ -602,10 +708,10 @@ const UEFI_SECONDS: u64 = 180;
 impl Run {
     /// The request that these options make.
     pub fn request(self) -> Request {
-        let (suite, seconds) = match self.suite {
-            Suite::Quick => ("suite=quick", 120),
-            Suite::Full => ("suite=full", 600),
-            Suite::Soak => ("suite=soak", 600),
+        let suite = self.suite.word();
+        let seconds = match self.suite {
+            Suite::Quick => 120,
+            Suite::Full | Suite::Soak => 600,
         };
         // Firmware takes a minute where instructions are counted.
         let seconds = if self.uefi {

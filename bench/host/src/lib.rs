@@ -8,6 +8,7 @@
 //! - [`history`] finds where figures changed over many logs; [`fleet`] sets machines side by side; [`pack`] makes logs one file;
 //! - [`glob`] are patterns of case names;
 //! - [`ab`] boots two images in turns; [`gate`] judges new runs against a base, for pipelines;
+//! - [`lab`] boots on the places of a labgrid lab;
 //! - [`blame`] names the functions behind a changed instruction count;
 //! - [`scan`] reads a log back from pictures of a screen;
 //! - [`cli`] is the command line of the binary `pagemark`.
@@ -26,6 +27,7 @@ pub mod glob;
 pub mod history;
 pub mod image;
 pub mod import;
+pub mod lab;
 pub mod list;
 pub mod log;
 pub mod pack;

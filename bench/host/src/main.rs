@@ -12,8 +12,8 @@ use pagemark_host::ab::{self, Campaign, Side};
 use pagemark_host::alignment::Alignments;
 use pagemark_host::blame;
 use pagemark_host::cli::{
-    self, Ab, Alignment, Cli, Command, Compare, Export, Gate, History, Images, Iso, Netboot,
-    Repeat, Run, Scan as ScanOptions, Show, Split, words,
+    self, Ab, Alignment, Cli, Command, Compare, Export, FleetAction, FleetRun, Gate, History,
+    Images, Iso, Netboot, Repeat, Run, Scan as ScanOptions, Show, Split, words,
 };
 use pagemark_host::compare::beside::Beside;
 use pagemark_host::compare::{Allow, Change, compare};
@@ -23,10 +23,12 @@ use pagemark_host::gate::baseline::Baseline;
 use pagemark_host::gate::mute::Mutes;
 use pagemark_host::gate::ticks::FALSE_ALARMS;
 use pagemark_host::gate::{self, Finding, Judgement};
+use pagemark_host::glob::Globs;
 use pagemark_host::history;
 use pagemark_host::image::{self, MenuEntry, Program, Symbols};
 use pagemark_host::import::Foreign;
 use pagemark_host::import::source::{self, Source, SourceError, sources};
+use pagemark_host::lab::{self, Came};
 use pagemark_host::list;
 use pagemark_host::log::Log;
 use pagemark_host::log::side::{self, Reading, SideError};
@@ -54,6 +56,10 @@ fn main() -> ExitCode {
         Command::Export(options) => export_log(&options),
         Command::Gate(options) => gate_logs(&options),
         Command::Ab(options) => boot_in_turns(options),
+        Command::Fleet(cli::Fleet {
+            action: Some(FleetAction::Run(options)),
+            ..
+        }) => boot_fleet(options),
         Command::Fleet(options) => show_fleet(&options),
         Command::List(options) => list_cases(&options),
         Command::Completions(options) => Ok(write_completions(&options)),
@@ -123,20 +129,125 @@ fn repeat_run(options: Repeat) -> Result<u8> {
     Ok(u8::from(!repeated.differences.is_empty()))
 }
 
+/// How the logs of a campaign are judged.
+struct Judging<'a> {
+    history: &'a [PathBuf],
+    false_alarms: f64,
+    allow: Allow,
+}
+
+impl Judging<'_> {
+    /// Judges the campaign in `folder`; also gives the logs of its new side.
+    fn judge(&self, folder: &Path) -> Result<(Judgement, Vec<Log>)> {
+        let mut reading = Reading::default();
+        let [base, new] = Side::BOTH.map(|side| folder.join(side.name()));
+        let (base, new) = (reading.logs(&[base])?, reading.logs(&[new])?);
+        let history = reading.logs(self.history)?;
+        let allow = self.allow.clone();
+        let judgement = gate::judge_logs(&base, &new, &history, self.false_alarms, allow)?;
+        Ok((judgement, new))
+    }
+}
+
+/// The folder that was asked for, or a new one with this name and the time.
+fn output_folder(asked_for: Option<PathBuf>, name: &str) -> Result<PathBuf> {
+    Ok(match asked_for {
+        Some(folder) => folder,
+        None => {
+            let time = jiff::ZonedDateTime::now().strftime("%Y-%m-%d-%H%M%S");
+            run::kept_files()?.join(format!("{name}-{time}"))
+        }
+    })
+}
+
+/// Judges the campaign of each place, and sets the places' new sides beside one another.
+fn tell_places_in_turns(came: &Came, judging: &Judging) -> Result<u8> {
+    let mut status = 0;
+    let mut all = Vec::new();
+    for folder in &came.folders {
+        let place = folder.file_name().unwrap_or_default().display();
+        print(&format!("\n{place}\n"))?;
+        // One place whose sides do not compare does not keep the others from being judged.
+        match judging.judge(folder) {
+            Ok((judgement, new)) => {
+                status = status.max(tell_judgement(&judgement)?);
+                all.extend(new);
+            }
+            Err(error) => {
+                eprintln!("pagemark: {place}: {error:#}");
+                status = status.max(CANNOT);
+            }
+        }
+    }
+    tell_fleet(&all)?;
+    tell_lost(came, status)
+}
+
+/// The table of a fleet that was just booted.
+fn tell_fleet(logs: &[Log]) -> Result<()> {
+    if logs.is_empty() {
+        return Ok(());
+    }
+    let fleet = Fleet::new(logs, &Globs::default(), fleet::Unit::default());
+    match fleet.mixes_clocks() {
+        true => eprintln!("pagemark: instructions and ticks do not stand in one table"),
+        false => print(&format!(
+            "\n{}",
+            fleet.write(fleet::text::Format::Text, None, Look::of_stdout())
+        ))?,
+    }
+    Ok(())
+}
+
+/// Names what was lost, and gives the status: `status`, or 1 where something was lost.
+fn tell_lost(came: &Came, status: u8) -> Result<u8> {
+    if !came.lost.is_empty() {
+        let lines: Vec<String> = came
+            .lost
+            .iter()
+            .map(|lost| format!("    {lost}\n"))
+            .collect();
+        print(&format!("\n  lost:\n{}", lines.concat()))?;
+    }
+    Ok(match came.interrupted {
+        true => 130,
+        false => status.max(u8::from(!came.lost.is_empty())),
+    })
+}
+
+/// Boots the image on the places of a lab.
+fn boot_fleet(options: FleetRun) -> Result<u8> {
+    catch_interrupts()?;
+    let lab = options
+        .lab
+        .lab()
+        .context("--lab names labgrid's environment file")?;
+    let folder = output_folder(options.output, "fleet")?;
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("{} cannot be made", folder.display()))?;
+    let image = lab::Image::new(&options.image.origin().file()?, &folder, "pagemark")?;
+    let only = options.only.map(|glob| format!("only={glob}"));
+    let words: Vec<String> = [options.suite.word().to_owned()]
+        .into_iter()
+        .chain(only)
+        .chain(words(&options.append))
+        .collect();
+    let came = lab.run(&image, &words, options.boots, &folder, &|line| {
+        eprintln!("{line}")
+    })?;
+    tell_fleet(&Reading::default().logs(&came.folders)?)?;
+    eprintln!("logs: {}", folder.display());
+    tell_lost(&came, 0)
+}
+
 /// Boots two images in turns, and judges them by what the campaign's folder then holds.
 fn boot_in_turns(options: Ab) -> Result<u8> {
     if options.run.log.is_some() {
         bail!("--log names one log, and a campaign has many: --output names its folder");
     }
     catch_interrupts()?;
-    let folder = match options.output {
-        Some(folder) => folder,
-        None => run::kept_files()?.join(
-            jiff::ZonedDateTime::now()
-                .strftime("ab-%Y-%m-%d-%H%M%S")
-                .to_string(),
-        ),
-    };
+    let folder = output_folder(options.output, "ab")?;
+    let lab = options.lab.lab();
     let request = options.run.request();
     let program = match request.hosted {
         Some(_) => Program::Process,
@@ -151,9 +262,6 @@ fn boot_in_turns(options: Ab) -> Result<u8> {
         Some(revision) => image::build_revision(revision, program)?,
         None => request.image.file()?,
     };
-    request.check_memory(&base)?;
-    request.check_memory(&new)?;
-    let accelerator = request.choose_accelerator(&new, &run::Progress::new())?;
     let from_clock = || {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         now.map_or(1, |now| now.as_secs())
@@ -162,6 +270,22 @@ fn boot_in_turns(options: Ab) -> Result<u8> {
         Some(seed) => seed,
         None => Campaign::seed_in(&folder)?.unwrap_or_else(from_clock),
     };
+    let judging = Judging {
+        history: &options.history,
+        false_alarms: options.false_alarms,
+        allow: options.allowed.allow(),
+    };
+    if let Some(lab) = lab {
+        let images = [base.as_path(), &new];
+        let words = &request.command_line;
+        let came = lab.in_turns(images, words, seed, options.boots, &folder, &|line| {
+            eprintln!("{line}")
+        })?;
+        return tell_places_in_turns(&came, &judging);
+    }
+    request.check_memory(&base)?;
+    request.check_memory(&new)?;
+    let accelerator = request.choose_accelerator(&new, &run::Progress::new())?;
     let settings = ab::qemu::settings(&request, accelerator, seed);
     let mut campaign = Campaign::open(&folder, &settings, [&base, &new], options.boots)?;
     eprintln!(
@@ -186,12 +310,7 @@ fn boot_in_turns(options: Ab) -> Result<u8> {
             folder.display()
         ),
     }
-    let mut reading = Reading::default();
-    let [base, new] = Side::BOTH.map(|side| campaign.logs(side));
-    let (base, new) = (reading.logs(&[base])?, reading.logs(&[new])?);
-    let history = reading.logs(&options.history)?;
-    let allow = options.allowed.allow();
-    let mut judgement = gate::judge_logs(&base, &new, &history, options.false_alarms, allow)?;
+    let (mut judgement, new) = judging.judge(campaign.folder())?;
     let [old_image, new_image] = Side::BOTH.map(|side| campaign.image(side));
     if let Some(log) = new.first() {
         let images = blame::Images {
