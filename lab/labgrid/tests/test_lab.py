@@ -55,12 +55,12 @@ def test_one_hangs_one_loses_its_console_one_is_taken(folder, tmp_path):
     """The one that is left finishes, the other three are named, and a pack gives the same table elsewhere."""
     lab = Lab(folder, {"x86-2": "hang", "x86-3": "console", "x86-4": "taken"})
     try:
-        options = [*words(lab, tmp_path), "--places", "x86-*", "--only", "control/*", "--run-timeout", "60"]
+        options = [*words(lab, tmp_path), "--places", "x86-*", "--only", "control/*", "--boot-timeout", "900", "--run-timeout", "120"]
         status, out, told = pagemark("fleet", "run", *options, "--output", str(tmp_path / "fleet"))
         assert status == 1, out + told
         lost = out.split("lost:")[1].strip().splitlines()
         assert [line.strip().split(":")[0] for line in lost] == ["x86-2", "x86-3", "x86-4"], out
-        assert "the last record did not come within 60 s" in lost[0]
+        assert "the last record did not come within 120 s" in lost[0]
         assert "the console was" in lost[1]
         assert "already acquired by elsewhere/somebody" in lost[2]
         assert "1 machine, " in out and "x86-1" in out
@@ -85,7 +85,7 @@ def test_two_places_boot_two_images_in_turns(folder, tmp_path):
     """Each place has a campaign of its own, and both are judged."""
     lab = Lab(folder, {})
     try:
-        options = [*words(lab, tmp_path), "--places", "x86-[14]", "--only", "control/*", "--boots", "1", "--force"]
+        options = [*words(lab, tmp_path), "--places", "x86-[14]", "--only", "control/*", "--boots", "1", "--force", "--boot-timeout", "900", "--run-timeout", "600"]
         campaign = tmp_path / "campaign"
         status, out, told = pagemark("ab", *options, "--base-image", IMAGE, "--output", str(campaign))
         # Too few boots to decide.
