@@ -39,10 +39,6 @@ pub fn run(machine: &mut Machine) -> Verdict {
         ticks,
         unit: found.clock().unit(),
     }));
-    #[cfg(target_os = "none")]
-    if let Some(limit) = machine.options.limit {
-        environment::limit(machine, limit.0);
-    }
     #[cfg(not(target_os = "none"))]
     if machine.options.limit.is_some() {
         run.refuse("command line: `limit` needs the bare machine: timeout(1) ends a process");

@@ -77,8 +77,8 @@ pub fn fail_on_purpose(machine: &mut Machine, provoke: Provoke) {
         Provoke::OtherCpuGuardPage => on_another_cpu(machine, &|_| {
             overflow(0);
         }),
-        // It came before, if there was another CPU.
-        Provoke::StartingCpuPanic => {}
+        // They came before, the one only if there was another CPU.
+        Provoke::BringUpHang | Provoke::StartingCpuPanic => {}
     }
 }
 

@@ -15,16 +15,18 @@
 
 mod error;
 pub mod image;
+mod limit;
 mod memory;
 mod needed_memory;
 
+use core::hint::spin_loop;
 use core::ops::Range;
 use core::{fmt, iter, slice};
 
 use arrayvec::ArrayString;
 use pagemark_record::{Error, ExitCode, Notice, Probe, Record, Start, Verdict};
 
-use crate::boot::command_line::{self, Options, Serial, Suite};
+use crate::boot::command_line::{self, Options, Provoke, Serial, Suite};
 use crate::boot::framebuffer::{Framebuffer, FramebufferError};
 use crate::boot::info::IDENTITY_END;
 use crate::boot::{self, BootInfo, Loader, entry};
@@ -313,6 +315,15 @@ unsafe fn bring_up(
     map_serial_port(&mut memory);
     if let Some(framebuffer) = boot.framebuffer {
         show_screen(framebuffer, &mut memory);
+    }
+    if let Some(seconds) = options.limit {
+        // SAFETY: once, on the boot CPU.
+        unsafe { limit::arm(&firmware, &mut memory, seconds.0) };
+    }
+    if options.provoke == Some(Provoke::BringUpHang) {
+        loop {
+            spin_loop();
+        }
     }
     // SAFETY: the memory system is up; all of this is done once.
     let processors = unsafe {

@@ -4,6 +4,7 @@ use arrayvec::ArrayVec;
 use pagemark::console::log;
 use pagemark::cpu::apic::local_vectors::LocalVectors;
 use pagemark::cpu::interrupt_sources::{IO_APIC_BYTES, IoApicRegisters, mask_8259};
+use pagemark::cpu::watchdog;
 use pagemark::machine::Machine;
 use pagemark::mm::address::{PhysAddr, VirtAddr};
 use pagemark::mm::vmalloc::Caching;
@@ -38,6 +39,7 @@ pub(super) fn sources(machine: &mut Machine) -> ArrayVec<&'static str, 3> {
             unsafe { IoApicRegisters::new(registers) }.mask();
         });
     }
+    watchdog::keep();
     if all {
         masked.push("io_apic");
     }

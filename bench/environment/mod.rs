@@ -7,7 +7,6 @@ mod first_look;
 mod fracture;
 mod frequencies;
 mod kvm_clock;
-mod limit;
 mod mask;
 mod memory;
 mod steal;
@@ -27,7 +26,6 @@ use pagemark_verdict::{Class, Facts, Frequencies, Rate, Readings, Source, Spread
 
 use self::core_clock::CoreClock;
 use self::first_look::{FirstLook, readings, row};
-pub use self::limit::limit;
 pub use self::strikes::Strikes;
 pub use self::witness::Witness;
 

@@ -147,7 +147,10 @@ pub fn fail_on_purpose(machine: &mut Machine, provoke: Provoke) {
             std::arch::asm!("mov {0}, [{0}]", inout(reg) 0u64 => _, options(nostack, readonly));
         },
         Provoke::OtherCpuPanic => on_another_cpu(machine),
-        Provoke::GuardPage | Provoke::OtherCpuGuardPage | Provoke::StartingCpuPanic => {}
+        Provoke::GuardPage
+        | Provoke::OtherCpuGuardPage
+        | Provoke::BringUpHang
+        | Provoke::StartingCpuPanic => {}
     }
 }
 

@@ -9,6 +9,7 @@ use core::ops::RangeInclusive;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use raw_cpuid::CpuId;
+use spin::Mutex;
 
 use super::interrupt_sources::IoApicRegisters;
 use crate::mm::address::VirtAddr;
@@ -83,6 +84,8 @@ static IS_WIDE: AtomicBool = AtomicBool::new(false);
 /// What the counter stands at when the comparator strikes next, and counts that are left then.
 static TARGET: AtomicU64 = AtomicU64::new(0);
 static LEFT: AtomicU64 = AtomicU64::new(0);
+/// The I/O APIC that delivers it, its line, and the boot CPU's number.
+static ROUTE_TO: Mutex<Option<(IoApicRegisters, u32, u8)>> = Mutex::new(None);
 /// The limit, for words.
 static SECONDS: AtomicU32 = AtomicU32::new(0);
 
@@ -111,8 +114,8 @@ fn line(routes: u32, has_line: impl Fn(u32) -> bool) -> Option<u32> {
 ///
 /// # Safety
 ///
-/// `hpet` maps an HPET's registers, and `io_apics` those of I/O APICs with the first line of each, uncached and for good; nobody else uses
-/// them. Called on the boot CPU, once.
+/// `hpet` maps an HPET's registers, and `io_apics` those of I/O APICs with the first line of each, uncached and for good; whoever else
+/// uses them masks no more than [`keep`] undoes, and leaves the counter running. Called on the boot CPU, once.
 pub unsafe fn arm(
     seconds: u32,
     hpet: VirtAddr,
@@ -161,6 +164,7 @@ pub unsafe fn arm(
         return Err(NoWatchdog::NoRoute);
     }
     registers.deliver_nmi(entry, cpu as u8);
+    *ROUTE_TO.lock() = Some((*registers, entry, cpu as u8));
     let counts = u128::from(seconds) * 1_000_000_000_000_000 / u128::from(period);
     TIMER.store(timer, Relaxed);
     IS_WIDE.store(wide, Relaxed);
@@ -170,6 +174,16 @@ pub unsafe fn arm(
     REGISTERS.store(hpet.0, Relaxed);
     at.update(|timer| timer | INTERRUPTS);
     Ok(())
+}
+
+/// The I/O APICs were masked: lets the watchdog's line through again.
+pub fn keep() {
+    if REGISTERS.load(Relaxed) == 0 {
+        return;
+    }
+    if let Some((registers, entry, cpu)) = *ROUTE_TO.lock() {
+        registers.deliver_nmi(entry, cpu);
+    }
 }
 
 /// Whether the main counter moves. The slowest counts every 100 ns.

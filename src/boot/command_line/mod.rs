@@ -255,7 +255,7 @@ mod tests {
             ),
             (
                 "provoke=joy",
-                "command line: `provoke` cannot be `joy`; it takes panic, guard-page, null, hang, other-cpu-panic, other-cpu-guard-page or starting-cpu-panic",
+                "command line: `provoke` cannot be `joy`; it takes panic, guard-page, null, hang, bring-up-hang, other-cpu-panic, other-cpu-guard-page or starting-cpu-panic",
             ),
         ] {
             let told = Options::parse(line).unwrap_err().to_string();

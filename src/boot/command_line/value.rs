@@ -167,6 +167,8 @@ words! {
         Null = "null",
         /// A loop without end or output.
         Hang = "hang",
+        /// The same, while the machine is brought up.
+        BringUpHang = "bring-up-hang",
         /// A panic on another CPU, while the others are busy.
         OtherCpuPanic = "other-cpu-panic",
         /// A stack of another CPU that runs into its guard page.
