@@ -3,7 +3,7 @@
 use core::mem::MaybeUninit;
 use core::slice;
 
-use pagemark::boot::command_line::{Mutate, Suite};
+use pagemark::boot::command_line::{Mutate, Signals, Suite};
 use pagemark::console::log;
 use pagemark::machine::Machine;
 use pagemark::mm::address::Order;
@@ -18,6 +18,9 @@ use crate::{cases, checks, environment, platform, vmallocinfo};
 
 /// Runs the suite, and writes it down.
 pub fn run(machine: &mut Machine) -> Verdict {
+    if machine.options.signals == Signals::Lava {
+        log::signal_test_cases();
+    }
     let ledger = match ledger(machine) {
         Ok(ledger) => ledger,
         Err(error) => {

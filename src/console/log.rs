@@ -38,6 +38,13 @@ pub fn start(port: SerialPort) {
     log::set_max_level(LevelFilter::Info);
 }
 
+/// Writes LAVA's signal of each case and check from now on.
+pub fn signal_test_cases() {
+    if let Some(log) = LOG.lock().as_mut() {
+        log.signal_test_cases();
+    }
+}
+
 /// Has a screen show what is written from now on, once it is shown itself.
 ///
 /// # Safety

@@ -24,6 +24,11 @@ fn log() -> MutexGuard<'static, LogWriter<Stdout>> {
     LOG.lock().unwrap_or_else(|error| error.into_inner())
 }
 
+/// Writes LAVA's signal of each case and check from now on.
+pub fn signal_test_cases() {
+    log().signal_test_cases();
+}
+
 /// Writes a record.
 pub fn record(record: &Record<Text<'_>>) {
     // Without standard output there is nobody to report that to; the log's reader misses the `end` record.

@@ -31,6 +31,7 @@ mod figure;
 mod hex;
 mod record;
 mod series;
+mod signal;
 mod text;
 mod vmallocinfo;
 mod writer;
@@ -50,6 +51,7 @@ pub use record::{
 #[cfg(feature = "read")]
 pub use series::read_series;
 pub use series::{MAX_SERIES, Series};
+pub use signal::{TestCase, TestResult};
 pub use text::{MAX_TEXT, Text};
 pub use vmallocinfo::{Access, Area, AreaKind, MAX_AREAS, MemoryType, Vmallocinfo};
 pub use writer::{LogWriter, is_case_name};

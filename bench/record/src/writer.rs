@@ -6,7 +6,7 @@ use serde_json_core::ser::Serializer;
 
 use crate::{
     CaseResult, Clock, End, Figure, Hex, LineSum, MAX_ADDRESSES, MAX_AREAS, MAX_SERIES, MAX_TEXT,
-    Machine, PREFIX, Record, Text, Verdict,
+    Machine, PREFIX, Record, TestCase, TestResult, Text, Unit, Verdict,
 };
 
 /// Bytes of JSON that one area of a `vmallocinfo` takes, at most.
@@ -53,6 +53,7 @@ pub const fn is_case_name(name: &str) -> bool {
 pub struct LogWriter<W> {
     lines: Lines<W>,
     json: [u8; MAX_JSON],
+    signals: bool,
 }
 
 impl<W: Write> LogWriter<W> {
@@ -65,7 +66,13 @@ impl<W: Write> LogWriter<W> {
                 inside: false,
             },
             json: [0; MAX_JSON],
+            signals: false,
         }
+    }
+
+    /// Also writes LAVA's signal of each case and check from now on ([`TestCase`]), as text for people.
+    pub const fn signal_test_cases(&mut self) {
+        self.signals = true;
     }
 
     /// Writes one record on a line of its own. Before a result its benchmark line comes, and after the machine the
@@ -91,7 +98,25 @@ impl<W: Write> LogWriter<W> {
             }
             Record::Result(result) => {
                 self.benchmark(result)?;
-                self.json(record)
+                self.json(record)?;
+                self.signal(
+                    &result.case,
+                    TestResult::Pass,
+                    Some((result.median, result.unit)),
+                )
+            }
+            Record::Skip(skip) => {
+                self.json(record)?;
+                self.signal(&skip.case, TestResult::Skip, None)
+            }
+            Record::Check(check) => {
+                self.json(record)?;
+                let result = if check.pass {
+                    TestResult::Pass
+                } else {
+                    TestResult::Fail
+                };
+                self.signal(&check.name, result, None)
             }
             Record::End(end) => self.end(end.verdict),
             _ => self.json(record),
@@ -172,6 +197,24 @@ impl<W: Write> LogWriter<W> {
             Measured(&cycles, "cycles"),
             Measured(&ns, "ns"),
         ))
+    }
+
+    fn signal(
+        &mut self,
+        case: &Text<'_>,
+        result: TestResult,
+        measurement: Option<(Figure, Unit)>,
+    ) -> fmt::Result {
+        if !self.signals {
+            return Ok(());
+        }
+        let signal = TestCase {
+            case,
+            result,
+            measurement,
+        };
+        self.lines.end_started_line()?;
+        writeln!(self, "{signal}")
     }
 
     /// One line for benchstat, so without the mark of text for people.

@@ -81,6 +81,8 @@ options! {
     serial: Serial,
     /// `screen=`: what the screen shows.
     screen: ScreenUse,
+    /// `signals=`: what the log has for the scheduler of a lab.
+    signals: Signals,
     /// `exit=`
     exit: Exit,
     /// `machine=`: what the image is started on, as whoever started it calls that: QEMU's machine type, say. For the log's

@@ -203,6 +203,18 @@ words! {
 }
 
 words! {
+    /// What the log has for the scheduler of a lab.
+    #[derive(Default)]
+    Signals {
+        /// Nothing.
+        #[default]
+        None = "none",
+        /// LAVA's signals of test cases.
+        Lava = "lava",
+    }
+}
+
+words! {
     /// How the machine is left.
     #[derive(Default)]
     Exit {

@@ -1,7 +1,7 @@
 //! Writes a log's figures, or a judgement, in the formats of other tools.
 //!
 //! Figures: [`bmf`], [`smaller_is_better`], [`google_benchmark`], [`go_text`], [`csv`], [`openmetrics`]. What a gate found, or what a run
-//! proved: [`markdown`], [`annotations`], [`junit`], [`tap`]. The page for people: [`html`].
+//! proved: [`markdown`], [`annotations`], [`junit`], [`tap`], [`lava`]. The page for people: [`html`].
 
 pub mod annotations;
 pub mod bmf;
@@ -11,6 +11,7 @@ pub mod google_benchmark;
 pub mod html;
 pub mod json;
 pub mod junit;
+pub mod lava;
 pub mod markdown;
 pub mod openmetrics;
 pub mod smaller_is_better;
@@ -44,6 +45,8 @@ pub enum Format {
     Junit,
     /// TAP version 13
     Tap,
+    /// LAVA's signals of test cases, which signals=lava puts into the log itself
+    Lava,
     /// OpenMetrics text, for GitLab's metrics reports
     Openmetrics,
     /// CSV with a header
@@ -58,6 +61,7 @@ pub fn export(format: Format, log: &Log, judgement: Option<&Judgement>, history:
         Format::Html => html::write(log, judgement, history),
         Format::Junit => junit::write(log, judgement),
         Format::Tap => tap::write(log, judgement),
+        Format::Lava => lava::write(log, judgement),
         Format::Bmf
         | Format::SmallerIsBetter
         | Format::GoogleBenchmark
@@ -76,7 +80,12 @@ pub fn figures(format: Format, figures: &[Entry]) -> Option<String> {
         Format::GoText => go_text::write(figures),
         Format::Openmetrics => openmetrics::write(figures),
         Format::Csv => csv::write(figures),
-        Format::Markdown | Format::Annotations | Format::Html | Format::Junit | Format::Tap => {
+        Format::Markdown
+        | Format::Annotations
+        | Format::Html
+        | Format::Junit
+        | Format::Tap
+        | Format::Lava => {
             return None;
         }
     })

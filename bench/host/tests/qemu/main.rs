@@ -16,6 +16,7 @@ mod firmware;
 mod grub_2_12;
 mod hardware;
 mod installed_grub;
+mod lava;
 mod layouts;
 mod mutation;
 mod netboot;
