@@ -157,7 +157,7 @@ fn with_books<S>(
 }
 
 /// Hands an area of vmalloc with room for `count` values to `work`.
-fn with_memory<T>(
+pub(super) fn with_memory<T>(
     machine: &mut Machine,
     count: usize,
     work: impl FnOnce(&mut Machine, &mut [MaybeUninit<T>]) -> Result<(), Failure>,

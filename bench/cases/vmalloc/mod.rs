@@ -17,9 +17,10 @@ use pagemark::machine::{Machine, pages_of};
 use pagemark::mm::address::{Order, PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use pagemark::mm::frame::Gfp;
 use pagemark::mm::page_table::Protection;
+use pagemark::mm::slots::Slots;
 use pagemark::mm::vmalloc::{
-    Area, AreaSearch, Contents, Eager, Freeing, GapTree, SearchError, TreeNode, TreeSlot, Vmalloc,
-    VmapError, Waiting,
+    Area, AreaSearch, Contents, Eager, Freeing, GapTree, Lazy, SearchError, TreeNode, TreeSlot,
+    Vmalloc, VmapError, Waiting,
 };
 
 use crate::cases::proof;
@@ -27,7 +28,7 @@ use crate::harness::case::{Failure, expect_eq};
 use crate::harness::run::Run;
 use area::{Alloc, Call, Free};
 use map::{Vmap, Vunmap};
-use purge::Purge;
+use purge::{Longest, Purge};
 
 /// A region, and the kernel that it is part of.
 struct Region<'m, S, P> {
@@ -148,11 +149,15 @@ const MAPS: &[(usize, &str, &str)] = &[
     ),
 ];
 
-const PURGES: &[(usize, &str)] = &[
-    (1, "vmalloc/purge/areas=1"),
-    (16, "vmalloc/purge/areas=16"),
-    (purge::MOST, "vmalloc/purge/areas=256"),
+/// Areas, whether they are freed in random order, and the name.
+const PURGES: &[(usize, bool, &str)] = &[
+    (1, false, "vmalloc/purge/areas=1"),
+    (16, false, "vmalloc/purge/areas=16"),
+    (purge::MOST, false, "vmalloc/purge/areas=256"),
+    (purge::MOST, true, "vmalloc/purge/areas=256/freed=random"),
 ];
+
+const LONGEST: &str = "vmalloc/vunmap/waiting=1024/freed=random";
 
 pub(super) fn run(machine: &mut Machine, run: &mut Run) {
     let mut region = Region {
@@ -165,6 +170,7 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
     maps(region.again(), run);
     purges(region, run);
     eager(machine, run);
+    longest(machine, run);
     live::run(machine, run);
     fragmented::run(machine, run);
 }
@@ -311,7 +317,7 @@ fn purges<S: AreaSearch<Contents = Contents>, P: Freeing>(
     mut region: Region<'_, S, P>,
     run: &mut Run,
 ) {
-    for &(areas, name) in PURGES {
+    for &(areas, shuffled, name) in PURGES {
         let block = match region.kernel.alloc_page(Gfp::KERNEL) {
             Ok(block) => block,
             Err(error) => return run.check(name, Err(error.into())),
@@ -320,6 +326,7 @@ fn purges<S: AreaSearch<Contents = Contents>, P: Freeing>(
             region: region.again(),
             frame: block.pfn(),
             areas,
+            shuffled,
             starts: [VirtAddr(0); purge::MOST],
             purged: Waiting::default(),
         };
@@ -327,5 +334,40 @@ fn purges<S: AreaSearch<Contents = Contents>, P: Freeing>(
         if let Err(error) = region.kernel.free_page(block) {
             run.check(name, Err(error.into()));
         }
+    }
+}
+
+/// The longest call of many that free an area, in the scratch region.
+fn longest(machine: &mut Machine, run: &mut Run) {
+    const AREAS: usize = purge::LIMIT + 1;
+    if !run.would(LONGEST) {
+        return;
+    }
+    if machine.layout.scratch.bytes() < 3 * PAGE_SIZE * AREAS as u64 {
+        return run.skip(LONGEST, "too few addresses in the scratch region");
+    }
+    let outcome = live::with_memory(machine, AREAS, |machine, slots| {
+        live::with_memory(machine, TreeNode::enough_for(AREAS), |machine, nodes| {
+            live::with_memory(machine, AREAS, |machine, areas| {
+                let search = GapTree::new(machine.layout.scratch.range(), slots, nodes);
+                let mut held = Slots::new(areas);
+                while held.push(None).is_some() {}
+                let block = machine.kernel.alloc_page(Gfp::KERNEL)?;
+                let mut case = Longest {
+                    region: Region {
+                        vmalloc: &mut Vmalloc::new(search, Lazy::new(purge::LIMIT as u64)),
+                        kernel: &mut machine.kernel,
+                    },
+                    frame: block.pfn(),
+                    areas: held,
+                    outcome: Ok(()),
+                };
+                run.measure(LONGEST, &mut case);
+                Ok(machine.kernel.free_page(block)?)
+            })
+        })
+    });
+    if let Err(failure) = outcome {
+        run.check(LONGEST, Err(failure));
     }
 }

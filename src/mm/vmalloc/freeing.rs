@@ -4,19 +4,20 @@
 //! it alone. The policies differ in what they do with the frames, and in how many areas share a flush:
 //!
 //! - [`Eager`]: clear, flush, then free the frames and the addresses (2.6.0; 2.4 freed the frames first).
-//! - [`Lazy`]: clear, free the frames; the addresses wait with others for one flush (Linux since 2.6.28, its "lazy purge").
+//! - [`Lazy`]: clear, free the frames; the addresses wait with others for one flush (Linux since 2.6.28, its "lazy purge"), and go back
+//!   a few with each area that is freed after it: no call waits for all of them.
 
 use super::search::{AreaSearch, Place, Places};
 use crate::mm::address::PAGE_SIZE;
 use crate::mm::hardware::TlbInvalidate;
 use crate::mm::tlb::{GatheredFlush, PendingFlush, Tlb};
 
-/// Areas that are unmapped but whose addresses are not free.
+/// Areas that are unmapped but whose addresses are not free: they wait for a flush, or it is done and they are about to go back.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Waiting {
     /// How many.
     pub areas: usize,
-    /// Their pages, guard pages left out.
+    /// Pages of those that wait for a flush, guard pages left out.
     pub pages: u64,
 }
 
@@ -68,11 +69,19 @@ impl Freeing for Eager {
 /// One flush for many areas, once they have more than so many pages, or their addresses are wanted.
 #[derive(Debug)]
 pub struct Lazy {
-    /// The flush that all of them owe.
+    /// The flush that those owe that wait for it.
     pending: Option<GatheredFlush<Places>>,
+    /// Their pages.
     pages: u64,
     max_pages: u64,
+    /// Those whose flush is done, and whose addresses are about to go back.
+    flushed: Places,
+    /// With more pages that wait there is something to do: `max_pages`, or 0 while some are about to go back.
+    limit: u64,
 }
+
+/// Areas whose addresses go back with each area that is freed, at most.
+const PORTION: usize = 64;
 
 impl Lazy {
     /// Nothing waits; a purge is due when more than `max_pages` pages do.
@@ -82,6 +91,8 @@ impl Lazy {
             pending: None,
             pages: 0,
             max_pages,
+            flushed: Places::NONE,
+            limit: max_pages,
         }
     }
 
@@ -99,20 +110,31 @@ impl Lazy {
         bits as u64 * ((32 << 20) / PAGE_SIZE)
     }
 
+    /// Flushes for those that wait.
+    fn flush<I: TlbInvalidate>(&mut self, areas: &mut impl AreaSearch, tlb: &Tlb<I>) -> Places {
+        match self.pending.take() {
+            Some(pending) => {
+                self.pages = 0;
+                areas.next_flush();
+                pending.flush(tlb)
+            }
+            None => Places::NONE,
+        }
+    }
+
+    /// A flush if one is due, and the next addresses that go back after one. One after the other: should a flush be due while there
+    /// are some left of the one before, only addresses wait longer.
     #[cold]
     #[inline(never)]
-    fn flush<I: TlbInvalidate>(&mut self, areas: &mut impl AreaSearch, tlb: &Tlb<I>) -> Waiting {
-        let Some(pending) = self.pending.take() else {
-            return Waiting::default();
+    fn go_on<I: TlbInvalidate>(&mut self, areas: &mut impl AreaSearch, tlb: &Tlb<I>) {
+        if self.pages > self.max_pages && self.flushed.count() == 0 {
+            self.flushed = self.flush(areas, tlb);
+        }
+        areas.cancel_some(&mut self.flushed, PORTION);
+        self.limit = match self.flushed.count() {
+            0 => self.max_pages,
+            _ => 0,
         };
-        let places = pending.flush(tlb);
-        let purged = Waiting {
-            areas: places.count(),
-            pages: self.pages,
-        };
-        self.pages = 0;
-        areas.cancel_all(places);
-        purged
     }
 }
 
@@ -128,22 +150,27 @@ impl Freeing for Lazy {
         let (frames, addresses) = unmapped.release_frames_before_flush();
         addresses.gather_into(&mut self.pending, areas);
         self.pages += pages;
-        if self.pages > self.max_pages {
-            self.flush(areas, tlb);
+        if self.pages > self.limit {
+            self.go_on(areas, tlb);
         }
         frames
     }
 
     fn purge<I: TlbInvalidate>(&mut self, areas: &mut impl AreaSearch, tlb: &Tlb<I>) -> Waiting {
-        self.flush(areas, tlb)
+        let purged = self.waiting();
+        if self.flushed.count() > 0 {
+            areas.cancel_some(&mut self.flushed, usize::MAX);
+        }
+        let mut places = self.flush(areas, tlb);
+        areas.cancel_some(&mut places, usize::MAX);
+        self.limit = self.max_pages;
+        purged
     }
 
     fn waiting(&self) -> Waiting {
+        let pending = self.pending.as_ref();
         Waiting {
-            areas: self
-                .pending
-                .as_ref()
-                .map_or(0, |pending| pending.waiting().count()),
+            areas: pending.map_or(0, |pending| pending.waiting().count()) + self.flushed.count(),
             pages: self.pages,
         }
     }

@@ -63,6 +63,9 @@ pub struct Places {
 }
 
 impl Places {
+    /// No places.
+    pub const NONE: Places = Places { last: 0, count: 0 };
+
     /// Number of places.
     #[must_use]
     pub const fn count(&self) -> usize {
@@ -153,16 +156,19 @@ pub trait AreaSearch {
         }
     }
 
-    /// Gives the addresses of all places of a list back.
-    fn cancel_all(&mut self, places: Places) {
-        let mut slot = places.last;
-        for _ in 0..places.count {
+    /// The flush that all places wait for that are on a list is done: those that come onto one from now on wait for the next.
+    fn next_flush(&mut self) {}
+
+    /// Gives the addresses of up to `most` places of a list back, whose flush is done; of fewer where one takes longer than others.
+    fn cancel_some(&mut self, places: &mut Places, most: usize) {
+        for _ in 0..most.min(places.count()) {
+            let slot = places.last;
             let Some(Kept { start, chain, .. }) = self.kept(slot) else {
                 return;
             };
-            let before = *chain;
+            places.last = *chain;
+            places.count -= 1;
             self.cancel(Place { start, slot });
-            slot = before;
         }
     }
 

@@ -81,7 +81,10 @@ impl<S: AreaSearch<Contents = u64>> Side<S> {
                 return Ok(Some(start));
             }
             Operation::CancelDeferred => {
-                self.search.cancel_all(core::mem::take(&mut self.deferred));
+                self.search.next_flush();
+                while self.deferred.count() > 0 {
+                    self.search.cancel_some(&mut self.deferred, 3);
+                }
             }
             Operation::Cancel(index) if index < self.areas.len() => {
                 // Not taken after all, and taken away again.

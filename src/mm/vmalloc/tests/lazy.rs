@@ -70,3 +70,40 @@ fn with_a_limit_of_0_nothing_waits() {
     assert_eq!(vmalloc.waiting(), Waiting::default());
     assert!(!tlb.holds(|_, _| true));
 }
+
+/// After a flush the addresses go back a few with each call, whatever else happens, and a new flush waits for that.
+#[test]
+fn no_call_gives_all_addresses_back() {
+    const LIMIT: usize = 100;
+    let mut parts = Parts::new(1);
+    let (mut kernel, ..) = parts.kernel();
+    let (mut slots, mut nodes) = (slots(2 * LIMIT), nodes(2 * LIMIT));
+    let areas = GapTree::new(region(4 * LIMIT as u64), &mut slots, &mut nodes);
+    let mut vmalloc = Vmalloc::new(areas, Lazy::new(LIMIT as u64));
+    let map = |vmalloc: &mut Vmalloc<_, _>, kernel: &mut _| {
+        vmalloc.vmap(&[Pfn(1)], Protection::READ, kernel).unwrap()
+    };
+    let areas: Vec<_> = (0..=LIMIT)
+        .map(|_| map(&mut vmalloc, &mut kernel))
+        .collect();
+    let more: Vec<_> = (0..5).map(|_| map(&mut vmalloc, &mut kernel)).collect();
+    let mut most = 0;
+    let mut waiting = 0;
+    let mut left = Vec::new();
+    for area in areas.into_iter().chain(more) {
+        vmalloc.vunmap(area, &mut kernel).unwrap();
+        let now = vmalloc.waiting().areas;
+        most = most.max((waiting + 1_usize).saturating_sub(now));
+        if waiting == LIMIT || !left.is_empty() {
+            left.push(now);
+        }
+        waiting = now;
+    }
+    // What is no place any more went back in a portion of 64 at most, and the first portion is not all.
+    assert!((1..=64).contains(&most), "{most} in one call");
+    assert!(left[0] > 0, "{left:?}");
+    assert!(left.is_sorted_by(|before, after| *after <= before + 1));
+    let waiting = vmalloc.waiting().areas;
+    assert_eq!(vmalloc.purge(&kernel).areas, waiting);
+    assert_eq!((vmalloc.waiting(), vmalloc.live()), (Waiting::default(), 0));
+}

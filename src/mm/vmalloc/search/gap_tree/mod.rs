@@ -9,6 +9,7 @@
 //! - `order`: areas by address, and one after the other
 //! - `gaps`: the lowest gap, and what a change of one means further up
 //! - `shape`: nodes are split and joined
+//! - `sweep`: many places go back at once
 //!
 //! The gap above the highest area is not in the tree: where it starts is known. Areas that lie side by side, however many, cost as
 //! much as the first: each goes to the end of the last leaf.
@@ -17,6 +18,7 @@ mod gaps;
 mod node;
 mod order;
 mod shape;
+mod sweep;
 #[cfg(test)]
 mod validate;
 
@@ -25,7 +27,7 @@ use core::ops::Range;
 
 pub use node::TreeNode;
 
-use super::{AreaSearch, Found, Kept, Place, SearchError, lowest_in, size_and_align};
+use super::{AreaSearch, Found, Kept, Place, Places, SearchError, lowest_in, size_and_align};
 use crate::mm::address::{PAGE_SHIFT, PAGE_SIZE, VirtAddr};
 use crate::mm::slots::Slots;
 use gaps::Goal;
@@ -45,6 +47,8 @@ pub struct TreeSlot<T> {
     leaf: u32,
     /// Of an unused slot the next unused one; of a place on a list of places, the one before it there.
     chain: u32,
+    /// Of a place on a list of places, the flush that it waits for; 0 of all others.
+    flush: u32,
     contents: Option<T>,
 }
 
@@ -67,6 +71,8 @@ pub struct GapTree<'m, T> {
     unused_node: u32,
     taken: usize,
     capacity: usize,
+    /// The flush that places wait for from now on; never 0.
+    flush: u32,
 }
 
 impl<'m, T> GapTree<'m, T> {
@@ -95,6 +101,7 @@ impl<'m, T> GapTree<'m, T> {
             unused_node: NONE,
             taken: 0,
             capacity,
+            flush: 1,
         }
     }
 
@@ -110,6 +117,7 @@ impl<'m, T> GapTree<'m, T> {
             end: VirtAddr(0),
             leaf: NONE,
             chain: NONE,
+            flush: 0,
             contents: None,
         });
         self.unused = slot.unwrap_or(NONE);
@@ -238,8 +246,10 @@ impl<'m, T> GapTree<'m, T> {
             self.drop_last_leaf();
             return self.remove_highest(start, room);
         }
-        if self.nodes[leaf].len() < LEAST {
-            self.even_out(leaf, 0);
+        match self.nodes[leaf].len() {
+            0 => self.drop_leaf(leaf),
+            1..LEAST => self.even_out(leaf, 0),
+            _ => {}
         }
     }
 }
@@ -282,6 +292,7 @@ impl<T> AreaSearch for GapTree<'_, T> {
         area.start = start;
         area.end = end;
         area.leaf = leaf;
+        area.flush = 0;
         area.contents = Some(contents);
         self.unused = area.chain;
         self.taken += 1;
@@ -300,6 +311,48 @@ impl<T> AreaSearch for GapTree<'_, T> {
 
     fn slot_of(&self, start: VirtAddr) -> Option<u32> {
         self.find_slot(start)
+    }
+
+    #[inline(always)]
+    fn push(&mut self, places: &mut Places, place: Place) {
+        let flush = self.flush;
+        if let Some(area) = self.slots.get_mut(place.slot) {
+            area.flush = flush;
+            area.chain = places.last;
+            places.last = place.slot;
+            places.count += 1;
+        }
+    }
+
+    fn next_flush(&mut self) {
+        self.flush = self.flush.wrapping_add(1).max(1);
+    }
+
+    fn cancel_some(&mut self, places: &mut Places, most: usize) {
+        let (before, mut budget) = (places.count, most);
+        while budget > 0 && places.count > 0 {
+            let slot = places.last;
+            let Some(area) = self.slots.get_mut(slot) else {
+                break;
+            };
+            let (start, leaf, end) = (area.start, area.leaf, area.end);
+            places.last = core::mem::replace(&mut area.chain, self.unused);
+            places.count -= 1;
+            self.unused = slot;
+            budget -= 1;
+            if leaf == NONE {
+                // Swept before.
+            } else if self.nodes[self.last].pop_if(Entry::new(0, slot)) {
+                self.top = start;
+            } else if places.count == 0 || end == self.top {
+                // There are no others, or it is the highest.
+                self.remove(start, slot);
+            } else {
+                self.sweep(leaf);
+                budget = budget.saturating_sub(sweep::COST);
+            }
+        }
+        self.taken -= (before - places.count) as usize;
     }
 
     #[inline(always)]

@@ -20,7 +20,7 @@ pub(super) const MANY: u32 = u32::MAX;
 pub(super) struct Entry(u64);
 
 impl Entry {
-    const NONE: Entry = Entry(0);
+    pub(super) const NONE: Entry = Entry(0);
 
     #[inline(always)]
     pub(super) const fn new(room: u32, number: u32) -> Self {
@@ -195,6 +195,11 @@ impl TreeNode {
         self.entries.copy_within(at + 1.., at);
         self.entries[FANOUT - 1] = Entry::NONE;
         self.len -= 1;
+    }
+
+    /// A copy of all entries, and how many there are.
+    pub(super) const fn all(&self) -> ([Entry; FANOUT], usize) {
+        (self.entries, self.len())
     }
 
     /// Has these entries and no others from now on.

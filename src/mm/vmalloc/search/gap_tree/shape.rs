@@ -142,6 +142,20 @@ impl<T> GapTree<'_, T> {
         self.tell(parent, at + 1);
     }
 
+    /// Takes a leaf out that is empty, and not the highest.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn drop_leaf(&mut self, leaf: u32) {
+        let (parent, at) = self.nodes[leaf].above();
+        if leaf == self.root || self.nodes[parent].len() == 1 {
+            return self.even_out(leaf, 0);
+        }
+        self.nodes[parent].remove(at);
+        self.tell(parent, at);
+        self.free_node(leaf);
+        self.even_out(parent, 1);
+    }
+
     /// Looks after a node that has lost an entry, and has few: joins it with a neighbour, or evens both out.
     #[cold]
     #[inline(never)]
