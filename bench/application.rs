@@ -37,6 +37,8 @@ pub fn run(machine: &mut Machine) -> Verdict {
     let found = environment::find_out(machine);
     platform::tell_machine(machine, &found);
     found.tell();
+    #[cfg(target_os = "none")]
+    environment::topology::tell(machine);
     let strikes = Strikes::before_the_figures();
     log::record(&Record::Boot(Boot {
         ticks,

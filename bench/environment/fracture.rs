@@ -1,13 +1,20 @@
 //! Whether one INVLPG drops everything, as it does where a hypervisor backs large pages with small ones.
+//!
+//! What makes it so are pieces of a large page in the TLB. So words of a 2 MiB leaf are read, out of a block in the direct map, before the
+//! INVLPG of another page; whether everything went shows in 4 KiB pages that have nothing to do with either.
 
 use core::ptr;
 
 use pagemark::cpu::invalidate::{flush_everything, invlpg};
 use pagemark::cpu::tsc;
-use pagemark::mm::address::{PAGE_SIZE, VirtAddr};
+use pagemark::machine::Machine;
+use pagemark::mm::address::{Order, PAGE_SIZE, PageSize, VirtAddr};
+use pagemark::mm::frame::Gfp;
 use pagemark_verdict::{Reloads, fractured};
 
 const PAGES: usize = 32;
+/// Pieces of the large page that are read.
+const PIECES: u64 = 16;
 /// Of each state the least ticks of so many tries: what disturbs only adds.
 const TRIES: u32 = 15;
 
@@ -29,8 +36,31 @@ fn read_all() -> u64 {
     tsc::read() - start
 }
 
-/// Looks; `None` where nothing can be seen.
-pub(super) fn look() -> Option<bool> {
+/// Looks; `None` where nothing can be seen, or no leaf of 2 MiB or more is there.
+pub(super) fn look(machine: &mut Machine) -> Option<bool> {
+    let order = Order::for_frames(PageSize::Size2M.frames())?;
+    let block = machine.kernel.frames.alloc_pages(Gfp::KERNEL, order).ok()?;
+    let leaf = machine.frame_address(block.pfn());
+    let size = machine.kernel.table.translate(leaf).map(|leaf| leaf.size());
+    let found = match size {
+        Some(PageSize::Size2M | PageSize::Size1G) => look_beside(leaf),
+        _ => None,
+    };
+    // It was ours, and is whole.
+    let _ = machine.kernel.frames.free(block);
+    found
+}
+
+/// Reads words of the large page, each in another 4 KiB of it.
+fn read_leaf(leaf: VirtAddr) {
+    for piece in 0..PIECES {
+        let word = (leaf.0 + piece * PAGE_SIZE) as *const u64;
+        // SAFETY: the block behind it is the caller's; it has to happen.
+        unsafe { ptr::read_volatile(word) };
+    }
+}
+
+fn look_beside(leaf: VirtAddr) -> Option<bool> {
     let other = VirtAddr(&raw const PAGES_TO_READ as u64);
     let mut reloads = Reloads {
         warm: u64::MAX,
@@ -40,6 +70,7 @@ pub(super) fn look() -> Option<bool> {
     for _ in 0..TRIES {
         read_all();
         reloads.warm = reloads.warm.min(read_all());
+        read_leaf(leaf);
         invlpg(other);
         reloads.after_invlpg = reloads.after_invlpg.min(read_all());
         flush_everything();

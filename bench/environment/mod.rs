@@ -11,6 +11,7 @@ mod mask;
 mod memory;
 mod steal;
 mod strikes;
+pub mod topology;
 mod witness;
 
 use arrayvec::ArrayVec;
@@ -69,7 +70,10 @@ pub fn find_out(machine: &mut Machine) -> Found {
     let lfence = Lfence::ensure(&ThisCpu, &machine.features);
     let core_clock = CoreClock::find(&machine.features);
     let cycles_per_1000_ticks = core_clock.cycles_per_1000_ticks();
-    let fractured = class.is_hardware().then(fracture::look).flatten();
+    let fractured = match class.is_hardware() {
+        true => fracture::look(machine),
+        false => None,
+    };
 
     let not_write_back = memory::not_write_back(machine, class);
 
@@ -186,6 +190,10 @@ impl Found {
             microcode: self.microcode.filter(|&revision| revision != 0).map(Hex),
             not_write_back: self.not_write_back,
             fractured: self.fractured,
+            cold: (self.clock() != Clock::Icount).then_some(match self.class {
+                Class::Silicon => "caches_and_tlbs".into(),
+                _ => "tlbs".into(),
+            }),
             masked: format_args!("{}", Words(&self.masked)).into(),
         }));
         log::line(format_args!(

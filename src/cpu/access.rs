@@ -77,6 +77,7 @@ pub(crate) mod made_up {
     #[derive(Default)]
     pub(crate) struct MadeUpCpu {
         leaves: BTreeMap<u32, [u32; 4]>,
+        subleaves: BTreeMap<(u32, u32), [u32; 4]>,
         registers: RefCell<BTreeMap<u32, u64>>,
         /// Registers that keep their value whatever is written.
         stubborn: Vec<u32>,
@@ -104,6 +105,13 @@ pub(crate) mod made_up {
             self
         }
 
+        /// The same of a subleaf; those of the leaf that are not named are zero.
+        pub(crate) fn with_subleaf(mut self, leaf: u32, subleaf: u32, answers: [u32; 4]) -> Self {
+            self.leaves.insert(leaf, [0; 4]);
+            self.subleaves.insert((leaf, subleaf), answers);
+            self
+        }
+
         /// A register that can be read and written.
         pub(crate) fn with_msr(self, index: u32, value: u64) -> Self {
             self.registers.borrow_mut().insert(index, value);
@@ -127,8 +135,10 @@ pub(crate) mod made_up {
     }
 
     impl CpuAccess for MadeUpCpu {
-        fn cpuid(&self, leaf: u32, _: u32) -> CpuIdResult {
-            let [eax, ebx, ecx, edx] = self.leaves.get(&leaf).copied().unwrap_or_default();
+        fn cpuid(&self, leaf: u32, subleaf: u32) -> CpuIdResult {
+            let of_subleaf = self.subleaves.get(&(leaf, subleaf));
+            let of_leaf = || self.leaves.get(&leaf).copied().unwrap_or_default();
+            let [eax, ebx, ecx, edx] = of_subleaf.copied().unwrap_or_else(of_leaf);
             CpuIdResult { eax, ebx, ecx, edx }
         }
 

@@ -233,6 +233,13 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
     one(machine, run, "pt/remap/pages=1", one::Remap);
     one(machine, run, "pt/protect/pages=1", one::Protect);
     one(machine, run, "pt/unmap/pages=1", one::Unmap);
+    #[cfg(target_os = "none")]
+    one(
+        machine,
+        run,
+        "tlb/invlpg/translation=present",
+        one::DropPresent,
+    );
     one(machine, run, "pt/translate", one::Translate::default());
     one(machine, run, "pt/harvest/pages=1", one::Harvest::default());
     all::<Contiguous>(machine, run, other, "pages=1/pt=other");

@@ -4,6 +4,8 @@
 //! next page of the row, are timed at once: they may overlap as far as the CPU lets them. What each does to its page, and the proof
 //! of it, is an [`Edit`].
 
+#[cfg(target_os = "none")]
+use pagemark::cpu::invalidate::invlpg;
 use pagemark::cpu::probe::PageFaultError;
 use pagemark::mm::address::{PAGE_SIZE, PageSize, PhysAddr, VirtAddr};
 use pagemark::mm::page_table::{ChangeError, MapError, Protection, Translation};
@@ -32,6 +34,11 @@ pub trait Edit: Sized {
 
     /// Forgets what earlier operations found.
     fn begin(&mut self) {}
+
+    /// The last step before the operations, after the pages were read and written to.
+    fn ready(&mut self, _row: &mut Row<'_>) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// The operation, on the page with this number, which lies at `page`.
     fn edit(&mut self, row: &mut Row<'_>, page: VirtAddr, number: u64) -> Result<(), Self::Error>;
@@ -83,6 +90,7 @@ impl<E: Edit> Case for One<'_, E> {
                 self.row.expect_frame(0, number)?;
                 self.row.write(number)?;
             }
+            self.edit.ready(&mut self.row)?;
         }
         Ok(())
     }
@@ -286,5 +294,31 @@ impl Edit for Harvest {
         expect_eq!("dirty pages after a write", dirty(row)?, 1);
         expect_eq!("dirty pages after none", dirty(row)?, 0);
         Ok(())
+    }
+}
+
+/// Drops the page's translation, which the TLB has: INVLPG alone, of a translation that is there.
+#[cfg(target_os = "none")]
+pub struct DropPresent;
+
+#[cfg(target_os = "none")]
+impl Edit for DropPresent {
+    type Error = ChangeError;
+    const MAPPED: bool = true;
+    const STAYS: bool = true;
+
+    /// The pages lead to other frames, and the TLB does not know: the drop is owed.
+    fn ready(&mut self, row: &mut Row<'_>) -> Result<(), Failure> {
+        row.remap_without_flush()
+    }
+
+    #[inline(always)]
+    fn edit(&mut self, _: &mut Row<'_>, page: VirtAddr, _: u64) -> Result<(), ChangeError> {
+        invlpg(page);
+        Ok(())
+    }
+
+    fn prove(&self, row: &mut Row<'_>, number: u64) -> Result<(), Failure> {
+        row.expect_frame(1, number)
     }
 }

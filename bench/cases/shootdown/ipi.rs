@@ -14,12 +14,26 @@ use crate::harness::case::{Case, Failure, expect_eq};
 use crate::harness::mutation::perform;
 use crate::harness::run::Run;
 
+/// Turns of a loop of PAUSE after which a CPU that has answered waits in HLT again: its handler returns within some dozens.
+const UNTIL_HALTED: u32 = 2_000;
+
 struct RoundTrip {
     cpus: AllCpus,
     to: CpuId,
+    /// The other CPU waits in HLT: it has to get there again after each answer, and so no interrupt can follow on another.
+    halted: bool,
 }
 
 impl Case for RoundTrip {
+    fn prepare(&mut self) -> Result<(), Failure> {
+        if self.halted {
+            for _ in 0..UNTIL_HALTED {
+                spin_loop();
+            }
+        }
+        Ok(())
+    }
+
     fn operation(&mut self) {
         let answered = PerCpu::of(self.to).answered();
         let before = answered.load(Acquire);
@@ -30,7 +44,7 @@ impl Case for RoundTrip {
     }
 
     fn batch(&self) -> u32 {
-        16
+        if self.halted { 1 } else { 16 }
     }
 
     fn verify(&mut self) -> Result<(), Failure> {
@@ -61,7 +75,10 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
             responders.with(
                 [page; 2],
                 |_| (),
-                || run.measure(name, &mut RoundTrip { cpus, to }),
+                || {
+                    let halted = state == State::Halted;
+                    run.measure(name, &mut RoundTrip { cpus, to, halted });
+                },
             );
         });
     }

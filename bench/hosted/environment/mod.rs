@@ -153,6 +153,7 @@ impl Found {
             microcode: None,
             not_write_back: None,
             fractured: None,
+            cold: None,
             kernel: Some(self.kernel.as_str().into()),
             masked: "".into(),
         }));

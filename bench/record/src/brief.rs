@@ -25,7 +25,8 @@ pub fn tell(record: &Record<Text<'_>>, out: &mut impl Write) -> fmt::Result {
         Record::Error(error) => writeln!(out, "error: {}", error.message),
         Record::Panic(panic) => tell_panic(panic, out),
         Record::End(end) => writeln!(out, "verdict: {}", end.verdict),
-        Record::Region(_)
+        Record::Cpu(_)
+        | Record::Region(_)
         | Record::Zone(_)
         | Record::Buddyinfo(_)
         | Record::Vmallocinfo(_)

@@ -141,6 +141,7 @@ fn environment(microcode: Option<Hex>, tags: &str) -> Environment<String> {
         microcode,
         not_write_back: None,
         fractured: None,
+        cold: None,
         kernel: None,
         masked: String::new(),
     }

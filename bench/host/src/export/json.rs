@@ -22,6 +22,7 @@ pub fn value(log: &Log) -> Value {
         "start": log.start,
         "machine": log.machine,
         "environment": log.environment,
+        "cpus": log.cpus,
         "regions": log.regions,
         "zones": log.zones,
         "buddyinfo": log.buddyinfo,

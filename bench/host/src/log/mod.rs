@@ -24,7 +24,7 @@ mod tests;
 mod wire;
 
 use pagemark_record::{
-    Advice, Boot, Buddyinfo, CaseResult, Check, Clock, Crossover, End, Environment, Frames,
+    Advice, Boot, Buddyinfo, CaseResult, Check, Clock, Cpu, Crossover, End, Environment, Frames,
     Machine, Panic, Probe, Region, Skip, Start, Unit, Vmallocinfo, Zone,
 };
 
@@ -43,6 +43,8 @@ pub struct Log {
     pub machine: Option<Machine<String>>,
     /// What its figures are worth.
     pub environment: Option<Environment<String>>,
+    /// The CPUs of the run that say where they sit.
+    pub cpus: Vec<Cpu>,
     /// The regions of the virtual address space.
     pub regions: Vec<Region<String>>,
     /// The buddy's zones.

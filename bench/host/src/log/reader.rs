@@ -208,6 +208,7 @@ impl Closing {
             results: Vec::new(),
             skips: Vec::new(),
             frames: None,
+            cpus: Vec::new(),
             crossovers: Vec::new(),
             advice: Vec::new(),
             probe: None,
@@ -254,6 +255,7 @@ impl Log {
             }
             Record::Frames(frames) => once(&mut self.frames, frames, kind)?,
             Record::Crossover(crossover) => self.crossovers.push(crossover),
+            Record::Cpu(cpu) => self.cpus.push(cpu),
             Record::Advice(advice) => self.advice.push(advice),
             Record::Probe(probe) => once(&mut self.probe, probe, kind)?,
             Record::Error(error) => self.errors.push(error.message),
@@ -364,6 +366,7 @@ pub(super) fn name(record: &Record<String>) -> &'static str {
         Record::Skip(_) => "skip",
         Record::Frames(_) => "frames",
         Record::Crossover(_) => "crossover",
+        Record::Cpu(_) => "cpu",
         Record::Advice(_) => "advice",
         Record::Probe(_) => "probe",
         Record::Error(_) => "error",

@@ -8,10 +8,12 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, Width};
 use pagemark_record::{
-    Buddyinfo, CaseResult, Class, Clock, Environment, Figure, Frames, Machine, ORDERS, Panic, Unit,
-    Verdict,
+    Buddyinfo, CaseResult, Class, Clock, CoreKind, Cpu, Environment, Figure, Frames, Machine,
+    ORDERS, Panic, Unit, Verdict,
 };
 
 use crate::glob::Globs;
@@ -114,6 +116,9 @@ fn head(log: &Log, look: Look) -> String {
             .iter()
             .map(|found| ("environment", environment(found))),
     );
+    if log.cpus.len() > 1 {
+        rows.push(("topology", topology(&log.cpus)));
+    }
     if !log.zones.is_empty() {
         let zones: Vec<_> = log
             .zones
@@ -143,6 +148,30 @@ fn head(log: &Log, look: Look) -> String {
     }
     rows.extend(log.notices.iter().map(|notice| ("notice", notice.clone())));
     block(rows, look)
+}
+
+/// Where the CPUs of the run sit.
+fn topology(cpus: &[Cpu]) -> String {
+    let different = |of: &dyn Fn(&Cpu) -> Option<u32>| {
+        let ids: BTreeSet<u32> = cpus.iter().filter_map(of).collect();
+        ids.len()
+    };
+    let cores = counted(different(&|cpu| Some(cpu.core)), "core");
+    let caches = match different(&|cpu| cpu.cache) {
+        0 => String::new(),
+        some => format!(" {},", counted(some, "last-level cache")),
+    };
+    let packages = counted(different(&|cpu| Some(cpu.package)), "package");
+    let efficient = cpus
+        .iter()
+        .filter(|cpu| cpu.kind == Some(CoreKind::Efficient))
+        .count();
+    let kinds = match efficient {
+        0 => String::new(),
+        some => format!("; {some} of them are efficient ones"),
+    };
+    let all = counted(cpus.len(), "CPU");
+    format!("{all} on {cores},{caches} {packages}{kinds}")
 }
 
 fn machine_rows(machine: &Machine<String>) -> Vec<(&'static str, String)> {
@@ -214,6 +243,10 @@ pub(crate) fn environment(found: &Environment<String>) -> String {
     };
     if let Some(ppm) = found.disagreement_ppm {
         text += &format!("; sources of the frequency {} ppm apart", thousands(ppm));
+    }
+    if found.cold.as_deref() == Some("tlbs") && found.class.ends_with("virtualisation") {
+        text +=
+            "; /cold is cold of the TLBs, and of the caches only if the hypervisor obeys WBINVD";
     }
     if let Some(cycles) = found.cycles_per_1000_ticks {
         text += &format!("; {} core cycles in 1,000 ticks", thousands(cycles));

@@ -66,6 +66,10 @@ pub struct Environment<T> {
     #[cfg(not(target_os = "none"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<T>,
+    /// What the cases `…/cold` begin without: `caches_and_tlbs`; under a hypervisor `tlbs`, as most ignore WBINVD. Absent where no
+    /// such cases run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cold: Option<T>,
     /// Sources of interrupts that were masked: `8259`, `local_apic`, `io_apic`, separated by spaces.
     pub masked: T,
 }

@@ -117,6 +117,37 @@ impl fmt::Display for Unit {
     }
 }
 
+/// A CPU of the run, and where it sits. Ids are comparable within a log, and not dense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+pub struct Cpu {
+    /// Its number in this run; 0 is the one that measures.
+    pub cpu: u32,
+    /// Its x2APIC id.
+    pub apic: u32,
+    /// The core: threads of one have the same.
+    pub core: u32,
+    /// The last-level cache; absent where the CPU does not say who shares it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<u32>,
+    /// The package.
+    pub package: u32,
+    /// The kind of core; absent where all are of one kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<CoreKind>,
+}
+
+/// A kind of core, on a CPU that has several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+#[serde(rename_all = "lowercase")]
+pub enum CoreKind {
+    /// The fast ones.
+    Performance,
+    /// The small ones.
+    Efficient,
+}
+
 /// A region of the virtual address space.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "read", derive(Deserialize))]

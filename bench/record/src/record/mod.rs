@@ -20,7 +20,7 @@ pub use case::{
     Translations,
 };
 pub use environment::{Environment, Frequencies, Tag};
-pub use machine::{Clock, Machine, Region, Unit};
+pub use machine::{Clock, CoreKind, Cpu, Machine, Region, Unit};
 pub use memory::{Buddyinfo, Frames, Moment, ORDERS, Zone};
 
 use crate::{Hex, Vmallocinfo};
@@ -42,6 +42,7 @@ pub enum Record<T> {
     Environment(Environment<T>),
     Tag(Tag<T>),
     Machine(Machine<T>),
+    Cpu(Cpu),
     Region(Region<T>),
     Zone(Zone<T>),
     Buddyinfo(Buddyinfo<T>),

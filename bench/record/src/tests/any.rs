@@ -98,6 +98,7 @@ pub(super) fn records() -> impl Strategy<Value = Vec<Record<String>>> {
                     microcode: flag.then_some(Hex(n[3])),
                     not_write_back: flag.then_some(n[4]),
                     fractured: flag.then_some(flag),
+                    cold: flag.then(t),
                     kernel: flag.then(t),
                     masked: s(),
                 }),
@@ -177,6 +178,14 @@ pub(super) fn records() -> impl Strategy<Value = Vec<Record<String>>> {
                 Record::Frames(Frames {
                     at_start: n[0],
                     at_end: n[1],
+                }),
+                Record::Cpu(Cpu {
+                    cpu: small,
+                    apic: small,
+                    core: small,
+                    cache: flag.then_some(small),
+                    package: small,
+                    kind: flag.then_some(CoreKind::Efficient),
                 }),
                 Record::Advice(Advice {
                     translations: Translations::User,
@@ -265,6 +274,7 @@ pub(super) fn borrowed(record: &Record<String>) -> Record<Text<'_>> {
             microcode: r.microcode,
             not_write_back: r.not_write_back,
             fractured: r.fractured,
+            cold: r.cold.as_deref().map(Text::from),
         }),
         Record::Tag(r) => borrow!(Tag, r, { tag, reason }, {}),
         Record::Region(r) => borrow!(Region, r, { name }, { start, end }),
@@ -300,6 +310,7 @@ pub(super) fn borrowed(record: &Record<String>) -> Record<Text<'_>> {
         Record::Frames(r) => Record::Frames(r.clone()),
         Record::Crossover(r) => Record::Crossover(*r),
         Record::Advice(r) => Record::Advice(*r),
+        Record::Cpu(r) => Record::Cpu(*r),
         Record::Probe(r) => Record::Probe(r.clone()),
         Record::Error(r) => borrow!(Error, r, { message }, {}),
         Record::Panic(r) => borrow!(Panic, r, { message, file }, { line, addresses }),

@@ -1,0 +1,97 @@
+//! Writes down where the CPUs of the run sit: each says it of itself, as a kind of core is known on that core alone.
+
+use core::sync::atomic::Ordering::{Acquire, Release};
+
+use pagemark::console::log;
+use pagemark::cpu::access::ThisCpu;
+use pagemark::cpu::per_cpu::PerCpu;
+use pagemark::cpu::topology::{Kind, Place, place};
+use pagemark::machine::Machine;
+use pagemark::mm::shootdown::CpuId;
+use pagemark_record::{CoreKind, Cpu, Record};
+
+/// Where in a CPU's notes its place stands: a word with what is there, and two ids in each of the next.
+const FOUND: usize = 0;
+const IDS: [usize; 2] = [1, 2];
+
+const THERE: u64 = 1;
+const CACHE: u64 = 1 << 1;
+const PERFORMANCE: u64 = 1 << 2;
+const EFFICIENT: u64 = 1 << 3;
+
+/// Notes the place of the CPU that runs this.
+fn note(cpu: CpuId) {
+    let notes = PerCpu::of(cpu).notes();
+    let Some(place) = place(&ThisCpu) else {
+        notes[FOUND].store(0, Release);
+        return;
+    };
+    let ids = [
+        [place.apic, place.core],
+        [place.cache.unwrap_or(0), place.package],
+    ];
+    for (at, [high, low]) in IDS.into_iter().zip(ids) {
+        notes[at].store(u64::from(high) << 32 | u64::from(low), Release);
+    }
+    let cache = place.cache.map_or(0, |_| CACHE);
+    let kind = match place.kind {
+        None => 0,
+        Some(Kind::Performance) => PERFORMANCE,
+        Some(Kind::Efficient) => EFFICIENT,
+    };
+    notes[FOUND].store(THERE | cache | kind, Release);
+}
+
+/// The place that a CPU has noted.
+fn noted(cpu: CpuId) -> Option<Place> {
+    let notes = PerCpu::of(cpu).notes();
+    let found = notes[FOUND].load(Acquire);
+    if found & THERE == 0 {
+        return None;
+    }
+    let [[apic, core], [cache, package]] = IDS.map(|at| {
+        let ids = notes[at].load(Acquire);
+        [(ids >> 32) as u32, ids as u32]
+    });
+    Some(Place {
+        apic,
+        core,
+        cache: (found & CACHE != 0).then_some(cache),
+        package,
+        kind: match found & (PERFORMANCE | EFFICIENT) {
+            PERFORMANCE => Some(Kind::Performance),
+            EFFICIENT => Some(Kind::Efficient),
+            _ => None,
+        },
+    })
+}
+
+/// Writes a record for each CPU that says where it sits.
+pub fn tell(machine: &mut Machine) {
+    let this = CpuId::BOOT;
+    note(this);
+    tell_one(this);
+    let others = machine.processors.others().clone();
+    machine.processors.online(&others, |online| {
+        online.run_on_all(&note, || ());
+        for cpu in online.cpus() {
+            tell_one(cpu);
+        }
+    });
+}
+
+fn tell_one(cpu: CpuId) {
+    if let Some(place) = noted(cpu) {
+        log::record(&Record::Cpu(Cpu {
+            cpu: cpu.number() as u32,
+            apic: place.apic,
+            core: place.core,
+            cache: place.cache,
+            package: place.package,
+            kind: place.kind.map(|kind| match kind {
+                Kind::Performance => CoreKind::Performance,
+                Kind::Efficient => CoreKind::Efficient,
+            }),
+        }));
+    }
+}
