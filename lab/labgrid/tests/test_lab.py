@@ -58,7 +58,7 @@ def test_one_hangs_one_loses_its_console_one_is_taken(folder, tmp_path):
         options = [*words(lab, tmp_path), "--places", "x86-*", "--only", "control/*", "--boot-timeout", "900", "--run-timeout", "120"]
         status, out, told = pagemark("fleet", "run", *options, "--output", str(tmp_path / "fleet"))
         assert status == 1, out + told
-        lost = out.split("lost:")[1].strip().splitlines()
+        lost = out.split("\n  lost:\n")[1].strip().splitlines()
         assert [line.strip().split(":")[0] for line in lost] == ["x86-2", "x86-3", "x86-4"], out
         assert "the last record did not come within 120 s" in lost[0]
         assert "the console was" in lost[1]
