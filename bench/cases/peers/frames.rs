@@ -1,7 +1,8 @@
 //! Frame allocators. None of them locks or tells a bad free, so their figures leave out what ours have in.
 
+#[cfg(target_os = "none")]
 use core::alloc::{GlobalAlloc, Layout};
-use core::{ptr, slice};
+use core::slice;
 
 use pagemark::machine::{Machine, pages_of};
 use pagemark::mm::address::PAGE_SIZE;
@@ -24,16 +25,19 @@ const LARGEST_REGION: usize = Talc::REGION_BYTES;
 /// Too large for the stack.
 static BITS: Mutex<Bits> = Mutex::new(Bits::DEFAULT);
 
-/// One of the crates links `alloc`, though nothing here allocates: a heap that has no memory.
+/// One of the crates links `alloc`, though nothing here allocates: a heap that has no memory. A process has its own.
+#[cfg(target_os = "none")]
 struct NoHeap;
 
+#[cfg(target_os = "none")]
 #[global_allocator]
 static HEAP: NoHeap = NoHeap;
 
 // SAFETY: an allocator may always fail.
+#[cfg(target_os = "none")]
 unsafe impl GlobalAlloc for NoHeap {
     unsafe fn alloc(&self, _: Layout) -> *mut u8 {
-        ptr::null_mut()
+        core::ptr::null_mut()
     }
 
     unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}

@@ -57,6 +57,9 @@ pub fn table(folder: &Path, trials: u32) -> anyhow::Result<()> {
     );
     let mut random = StdRng::seed_from_u64(20);
     let rate = |count: u32, of: u32| {
+        if of == 0 {
+            return "no such case".to_owned();
+        }
         let [low, high] = interval(count, of);
         format!(
             "{count} of {of}: {:.1} % ({low:.1} to {high:.1})",
@@ -75,7 +78,7 @@ pub fn table(folder: &Path, trials: u32) -> anyhow::Result<()> {
                 .any(|row| changed(row.finding))
         })
         .count();
-    println!("| change | found, where the case resolves it | found | ");
+    println!("| change | found, where the case resolves it | found |");
     println!("| --- | --- | --- |");
     println!(
         "| none (false alarms) | | {} |",
