@@ -32,6 +32,7 @@ use crate::boot::info::IDENTITY_END;
 use crate::boot::{self, BootInfo, Loader, entry};
 use crate::console::log;
 use crate::console::screen::Screen;
+use crate::console::serial::place::Place;
 use crate::console::serial::{self, SerialPort};
 use crate::console::show;
 use crate::cpu::access::ThisCpu;
@@ -159,12 +160,20 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
         image.start < bytes.end && bytes.start < image.end
             || boot.is_some_and(|boot| boot.has_ram(&bytes))
     };
-    let in_ram = match words.serial {
-        Serial::At(place) if place.memory().is_some_and(has_ram) => Some(place),
+    let no_port = |place: Place| {
+        let bytes = place.memory()?;
+        if bytes.end.0 > IDENTITY_END {
+            Some("it is above 4 GiB, out of reach while the machine is brought up")
+        } else {
+            has_ram(bytes).then_some("RAM is there")
+        }
+    };
+    let refused = match words.serial {
+        Serial::At(place) => no_port(place).map(|why| (place, why)),
         _ => None,
     };
-    // One that is refused for its address is told by another.
-    let asked = in_ram.map_or(words.serial, |_| Serial::Any);
+    // That one is refused for its address is said by another.
+    let asked = refused.map_or(words.serial, |_| Serial::Any);
     // SAFETY: the boot stretch has not ended, and the console is the only user of serial ports.
     log::start(unsafe { serial::find(asked, &firmware.serial, has_ram) });
 
@@ -196,25 +205,18 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
         .serial
         .iter()
         .find(|hint| hint.table == SerialTable::Spcr);
-    let of_firmware = of_firmware.map(|hint| {
-        let place = serial::place_of(hint).and_then(|place| place.memory());
-        (hint, place.is_some_and(has_ram))
-    });
+    let of_firmware = of_firmware.map(|hint| (hint, serial::place_of(hint).and_then(no_port)));
     let boot = boot.unwrap_or_else(|error| refuse(&BringUpError::Boot(error)));
     let options = options.unwrap_or_else(|error| refuse(&error));
-    if let Some(place) = in_ram {
-        refuse(&BringUpError::SerialInRam(place));
+    if let Some((place, why)) = refused {
+        refuse(&BringUpError::NoSerialPort(place, why));
     }
     boot.complaints.for_each(notice);
     firmware.complaints.for_each(notice);
-    if let (Some((hint, in_ram)), Serial::Any) = (of_firmware, options.serial)
+    if let (Some((hint, why)), Serial::Any) = (of_firmware, options.serial)
         && log::with_port(|port| port.is_named_by(hint)) == Some(false)
     {
-        let why = if in_ram {
-            "RAM is there"
-        } else {
-            "nothing answers there"
-        };
+        let why = why.unwrap_or("nothing answers there");
         notice(format_args!("ACPI: {hint}: {why}"));
     }
     if options.suite == Suite::Probe {

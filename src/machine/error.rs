@@ -36,8 +36,8 @@ pub enum BringUpError {
         /// Where the direct map ends.
         limit: PhysAddr,
     },
-    /// The serial port that the command line names lies in RAM.
-    SerialInRam(Place),
+    /// The serial port that the command line names cannot be one, and why.
+    NoSerialPort(Place, &'static str),
     /// So many free frames are beyond the zones that the frame allocator has room for.
     TooManyFrames(u64),
     /// The memory system could not be set up.
@@ -63,11 +63,8 @@ impl fmt::Display for BringUpError {
                 f,
                 "RAM ends at {top}, and the direct map of this layout at {limit}: layout=wide5 has more room"
             ),
-            BringUpError::SerialInRam(place) => {
-                write!(
-                    f,
-                    "command line: no serial port is in {place}: RAM is there"
-                )
+            BringUpError::NoSerialPort(place, why) => {
+                write!(f, "command line: no serial port is in {place}: {why}")
             }
             BringUpError::TooManyFrames(frames) => {
                 write!(

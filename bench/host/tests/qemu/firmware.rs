@@ -284,36 +284,44 @@ fn addresses_beyond_the_cpu_s_are_complaints() {
 /// What is written to try a port there would be written to what the RAM holds.
 #[test]
 fn ram_is_no_serial_port() {
-    // In the image, in free RAM, and in the tables themselves.
-    for address in [0x10_0000, 0x100_0000, TABLES + 0x8_0000] {
+    // In the image, in free RAM, in the tables themselves, and where the boot's mapping ends.
+    for (address, why) in [
+        (0x10_0000, "RAM is there"),
+        (0x100_0000, "RAM is there"),
+        (TABLES + 0x8_0000, "RAM is there"),
+        (1 << 33, "it is above 4 GiB"),
+    ] {
         let mut made_up = MadeUp::new();
         let tables = [madt(&four_cpus()), fadt(), spcr_in_memory(address)];
         let pointer = made_up.memory.root_pointer(&tables, b"MADEUP", None);
         let pointer = made_up.memory.put(&pointer);
         let log = by_pvh(made_up, pointer, usual_map(), &ON_FOUR);
         all_is_there(&log);
-        noticed(&log, &[&format!("{address:#x}"), "RAM is there"]);
+        noticed(&log, &[&format!("{address:#x}"), why]);
     }
 }
 
 #[test]
-fn a_serial_port_in_ram_is_refused_by_its_address() {
-    let (made_up, root_pointer) = MadeUp::usual();
-    let handover = Handover::Pvh {
-        version: 1,
-        root_pointer,
-        map: usual_map(),
-    };
-    let words = [&SHORT[..], &["serial=mmio:0x1000000,32"]].concat();
-    let (boot, _folder) = boot(made_up, &words, handover);
-    let (outcome, finished) = run(&boot);
-    assert_eq!(outcome.exit_status(), 2, "{}", told(&outcome, &finished));
-    let errors = &outcome.log().unwrap().errors;
-    let [error] = &errors[..] else {
-        panic!("{errors:?}")
-    };
-    assert!(
-        error.contains("0x1000000") && error.contains("RAM"),
-        "{error}"
-    );
+fn a_serial_port_that_cannot_be_one_is_refused_by_its_address() {
+    for (address, why) in [
+        ("0x1000000", "RAM is there"),
+        ("0x200000000", "above 4 GiB"),
+    ] {
+        let (made_up, root_pointer) = MadeUp::usual();
+        let handover = Handover::Pvh {
+            version: 1,
+            root_pointer,
+            map: usual_map(),
+        };
+        let word = format!("serial=mmio:{address},32");
+        let words = [&SHORT[..], &[&word]].concat();
+        let (boot, _folder) = boot(made_up, &words, handover);
+        let (outcome, finished) = run(&boot);
+        assert_eq!(outcome.exit_status(), 2, "{}", told(&outcome, &finished));
+        let errors = &outcome.log().unwrap().errors;
+        let [error] = &errors[..] else {
+            panic!("{errors:?}")
+        };
+        assert!(error.contains(address) && error.contains(why), "{error}");
+    }
 }
