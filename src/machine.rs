@@ -201,6 +201,7 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
         ));
     }
     show::use_screen(words.screen);
+    show::announce();
     let of_firmware = firmware
         .serial
         .iter()

@@ -71,6 +71,19 @@ pub fn is_due() -> bool {
     what == ScreenUse::Codes as u8 || unheard && what == ScreenUse::Auto as u8
 }
 
+/// Says on the screen where the log goes.
+pub fn announce() {
+    let place = log::with_port(|port| port.place().filter(|_| port.works())).flatten();
+    let codes = match is_due() {
+        true => "; at the end as codes on this screen",
+        false => "",
+    };
+    match place {
+        Some(place) => log::aside(format_args!("log: {place}{codes}")),
+        None => log::aside(format_args!("log: no serial port takes it{codes}")),
+    }
+}
+
 /// Says how many ticks a second has, if that is known.
 pub fn set_second(hertz: u64) {
     if hertz >= SLOWEST_HERTZ {

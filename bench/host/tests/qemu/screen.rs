@@ -125,6 +125,7 @@ fn the_whole_run_is_seen_through_a_write_combining_mapping() {
         let shown = |start: &str| text.iter().any(|line| line.starts_with(start));
         for start in [
             &format!("pagemark {}, suite quick", log.start.revision),
+            "log: COM1, ",
             &notice,
             "control/empty ",
             "control/nops=1000 ",
