@@ -325,3 +325,124 @@ fn a_serial_port_that_cannot_be_one_is_refused_by_its_address() {
         assert!(error.contains(address) && error.contains(why), "{error}");
     }
 }
+
+/// Where RAM is, no device is: its registers would be somebody's frames.
+#[test]
+fn devices_that_would_lie_in_ram_are_passed_over() {
+    const RAM: u64 = 0x2000_0000;
+    let entries: Vec<_> = (0..4).map(local_apic).collect();
+    let with_io_apic = [&entries[..], &[io_apic(RAM as u32)]].concat();
+    let mut made_up = MadeUp::new();
+    let tables = [
+        madt(&with_io_apic),
+        fadt_of_timer_in_memory(RAM),
+        hpet_at(0, RAM),
+        spcr_in_memory(RAM),
+    ];
+    let pointer = made_up.memory.root_pointer(&tables, b"MADEUP", None);
+    let address = made_up.memory.put(&pointer);
+    let log = by_pvh(made_up, address, usual_map(), &ON_FOUR);
+    noticed(
+        &log,
+        &[
+            "smp: 4 CPUs run",
+            "interrupts: ioremap of 0x20000000, which is RAM",
+            "timer: hpet: ioremap of 0x20000000, which is RAM",
+            "the PM timer is at memory address 0x20000000; not used",
+            "memory-mapped UART at 0x20000000",
+        ],
+    );
+    let (made_up, address) = MadeUp::usual();
+    let usual = by_pvh(made_up, address, usual_map(), &ON_FOUR);
+    assert_eq!(free_frames(&log), free_frames(&usual));
+}
+
+/// Entries that lead nowhere, to no table, to a table a byte off its boundary, and to the list itself.
+#[test]
+fn an_xsdt_whose_entries_lead_astray_still_leads_to_the_tables() {
+    let mut made_up = MadeUp::new();
+    let tables = usual_tables();
+    let odd = made_up.memory.put(&[&[0u8][..], &tables[0]].concat()) + 1;
+    let good: Vec<u64> = tables
+        .iter()
+        .map(|table| made_up.memory.put(table))
+        .collect();
+    let astray = [
+        0,
+        3,
+        0x7fff_ffff,
+        0xfed0_0000,
+        0xffff_ffff_ffff_fff0,
+        TABLES,
+        odd,
+    ];
+    let addresses = astray.iter().chain(&good).flat_map(|at| at.to_le_bytes());
+    // Its length is no multiple of an entry's.
+    let body: Vec<u8> = addresses.chain([1, 2, 3]).collect();
+    let pointer = made_up.memory.root_pointer_to(&body);
+    let address = made_up.memory.put(&pointer);
+    let log = by_pvh(made_up, address, usual_map(), &ON_FOUR);
+    all_is_there(&log);
+    noticed(
+        &log,
+        &[
+            "at 0xfffffffffffffff0: out of reach",
+            "a second one; not read",
+        ],
+    );
+}
+
+/// CPUs that no xAPIC reaches, that are listed and not there, and that have the broadcast id.
+#[test]
+fn cpus_that_are_not_there_are_told_and_fail_a_run_that_wants_them() {
+    let ids = [255, 300, 0xffff_ffff].map(local_x2apic);
+    let ids = ids.into_iter().chain([255, 9].map(local_apic));
+    let entries: Vec<_> = (0..4).map(local_apic).chain(ids).collect();
+    let mut made_up = MadeUp::new();
+    let pointer = made_up
+        .memory
+        .root_pointer(&[madt(&entries), fadt(), hpet(0)], b"MADEUP", None);
+    let root_pointer = made_up.memory.put(&pointer);
+    let handover = Handover::Pvh {
+        version: 1,
+        root_pointer,
+        map: usual_map(),
+    };
+    let words = [SHORT[0], SHORT[1], "smp=9", "shootdowns=20"];
+    let (boot, _folder) = boot(made_up, &words, handover);
+    let (outcome, finished) = run(&boot);
+    assert_eq!(outcome.exit_status(), 1, "{}", told(&outcome, &finished));
+    noticed(
+        outcome.log().unwrap(),
+        &[
+            "enabled CPUs with the broadcast id: 2",
+            "2 CPUs have APIC ids above 254",
+            "the CPU with APIC id 9 does not answer",
+            "smp: 4 CPUs run of 7 that there are",
+        ],
+    );
+}
+
+/// A screen that cannot be, and one in RAM that the map gives away, where drawing would write over frames.
+#[test]
+fn a_framebuffer_that_cannot_be_is_named_and_not_drawn_on() {
+    const CARD: u64 = 0xfd00_0000;
+    for (address, pitch, bits, told) in [
+        (CARD, 100, 32, "lines of 1024 pixels, 100 bytes"),
+        (CARD, 8192, 64, "pixels of 64 bits"),
+        (0x2000_0000, 4096, 32, "ioremap of 0x20000000, which is RAM"),
+        (u64::MAX - 0xfff, 4096, 32, "it lies at 0xfffffffffffff000"),
+    ] {
+        let (made_up, pointer) = MadeUp::usual();
+        let mut screen = address.to_le_bytes().to_vec();
+        screen.extend([pitch, 1024, 768].map(u32::to_le_bytes).concat());
+        screen.extend([bits, 1, 0, 0, 16, 8, 8, 8, 0, 8]);
+        let tags = [
+            map_tag(&usual_map()),
+            tag(8, &screen),
+            tag(15, &made_up.memory.bytes(pointer, 36)),
+        ];
+        let log = by_multiboot2(made_up, tags.concat(), 0, &SHORT);
+        noticed(&log, &[told]);
+    }
+}

@@ -92,6 +92,16 @@ pub fn fadt() -> Vec<u8> {
     table(b"FACP", &body)
 }
 
+/// With the power-management timer in memory.
+pub fn fadt_of_timer_in_memory(address: u64) -> Vec<u8> {
+    let mut body = vec![0; 276 - 36];
+    body[91 - 36] = 4;
+    // A generic address: space 0, 32 bits.
+    body[208 - 36..212 - 36].copy_from_slice(&[0, 32, 0, 3]);
+    body[212 - 36..220 - 36].copy_from_slice(&address.to_le_bytes());
+    table(b"FACP", &body)
+}
+
 pub fn hpet(space: u8) -> Vec<u8> {
     hpet_at(space, 0xfed0_0000)
 }
@@ -164,14 +174,25 @@ impl Memory {
         let rsdt = self.put(&table(b"RSDT", &narrow.collect::<Vec<_>>()));
         let wide = addresses.iter().flat_map(|at| at.to_le_bytes());
         let xsdt = self.put(&table(b"XSDT", &wide.collect::<Vec<_>>()));
-        let mut pointer = [&b"RSD PTR \0"[..], oem, &[2]].concat();
-        pointer.extend([rsdt as u32, 36].map(u32::to_le_bytes).concat());
-        pointer.extend(xsdt_address.unwrap_or(xsdt).to_le_bytes());
-        pointer.resize(36, 0);
-        seal(&mut pointer[..20], 8);
-        seal(&mut pointer, 32);
-        pointer
+        pointer_to(oem, rsdt, xsdt_address.unwrap_or(xsdt))
     }
+
+    /// Puts an XSDT with this content behind its header: the bytes of a root pointer that leads to it alone.
+    pub fn root_pointer_to(&mut self, xsdt: &[u8]) -> Vec<u8> {
+        let xsdt = self.put(&table(b"XSDT", xsdt));
+        pointer_to(b"MADEUP", 0, xsdt)
+    }
+}
+
+/// A root pointer of revision 2.
+fn pointer_to(oem: &[u8; 6], rsdt: u64, xsdt: u64) -> Vec<u8> {
+    let mut pointer = [&b"RSD PTR \0"[..], oem, &[2]].concat();
+    pointer.extend([rsdt as u32, 36].map(u32::to_le_bytes).concat());
+    pointer.extend(xsdt.to_le_bytes());
+    pointer.resize(36, 0);
+    seal(&mut pointer[..20], 8);
+    seal(&mut pointer, 32);
+    pointer
 }
 
 // --- The doors -----------------------------------------------------------------------------------------------------------
