@@ -5,7 +5,7 @@
 //! MACHINE/2026-11-30-133953-1.log              one log, as the image wrote it
 //! ```
 //!
-//! - [`write`] makes one, [`read`](mod@read) takes its logs out; [`Reading`](crate::log::side::Reading) takes one wherever it takes a file;
+//! - [`write()`](fn@write) makes one, [`read`](mod@read) takes its logs out; [`Reading`](crate::log::side::Reading) takes one wherever it takes a file;
 //! - nothing in it names a person or a network: lines of other programs are left out of the logs, and names of files, folders, users
 //!   and hosts are left behind. What stays is what the image itself wrote, with its command line. A machine is called by its
 //!   `machine=`, else by the hash of what its logs say of it, unless [`Names::Folders`] is asked for.
