@@ -167,7 +167,7 @@ pub(super) const fn table(frame: Pfn) -> u64 {
 
 /// The PT that an entry of a PD leads to, if it does. One comparison tells: an absent entry is 0, and in its lowest byte a large leaf
 /// has the sign, and a table's entry something else.
-#[inline(always)]
+#[inline]
 pub(super) const fn pt(word: u64) -> Option<Pfn> {
     const { assert!(Flags::LARGE.bits() == 1 << 7, "the sign of the lowest byte") };
     match word as i8 > 0 {
@@ -188,7 +188,7 @@ pub(super) enum Entry {
 }
 
 impl Entry {
-    #[inline(always)]
+    #[inline]
     pub(super) const fn of(word: u64, size: Option<PageSize>) -> Entry {
         if word & Flags::PRESENT.bits() == 0 {
             return Entry::Absent;

@@ -91,7 +91,7 @@ impl<M: PhysicalMemory> PageTable<M> {
 }
 
 /// Clears the entries of all, if each PT has so many.
-#[inline(always)]
+#[inline]
 fn let_go_of<const N: usize>(pts: [Pt<'_>; N]) -> bool {
     let live = pts
         .iter()
@@ -102,7 +102,7 @@ fn let_go_of<const N: usize>(pts: [Pt<'_>; N]) -> bool {
     live
 }
 
-#[inline(always)]
+#[inline]
 fn clear(pt: Pt<'_>) {
     debug_assert!(
         pt.all_present(),

@@ -75,7 +75,7 @@ pub(super) const fn covered(level: u32) -> u64 {
 }
 
 /// The index into a table of this level.
-#[inline(always)]
+#[inline]
 pub(super) const fn index(address: VirtAddr, level: u32) -> usize {
     (address.0 >> shift(level)) as usize % WORDS_PER_PAGE
 }

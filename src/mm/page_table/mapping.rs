@@ -84,7 +84,7 @@ impl<B> Mapping<B> {
     }
 
     /// What was mapped.
-    #[inline(always)]
+    #[inline]
     pub(super) fn into_backing(self) -> B {
         self.backing
     }

@@ -99,7 +99,7 @@ impl<M: PhysicalMemory> PageTable<M> {
     }
 
     /// The entries of one table.
-    #[inline(always)]
+    #[inline]
     fn table(&self, frame: Pfn) -> &Table {
         // SAFETY: every table of the tree belongs to it and is covered by `memory` (promised to `new`), and is only ever
         // accessed as atomics.

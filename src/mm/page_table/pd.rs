@@ -36,7 +36,7 @@ pub(super) struct Part<'t> {
 
 impl<'t> InPd<'t> {
     /// The page `first` of the PD and those that follow, none of which is beyond its end.
-    #[inline(always)]
+    #[inline]
     pub(super) fn new(directory: &'t Table, first: usize, pages: usize) -> Self {
         InPd {
             directory,
@@ -47,7 +47,7 @@ impl<'t> InPd<'t> {
     }
 
     /// All of the range as two parts, if two entries cover it.
-    #[inline(always)]
+    #[inline]
     fn two(&self) -> Option<(Part<'t>, Part<'t>)> {
         let entries = self.directory.get(self.number..self.number + 2)?;
         let before = WORDS_PER_PAGE - self.first;
@@ -69,7 +69,7 @@ impl<'t> InPd<'t> {
     }
 
     /// The entries of the PD that cover pages of the range alone.
-    #[inline(always)]
+    #[inline]
     pub(super) fn whole(&self) -> &'t [AtomicU64] {
         let before = self.number + self.first.div_ceil(WORDS_PER_PAGE);
         let end = self.number + (self.first + self.pages) / WORDS_PER_PAGE;
@@ -77,7 +77,7 @@ impl<'t> InPd<'t> {
     }
 
     /// The first `pages` pages, which one entry covers.
-    #[inline(always)]
+    #[inline]
     fn part(&self, pages: usize) -> Part<'t> {
         Part {
             // The remainder is the number itself, as no page is beyond the end of the PD, and needs no check.
@@ -91,7 +91,7 @@ impl<'t> InPd<'t> {
 impl<'t> Iterator for InPd<'t> {
     type Item = Part<'t>;
 
-    #[inline(always)]
+    #[inline]
     fn next(&mut self) -> Option<Part<'t>> {
         if self.pages == 0 {
             return None;
@@ -107,32 +107,32 @@ impl<'t> Iterator for InPd<'t> {
 
 impl Part<'_> {
     /// What the entry says.
-    #[inline(always)]
+    #[inline]
     pub(super) fn read(&self) -> Entry {
         Entry::of(self.entry.load(Relaxed), Some(PageSize::Size2M))
     }
 
     /// Whether the entry leads to a PT that has as many present entries as the part, by its count.
-    #[inline(always)]
+    #[inline]
     pub(super) fn is_live(&self) -> bool {
         let word = self.entry.load(Relaxed);
         word & KIND == Flags::PRESENT.bits() && Live::count(word) >= self.pages()
     }
 
     /// Number of pages.
-    #[inline(always)]
+    #[inline]
     pub(super) const fn pages(&self) -> u64 {
         self.pages as u64
     }
 
     /// Whether it is all that the entry covers.
-    #[inline(always)]
+    #[inline]
     pub(super) const fn is_whole(&self) -> bool {
         self.pages == WORDS_PER_PAGE
     }
 
     /// The address behind a part that starts at `address`. The last one may end where the address space does.
-    #[inline(always)]
+    #[inline]
     pub(super) const fn end(&self, address: VirtAddr) -> VirtAddr {
         VirtAddr(address.0.wrapping_add(self.pages() * PAGE_SIZE))
     }
@@ -140,7 +140,7 @@ impl Part<'_> {
 
 impl<M: PhysicalMemory> PageTable<M> {
     /// The entries of a range that lies in two PTs, if both are there: what does not lie in one lies in two, as a rule.
-    #[inline(always)]
+    #[inline]
     pub(super) fn two_pts_of<'t>(&'t self, range: InPd<'t>) -> Option<(Pt<'t>, Pt<'t>)> {
         let (one, other) = range.two()?;
         match (one.read(), other.read()) {
@@ -153,7 +153,7 @@ impl<M: PhysicalMemory> PageTable<M> {
     }
 
     /// The entries of a part in the PT at `frame`, which its entry leads to.
-    #[inline(always)]
+    #[inline]
     pub(super) fn entries_of<'t>(&'t self, part: &Part<'t>, frame: Pfn) -> Pt<'t> {
         Pt {
             entries: &self.table(frame)[part.first..][..part.pages],

@@ -161,7 +161,7 @@ impl<M: PhysicalMemory> PageTable<M> {
 }
 
 /// What tables wait for that were taken out from `start` on.
-#[inline(always)]
+#[inline]
 fn owed_for(start: VirtAddr, tables: Tables) -> PendingFlush<Tables> {
     let pending = match tables.count() {
         0 => PendingFlush::new(start, 0, PageSize::Size2M),

@@ -12,7 +12,7 @@ pub struct Owned<'s, T> {
 }
 
 impl<'s, T> Owned<'s, T> {
-    #[inline(always)]
+    #[inline]
     pub(super) const fn new(start: VirtAddr, slot: u32, contents: &'s mut Option<T>) -> Self {
         Owned {
             start,
@@ -23,13 +23,13 @@ impl<'s, T> Owned<'s, T> {
 
     /// What it owns; nothing if it is a place already.
     #[must_use]
-    #[inline(always)]
+    #[inline]
     pub const fn contents(&self) -> Option<&T> {
         self.contents.as_ref()
     }
 
     /// Takes the contents out; the addresses stay taken.
-    #[inline(always)]
+    #[inline]
     pub fn take(self) -> Option<(Place, T)> {
         let (start, slot) = (self.start, self.slot);
         Some((Place { start, slot }, self.contents.take()?))

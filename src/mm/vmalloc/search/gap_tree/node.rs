@@ -22,19 +22,19 @@ pub(super) struct Entry(u64);
 impl Entry {
     pub(super) const NONE: Entry = Entry(0);
 
-    #[inline(always)]
+    #[inline]
     pub(super) const fn new(room: u32, number: u32) -> Self {
         Entry((room as u64) << 32 | number as u64)
     }
 
     /// In pages, up to [`MANY`].
-    #[inline(always)]
+    #[inline]
     pub(super) const fn room(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
     /// Of the area's slot, or of the node.
-    #[inline(always)]
+    #[inline]
     pub(super) const fn number(self) -> u32 {
         self.0 as u32
     }
@@ -81,7 +81,7 @@ impl TreeNode {
     }
 
     /// The node above, and the place of its entry there.
-    #[inline(always)]
+    #[inline]
     pub(super) const fn above(&self) -> (u32, usize) {
         (self.parent, self.place as usize)
     }
@@ -92,47 +92,47 @@ impl TreeNode {
         self.place = place as u16;
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries[..self.len()]
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) const fn len(&self) -> usize {
         self.len as usize
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) const fn is_full(&self) -> bool {
         self.len() == FANOUT
     }
 
     /// The entry of this place.
-    #[inline(always)]
+    #[inline]
     pub(super) const fn entry(&self, at: usize) -> Entry {
         self.entries[at]
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) const fn set(&mut self, at: usize, entry: Entry) {
         self.entries[at] = entry;
     }
 
     /// The last entry.
-    #[inline(always)]
+    #[inline]
     pub(super) fn highest(&self) -> Option<Entry> {
         self.entries.get(self.len().wrapping_sub(1)).copied()
     }
 
     /// The place of the first entry with room for so many pages, one of them at least.
-    #[inline(always)]
+    #[inline]
     pub(super) fn first_with(&self, pages: u32) -> Option<usize> {
         let least = Entry::new(pages, 0).0;
         self.entries.iter().position(|entry| entry.0 >= least)
     }
 
     /// The place of an area that is there.
-    #[inline(always)]
+    #[inline]
     pub(super) fn place_of(&self, number: u32) -> usize {
         let mut at = 0;
         while at + 1 < FANOUT && self.entries[at].number() != number {
@@ -142,14 +142,14 @@ impl TreeNode {
     }
 
     /// The largest room.
-    #[inline(always)]
+    #[inline]
     pub(super) fn room(&self) -> u32 {
         let larger = |largest: u64, entry: &Entry| largest.max(entry.0);
         Entry(self.entries.iter().fold(0, larger)).room()
     }
 
     /// Adds an entry behind all others, if the node is not full.
-    #[inline(always)]
+    #[inline]
     pub(super) fn push(&mut self, entry: Entry) -> bool {
         let len = self.len();
         let Some(place) = self.entries.get_mut(len) else {
@@ -161,14 +161,14 @@ impl TreeNode {
     }
 
     /// Takes the last entry out.
-    #[inline(always)]
+    #[inline]
     pub(super) fn pop(&mut self) {
         self.len -= 1;
         self.entries[self.len()] = Entry::NONE;
     }
 
     /// Takes the last entry out, if it is this one.
-    #[inline(always)]
+    #[inline]
     pub(super) fn pop_if(&mut self, entry: Entry) -> bool {
         let at = self.len().wrapping_sub(1);
         match self.entries.get_mut(at) {
@@ -182,7 +182,7 @@ impl TreeNode {
     }
 
     /// Adds an entry in front of the one at `at`, to a node that is not full.
-    #[inline(always)]
+    #[inline]
     pub(super) fn insert(&mut self, at: usize, entry: Entry) {
         self.entries.copy_within(at..FANOUT - 1, at + 1);
         self.entries[at] = entry;
@@ -190,7 +190,7 @@ impl TreeNode {
     }
 
     /// Takes an entry out.
-    #[inline(always)]
+    #[inline]
     pub(super) fn remove(&mut self, at: usize) {
         self.entries.copy_within(at + 1.., at);
         self.entries[FANOUT - 1] = Entry::NONE;
@@ -211,7 +211,7 @@ impl TreeNode {
 }
 
 /// Pages as a room.
-#[inline(always)]
+#[inline]
 pub(super) const fn room_of(pages: u64) -> u32 {
     if pages < MANY as u64 {
         pages as u32
@@ -221,7 +221,7 @@ pub(super) const fn room_of(pages: u64) -> u32 {
 }
 
 /// Pages that a gap of this room has at most.
-#[inline(always)]
+#[inline]
 pub(super) const fn most_of(room: u32) -> u64 {
     match room {
         MANY => u64::MAX,

@@ -21,34 +21,34 @@ impl Spot {
     /// No place at all.
     pub(super) const NOWHERE: Spot = Spot::new(ABOVE_ALL - 1, 0);
 
-    #[inline(always)]
+    #[inline]
     pub(super) const fn new(leaf: u32, at: usize) -> Self {
         Spot((at as u64) << 32 | leaf as u64)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) const fn from_word(word: u64) -> Self {
         Spot(word)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) const fn word(self) -> u64 {
         self.0
     }
 
     /// The leaf; means nothing for those above.
-    #[inline(always)]
+    #[inline]
     pub(super) const fn leaf(self) -> u32 {
         self.0 as u32
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) const fn at(self) -> usize {
         (self.0 >> 32) as usize
     }
 
     /// Whether it is above all areas.
-    #[inline(always)]
+    #[inline]
     pub(super) const fn is_above_all(self) -> bool {
         self.leaf() >= ABOVE_ALL
     }
