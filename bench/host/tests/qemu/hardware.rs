@@ -94,7 +94,7 @@ fn a_machine_check_of_all_cpus_is_reported_by_the_one_that_knows_why() {
         ..pvh(&[&SHORT[..], &["smp=4"]].concat())
     };
     let lines = ["mce -b 2 1 0xb600000000000135 0x5 0x12345000 0x0"];
-    let strike = ("harness::bracket::ticks", &lines[..]);
+    let strike = ("block::independent", &lines[..]);
     let (status, console) = struck(&boot, &[], Some(strike));
     assert_eq!(status, 39, "{console}");
     let Ending::Panic(panic) = read(&console).ending else {
@@ -121,7 +121,7 @@ fn errors_of_other_cpus_are_told() {
     assert!(log.notices.iter().any(told), "{:?}", log.notices);
     assert_eq!(log.environment.unwrap().tags, "");
 
-    let strike = ("harness::bracket::ticks", &lines[..]);
+    let strike = ("block::independent", &lines[..]);
     let (status, console) = struck(&boot(), &[], Some(strike));
     assert_eq!(status, 33, "{console}");
     let log = read(&console);

@@ -21,6 +21,27 @@ fn every_case_holds_in_every_pass_next_to_every_other() {
     }
 }
 
+/// The n-th sample of a case comes after as many others, however a run is cut into passes, and the harness costs what it costs. So
+/// cases that own what they work on have the same samples; a pass that began anew would repeat its first ones.
+#[test]
+fn a_run_in_passes_takes_the_samples_of_one_in_a_row() {
+    let run = |passes: &str| {
+        passed(&pvh(&[
+            "suite=quick",
+            "rounds=6",
+            passes,
+            "only=buddy/*/order=0/zone=*",
+        ]))
+    };
+    let [row, passes] = [run("passes=1"), run("passes=3")];
+    assert!(row.results.len() > 5);
+    for (row, passes) in row.results.iter().zip(&passes.results) {
+        assert_eq!(row.case, passes.case);
+        assert_eq!(row.rounds, passes.rounds, "{}", row.case);
+        assert_eq!(row.overhead, passes.overhead, "{}", row.case);
+    }
+}
+
 #[test]
 fn every_case_of_the_full_suite_holds_in_a_second_pass_on_four_cpus() {
     let log = passed(&Boot {
