@@ -4,7 +4,7 @@
 //! was. `tables=build`: a PT and all above it have to be built first, out of the cache of tables; unmapping gives them back, under
 //! the same flush, and what lies between is the first edit since they were built.
 //!
-//! One page with its PT at hand (`pages=1` and nothing more) is edited 64 and 128 times in a row, each time the next page ([`one`]).
+//! One page with its PT at hand (`pages=1` and nothing more) is edited 64 and 128 times in a row, each time the next page ([`mod@one`]).
 //!
 //! `frames=scattered`: frames out of a slice, of which none continues the one before. Without it they are contiguous; more than
 //! 1,024 are so in blocks of that many. `size=`: large leaves, where 4 KiB is meant otherwise.

@@ -81,6 +81,8 @@ pub(super) struct Longest<'m, S> {
     /// What all of them map.
     pub(super) frame: Pfn,
     pub(super) areas: Slots<'m, Option<Area>>,
+    /// Of the first areas, the one among them that is freed last: their translations have to be dropped.
+    pub(super) starts: [VirtAddr; MOST],
     pub(super) outcome: Result<(), VfreeError>,
 }
 
@@ -95,6 +97,10 @@ impl<S: AreaSearch<Contents = Contents>> Case for Longest<'_, S> {
                 .region
                 .vmalloc
                 .vmap(&frames, protection, self.region.kernel)?;
+            if let Some(start) = self.starts.get_mut(place as usize) {
+                *start = mapped.start();
+                proof::read(*start)?;
+            }
             self.areas[place] = Some(mapped);
         }
         for place in 1..=LIMIT as u32 {
@@ -116,6 +122,9 @@ impl<S: AreaSearch<Contents = Contents>> Case for Longest<'_, S> {
     fn verify(&mut self) -> Result<(), Failure> {
         let waiting = self.region.vmalloc.waiting();
         expect_eq!("pages that wait", waiting.pages, 0);
+        for &start in &self.starts {
+            proof::expect_fault(start, PageFaultError::empty())?;
+        }
         Ok(())
     }
 
