@@ -18,7 +18,7 @@ fn ab(words: &[&str], folder: &Path) -> (String, Option<i32>) {
         folder,
     ];
     let words = [
-        &["ab", "--only", "control/*,tlb/invlpg", "--seed", "3"],
+        &["ab", "--only", "control/chain=9,tlb/invlpg", "--seed", "3"],
         words,
     ]
     .concat();
@@ -36,7 +36,7 @@ fn equal_images_have_equal_figures_and_the_campaign_can_be_longer() {
     let campaign = folder.path().join("campaign");
     let (told, status) = ab(&["--icount", "--boots", "1"], &campaign);
     assert_eq!(status, Some(0), "{told}");
-    assert!(told.contains("3 figures unchanged"), "{told}");
+    assert!(told.contains("2 figures unchanged"), "{told}");
     // Through another door the boots are not of this campaign.
     let (told, status) = ab(&["--icount", "--iso"], &campaign);
     assert_eq!(status, Some(2), "{told}");
