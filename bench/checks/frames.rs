@@ -56,7 +56,8 @@ pub fn run(machine: &mut Machine, run: &mut Run) {
 }
 
 /// Takes every frame that such a request may have, and looks where they lie: up to the last free frame of the highest zone
-/// that serves it, and not one further.
+/// that serves it, and not one further. Once in the image, though it is called with constants.
+#[inline(never)]
 fn all_below(
     frames: &mut Frames,
     modifier: Gfp,

@@ -108,8 +108,15 @@ impl<const ORDER: u8> Case for Free<'_, ORDER> {
         self.frames.clear();
         self.next = 0;
         for _ in 0..count {
-            let block = frames.alloc_pages(Gfp::KERNEL, Self::ORDER)?;
-            self.frames.push(block.into_raw().0);
+            match frames.alloc_pages(Gfp::KERNEL, Self::ORDER) {
+                Ok(block) => self.frames.push(block.into_raw().0),
+                Err(error) => {
+                    for pfn in self.frames.drain(..) {
+                        frames.free_pages(pfn, Self::ORDER)?;
+                    }
+                    return Err(error.into());
+                }
+            }
         }
         Ok(())
     }
@@ -148,6 +155,14 @@ impl<const ORDER: u8> Case for Free<'_, ORDER> {
 }
 
 fn both<const ORDER: u8>(machine: &mut Machine, run: &mut Run, [alloc, free]: [&'static str; 2]) {
+    // Twice what a sample takes, so that whole blocks are among them.
+    let taken = 2 * u64::from(batch(ORDER)) * Alloc::<ORDER>::ORDER.frames();
+    if machine.kernel.frames.free_frames() < 2 * taken {
+        for name in [alloc, free] {
+            run.skip(name, "too little memory for as many blocks");
+        }
+        return;
+    }
     let mut case = Alloc::<ORDER> {
         machine,
         free_before: 0,

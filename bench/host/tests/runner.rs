@@ -161,7 +161,7 @@ fn an_image_that_never_speaks_is_a_failure() {
     let output = StandIn::new("", "exit 33").run(&[]);
     assert_eq!(status(&output), 4);
     assert!(
-        stderr(&output).contains("the image never spoke"),
+        stderr(&output).contains("the suite never spoke"),
         "{}",
         stderr(&output)
     );

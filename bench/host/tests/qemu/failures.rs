@@ -88,7 +88,7 @@ fn the_watchdog_ends_a_hang() {
     assert!(told.contains("the image hangs"), "{told}");
     let place = "CPU 0 is at 0xffffffffc0";
     assert!(
-        told.contains(place) && told.contains("::application+"),
+        told.contains(place) && told.contains("pagemark_image::application"),
         "{told}"
     );
 }
