@@ -40,7 +40,7 @@ const CHAINS: [(u32, Operation); 17] = [
     (200, operation::<200>),
 ];
 
-/// Ticks of one addition: the least of some long runs of them.
+/// Ticks of one addition: the least of some long runs of them. Without optimisation the loop around them adds 3 %.
 fn ticks_per_addition() -> f64 {
     const RUN: usize = 200;
     const CALLS: u64 = 200;
@@ -77,8 +77,9 @@ fn is_right(found: f64, expected: f64) -> bool {
 }
 
 #[test]
-#[ignore = "holds a timing, which needs a quiet machine: cargo test -p pagemark-bracket -- --ignored"]
+#[ignore = "holds a timing, which needs a quiet machine: cargo test --release -p pagemark-bracket -- --ignored"]
 fn every_chain_is_as_long_as_it_is() {
+    let mut wrong = Vec::new();
     for pair in [SWEEP[0], SWEEP[3]] {
         let brackets = Brackets {
             pair,
@@ -99,9 +100,12 @@ fn every_chain_is_as_long_as_it_is() {
                 most(&seen, |&(found, expected)| is_right(found, expected))
             });
             println!("chain={length}: (found, expected) {:?}", seen.last());
-            assert!(right, "chain={length}: (found, expected) {seen:?}");
+            if !right {
+                wrong.push(format!("chain={length}: (found, expected) {seen:?}"));
+            }
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Whether more than half of `all` are as they should be.
@@ -117,7 +121,7 @@ fn a_chain_of_another_length_is_not_right() {
 }
 
 #[test]
-#[ignore = "holds a timing, which needs a quiet machine: cargo test -p pagemark-bracket -- --ignored"]
+#[ignore = "holds a timing, which needs a quiet machine: cargo test --release -p pagemark-bracket -- --ignored"]
 fn nothing_costs_nothing() {
     for class in [Class::Latency, Class::Throughput, Class::Single] {
         let brackets = Brackets {
