@@ -120,7 +120,6 @@ pub const WITHOUT_RING_0: Option<&str> = None;
 /// # Errors
 ///
 /// None here: where the area is mapped it can be accessed.
-#[inline(always)]
 pub const fn pages_of(area: &Area) -> Result<VirtAddr, &'static str> {
     Ok(area.start())
 }

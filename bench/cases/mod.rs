@@ -62,7 +62,7 @@ const GROUPS: &[Group] = &[
     ("peers", peers::run),
 ];
 
-/// Runs every case that the run wants. Its code is none of the image's own, so it stays in symbols of its own. A group that loses a table, or gives one back with an entry in it, fails the run.
+/// Runs every case that the run wants. Not inlined: a test counts the cases' code by their symbols, apart from the image's own. A group that loses a table, or gives one back with an entry in it, fails the run.
 #[inline(never)]
 pub fn run(machine: &mut Machine, run: &mut Run) {
     let mut groups: [Group; GROUPS.len()] = core::array::from_fn(|place| GROUPS[place]);

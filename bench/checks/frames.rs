@@ -56,7 +56,7 @@ pub fn run(machine: &mut Machine, run: &mut Run) {
 }
 
 /// Takes every frame that such a request may have, and looks where they lie: up to the last free frame of the highest zone
-/// that serves it, and not one further. Once in the image, though it is called with constants.
+/// that serves it, and not one further. Not inlined: two calls with constants would make two copies.
 #[inline(never)]
 fn all_below(
     frames: &mut Frames,

@@ -2,7 +2,7 @@
 //!
 //! - [`block`]: reads the clock, calls the operation a number of times, reads the clock again
 //! - [`sample`]: which brackets make a sample of a case of each class, and what comes of them
-//! - [`resolution`](mod@resolution): the least that a figure can be told from nothing by
+//! - [`resolution`](mod@resolution): the smallest figure that differs from zero
 //! - [`spread`]: where the words lie that a case reads, page by page
 //! - [`chain`]: an operation of known latency, by which the rest is tested on the CPU that runs the test
 //!

@@ -1,4 +1,4 @@
-//! The least that a figure can be told from nothing by.
+//! The resolution of a case: the smallest figure that differs from zero.
 //!
 //! A difference of two readings is uncertain by two steps of the clock, and by as much as the empty bracket varies. Of a
 //! throughput the cost of the call itself is another limit: the CPU overlaps call and operation, so that an operation that is shorter

@@ -50,7 +50,7 @@ impl Brackets {
         sample.empty
     }
 
-    /// Takes one sample. `prepared` brings about the state before so many operations, runs what it is given, and undoes the operations.
+    /// Takes one sample. `prepared` makes the state before a number of operations, runs the bracket that it is given, and undoes the operations.
     ///
     /// # Errors
     ///

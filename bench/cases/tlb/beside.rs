@@ -22,7 +22,7 @@ use pagemark::mm::hardware::TlbInvalidate;
 use pagemark::mm::page_table::Protection;
 use pagemark::mm::tlb::Tlb;
 use pagemark_bracket::spread;
-use pagemark_record::{Advice as Told, AdviceKind, Clock, Crossover, Record, Translations};
+use pagemark_record::{self as record, AdviceKind, Clock, Crossover, Record, Translations};
 use pagemark_statistics::{Advice, Cost, Crossing, Measured, advice, crossing};
 
 use crate::cases::proof;
@@ -31,7 +31,7 @@ use crate::harness::run::{Run, Tier};
 
 /// Working sets, in translations.
 const LIVE: [u64; 5] = [0, 64, 512, 1536, 4096];
-/// Those that the quick suite has: nothing, what a second-level TLB holds, and more.
+/// Working sets of the quick suite: none, one that a second-level TLB holds, one that it does not.
 const QUICK_LIVE: [u64; 3] = [0, 512, 4096];
 /// Of these the ones that an advice is about: something is always live beside a flush.
 const COUNTS: u64 = 64;
@@ -367,7 +367,7 @@ pub fn tell_crossovers(machine: &Machine, run: &mut Run) {
             (Clock::Tsc, Advice::Depends) => (AdviceKind::Depends, None),
             (Clock::Tsc, Advice::Undecided) => (AdviceKind::Undecided, None),
         };
-        log::record(&Record::Advice(Told {
+        log::record(&Record::Advice(record::Advice {
             translations,
             advice: kind,
             pages,

@@ -29,7 +29,7 @@ pub struct Entry {
 pub struct Kind {
     /// Of what.
     pub class: Class,
-    /// The least that it can be told from nothing by, in its unit.
+    /// The smallest figure that differs from zero, in its unit.
     pub resolution: f64,
     /// The figure lies below that: what stands for it is the resolution.
     pub below: bool,

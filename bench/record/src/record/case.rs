@@ -49,7 +49,7 @@ pub struct CaseResult<T> {
     /// What they are figures of; absent in logs of version 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<Class>,
-    /// The least that a figure of this case can be told from nothing by, in its unit. A figure below it says "less than that", and
+    /// The smallest figure of this case that differs from zero, in its unit. A figure below it says "less than that", and
     /// nothing more. Absent in logs of version 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Figure>,
