@@ -5,8 +5,9 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use pagemark_host::gate::baseline::Baseline;
@@ -248,4 +249,100 @@ fn the_runner_shows_the_process_and_keeps_its_log() {
     assert!(told.contains("the process ended with signal: 11"), "{told}");
     let refused = pagemark(&["--icount"]);
     assert_eq!(refused.status.code(), Some(2));
+}
+
+/// `pagemark ab --hosted` of the program against itself, about to begin or to go on.
+fn in_turns(campaign: &Path, boots: u32) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pagemark"));
+    command
+        .args(["ab", "--hosted", "--only", "control/*", "--seed", "3"])
+        .args(["--boots", &boots.to_string(), "--output"])
+        .arg(campaign);
+    for side in ["--base-image", "--image"] {
+        command.arg(side).arg(program());
+    }
+    command
+}
+
+/// The numbers of the boots whose logs a campaign holds.
+fn boots(campaign: &Path) -> Vec<u64> {
+    let sides = ["base", "new"].map(|side| campaign.join(side));
+    let logs = pagemark_host::log::side::logs(&sides).unwrap();
+    let numbers = logs.iter().filter_map(Log::boot_number);
+    let numbers: BTreeSet<u64> = numbers.collect();
+    assert_eq!(numbers.len(), logs.len());
+    numbers.into_iter().collect()
+}
+
+#[test]
+fn two_programs_take_turns_and_an_ended_campaign_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let campaign = folder.path().join("campaign");
+    let output = in_turns(&campaign, 1).output().unwrap();
+    let shown = || String::from_utf8_lossy(&output.stdout).into_owned();
+    // Too few boots to decide.
+    assert_eq!(output.status.code(), Some(3), "{}", shown());
+    assert_eq!(boots(&campaign), [1, 2]);
+    for signal in ["INT", "KILL"] {
+        let before = boots(&campaign).len();
+        let mut running = in_turns(&campaign, 1000)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut told = BufReader::new(running.stderr.take().unwrap()).lines();
+        let more = told.by_ref().map_while(Result::ok);
+        assert_eq!(
+            more.filter(|line| line.contains(": pass")).take(3).count(),
+            3
+        );
+        let number = running.id().to_string();
+        let kill = Command::new("kill")
+            .args([&format!("-{signal}"), &number])
+            .status();
+        assert!(kill.unwrap().success());
+        let rest: Vec<String> = told.map_while(Result::ok).collect();
+        let status = running.wait().unwrap();
+        if signal == "INT" {
+            assert_eq!(status.code(), Some(130));
+            assert!(
+                rest.iter().any(|line| line.contains("interrupted with")),
+                "{rest:?}"
+            );
+        }
+        let kept = boots(&campaign);
+        assert!(kept.len() >= before + 3, "{kept:?}");
+    }
+    // No number is given twice, whatever ended the boot that had it.
+    let made = boots(&campaign).len() as u64;
+    let pairs = u32::try_from(made.div_ceil(2) + 1).unwrap();
+    let output = in_turns(&campaign, pairs).output().unwrap();
+    assert!(
+        matches!(output.status.code(), Some(0 | 1 | 3)),
+        "{output:?}"
+    );
+    assert_eq!(
+        boots(&campaign),
+        (1..=u64::from(pairs) * 2).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn what_a_process_cannot_be_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |words: &[&str]| {
+        let output = in_turns(&folder.path().join("campaign"), 1)
+            .args(words)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    for words in [
+        &["--iso"][..],
+        &["--lab", "env.yaml"],
+        &["--icount"],
+        &["--cpu", "max"],
+    ] {
+        assert!(refused(words).contains("cannot be used with"), "{words:?}");
+    }
 }

@@ -256,7 +256,13 @@ fn keep_image(kept: &Path, image: &Path) -> Result<()> {
             image.display(),
             kept.display()
         ),
-        Err(_) => write(kept, &bytes),
+        Err(_) => {
+            write(kept, &bytes)?;
+            // The suite as a process is an image that the host executes.
+            fs::metadata(image)
+                .and_then(|found| fs::set_permissions(kept, found.permissions()))
+                .with_context(|| format!("{} cannot be written", kept.display()))
+        }
     }
 }
 

@@ -26,16 +26,18 @@ use crate::style::print;
 #[derive(Args, Debug)]
 #[command(
     mut_arg("log", |log| log.hide(true)),
-    mut_arg("image", |image| image.help("The new image [default: built from the sources]")),
+    mut_arg("image", |image| image.help("The new image, or with --hosted the program [default: built from the sources]")),
+    mut_arg("hosted", |hosted| hosted.conflicts_with("lab")),
     after_help = "\
 Pairs of boots, one a side, in an order that the seed draws for each pair. The folder holds base/ and new/ with a log of each boot, both images, and boots.jsonl with every boot in the order of time. A failed boot is kept as *.failed, and the others go on. Interrupted, or with failed boots to make up, the same command with --output FOLDER makes what is left; a greater --boots adds pairs.
 
   pagemark ab --base-revision v1 --boots 10
   pagemark ab --base-image old.elf --image new.elf --iso --output campaign
+  pagemark ab --hosted --base-revision v1 --boots 10
 
 Exit status: that of pagemark gate; 2 also where a side fails three times in a row, 130 interrupted.")]
 pub struct Ab {
-    /// The image of the base
+    /// The image of the base, or with --hosted its program
     #[arg(
         long,
         value_name = "ELF",
@@ -105,7 +107,10 @@ pub(super) fn boot_in_turns(options: Ab) -> Result<u8> {
     let lab = options.lab.lab();
     let request = options.run.request();
     let program = match request.hosted {
-        Some(_) => Program::Process,
+        Some(_) => {
+            run::hosted::is_possible()?;
+            Program::Process
+        }
         None => Program::Image,
     };
     let base = match (&options.base_image, &options.base_revision) {

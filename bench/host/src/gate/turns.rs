@@ -58,11 +58,15 @@ impl Turns {
         Self::Known([places, new])
     }
 
-    /// Whether one side was measured so much after the other that a drift cannot be told from a change.
+    /// Whether one side was measured so much after the other that a drift cannot be told from a change. Two boots decide nothing, and
+    /// have no order that could be better.
     pub fn are_missing(&self) -> bool {
         let Self::Known([base, new]) = self else {
             return false;
         };
+        if base.len() + new.len() <= 2 {
+            return false;
+        }
         let mean = |times: &[f64]| times.iter().sum::<f64>() / times.len() as f64;
         let all = [base.as_slice(), new].concat();
         let middle = mean(&all);
@@ -117,6 +121,8 @@ mod tests {
             ("bbbbbnnnnnnnnnnbbbbb", false),
             ("bnnbbnnbbnnbbnnb", false),
             ("bbbbnnnnbbbbnnnn", false),
+            ("bn", false),
+            ("bbn", true),
         ] {
             let turns = turns(order);
             assert_eq!(turns.are_missing(), missing, "{order}");

@@ -27,11 +27,19 @@ pub enum Program {
 }
 
 impl Program {
-    /// cargo's words for it.
-    const fn words(self) -> &'static [&'static str] {
+    /// cargo's name of it.
+    pub(super) const fn name(self) -> &'static str {
         match self {
-            Self::Image => &["--target", "x86_64-unknown-none", "--bin", "pagemark-image"],
-            Self::Process => &["--bin", "pagemark-hosted"],
+            Self::Image => "pagemark-image",
+            Self::Process => "pagemark-hosted",
+        }
+    }
+
+    /// What it is built for; none for this host.
+    const fn target(self) -> Option<&'static str> {
+        match self {
+            Self::Image => Some("x86_64-unknown-none"),
+            Self::Process => None,
         }
     }
 }
@@ -122,8 +130,13 @@ fn command(root: &Path, program: Program) -> Command {
 pub(super) fn command_of(cargo: &OsStr, root: &Path, program: Program) -> Command {
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--quiet", "--release"])
-        .args(program.words())
+        .args(["build", "--quiet", "--release", "--bin", program.name()])
+        .args(
+            program
+                .target()
+                .into_iter()
+                .flat_map(|target| ["--target", target]),
+        )
         .arg("--message-format=json-render-diagnostics")
         .current_dir(root)
         // Flags from the environment would replace those in .cargo/config.toml, which the image cannot do without.

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::build::{Program, built, command_of};
 use crate::checkout;
@@ -19,6 +19,7 @@ use crate::checkout;
 pub fn build_revision(revision: &str, program: Program) -> Result<PathBuf> {
     let root = checkout::root()?;
     let folder = check_out(&root, revision, &root.join("target/revisions"))?;
+    has_program(&folder, revision, program)?;
     // By name, so that rustup looks for the toolchain that this revision pins.
     let mut command = command_of("cargo".as_ref(), &folder, program);
     command
@@ -26,6 +27,19 @@ pub fn build_revision(revision: &str, program: Program) -> Result<PathBuf> {
         .arg(folder.join("target"))
         .env_remove("RUSTUP_TOOLCHAIN");
     built(command)
+}
+
+/// Refuses a revision whose manifest has no such program, which cargo would list by its other programs.
+fn has_program(folder: &Path, revision: &str, program: Program) -> Result<()> {
+    let path = folder.join("Cargo.toml");
+    let manifest = std::fs::read_to_string(&path)
+        .with_context(|| format!("{revision}: {} cannot be read", path.display()))?;
+    let name = program.name();
+    ensure!(
+        manifest.contains(&format!("name = \"{name}\"")),
+        "revision {revision} has no program {name}: it is older than that"
+    );
+    Ok(())
 }
 
 /// Checks `revision` of the repository at `root` out into a folder under `folders` that is named after the commit.
