@@ -83,7 +83,7 @@ pub fn fail_on_purpose(machine: &mut Machine, provoke: Provoke) {
 }
 
 /// Has the last CPU fail, while this one waits for it and the others write to the log. Without another CPU nothing happens.
-fn on_another_cpu(machine: &mut Machine, fail: &(impl Fn(CpuId) + Sync)) {
+fn on_another_cpu(machine: &mut Machine, fail: &(dyn Fn(CpuId) + Sync)) {
     let all = machine.processors.others().clone();
     let Some(last) = (&all).into_iter().last() else {
         return;

@@ -91,10 +91,19 @@ pub struct Failure(ArrayString<TEXT_BYTES>);
 
 impl Failure {
     /// A failure with this text.
+    #[cold]
+    #[inline(never)]
     pub fn new(text: fmt::Arguments<'_>) -> Self {
         let mut failure = ArrayString::new();
         let _ = Cut(&mut failure).write_fmt(text);
         Failure(failure)
+    }
+
+    /// Not part of `from`, which is compiled for each error.
+    #[cold]
+    #[inline(never)]
+    fn of_error(error: &dyn core::error::Error) -> Self {
+        Failure::new(format_args!("{error}"))
     }
 
     /// The text.
@@ -106,7 +115,7 @@ impl Failure {
 /// Any error of the memory system is a failure of the case that met it.
 impl<E: core::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
-        Failure::new(format_args!("{error}"))
+        Failure::of_error(&error)
     }
 }
 
@@ -124,15 +133,25 @@ impl Write for Cut<'_> {
     }
 }
 
+/// What [`expect_eq`] returns where the values differ.
+#[cold]
+#[inline(never)]
+pub fn differs(
+    what: &dyn fmt::Display,
+    found: &dyn fmt::Debug,
+    expected: &dyn fmt::Debug,
+) -> Failure {
+    Failure::new(format_args!(
+        "{what}: found {found:x?}, expected {expected:x?}"
+    ))
+}
+
 /// Ends the running function with a [`Failure`] unless the two values are equal; `what` names the thing.
 macro_rules! expect_eq {
     ($what:expr, $found:expr, $expected:expr) => {{
         let (found, expected) = ($found, $expected);
         if found != expected {
-            return Err($crate::harness::case::Failure::new(format_args!(
-                "{}: found {found:x?}, expected {expected:x?}",
-                $what
-            )));
+            return Err($crate::harness::case::differs(&$what, &found, &expected));
         }
     }};
 }

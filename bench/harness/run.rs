@@ -273,6 +273,7 @@ impl Run {
         }
     }
 
+    #[inline(never)]
     fn tell_check(&mut self, name: Text<'_>, pass: bool, detail: &str) {
         log::record(&Record::Check(Check {
             name,

@@ -96,6 +96,7 @@ pub fn is_heard() -> bool {
 }
 
 /// Writes words to the screen alone: what is no part of the log, as where that goes.
+#[inline(never)]
 pub fn aside(text: fmt::Arguments<'_>) {
     with_screen(|screen| {
         let _ = writeln!(screen, "{text}");
@@ -118,6 +119,7 @@ impl Write for Console {
 }
 
 /// Says on the screen, once, that the port was given up.
+#[inline(never)]
 fn show_loss(port: &SerialPort) {
     let (Some(why), Some(place)) = (port.lost(), port.place()) else {
         return;
@@ -164,6 +166,7 @@ pub fn end(verdict: Verdict) {
 }
 
 /// Writes a line for people.
+#[inline(never)]
 pub fn line(text: fmt::Arguments<'_>) {
     if let Some(log) = LOG.lock().as_mut() {
         let _ = writeln!(log, "{text}");

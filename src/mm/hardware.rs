@@ -105,3 +105,26 @@ pub trait TlbInvalidate {
         false
     }
 }
+
+/// For checks, which are not timed: one piece of code for every kind of TLB.
+impl TlbInvalidate for &(dyn TlbInvalidate + Sync) {
+    fn flush_pages(&self, start: VirtAddr, pages: u64, size: PageSize) {
+        (**self).flush_pages(start, pages, size);
+    }
+
+    fn flush_all(&self) {
+        (**self).flush_all();
+    }
+
+    fn flush_tables(&self) {
+        (**self).flush_tables();
+    }
+
+    fn flush_context(&self) {
+        (**self).flush_context();
+    }
+
+    fn reaches_others(&self) -> bool {
+        (**self).reaches_others()
+    }
+}
