@@ -11,6 +11,7 @@ use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 use pagemark::console::log;
+use pagemark::cpu::spin::{Bound, MEASUREMENT};
 use pagemark::kernel::Kernel;
 use pagemark::machine::Machine;
 use pagemark::mm::address::{PAGE_SIZE, PageSize, VirtAddr};
@@ -40,10 +41,13 @@ pub fn run(machine: &mut Machine, run: &mut Run) {
         return;
     }
     let rounds = rounds.unwrap_or(ROUNDS);
-    checks(machine, run, &GLOBAL_SLOT, rounds);
-    checks(machine, run, mailboxes(), rounds);
-    let local = *all_cpus(machine).local();
-    let tlb = Tlb::new(local, 1);
+    let cpus = all_cpus(machine);
+    let by_slot = Shootdown::new(cpus, &GLOBAL_SLOT);
+    checks(machine, run, &by_slot, name_of(&GLOBAL_SLOT), rounds);
+    let by_mailbox = Shootdown::new(cpus, mailboxes());
+    checks(machine, run, &by_mailbox, name_of(mailboxes()), rounds);
+    let local = *cpus.local();
+    let tlb = AnyTlb::new(&local, 1);
     for (what, outcome) in [
         ("", one_initiator(machine, &tlb, CONTROL_ROUNDS)),
         (
@@ -64,35 +68,43 @@ pub fn run(machine: &mut Machine, run: &mut Run) {
     }
 }
 
+/// The TLBs that a check flushes: the same code serves all of them.
+type AnyTlb<'i> = Tlb<&'i (dyn TlbInvalidate + Sync)>;
+
 fn all_cpus(machine: &Machine) -> AllCpus {
     *machine.kernel.tlb.invalidate().cpus()
 }
 
-fn checks<P: Protocol + Sync>(
+const fn name_of<P: Protocol>(_: &P) -> &'static str {
+    P::NAME
+}
+
+fn checks(
     machine: &mut Machine,
     run: &mut Run,
-    protocol: &'static P,
+    invalidate: &(dyn TlbInvalidate + Sync),
+    policy: &str,
     rounds: u64,
 ) {
-    let tlb = Tlb::new(Shootdown::new(all_cpus(machine), protocol), 33);
+    let tlb = AnyTlb::new(invalidate, 33);
     let outcome = one_initiator(machine, &tlb, rounds).and_then(Tally::none_is_stale);
     run.check(
-        format_args!("shootdown/no_stale_read/one_initiator/policy={}", P::NAME),
+        format_args!("shootdown/no_stale_read/one_initiator/policy={policy}"),
         outcome,
     );
     let outcome = every_cpu_an_initiator(machine, &tlb, rounds).and_then(Tally::none_is_stale);
     run.check(
-        format_args!("shootdown/no_stale_read/all_initiators/policy={}", P::NAME),
+        format_args!("shootdown/no_stale_read/all_initiators/policy={policy}"),
         outcome,
     );
     let outcome = into_halt_and_out(machine, &tlb, rounds.div_ceil(8));
     run.check(
-        format_args!("shootdown/no_stale_read/halted/policy={}", P::NAME),
+        format_args!("shootdown/no_stale_read/halted/policy={policy}"),
         outcome.and_then(Tally::none_is_stale),
     );
     let outcome = contexts::changing_space(machine, &tlb, rounds);
     run.check(
-        format_args!("shootdown/no_stale_read/changing_space/policy={}", P::NAME),
+        format_args!("shootdown/no_stale_read/changing_space/policy={policy}"),
         outcome.and_then(Tally::none_is_stale),
     );
 }
@@ -138,10 +150,10 @@ impl Reads {
 }
 
 /// Has the page show the version `round`, and makes that known after the flush.
-fn turn<I: TlbInvalidate>(
+fn turn(
     pages: &mut Pages,
     kernel: &Mutex<&mut Kernel>,
-    tlb: &Tlb<I>,
+    tlb: &AnyTlb<'_>,
     round: u64,
     known: &AtomicU64,
 ) -> Result<(), Failure> {
@@ -153,24 +165,20 @@ fn turn<I: TlbInvalidate>(
 }
 
 /// This CPU changes a page. The others read it, and every second one shoots at a page of its own between two reads.
-fn one_initiator<I: TlbInvalidate + Sync>(
-    machine: &mut Machine,
-    tlb: &Tlb<I>,
-    rounds: u64,
-) -> Result<Tally, Failure> {
+fn one_initiator(machine: &mut Machine, tlb: &AnyTlb<'_>, rounds: u64) -> Result<Tally, Failure> {
     let start = machine.layout.scratch.start;
     let mut pages = Pages::new(&mut machine.kernel, machine.direct_map, start, 1)?;
     let kernel = Mutex::new(&mut machine.kernel);
     let (reads, known) = (Reads::default(), AtomicU64::new(0));
     let over = AtomicU64::new(0);
     let respond = |cpu: CpuId| {
-        while over.load(Relaxed) == 0 {
+        let mut bound = Bound::new(MEASUREMENT);
+        while over.load(Relaxed) == 0 && bound.spin() {
             reads.read(&known, start);
             if cpu.number().is_multiple_of(2) {
                 let own = VirtAddr(start.0 + (4096 + cpu.number() as u64) * PAGE_SIZE);
                 PendingFlush::new(own, 1, PageSize::Size4K).flush(tlb);
             }
-            spin_loop();
         }
     };
     let all = machine.processors.others().clone();
@@ -192,9 +200,9 @@ fn one_initiator<I: TlbInvalidate + Sync>(
 }
 
 /// Every CPU changes a page of its own, all at once, and reads those of all others.
-fn every_cpu_an_initiator<I: TlbInvalidate + Sync>(
+fn every_cpu_an_initiator(
     machine: &mut Machine,
-    tlb: &Tlb<I>,
+    tlb: &AnyTlb<'_>,
     rounds: u64,
 ) -> Result<Tally, Failure> {
     let all = machine.processors.first(MOST_INITIATORS - 1);
@@ -226,7 +234,8 @@ fn every_cpu_an_initiator<I: TlbInvalidate + Sync>(
             read_all();
         }
         through.fetch_add(1, Relaxed);
-        while through.load(Relaxed) < count as u64 {
+        let mut bound = Bound::new(MEASUREMENT);
+        while through.load(Relaxed) < count as u64 && bound.spin() {
             read_all();
         }
     };
@@ -241,9 +250,9 @@ fn every_cpu_an_initiator<I: TlbInvalidate + Sync>(
 }
 
 /// The others read the page, go into HLT, and read it again when they are woken; this CPU changes it while they sleep.
-fn into_halt_and_out<I: TlbInvalidate + Sync>(
+fn into_halt_and_out(
     machine: &mut Machine,
-    tlb: &Tlb<I>,
+    tlb: &AnyTlb<'_>,
     rounds: u64,
 ) -> Result<Tally, Failure> {
     let start = machine.layout.scratch.start;

@@ -56,6 +56,8 @@ pub mod reference_timers;
 pub mod registers;
 #[cfg(target_os = "none")]
 pub mod segments;
+#[cfg(any(target_os = "none", hosted))]
+pub mod spin;
 #[cfg(target_os = "none")]
 pub mod spurious;
 #[cfg(target_os = "none")]

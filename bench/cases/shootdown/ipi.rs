@@ -4,6 +4,7 @@ use core::hint::spin_loop;
 use core::sync::atomic::Ordering::Acquire;
 
 use pagemark::cpu::per_cpu::PerCpu;
+use pagemark::cpu::spin::spin_until;
 use pagemark::machine::Machine;
 use pagemark::mm::shootdown::{CpuId, Cpus};
 use pagemark::smp::tlbs::AllCpus;
@@ -22,6 +23,8 @@ struct RoundTrip {
     to: CpuId,
     /// The other CPU waits in HLT: it has to get there again after each answer, and so no interrupt can follow on another.
     halted: bool,
+    /// An answer has not come.
+    silent: bool,
 }
 
 impl Case for RoundTrip {
@@ -38,13 +41,16 @@ impl Case for RoundTrip {
         let answered = PerCpu::of(self.to).answered();
         let before = answered.load(Acquire);
         self.cpus.interrupt(self.to);
-        while answered.load(Acquire) == before {
-            spin_loop();
-        }
+        self.silent |= !spin_until(|| answered.load(Acquire) != before);
     }
 
     fn batch(&self) -> u32 {
         if self.halted { 1 } else { 16 }
+    }
+
+    fn restore(&mut self) -> Result<(), Failure> {
+        expect_eq!("an NMI without an answer", self.silent, false);
+        Ok(())
     }
 
     fn verify(&mut self) -> Result<(), Failure> {
@@ -77,7 +83,13 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
                 |_| (),
                 || {
                     let halted = state == State::Halted;
-                    run.measure(name, &mut RoundTrip { cpus, to, halted });
+                    let mut case = RoundTrip {
+                        cpus,
+                        to,
+                        halted,
+                        silent: false,
+                    };
+                    run.measure(name, &mut case);
                 },
             );
         });

@@ -15,7 +15,7 @@ use pagemark::smp::work::Online;
 use super::ALONE;
 use super::pages::Pages;
 use super::responders::{Responders, State};
-use crate::harness::case::{Case, Failure};
+use crate::harness::case::{Case, Failure, expect_eq};
 use crate::harness::mutation::perform;
 use crate::harness::run::Run;
 
@@ -48,6 +48,8 @@ struct Shoot<'c, P: 'static> {
     tlb: Tlb<Shootdown<AllCpus, &'static P>>,
     responders: &'c Responders<'c>,
     until: Until,
+    /// A responder has not answered.
+    silent: bool,
 }
 
 impl<P: Protocol> Case for Shoot<'_, P> {
@@ -59,8 +61,13 @@ impl<P: Protocol> Case for Shoot<'_, P> {
     fn operation(&mut self) {
         PendingFlush::new(self.pages.start(), self.count, PageSize::Size4K).flush(&self.tlb);
         if self.until == Until::LastResponder {
-            self.responders.await_answers();
+            self.silent |= !self.responders.await_answers();
         }
+    }
+
+    fn restore(&mut self) -> Result<(), Failure> {
+        expect_eq!("a responder without an answer", self.silent, false);
+        Ok(())
     }
 
     fn verify(&mut self) -> Result<(), Failure> {
@@ -192,6 +199,7 @@ fn measure<P: Protocol + Sync>(
             tlb,
             responders: &responders,
             until: shape.until,
+            silent: false,
         };
         run.measure(&shape.name::<P>(), &mut case);
     });

@@ -1,9 +1,9 @@
 //! The CPUs that have to answer, and what they do meanwhile.
 
-use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 use pagemark::cpu::per_cpu::PerCpu;
+use pagemark::cpu::spin::{Bound, MEASUREMENT, spin_until};
 use pagemark::mm::address::VirtAddr;
 use pagemark::mm::shootdown::CpuId;
 use pagemark::smp::work::Online;
@@ -77,7 +77,8 @@ impl<'o> Responders<'o> {
     ) -> R {
         let respond = |cpu: CpuId| {
             let mut known = 0;
-            loop {
+            let mut bound = Bound::new(MEASUREMENT);
+            while bound.spin() {
                 if self.state == State::Shooting {
                     shoot(cpu);
                 }
@@ -90,7 +91,6 @@ impl<'o> Responders<'o> {
                     self.note(cpu, ends.map(look));
                     PerCpu::of(cpu).notes()[FOLLOWED].store(round, Release);
                 }
-                spin_loop();
             }
         };
         if self.state == State::Halted {
@@ -118,8 +118,9 @@ impl<'o> Responders<'o> {
         } else {
             let round = self.round.fetch_add(1, Release) + 1;
             for cpu in self.online.cpus() {
-                while PerCpu::of(cpu).notes()[FOLLOWED].load(Acquire) != round {
-                    spin_loop();
+                let followed = &PerCpu::of(cpu).notes()[FOLLOWED];
+                if !spin_until(|| followed.load(Acquire) == round) {
+                    return Err(Failure::new(format_args!("CPU {cpu} does not look")));
                 }
             }
         }
@@ -143,15 +144,16 @@ impl<'o> Responders<'o> {
         }
     }
 
-    /// Waits until each has answered one more since.
+    /// Waits until each has answered one more since. False if one does not.
     #[inline(always)]
-    pub fn await_answers(&self) {
+    #[must_use]
+    pub fn await_answers(&self) -> bool {
+        let mut all = true;
         for cpu in self.online.cpus() {
             let cpu = PerCpu::of(cpu);
             let before = cpu.notes()[BEFORE].load(Relaxed);
-            while cpu.answered().load(Acquire) == before {
-                spin_loop();
-            }
+            all &= spin_until(|| cpu.answered().load(Acquire) != before);
         }
+        all
     }
 }

@@ -7,17 +7,17 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::Release};
 use pagemark::cpu::address_space::{enter, leave};
 use pagemark::cpu::direct_map::DirectMap;
 use pagemark::cpu::pcid;
+use pagemark::cpu::spin::{Bound, MEASUREMENT};
 use pagemark::kernel::Kernel;
 use pagemark::machine::Machine;
 use pagemark::mm::address::{Pfn, VirtAddr};
 use pagemark::mm::address_space::UserHalf;
 use pagemark::mm::frame::{Block, Gfp};
-use pagemark::mm::hardware::TlbInvalidate;
 use pagemark::mm::page_table::Protection;
 use pagemark::mm::shootdown::CpuId;
-use pagemark::mm::tlb::{Contexts, Tlb};
+use pagemark::mm::tlb::Contexts;
 
-use super::{Reads, Tally};
+use super::{AnyTlb, Reads, Tally};
 use crate::cases::address_space::{end_space, new_space};
 use crate::cases::proof;
 use crate::harness::case::Failure;
@@ -35,10 +35,10 @@ struct Page<'s> {
 
 impl Page<'_> {
     /// Has the page show the version `round`, and makes that known after the flush.
-    fn turn<I: TlbInvalidate>(
+    fn turn(
         &mut self,
         contexts: &mut Contexts,
-        tlb: &Tlb<I>,
+        tlb: &AnyTlb<'_>,
         round: u64,
     ) -> Result<(), Failure> {
         let next = (round % 2) as usize;
@@ -68,9 +68,9 @@ fn give_back(kernel: &mut Kernel, blocks: [Block; 2]) -> Result<(), Failure> {
 
 /// This CPU changes the page, at first from outside of the space and then within it. Of the others every second one stays in the
 /// space, and the rest go to another one and back between two reads.
-pub(super) fn changing_space<I: TlbInvalidate + Sync>(
+pub(super) fn changing_space(
     machine: &mut Machine,
-    tlb: &Tlb<I>,
+    tlb: &AnyTlb<'_>,
     rounds: u64,
 ) -> Result<Tally, Failure> {
     let kernel = &mut machine.kernel;
@@ -96,7 +96,8 @@ pub(super) fn changing_space<I: TlbInvalidate + Sync>(
         let mut contexts = Contexts::new(pcid::enabled());
         // SAFETY: both spaces stay until after the last of these CPUs has left them.
         unsafe { enter(loadable, &mut contexts) };
-        while over.load(Relaxed) == 0 {
+        let mut bound = Bound::new(MEASUREMENT);
+        while over.load(Relaxed) == 0 && bound.spin() {
             reads.read(&known, PAGE);
             if cpu.number().is_multiple_of(2) {
                 // SAFETY: as above.
@@ -105,7 +106,6 @@ pub(super) fn changing_space<I: TlbInvalidate + Sync>(
                     enter(loadable, &mut contexts);
                 }
             }
-            spin_loop();
         }
         // SAFETY: that is the reference table.
         unsafe { leave(root, &mut contexts) };
