@@ -79,7 +79,7 @@ pub(super) fn write_netboot(options: Netboot) -> Result<u8> {
     let image = options.image.origin().file()?;
     image::netboot(&image, &words(&options.append), &options.folder)?;
     print(&format!(
-        "{folder}\n\nA DHCP server names {bios} for BIOS (client architecture 0) and\n{uefi} for UEFI (7 and 9); a TFTP server hands out the folder.\n\
+        "{folder}\n\nA DHCP server names {bios} for BIOS (client architecture 0) and\n{uefi} for UEFI (7 and 9; 16 by HTTP); a TFTP or HTTP server hands out the folder.\n\
          What each machine runs: {folder}/machines/*.cfg\n",
         folder = options.folder.display(),
         bios = image::BIOS_FILE,

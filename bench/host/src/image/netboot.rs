@@ -42,6 +42,8 @@ pub fn netboot(image: &Path, command_line: &[String], folder: &Path) -> Result<(
         .arg(format!("--net-directory={}", folder.display()))
         .args(["--subdir=boot/grub", "--fonts=", "--locales=", "--themes="])
         .arg(format!("--install-modules={MODULES}"))
+        // Within the core: UEFI's HTTP boot starts it without TFTP.
+        .arg("--modules=http")
         .output()
         .context("grub-mknetdir cannot be started; scripts/setup.sh installs it")?;
     let messages = String::from_utf8_lossy(&output.stderr);

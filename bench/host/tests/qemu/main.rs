@@ -22,6 +22,7 @@ mod mutation;
 mod netboot;
 mod passes;
 mod screen;
+mod served;
 mod smp;
 mod vmalloc;
 mod vmallocinfo;
