@@ -6,6 +6,7 @@
 //! - [`show`] and [`compare`] are the tables, [`style`] how they look on a terminal and off it;
 //! - [`figures`] leave their log for other tools: [`export`] writes their formats, [`import`] reads them;
 //! - [`history`] finds where figures changed over many logs; [`fleet`] sets machines side by side; [`pack`] makes logs one file;
+//! - [`plot`] draws plots, [`web`] is what pages have in common;
 //! - [`glob`] are patterns of case names;
 //! - [`ab`] boots two images in turns; [`gate`] judges new runs against a base, for pipelines;
 //! - [`lab`] boots on the places of a labgrid lab;
@@ -31,7 +32,9 @@ pub mod lab;
 pub mod list;
 pub mod log;
 pub mod pack;
+pub mod plot;
 pub mod run;
 pub mod scan;
 pub mod show;
 pub mod style;
+pub mod web;

@@ -18,11 +18,15 @@ use serde::Serialize;
 use crate::compare::Fingerprint;
 use crate::gate::ticks::median;
 use crate::glob::Globs;
+use crate::history::trace::{Trace, traces};
 use crate::history::{self, Change, History};
 use crate::log::Log;
 
 /// Values of `machine=` that name no machine, but a type: those that `pagemark run` says.
 pub const MACHINE_TYPES: [&str; 3] = ["q35", "pc", "microvm"];
+
+/// Cases of a machine whose history is plotted, at most.
+const TRACES: usize = 12;
 
 /// What figures are in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -73,6 +77,9 @@ pub struct Machine {
     pub spread: f64,
     /// The changes over its logs.
     pub changes: Vec<Change>,
+    /// The figures of the cases that changed most, for plots.
+    #[serde(skip)]
+    pub traces: Vec<Trace>,
 }
 
 /// A machine's figure of a case.
@@ -214,6 +221,14 @@ impl Fleet {
         counted > 0 && counted < self.machines.len()
     }
 
+    /// What the clock of its machines counts, whatever the table is in.
+    pub fn clock_unit(&self) -> &'static str {
+        match self.machines.first() {
+            Some(machine) if machine.clock == "icount" => "instructions",
+            _ => "ticks",
+        }
+    }
+
     /// The place of the machine of that name.
     pub fn place(&self, name: &str) -> Option<usize> {
         self.machines
@@ -268,7 +283,9 @@ fn machine(name: String, logs: &[&Log]) -> Machine {
         machine: name.clone(),
         logs: logs.to_vec(),
     };
+    let changes = history::changes(&history);
     Machine {
+        traces: traces(&history, &changes, TRACES),
         name,
         cpu: found.map_or_else(String::new, |machine| machine.cpu.trim().to_owned()),
         clock: found.map_or_else(String::new, |machine| machine.clock.to_string()),
@@ -278,7 +295,7 @@ fn machine(name: String, logs: &[&Log]) -> Machine {
         newest: newest.origin.name(),
         crossover: crossover(newest),
         spread: 0.0,
-        changes: history::changes(&history),
+        changes,
     }
 }
 

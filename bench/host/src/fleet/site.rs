@@ -1,17 +1,23 @@
-//! The fleet as a static site: an index, a page for each machine with its history, and one for each case over all machines.
+//! The fleet as a static site: an index, a page for each machine, one for each family of cases and one for each case over all
+//! machines, and one for the changes of all machines in order of time.
 //!
 //! The pages work from `file://`. Nothing is loaded from elsewhere; the only script sorts and filters tables.
 
 use std::path::Path;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::text::MACHINES;
-use super::{Cell, Fleet};
-use crate::style::measured;
+use super::{Fleet, Machine};
+use crate::history::Change;
+use crate::plot::bounds;
+use crate::style::{counted, measured};
+use crate::web::{self, Assets, SCRIPT, SCRIPT_FILE, STYLE_FILE};
 
-const STYLE: &str = include_str!("site.css");
-const SCRIPT: &str = include_str!("site.js");
+/// The page of all changes.
+const HISTORY: &str = "history.html";
+/// Plots on the page of all changes, those of the machines in turn.
+const MOST_PLOTS: usize = 24;
 
 /// Writes the site into `folder`.
 ///
@@ -21,11 +27,15 @@ const SCRIPT: &str = include_str!("site.js");
 pub fn write(fleet: &Fleet, folder: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let put = |name: &str, text: &str| std::fs::write(folder.join(name), text);
-    put("site.css", STYLE)?;
-    put("site.js", SCRIPT)?;
+    put(STYLE_FILE, &web::style())?;
+    put(SCRIPT_FILE, SCRIPT)?;
     put("index.html", &index(fleet).into_string())?;
+    put(HISTORY, &history(fleet).into_string())?;
     for at in 0..fleet.machines.len() {
         put(&machine_page(at), &machine(fleet, at).into_string())?;
+    }
+    for at in 0..families(fleet).len() {
+        put(&family_page(at), &family(fleet, at).into_string())?;
     }
     for at in 0..fleet.cases.len() {
         put(&case_page(at), &case(fleet, at).into_string())?;
@@ -37,66 +47,183 @@ fn machine_page(at: usize) -> String {
     format!("machine-{}.html", at + 1)
 }
 
+fn family_page(at: usize) -> String {
+    format!("family-{}.html", at + 1)
+}
+
 fn case_page(at: usize) -> String {
     format!("case-{}.html", at + 1)
 }
 
-fn page(title: &str, body: &Markup) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) " – pagemark fleet" }
-                link rel="stylesheet" href="site.css";
-                script src="site.js" defer {}
-            }
-            body {
-                header { nav aria-label="Site" { a href="index.html" { "pagemark fleet" } } }
-                main { h1 { (title) } (body) }
-            }
+/// The first parts of the cases' names, each with the places of its cases.
+fn families(fleet: &Fleet) -> Vec<(&str, Vec<usize>)> {
+    let mut families: Vec<(&str, Vec<usize>)> = Vec::new();
+    for (at, case) in fleet.cases.iter().enumerate() {
+        let name = case.split('/').next().unwrap_or(case);
+        match families.iter_mut().find(|family| family.0 == name) {
+            Some(family) => family.1.push(at),
+            None => families.push((name, vec![at])),
         }
     }
+    families
+}
+
+fn page(title: &str, contents: &[(&str, &str)], content: &Markup) -> Markup {
+    let site = html! {
+        nav aria-label="Site" {
+            a href="index.html" { "Fleet" } " · " a href=(HISTORY) { "History" }
+        }
+    };
+    let title = format!("{title} – pagemark fleet");
+    web::page(&title, Assets::Beside, &site, contents, content)
+}
+
+/// A row of a case's figures on all machines, whose name leads to its page.
+fn row(fleet: &Fleet, at: usize) -> Markup {
+    let figures = &fleet.figures[at];
+    html! { tr {
+        th scope="row" { a href=(case_page(at)) { (fleet.cases[at]) } }
+        @for place in 0..figures.len() { td { (Fleet::shown(figures, place, None)) } }
+    } }
+}
+
+/// The titles of a table with such rows.
+fn titles(fleet: &Fleet) -> Vec<&str> {
+    let names = fleet.machines.iter().map(|machine| machine.name.as_str());
+    ["case"].into_iter().chain(names).collect()
 }
 
 fn index(fleet: &Fleet) -> Markup {
-    let body = html! {
-        nav aria-label="On this page" { ul {
-            li { a href="#machines" { "Machines" } }
-            li { a href="#cases" { "Cases" } }
-        } }
+    let families = families(fleet);
+    let machines = html! { @for (at, machine) in fleet.machines.iter().enumerate() { tr {
+        th scope="row" { a href=(machine_page(at)) { (machine.name) } }
+        td.text { (machine.cpu) } td.text { (machine.clock) } td { (machine.boots) }
+        td { (format!("{:.2} %", machine.spread * 100.0)) }
+        td { (machine.crossover.map_or("–".to_owned(), |pages| pages.to_string())) }
+        td { (machine.changes.len()) } td.text { (machine.dates[1]) }
+    } } };
+    let matrix = html! { @for at in 0..fleet.cases.len() { (row(fleet, at)) } };
+    let content = html! {
         h2 id="machines" { "Machines" }
-        div.wide tabindex="0" role="region" aria-label="Table of machines" { table {
-            thead { tr { @for title in MACHINES { th scope="col" { (title) } } } }
-            tbody { @for (at, machine) in fleet.machines.iter().enumerate() { tr {
-                th scope="row" { a href=(machine_page(at)) { (machine.name) } }
-                td.text { (machine.cpu) } td.text { (machine.clock) } td { (machine.boots) }
-                td { (format!("{:.2} %", machine.spread * 100.0)) }
-                td { (machine.crossover.map_or("–".to_owned(), |pages| pages.to_string())) }
-                td { (machine.changes.len()) } td.text { (machine.dates[1]) }
-            } } }
+        (web::table("machines-table", "Machines", &MACHINES, &machines))
+        h2 id="families" { "Families of cases" }
+        ul { @for (at, (name, cases)) in families.iter().enumerate() {
+            li { a href=(family_page(at)) { (name) } ", " (counted(cases.len(), "case")) }
         } }
         h2 id="cases" { "Cases" }
-        p { "Medians of boots' medians in " (fleet.unit) "." }
-        p { label { "Show cases that contain " input type="search" data-filters="matrix"; } }
-        div.wide tabindex="0" role="region" aria-label="Table of cases" { table id="matrix" {
-            thead { tr {
-                th scope="col" { "case" }
-                @for machine in &fleet.machines { th scope="col" { (machine.name) } }
-            } }
-            tbody { @for (at, (case, row)) in fleet.cases.iter().zip(&fleet.figures).enumerate() { tr {
-                th scope="row" { a href=(case_page(at)) { (case) } }
-                @for place in 0..row.len() { td { (Fleet::shown(row, place, None)) } }
-            } } }
-        } }
+        p.note { "Medians of boots' medians in " (fleet.unit) "." }
+        (web::filter("matrix"))
+        (web::table("matrix", "Cases by machine", &titles(fleet), &matrix))
     };
-    page("Machines and cases", &body)
+    let contents = [
+        ("machines", "Machines"),
+        ("families", "Families of cases"),
+        ("cases", "Cases"),
+    ];
+    page("Machines and cases", &contents, &content)
+}
+
+/// The changes as a table; `machine` gives the name and the page of each one's machine.
+fn changes<'a>(
+    anchor: &str,
+    changes: impl Iterator<Item = (Option<(usize, &'a Machine)>, &'a Change)>,
+) -> Markup {
+    let changes: Vec<_> = changes.collect();
+    let with_machine = changes.iter().any(|(machine, _)| machine.is_some());
+    let titles = [
+        "date",
+        "case",
+        "before",
+        "after",
+        "per cent",
+        "95 % from",
+        "to",
+        "revision",
+        "log",
+    ];
+    let mut titles = titles.to_vec();
+    if with_machine {
+        titles.insert(1, "machine");
+    }
+    let rows = html! { @for (machine, change) in &changes { tr {
+        th scope="row" { (change.date) }
+        @if let Some((at, machine)) = machine { td.text { a href=(machine_page(*at)) { (machine.name) } } }
+        td.text { (change.case) }
+        td { (measured(change.before)) } td { (measured(change.after)) }
+        td { (format!("{:+.2}", change.rise() * 100.0)) }
+        @for bound in 0..2 { td { @if let Some(bounds) = change.interval { (format!("{:+.2}", bounds[bound] * 100.0)) } } }
+        td.text { (change.revision) } td.text { (change.file) }
+    } } };
+    web::table(anchor, "Changes", &titles, &rows)
+}
+
+fn history(fleet: &Fleet) -> Markup {
+    let mut all: Vec<(Option<(usize, &Machine)>, &Change)> = Vec::new();
+    for (at, machine) in fleet.machines.iter().enumerate() {
+        all.extend(
+            machine
+                .changes
+                .iter()
+                .map(|change| (Some((at, machine)), change)),
+        );
+    }
+    // Dates are text that sorts by time.
+    all.sort_by(|a, b| {
+        a.1.date
+            .cmp(&b.1.date)
+            .then_with(|| a.1.case.cmp(&b.1.case))
+    });
+    let most = fleet
+        .machines
+        .iter()
+        .map(|machine| machine.traces.len())
+        .max()
+        .unwrap_or(0);
+    let in_turn = (0..most).flat_map(|at| {
+        fleet
+            .machines
+            .iter()
+            .filter_map(move |machine| Some((machine, machine.traces.get(at)?)))
+    });
+    let figures: Vec<Markup> = in_turn
+        .take(MOST_PLOTS)
+        .filter_map(|(machine, trace)| {
+            let title = format!("{}: {}", machine.name, trace.case);
+            trace.chart(&title, fleet.clock_unit()).figure()
+        })
+        .collect();
+    let boots = fleet.machines.iter().map(|machine| machine.boots).sum();
+    let content = html! {
+        h2 id="changes" { "Changes" }
+        p.note { "Where figures changed on each machine, over " (counted(boots, "log")) "." }
+        @if all.is_empty() { p { "No change." } } @else { (changes("changes-table", all.into_iter())) }
+        @if !figures.is_empty() {
+            h2 id="plots" { "The cases that changed most" }
+            div.plots { @for figure in figures { (figure) } }
+        }
+    };
+    page(
+        "History",
+        &[("changes", "Changes"), ("plots", "Plots")][..1 + usize::from(most > 0)],
+        &content,
+    )
 }
 
 fn machine(fleet: &Fleet, at: usize) -> Markup {
     let machine = &fleet.machines[at];
-    let body = html! {
+    let rows = html! { @for (place, (case, row)) in fleet.cases.iter().zip(&fleet.figures).enumerate() {
+        @if let Some(cell) = row[at] { tr {
+            th scope="row" { a href=(case_page(place)) { (case) } }
+            td { (measured(cell.median)) } td { (measured(cell.interval[0])) }
+            td { (measured(cell.interval[1])) } td { (cell.boots) }
+        } }
+    } };
+    let plots: Vec<Markup> = machine
+        .traces
+        .iter()
+        .filter_map(|trace| trace.chart(&trace.case, fleet.clock_unit()).figure())
+        .collect();
+    let content = html! {
         dl {
             dt { "CPU" } dd { (machine.cpu) }
             dt { "Clock" } dd { (machine.clock) }
@@ -109,128 +236,70 @@ fn machine(fleet: &Fleet, at: usize) -> Markup {
         }
         h2 id="changes" { "History" }
         @if machine.changes.is_empty() { p { "No change over these boots." } } @else {
-            div.wide tabindex="0" role="region" aria-label="Table of changes" { table {
-                thead { tr { @for title in ["case", "date", "before", "after", "per cent", "95 %", "revision", "log"] { th scope="col" { (title) } } } }
-                tbody { @for change in &machine.changes { tr {
-                    th scope="row" { (change.case) } td.text { (change.date) }
-                    td { (measured(change.before)) } td { (measured(change.after)) }
-                    td { (format!("{:+.2}", change.rise() * 100.0)) }
-                    td { @if let Some([low, high]) = change.interval { (format!("{:+.2} to {:+.2}", low * 100.0, high * 100.0)) } }
-                    td.text { (change.revision) } td.text { (change.file) }
-                } } }
-            } }
+            (changes("changes-table", machine.changes.iter().map(|change| (None, change))))
+            div.plots { @for plot in plots { (plot) } }
         }
         h2 id="cases" { "Cases" }
-        p { label { "Show cases that contain " input type="search" data-filters="cases-table"; } }
-        div.wide tabindex="0" role="region" aria-label="Table of cases" { table id="cases-table" {
-            thead { tr { @for title in ["case", fleet.unit.as_str(), "from", "to", "boots"] { th scope="col" { (title) } } } }
-            tbody { @for (place, (case, row)) in fleet.cases.iter().zip(&fleet.figures).enumerate() {
-                @if let Some(cell) = row[at] { tr {
-                    th scope="row" { a href=(case_page(place)) { (case) } }
-                    td { (measured(cell.median)) } td { (measured(cell.interval[0])) }
-                    td { (measured(cell.interval[1])) } td { (cell.boots) }
-                } }
-            } }
-        } }
+        (web::filter("cases-table"))
+        (web::table("cases-table", "Cases", &["case", &fleet.unit, "95 % from", "to", "boots"], &rows))
     };
-    page(&machine.name, &body)
+    page(
+        &machine.name,
+        &[("changes", "History"), ("cases", "Cases")],
+        &content,
+    )
+}
+
+/// All plots of a family's cases on one page, with a list of contents.
+fn family(fleet: &Fleet, at: usize) -> Markup {
+    let (name, cases) = &families(fleet)[at];
+    let rows = html! { @for place in cases { (row(fleet, *place)) } };
+    let content = html! {
+        h2 id="table" { "Table" }
+        p.note { "Medians of boots' medians in " (fleet.unit) "." }
+        (web::table("family-table", "Cases by machine", &titles(fleet), &rows))
+        h2 id="plots" { "Plots" }
+        div.plots { @for place in cases { (figure(fleet, *place)) } }
+    };
+    page(
+        &format!("Family {name}"),
+        &[("table", "Table"), ("plots", "Plots")],
+        &content,
+    )
 }
 
 fn case(fleet: &Fleet, at: usize) -> Markup {
-    let (case, row) = (&fleet.cases[at], &fleet.figures[at]);
-    let body = html! {
-        figure {
-            (plot(fleet, case, row))
-            figcaption { "Median of boots' medians in " (fleet.unit) ", with its bounds of 95 %, by machine; log scale." }
-        }
-        div.wide tabindex="0" role="region" aria-label="Table of machines" { table {
-            thead { tr { @for title in ["machine", fleet.unit.as_str(), "from", "to", "boots"] { th scope="col" { (title) } } } }
-            tbody { @for (place, machine) in fleet.machines.iter().enumerate() {
-                @if let Some(cell) = row[place] { tr {
-                    th scope="row" { a href=(machine_page(place)) { (machine.name) } }
-                    td { (measured(cell.median)) } td { (measured(cell.interval[0])) }
-                    td { (measured(cell.interval[1])) } td { (cell.boots) }
-                } }
-            } }
+    let row = &fleet.figures[at];
+    let rows = html! { @for (place, machine) in fleet.machines.iter().enumerate() {
+        @if let Some(cell) = row[place] { tr {
+            th scope="row" { a href=(machine_page(place)) { (machine.name) } }
+            td { (measured(cell.median)) } td { (measured(cell.interval[0])) }
+            td { (measured(cell.interval[1])) } td { (cell.boots) }
         } }
+    } };
+    let content = html! {
+        (figure(fleet, at))
+        (web::table("machines-table", "Machines", &["machine", &fleet.unit, "95 % from", "to", "boots"], &rows))
     };
-    page(case, &body)
+    page(&fleet.cases[at], &[], &content)
 }
 
-/// Points with their bounds, a line a machine, over a log scale whose marks are 1, 2 and 5 times powers of ten.
-fn plot(fleet: &Fleet, case: &str, row: &[Option<Cell>]) -> Markup {
-    const LEFT: f64 = 220.0;
-    const WIDTH: f64 = 460.0;
-    const LINE: f64 = 24.0;
-    let present: Vec<(usize, Cell)> = row
-        .iter()
-        .enumerate()
-        .filter_map(|(place, cell)| Some((place, (*cell)?)))
+/// The figures of a case on all machines.
+fn figure(fleet: &Fleet, at: usize) -> Markup {
+    let present = fleet.machines.iter().zip(&fleet.figures[at]);
+    let rows: Vec<bounds::Row<'_>> = present
+        .filter_map(|(machine, cell)| {
+            let cell = (*cell)?;
+            Some(bounds::Row {
+                name: &machine.name,
+                median: cell.median,
+                bounds: cell.interval,
+            })
+        })
         .collect();
-    let positive = || {
-        present
-            .iter()
-            .flat_map(|(_, cell)| cell.interval)
-            .filter(|figure| *figure > 0.0)
-    };
-    let low = positive().fold(f64::MAX, f64::min);
-    let high = positive().fold(f64::MIN, f64::max);
-    if low > high {
-        return html! { p { "Every figure is 0." } };
-    }
-    let marks = marks(low, high);
-    let (first, last) = (marks[0].ln(), marks[marks.len() - 1].ln());
-    let x = |figure: f64| {
-        let place = (figure.max(f64::MIN_POSITIVE).ln() - first) / (last - first);
-        LEFT + WIDTH * place.clamp(0.0, 1.0)
-    };
-    let height = LINE * present.len() as f64;
-    let number = |figure: f64| format!("{figure:.1}");
-    html! {
-        svg role="img" aria-label=(format!("{case} by machine")) viewBox=(format!("0 0 720 {}", number(height + 60.0))) {
-            @for mark in &marks {
-                line.grid x1=(number(x(*mark))) x2=(number(x(*mark))) y1="8" y2=(number(height + 12.0)) {}
-                text.mark x=(number(x(*mark))) y=(number(height + 30.0)) { (measured(*mark)) }
-            }
-            text.mark x=(number(LEFT + WIDTH / 2.0)) y=(number(height + 52.0)) { (fleet.unit) }
-            @for (line, (place, cell)) in present.iter().enumerate() {
-                @let y = number(LINE * line as f64 + 20.0);
-                text.name x=(number(LEFT - 12.0)) y=(number(LINE * line as f64 + 24.0)) { (clipped(&fleet.machines[*place].name)) }
-                line.bounds x1=(number(x(cell.interval[0]))) x2=(number(x(cell.interval[1]))) y1=(y) y2=(y) {}
-                circle cx=(number(x(cell.median))) cy=(y) r="4" { title { (measured(cell.median)) " " (fleet.unit) } }
-            }
-            (PreEscaped(""))
-        }
-    }
-}
-
-fn clipped(name: &str) -> String {
-    const MOST: usize = 28;
-    match name.chars().count() > MOST {
-        true => name.chars().take(MOST - 1).chain(['…']).collect(),
-        false => name.to_owned(),
-    }
-}
-
-/// Marks of a log scale that enclose `low` and `high`, which are positive: 1, 2, 5, 10, ...; of many decades powers of ten alone.
-fn marks(low: f64, high: f64) -> Vec<f64> {
-    const MOST: usize = 10;
-    let scale = |steps: &[f64]| -> Vec<f64> {
-        let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
-        let all: Vec<f64> = decades
-            .flat_map(|decade| steps.iter().map(move |step| step * 10_f64.powi(decade)))
-            .collect();
-        let from = all.iter().rposition(|mark| *mark <= low).unwrap_or(0);
-        let to = all
-            .iter()
-            .position(|mark| *mark >= high)
-            .unwrap_or(all.len() - 1);
-        all[from..=to.max(from + 1).min(all.len() - 1)].to_vec()
-    };
-    let fine = scale(&[1.0, 2.0, 5.0]);
-    if fine.len() <= MOST {
-        fine
-    } else {
-        scale(&[1.0])
-    }
+    let case = &fleet.cases[at];
+    html! { figure {
+        figcaption { a href=(case_page(at)) { (case) } small { "Median of boots' medians with its bounds of 95 %" } }
+        (bounds::svg(&format!("{case} by machine"), &fleet.unit, &rows))
+    } }
 }

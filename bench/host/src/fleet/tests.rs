@@ -118,7 +118,7 @@ fn the_site_of_12_machines_and_365_logs_is_small_and_whole() {
         );
     }
     assert!(size < 2 << 20, "{size} bytes");
-    assert_eq!(pages.len(), 3 + 12 + 149);
+    assert_eq!(pages.len(), 4 + 12 + 9 + 149);
     assert!(links.iter().all(|link| pages.contains(link)));
 }
 

@@ -8,7 +8,7 @@ pub(crate) mod crossover;
 pub mod foreign;
 mod machine;
 mod outcome;
-mod summary;
+pub(crate) mod summary;
 #[cfg(test)]
 mod tests;
 

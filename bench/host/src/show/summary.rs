@@ -71,41 +71,55 @@ const LINES: [Line; 13] = [
     },
 ];
 
-/// The summary's table; none of a log without any of its cases.
-pub fn table(log: &Log, look: Look) -> Option<String> {
-    let unit = log.unit().map_or("", words);
+/// A line of the summary of a log.
+pub struct Row {
+    /// What it is.
+    pub what: &'static str,
+    /// The figures, in the log's unit.
+    pub figures: String,
+    /// The same as times; none where no case of the log has one.
+    pub ns: Option<String>,
+}
+
+/// The lines whose cases a log has.
+pub fn rows(log: &Log) -> Vec<Row> {
     let with_ns = log.results.iter().any(|result| result.ns.is_some());
-    let mut table = look.table();
-    let mut header = vec!["", unit];
-    header.extend(with_ns.then_some("ns"));
-    look.header(&mut table, &header);
-    let mut rows = 0;
-    for line in &LINES {
-        let found: Vec<&CaseResult<String>> = line
+    let row = |line: &Line| {
+        let found: Option<Vec<&CaseResult<String>>> = line
             .figures
             .iter()
-            .filter_map(|names| names.iter().find_map(|name| result(log, name)))
+            .map(|names| names.iter().find_map(|name| result(log, name)))
             .collect();
-        if found.len() < line.figures.len() {
-            continue;
-        }
-        rows += 1;
+        let found = found?;
         let joined = |of: &dyn Fn(&CaseResult<String>) -> Option<String>| {
             let figures = found
                 .iter()
                 .map(|result| of(result).unwrap_or("-".to_owned()));
             figures.collect::<Vec<_>>().join("; ")
         };
-        let mut cells = vec![
-            Cell::new(line.what),
-            Cell::new(joined(&|result| Some(resolved(result, result.median)))),
-        ];
-        if with_ns {
-            cells.push(Cell::new(joined(&nanoseconds)));
-        }
+        Some(Row {
+            what: line.what,
+            figures: joined(&|result| Some(resolved(result, result.median))),
+            ns: with_ns.then(|| joined(&nanoseconds)),
+        })
+    };
+    LINES.iter().filter_map(row).collect()
+}
+
+/// The summary's table; none of a log without any of its cases.
+pub fn table(log: &Log, look: Look) -> Option<String> {
+    let unit = log.unit().map_or("", words);
+    let rows = rows(log);
+    let mut table = look.table();
+    let mut header = vec!["", unit];
+    header.extend(rows.first()?.ns.as_ref().map(|_| "ns"));
+    look.header(&mut table, &header);
+    for row in rows {
+        let mut cells = vec![Cell::new(row.what), Cell::new(row.figures)];
+        cells.extend(row.ns.map(Cell::new));
         table.add_row(cells);
     }
-    (rows > 0).then(|| indented(&table, super::INDENT))
+    Some(indented(&table, super::INDENT))
 }
 
 /// The median as a time; none where its ticks say only how little they are.

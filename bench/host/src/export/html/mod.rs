@@ -1,181 +1,244 @@
-//! One self-contained page for people: what the gate found, tables that sort, plots. Nothing is loaded from elsewhere.
+//! One self-contained page for people: what the gate found, the figures that most look for, plots by family of cases, and tables
+//! that sort. Nothing is loaded from elsewhere.
 
 mod plots;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
-
-use self::plots::Plot;
-use pagemark_record::Class;
+use maud::{Markup, html};
+use pagemark_record::{CaseResult, Class};
 
 use crate::gate::{Finding, Judgement};
-use crate::history;
+use crate::history::{self, History};
 use crate::log::Log;
-use crate::show::{self, words};
+use crate::plot::chart::Chart;
+use crate::show::{self, summary, words};
 use crate::style::{figure, number, resolved, thousands};
+use crate::web::{self, Assets};
 
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+/// Cases of a family whose samples are plotted.
+const SPREAD: usize = 3;
+
+/// A section: its anchor, its heading, and what it shows.
+type Section = (String, String, Markup);
 
 /// The page. `history` are earlier logs, oldest first.
 pub fn write(log: &Log, judgement: Option<&Judgement>, history: &[Log]) -> String {
     let title = format!("pagemark {}, suite {}", log.start.revision, log.start.suite);
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                h1 { (title) }
-                (machine(log))
-                @if let Some(judgement) = judgement { (gate(judgement)) }
-                (failures(log))
-                (crossover(log))
-                (plotted("How cost grows with size", "Medians over the number in a case's name; both axes are logarithmic.", plots::scaling(log)))
-                (plotted("How samples are spread", "The cases whose samples differ most: each dot is one round, in the order taken.", plots::distributions(log)))
-                (changes(history))
-                (plotted("History", "Medians of the cases that changed most, from log to log.", plots::history(history)))
-                (results(log))
-                (skipped(log))
-                script { (PreEscaped(SCRIPT)) }
-            }
+    let mut sections = vec![section("machine", "Machine", machine(log))];
+    sections.extend(judgement.map(|judgement| section("gate", "Gate", gate(judgement))));
+    sections.extend(failures(log));
+    sections.extend(summarised(log));
+    sections.extend(crossover(log));
+    sections.extend(families(log));
+    sections.extend(changes(history));
+    sections.extend(results(log));
+    sections.extend(skipped(log));
+    let contents: Vec<(&str, &str)> = sections
+        .iter()
+        .map(|(anchor, heading, _)| (anchor.as_str(), heading.as_str()))
+        .collect();
+    let content = html! {
+        @for (anchor, heading, content) in &sections {
+            section aria-labelledby=(anchor) { h2 id=(anchor) { (heading) } (content) }
         }
     };
-    page.into_string()
+    web::page(&title, Assets::Inside, &html! {}, &contents, &content).into_string()
+}
+
+fn section(anchor: &str, heading: &str, content: Markup) -> Section {
+    (anchor.to_owned(), heading.to_owned(), content)
 }
 
 fn machine(log: &Log) -> Markup {
     html! {
-        @if let Some(machine) = &log.machine {
-            dl {
+        dl {
+            @if let Some(machine) = &log.machine {
                 dt { "CPU" } dd { (machine.cpu.trim()) ", " (machine.cpus) " in use" }
                 dt { "hypervisor" } dd { (machine.hypervisor.as_deref().unwrap_or("none says that it is there")) }
                 dt { "clock" } dd { (machine.clock) ", in " (words(machine.clock.unit())) }
                 @if let Some(found) = &log.environment { dt { "environment" } dd { (show::environment(found)) } }
                 dt { "layout, loader" } dd { (machine.layout) ", " (machine.loader) }
-                dt { "command line" } dd { (log.start.command_line) }
             }
+            dt { "date" } dd { (log.origin.date_shown()) }
+            dt { "command line" } dd { (log.start.command_line) }
         }
     }
 }
 
 fn gate(judgement: &Judgement) -> Markup {
     let class = if judgement.fails() { "bad" } else { "good" };
-    let told = || {
+    let found = || {
         judgement
             .rows
             .iter()
             .filter(|row| row.finding != Finding::Same)
     };
     let shown = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), number);
+    let rows = html! { @for row in found() { tr {
+        th scope="row" { (row.name) @for line in &row.blame { br; small { (line) } } }
+        td { (shown(row.base)) } td { (shown(row.new)) }
+        td { @if row.base.is_some() && row.new.is_some() { (format!("{:+.2}", row.rise() * 100.0)) } }
+        td.text { (row.finding.word()) @if row.muted { ", muted" } }
+    } } };
     html! {
-        h2 { "Gate" }
         p class=(class) { (judgement.summary()) }
-        p class="note" { (judgement.rule) }
-        @if told().next().is_some() {
-            div class="wide" { table class="sorts" {
-                thead { tr { th { "case" } th { "base" } th { "new" } th { "per cent" } th { "finding" } } }
-                tbody { @for row in told() { tr {
-                    td { (row.name) @for line in &row.blame { br; small { (line) } } }
-                    td { (shown(row.base)) } td { (shown(row.new)) }
-                    td { @if row.base.is_some() && row.new.is_some() { (format!("{:+.2}", row.rise() * 100.0)) } }
-                    td { (row.finding.word()) @if row.muted { ", muted" } }
-                } } }
-            } }
+        p.note { (judgement.rule) }
+        @if found().next().is_some() {
+            (web::table("gate-table", "What the gate found", &["case", "base", "new", "per cent", "finding"], &rows))
         }
     }
 }
 
-fn failures(log: &Log) -> Markup {
+fn failures(log: &Log) -> Option<Section> {
     let failed = || log.checks.iter().filter(|check| !check.pass);
-    html! {
-        @if failed().next().is_some() || !log.errors.is_empty() {
-            h2 { "Failed" }
-            ul {
-                @for check in failed() { li class="bad" { (check.name) ": " (check.detail) } }
-                @for error in &log.errors { li class="bad" { (error) } }
-            }
-        }
-    }
+    let any = failed().next().is_some() || !log.errors.is_empty();
+    any.then(|| {
+        let content = html! { ul {
+            @for check in failed() { li.bad { (check.name) ": " (check.detail) } }
+            @for error in &log.errors { li.bad { (error) } }
+        } };
+        section("failed", "Failed", content)
+    })
 }
 
-fn results(log: &Log) -> Markup {
-    html! {
-        @if !log.results.is_empty() {
-            h2 { "Results" }
-            p class="note" { "In " (log.clock().map_or("", |clock| words(clock.unit()))) ". A click on a heading sorts." }
-            label { "Only " input type="search" id="filter" placeholder="part of a name"; }
-            div class="wide" { table class="sorts some" id="results" {
-                thead { tr {
-                    th { "case" }
-                    @for title in ["median", "min", "p25", "p75", "p99", "max", "samples", "class", "resolution"] { th { (title) } }
-                } }
-                tbody { @for result in &log.results { tr {
-                    td { (result.case) }
-                    @for value in [result.median, result.min, result.p25, result.p75, result.p99, result.max] { td { (resolved(result, value)) } }
-                    td { (thousands(result.samples)) }
-                    td { (result.class.map_or("", Class::as_str)) }
-                    td { (result.resolution.map_or_else(String::new, figure)) }
-                } } }
-            } }
-        }
-    }
+fn summarised(log: &Log) -> Option<Section> {
+    let unit = log.unit().map_or("", words);
+    let lines = summary::rows(log);
+    let mut titles = vec!["what", unit];
+    titles.extend(lines.first()?.ns.as_ref().map(|_| "ns"));
+    let rows = html! { @for line in &lines { tr {
+        th scope="row" { (line.what) }
+        td { (line.figures) }
+        @if let Some(ns) = &line.ns { td { (ns) } }
+    } } };
+    Some(section(
+        "summary",
+        "Summary",
+        web::table(
+            "summary-table",
+            "Figures that most look for",
+            &titles,
+            &rows,
+        ),
+    ))
 }
 
-fn crossover(log: &Log) -> Markup {
-    let told = show::crossover::told(log).map(|text| format!("Crossover: {text}."));
+fn crossover(log: &Log) -> Option<Section> {
+    let found = show::crossover::told(log).map(|text| format!("Crossover: {text}."));
     let advised = show::crossover::advised(log).map(|text| format!("Advice: {text}."));
-    let note: Vec<String> = told.into_iter().chain(advised).collect();
-    let note = note.join(" ");
-    plotted(
-        "Flush page by page, or everything",
-        &note,
-        plots::crossover(log),
-    )
+    let note: Vec<String> = found.into_iter().chain(advised).collect();
+    let plots = plotted(&plots::crossover(log));
+    let any = !plots.0.is_empty() || !note.is_empty();
+    any.then(|| {
+        let content = html! { p.note { (note.join(" ")) } (plots) };
+        section("crossover", "Flush page by page, or everything", content)
+    })
 }
 
-fn plotted(title: &str, note: &str, plots: Vec<Plot>) -> Markup {
-    html! {
-        @if !plots.is_empty() {
-            h2 { (title) }
-            p class="note" { (note) }
-            div class="plots" { @for plot in plots { figure {
-                figcaption { (plot.title) }
-                (PreEscaped(plot.svg))
-                @if !plot.legend.is_empty() {
-                    ul { @for (colour, name) in plot.legend { li { span style=(format!("background: {colour}")) {} (name) } } }
-                }
-            } } }
+/// A section for each first part of the cases' names that has anything to plot.
+fn families(log: &Log) -> Vec<Section> {
+    let mut names: Vec<&str> = Vec::new();
+    for result in &log.results {
+        let family = family(result);
+        if !names.contains(&family) {
+            names.push(family);
         }
     }
+    let sections = names.into_iter().filter_map(|name| {
+        let scaling = plotted(&plots::scaling(log, name));
+        let spread = plotted(&plots::distributions(log, name, SPREAD));
+        let content = match (scaling.0.is_empty(), spread.0.is_empty()) {
+            (true, true) => return None,
+            (scaling_is_empty, spread_is_empty) => html! {
+                @if !scaling_is_empty { h3 { "How cost grows" } (scaling) }
+                @if !spread_is_empty { h3 { "The widest spread: each dot is a round" } (spread) }
+            },
+        };
+        Some((
+            format!("family-{}", anchor(name)),
+            format!("Family {name}"),
+            content,
+        ))
+    });
+    sections.collect()
 }
 
-fn changes(logs: &[Log]) -> Markup {
-    let changes = history::changes(&history::History::of(logs));
-    html! {
-        @if !changes.is_empty() {
-            h2 { "Changes over time" }
-            div class="wide" { table class="sorts" {
-                thead { tr { th { "case" } th { "date" } th { "log" } th { "revision" } th { "before" } th { "after" } th { "per cent" } } }
-                tbody { @for change in &changes { tr {
-                    td { (change.case) } td { (change.date) } td { (change.file) } td { (change.revision) }
-                    td { (number(change.before)) } td { (number(change.after)) }
-                    td { (format!("{:+.2}", change.rise() * 100.0)) }
-                } } }
-            } }
-        }
-    }
+/// The first part of a case's name.
+fn family(result: &CaseResult<String>) -> &str {
+    result.case.split('/').next().unwrap_or(&result.case)
 }
 
-fn skipped(log: &Log) -> Markup {
-    html! {
-        @if !log.skips.is_empty() {
-            h2 { "Skipped" }
-            ul { @for skip in &log.skips { li { (skip.case) ": " (skip.reason) } } }
+/// `name` as part of an anchor.
+fn anchor(name: &str) -> String {
+    name.chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect()
+}
+
+fn plotted(charts: &[Chart]) -> Markup {
+    let figures: Vec<Markup> = charts.iter().filter_map(Chart::figure).collect();
+    html! { @if !figures.is_empty() { div.plots { @for figure in figures { (figure) } } } }
+}
+
+fn changes(logs: &[Log]) -> Option<Section> {
+    let history = History::of(logs);
+    let changes = history::changes(&history);
+    let unit = logs.first()?.unit().map_or("", words);
+    let rows = html! { @for change in &changes { tr {
+        th scope="row" { (change.case) }
+        td.text { (change.date) } td.text { (change.file) } td.text { (change.revision) }
+        td { (number(change.before)) } td { (number(change.after)) }
+        td { (format!("{:+.2}", change.rise() * 100.0)) }
+    } } };
+    let charts: Vec<Chart> = history::trace::traces(&history, &changes, plots::MOST)
+        .iter()
+        .map(|trace| trace.chart(&trace.case, unit))
+        .collect();
+    let titles = [
+        "case", "date", "log", "revision", "before", "after", "per cent",
+    ];
+    let content = html! {
+        @if changes.is_empty() { p { "No change over " (logs.len()) " logs." } } @else {
+            (web::table("history-table", "Changes over time", &titles, &rows))
+            (plotted(&charts))
         }
-    }
+    };
+    Some(section("history", "History", content))
+}
+
+fn results(log: &Log) -> Option<Section> {
+    let titles = [
+        "case",
+        "median",
+        "min",
+        "p25",
+        "p75",
+        "p99",
+        "max",
+        "samples",
+        "class",
+        "resolution",
+    ];
+    let rows = html! { @for result in &log.results { tr {
+        th scope="row" { (result.case) }
+        @for value in [result.median, result.min, result.p25, result.p75, result.p99, result.max] { td { (resolved(result, value)) } }
+        td { (thousands(result.samples)) }
+        td.text { (result.class.map_or("", Class::as_str)) }
+        td { (result.resolution.map_or_else(String::new, figure)) }
+    } } };
+    (!log.results.is_empty()).then(|| {
+        let content = html! {
+            p.note { "In " (log.clock().map_or("", |clock| words(clock.unit()))) "." }
+            (web::filter("results-table"))
+            (web::table("results-table", "Results of all cases", &titles, &rows))
+        };
+        section("results", "All results", content)
+    })
+}
+
+fn skipped(log: &Log) -> Option<Section> {
+    (!log.skips.is_empty()).then(|| {
+        let content =
+            html! { ul { @for skip in &log.skips { li { (skip.case) ": " (skip.reason) } } } };
+        section("skipped", "Skipped", content)
+    })
 }

@@ -1,27 +1,16 @@
-//! The page's plots, as SVG. Colours are readable on light and dark paper; titles and legends are the page's, which knows how wide it is.
+//! Which plots the page of a log has.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use pagemark_record::{CaseResult, Crossover, Translations, read_series};
-use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
-use plotters::prelude::*;
 
-use crate::history;
 use crate::log::Log;
+use crate::plot::chart::{Chart, Series};
+use crate::plot::scale::Scale;
+use crate::show::words;
 
-const SIZE: (u32, u32) = (440, 250);
-const GREY: RGBColor = RGBColor(128, 128, 128);
-const COLOURS: [RGBColor; 6] = [
-    RGBColor(40, 120, 190),
-    RGBColor(200, 110, 30),
-    RGBColor(60, 150, 80),
-    RGBColor(180, 70, 110),
-    RGBColor(120, 100, 190),
-    RGBColor(140, 120, 60),
-];
-/// More plots than this make no page.
-const MOST: usize = 24;
+/// More plots of one kind than this make no page.
+pub const MOST: usize = 24;
 /// Lines in one plot.
 const MOST_LINES: usize = 6;
 
@@ -32,26 +21,20 @@ const REFILL: &str = "tlb/refill/";
 /// A plot's lines: a name and its points.
 type Lines = BTreeMap<String, Vec<(f64, f64)>>;
 
-/// A plot.
-pub struct Plot {
-    /// What it shows.
-    pub title: String,
-    /// It, as an `<svg>` element.
-    pub svg: String,
-    /// Its lines, where they have names: a colour of CSS and the name.
-    pub legend: Vec<(String, String)>,
+fn median_in(log: &Log) -> String {
+    format!("median, {}", log.unit().map_or("", words))
 }
 
 /// The cases that flush a number of pages and use a working set afterwards, page by page and all at once, and where the one becomes
 /// cheaper than the other: a plot for each working set, and for logs of version 2 one.
-pub fn crossover(log: &Log) -> Vec<Plot> {
+pub fn crossover(log: &Log) -> Vec<Chart> {
     log.crossovers
         .iter()
         .filter_map(|found| crossing(log, found))
         .collect()
 }
 
-fn crossing(log: &Log, found: &Crossover) -> Option<Plot> {
+fn crossing(log: &Log, found: &Crossover) -> Option<Chart> {
     let (prefix, title) = match (found.translations, found.working_set) {
         (Some(translations), Some(live)) => {
             let (family, whose) = match translations {
@@ -74,30 +57,30 @@ fn crossing(log: &Log, found: &Crossover) -> Option<Plot> {
         });
         points.filter(|point| point.1 > 0.0).collect::<Vec<_>>()
     };
-    let mut lines = vec![
-        ("page by page".to_owned(), line("by_page")),
-        ("everything".to_owned(), line("whole")),
-    ];
-    if lines.iter().any(|(_, points)| points.len() < 2) {
+    let lines = [("page by page", "by_page"), ("everything", "whole")].map(|(name, way)| Series {
+        name: name.to_owned(),
+        points: line(way),
+    });
+    if lines.iter().any(|line| line.points.len() < 2) {
         return None;
     }
-    if let Some(pages) = found.pages {
-        let heights = || {
-            lines
-                .iter()
-                .flat_map(|(_, points)| points)
-                .map(|point| point.1)
-        };
-        let ends = range(heights()).map(|heights| [heights.start, heights.end]);
-        let upright = ends.map(|ends| ends.map(|height| (pages as f64, height)));
-        lines.extend(upright.map(|ends| (format!("crossover: {pages}"), ends.to_vec())));
-    }
-    logarithmic(&title, &lines)
+    let cut = found
+        .pages
+        .map(|pages| (pages as f64, format!("crossover: {pages}")));
+    Some(Chart {
+        title,
+        x: ("pages flushed".to_owned(), Scale::Log),
+        y: (median_in(log), Scale::Log),
+        series: lines.to_vec(),
+        joined: true,
+        cuts: cut.into_iter().collect(),
+        clip: false,
+    })
 }
 
-/// Cases whose names differ in a number alone, one plot for each first part of a name and key.
-pub fn scaling(log: &Log) -> Vec<Plot> {
-    let mut plots: BTreeMap<(String, String), Lines> = BTreeMap::new();
+/// Cases of one family whose names differ in a number alone, one plot for each key and operation.
+pub fn scaling(log: &Log, family: &str) -> Vec<Chart> {
+    let mut plots: BTreeMap<(&str, &str), (bool, Lines)> = BTreeMap::new();
     let drawn = |case: &str, family: &str| case.starts_with(family);
     let others = |case: &str| {
         !BESIDE.iter().any(|family| drawn(case, family))
@@ -107,7 +90,13 @@ pub fn scaling(log: &Log) -> Vec<Plot> {
                 .all(|found| found.working_set.is_some())
                 || !drawn(case, REFILL))
     };
-    for result in log.results.iter().filter(|result| others(&result.case)) {
+    let of_family = |result: &&CaseResult<String>| super::family(result) == family;
+    for result in log
+        .results
+        .iter()
+        .filter(of_family)
+        .filter(|result| others(&result.case))
+    {
         let parts: Vec<&str> = result.case.split('/').collect();
         let Some((place, key, value)) = parts.iter().enumerate().find_map(|(place, part)| {
             let (key, value) = part.split_once('=')?;
@@ -117,50 +106,66 @@ pub fn scaling(log: &Log) -> Vec<Plot> {
         };
         // An order is a logarithm already.
         let x = if key == "order" {
-            2_f64.powf(value)
+            2_f64.powf(value.0)
         } else {
-            value
+            value.0
         };
-        let y = result.median.as_f64();
-        if x > 0.0 && y > 0.0 {
-            let line: Vec<&str> = parts
-                .iter()
-                .enumerate()
-                .filter(|&(at, _)| at > 0 && at != place)
-                .map(|(_, part)| *part)
-                .collect();
-            let title = (parts[0].to_owned(), key.to_owned());
-            plots
-                .entry(title)
-                .or_default()
-                .entry(line.join("/"))
-                .or_default()
-                .push((x, y));
+        let operation = if place > 1 { parts[1] } else { "" };
+        let line: Vec<&str> = parts
+            .iter()
+            .enumerate()
+            .filter(|&(at, part)| at > 0 && at != place && *part != operation)
+            .map(|(_, part)| *part)
+            .collect();
+        if x > 0.0 {
+            let (bytes, lines) = plots.entry((key, operation)).or_default();
+            *bytes |= value.1;
+            let points = lines.entry(line.join("/")).or_default();
+            points.push((x, result.median.as_f64()));
         }
     }
-    let mut drawn = Vec::new();
-    for ((group, key), lines) in plots {
-        let lines: Vec<(String, Vec<(f64, f64)>)> = lines
+    let mut charts = Vec::new();
+    for ((key, operation), (bytes, lines)) in plots {
+        let lines: Vec<Series> = lines
             .into_iter()
             .filter(|(_, points)| points.len() > 1)
+            .map(|(name, points)| Series {
+                name: if name.is_empty() {
+                    operation.to_owned()
+                } else {
+                    name
+                },
+                points,
+            })
             .collect();
-        let label = if key == "order" {
-            "frames"
-        } else {
-            key.as_str()
+        let (label, scale) = match (key, bytes) {
+            ("order", _) => ("frames of a block".to_owned(), Scale::Log),
+            (key, true) => (format!("{key}, bytes"), Scale::Bytes),
+            (key, false) => (key.to_owned(), Scale::Log),
         };
-        drawn.extend(
-            lines
-                .chunks(MOST_LINES)
-                .filter_map(|lines| logarithmic(&format!("{group}, by {label}"), lines)),
-        );
+        let parts = lines.len().div_ceil(MOST_LINES);
+        charts.extend(lines.chunks(MOST_LINES).enumerate().map(|(at, lines)| {
+            let part = match parts {
+                1 => String::new(),
+                parts => format!(" ({} of {parts})", at + 1),
+            };
+            Chart {
+                title: format!("{family} {operation} by {key}{part}").replace("  ", " "),
+                x: (label.clone(), scale),
+                y: (median_in(log), Scale::Log),
+                series: lines.to_vec(),
+                joined: true,
+                cuts: Vec::new(),
+                clip: false,
+            }
+        }));
     }
-    drawn.truncate(MOST);
-    drawn
+    charts.truncate(MOST);
+    charts
 }
 
-/// `512`, `16MiB`, `4KiB` as a number.
-fn amount(text: &str) -> Option<f64> {
+/// `512`, `16MiB`, `4KiB` as a number, and whether it is one of bytes.
+fn amount(text: &str) -> Option<(f64, bool)> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let scale = match &text[digits.len()..] {
         "" => 1.0,
@@ -169,169 +174,40 @@ fn amount(text: &str) -> Option<f64> {
         "GiB" => 1024.0 * 1024.0 * 1024.0,
         _ => return None,
     };
-    digits.parse::<f64>().ok().map(|number| number * scale)
+    let number: f64 = digits.parse().ok()?;
+    Some((number * scale, scale > 1.0))
 }
 
-/// The rounds of the cases whose samples differ most.
-pub fn distributions(log: &Log) -> Vec<Plot> {
+/// The rounds of the cases of one family whose samples differ most, `most` of them.
+pub fn distributions(log: &Log, family: &str, most: usize) -> Vec<Chart> {
     let mut spread: Vec<_> = log
         .results
         .iter()
-        .filter(|result| result.min != result.max)
+        .filter(|result| result.min != result.max && super::family(result) == family)
         .collect();
     let share = |result: &CaseResult<String>| {
         result.max.less(result.min).as_f64() / result.median.as_f64().max(1.0)
     };
     spread.sort_by(|a, b| share(b).total_cmp(&share(a)));
-    spread
-        .into_iter()
-        .take(MOST)
-        .filter_map(|result| {
-            let rounds = read_series(&result.rounds).flatten();
-            let points: Vec<(f64, f64)> = rounds
-                .enumerate()
-                .map(|(round, figure)| (round as f64, figure.as_f64()))
-                .collect();
-            dots(&result.case, &points)
+    let chart = |result: &CaseResult<String>| {
+        let rounds = read_series(&result.rounds).flatten();
+        let points: Vec<(f64, f64)> = rounds
+            .enumerate()
+            .map(|(round, figure)| (round as f64 + 1.0, figure.as_f64()))
+            .collect();
+        let differ = points.windows(2).any(|two| two[0].1 != two[1].1);
+        differ.then(|| Chart {
+            title: result.case.clone(),
+            x: ("round, in the order taken".to_owned(), Scale::Count),
+            y: (log.unit().map_or("", words).to_owned(), Scale::Linear),
+            series: vec![Series {
+                name: String::new(),
+                points,
+            }],
+            joined: false,
+            cuts: Vec::new(),
+            clip: true,
         })
-        .collect()
-}
-
-/// The medians of the cases that changed most over the logs.
-pub fn history(logs: &[Log]) -> Vec<Plot> {
-    let mut changes = history::changes(&history::History::of(logs));
-    changes.sort_by(|a, b| b.rise().abs().total_cmp(&a.rise().abs()));
-    let mut cases: Vec<String> = Vec::new();
-    for change in changes {
-        if !cases.contains(&change.case) {
-            cases.push(change.case);
-        }
-    }
-    let medians = crate::gate::medians(logs);
-    cases
-        .iter()
-        .take(MOST)
-        .filter_map(|case| {
-            let points: Vec<(f64, f64)> = medians
-                .get(case)?
-                .iter()
-                .enumerate()
-                .map(|(at, &y)| (at as f64, y))
-                .collect();
-            dots(case, &points)
-        })
-        .collect()
-}
-
-fn logarithmic(title: &str, lines: &[(String, Vec<(f64, f64)>)]) -> Option<Plot> {
-    let points = || lines.iter().flat_map(|(_, points)| points);
-    let x = range(points().map(|point| point.0))?;
-    let y = range(points().map(|point| point.1))?;
-    draw(
-        title,
-        (x.start..x.end * 1.1).log_scale(),
-        (y.start * 0.8..y.end * 1.25).log_scale(),
-        lines,
-        true,
-    )
-}
-
-fn dots(title: &str, points: &[(f64, f64)]) -> Option<Plot> {
-    let x = range(points.iter().map(|point| point.0))?;
-    let y = range(points.iter().map(|point| point.1))?;
-    let margin = (y.end - y.start).max(y.end * 0.01).max(0.5) * 0.1;
-    let lines = [(String::new(), points.to_vec())];
-    draw(
-        title,
-        x.start..x.end.max(x.start + 1.0),
-        y.start - margin..y.end + margin,
-        &lines,
-        false,
-    )
-}
-
-fn range(values: impl Iterator<Item = f64>) -> Option<Range<f64>> {
-    values.fold(None, |range: Option<Range<f64>>, value| {
-        Some(range.map_or(value..value, |range| {
-            range.start.min(value)..range.end.max(value)
-        }))
-    })
-}
-
-/// None where a plot cannot be drawn.
-fn draw<X, Y>(
-    title: &str,
-    x: X,
-    y: Y,
-    lines: &[(String, Vec<(f64, f64)>)],
-    joined: bool,
-) -> Option<Plot>
-where
-    X: AsRangedCoord<Value = f64>,
-    Y: AsRangedCoord<Value = f64>,
-    X::CoordDescType: ValueFormatter<f64>,
-    Y::CoordDescType: ValueFormatter<f64>,
-{
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        let font = |size: u32| ("sans-serif", size).into_font().color(&GREY);
-        let mut chart = ChartBuilder::on(&area)
-            .margin(6)
-            .margin_right(24)
-            .x_label_area_size(26)
-            .y_label_area_size(56)
-            .build_cartesian_2d(x, y)
-            .ok()?;
-        chart
-            .configure_mesh()
-            .axis_style(GREY)
-            .bold_line_style(GREY.mix(0.25))
-            .light_line_style(TRANSPARENT)
-            .label_style(font(13))
-            .x_labels(6)
-            .y_labels(6)
-            .x_label_formatter(&|value| short(*value))
-            .y_label_formatter(&|value| short(*value))
-            .draw()
-            .ok()?;
-        for ((_, points), colour) in lines.iter().zip(COLOURS.iter().cycle()) {
-            let mut points = points.clone();
-            points.sort_by(|a, b| a.0.total_cmp(&b.0));
-            if joined {
-                chart
-                    .draw_series(LineSeries::new(
-                        points.iter().copied(),
-                        colour.stroke_width(2),
-                    ))
-                    .ok()?;
-            }
-            chart
-                .draw_series(
-                    points
-                        .iter()
-                        .map(|&point| Circle::new(point, 2, colour.filled())),
-                )
-                .ok()?;
-        }
-        area.present().ok()?;
-    }
-    let legend = lines.iter().zip(COLOURS.iter().cycle());
-    Some(Plot {
-        title: title.to_owned(),
-        svg,
-        legend: legend
-            .filter(|((name, _), _)| !name.is_empty())
-            .map(|((name, _), RGBColor(r, g, b))| (format!("rgb({r} {g} {b})"), name.clone()))
-            .collect(),
-    })
-}
-
-fn short(value: f64) -> String {
-    match value.abs() {
-        1e9.. => format!("{:.0}G", value / 1e9),
-        1e6.. => format!("{:.0}M", value / 1e6),
-        1e4.. => format!("{:.0}k", value / 1e3),
-        _ => crate::style::number(value),
-    }
+    };
+    spread.into_iter().filter_map(chart).take(most).collect()
 }
