@@ -7,7 +7,9 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use arrayvec::ArrayVec;
 use log::{Level, LevelFilter, Metadata};
-use pagemark_record::{End, Hex, LogWriter, MAX_ADDRESSES, Panic, Record, Text, Verdict, brief};
+use pagemark_record::{
+    End, Hex, LogWriter, MAX_ADDRESSES, Panic, Record, Text, Verdict, brief, source,
+};
 use spin::{Mutex, MutexGuard};
 
 use super::screen::{COLUMNS, Cells, ROWS, Screen};
@@ -192,7 +194,7 @@ pub fn last_words(
     let (file, line) = location.unwrap_or(("", 0));
     let record = Record::Panic(Panic {
         message: message.into(),
-        file: file.into(),
+        file: source(file).into(),
         line,
         addresses,
     });

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard};
 
-use pagemark_record::{End, Hex, LogWriter, Panic, Record, Text, Verdict};
+use pagemark_record::{End, Hex, LogWriter, Panic, Record, Text, Verdict, source};
 
 static LOG: Mutex<LogWriter<Stdout>> = Mutex::new(LogWriter::new(Stdout));
 
@@ -55,7 +55,7 @@ pub fn last_words(message: fmt::Arguments<'_>, location: Option<(&str, u32)>) {
     let (file, line) = location.unwrap_or(("", 0));
     record(&Record::Panic(Panic {
         message: message.into(),
-        file: file.into(),
+        file: source(file).into(),
         line,
         addresses: Default::default(),
     }));

@@ -32,6 +32,7 @@ mod hex;
 mod record;
 mod series;
 mod signal;
+mod source;
 mod text;
 mod vmallocinfo;
 mod writer;
@@ -53,6 +54,7 @@ pub use record::{
 pub use series::read_series;
 pub use series::{MAX_SERIES, Series};
 pub use signal::{TestCase, TestResult};
+pub use source::source;
 pub use text::{MAX_TEXT, Text};
 pub use vmallocinfo::{Access, Area, AreaKind, MAX_AREAS, MemoryType, Vmallocinfo};
 pub use writer::{LogWriter, is_case_name};

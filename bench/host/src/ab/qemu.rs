@@ -13,6 +13,21 @@ pub struct Qemu {
     request: Request,
     accelerator: Accelerator,
     images: [PathBuf; 2],
+    /// Keys of words that this tool adds to the command line and that a side's image does not know.
+    unknown: [Vec<String>; 2],
+}
+
+/// The keys of the words that this tool adds to the command line. An image of an older revision may not know them; without `boot` the
+/// names of the logs say when each was made.
+const ADDED: [&str; 3] = ["boot", "machine", "cpu"];
+
+/// The key among [`ADDED`] that an image refused.
+fn refused(errors: &[String]) -> Option<&'static str> {
+    let refuses = |key: &&str| {
+        let said = format!("unknown key `{key}`");
+        errors.iter().any(|error| error.contains(&said))
+    };
+    ADDED.into_iter().find(refuses)
 }
 
 impl Qemu {
@@ -22,6 +37,7 @@ impl Qemu {
             request,
             accelerator,
             images: Side::BOTH.map(|side| campaign.image(side)),
+            unknown: Default::default(),
         }
     }
 }
@@ -75,12 +91,25 @@ pub fn settings(request: &Request, accelerator: Accelerator, seed: u64) -> Setti
 impl Boots for Qemu {
     fn boot(&mut self, side: Side, word: &str, log: &Path) -> Result<Ended> {
         let image = &self.images[side as usize];
-        let (boot, _iso) =
-            self.request
-                .boot_through_its_door(image, self.accelerator, &[word.to_owned()])?;
-        let log = LogFile::create(Some(log))?;
-        let finished = run::boot_kept(&boot, &log, &Progress::new())?;
-        let outcome = run::judge(&finished);
+        let words = [word.to_owned()];
+        let (outcome, finished) = loop {
+            let unknown = &mut self.unknown[side as usize];
+            let (boot, _iso) =
+                self.request
+                    .boot_through_its_door(image, self.accelerator, &words, unknown)?;
+            let log = LogFile::create(Some(log))?;
+            let finished = run::boot_kept(&boot, &log, &Progress::new())?;
+            let outcome = run::judge(&finished);
+            if let Outcome::Error(log) = &outcome
+                && let Some(key) = refused(&log.errors)
+                && !unknown.iter().any(|known| known == key)
+            {
+                eprintln!("pagemark: {side} is older than the word {key}=, and boots without it");
+                unknown.push(key.to_owned());
+                continue;
+            }
+            break (outcome, finished);
+        };
         Ok(match &outcome {
             Outcome::Pass(_) => Ended::Passed,
             Outcome::Interrupted => Ended::Interrupted,
@@ -96,5 +125,23 @@ impl Boots for Qemu {
                 Ended::Failed(told.lines().next().unwrap_or_default().to_owned())
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_refused_word_of_this_tool_is_left_out() {
+        let error = |key: &str| {
+            vec![format!(
+                "command line: unknown key `{key}`; the keys are suite and boot"
+            )]
+        };
+        assert_eq!(refused(&error("boot")), Some("boot"));
+        assert_eq!(refused(&error("cpu")), Some("cpu"));
+        assert_eq!(refused(&error("sweet")), None);
+        assert_eq!(refused(&[]), None);
     }
 }

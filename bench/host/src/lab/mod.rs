@@ -63,7 +63,7 @@ impl Image {
 pub struct Lost {
     /// The place.
     pub place: String,
-    /// Which boot; none where the place could not be had.
+    /// Which boot; none where it was the place itself.
     pub boot: Option<u64>,
     /// Why, in one line.
     pub why: String,
@@ -74,7 +74,7 @@ impl fmt::Display for Lost {
         let Self { place, boot, why } = self;
         match boot {
             Some(boot) => write!(f, "{place}: boot {boot} failed: {why}"),
-            None => write!(f, "{place}: not booted: {why}"),
+            None => write!(f, "{place}: {why}"),
         }
     }
 }
@@ -140,13 +140,27 @@ impl Lab {
             let folder = output.join(name);
             std::fs::create_dir_all(&folder)
                 .with_context(|| format!("{} cannot be made", folder.display()))?;
+            let has_logs = || crate::log::side::files(std::slice::from_ref(&folder)).is_ok();
             for boot in 1..=u64::from(boots) {
                 let words = [words, &[format!("machine={name}"), format!("boot={boot}")]].concat();
                 let date = jiff::ZonedDateTime::now()
                     .strftime("%Y-%m-%d-%H%M%S")
                     .to_string();
                 let log = folder.join(format!("{date}-boot-{boot:04}.part"));
-                let ended = place.boot(image, &words, &log)?;
+                let ended = match place.boot(image, &words, &log) {
+                    Ok(ended) => ended,
+                    Err(error) => {
+                        let why = format!("{error:#}");
+                        let failed = Lost {
+                            place: name.to_owned(),
+                            boot: Some(boot),
+                            why,
+                        };
+                        report(&failed.to_string());
+                        lost.push(failed);
+                        break;
+                    }
+                };
                 let kept = match &ended {
                     Ended::Passed => log.with_extension("log"),
                     Ended::Failed(_) => log.with_extension("failed"),
@@ -170,8 +184,7 @@ impl Lab {
                     _ => report(&format!("{name}: boot {boot} of {boots}: pass")),
                 }
             }
-            let has_logs = crate::log::side::files(std::slice::from_ref(&folder)).is_ok();
-            Ok(has_logs.then_some(folder))
+            Ok(has_logs().then(|| folder.clone()))
         })
     }
 
@@ -224,7 +237,13 @@ impl Lab {
                 Ok(ab::State::Made { .. }) => Ok(Some(folder)),
                 Ok(ab::State::Interrupted { .. }) => Ok(None),
                 Err(error) => {
-                    report(&format!("{name}: {error:#}"));
+                    let why = format!("{error:#}");
+                    report(&format!("{name}: {why}"));
+                    lost.push(Lost {
+                        place: name.to_owned(),
+                        boot: None,
+                        why,
+                    });
                     Ok(None)
                 }
             }
@@ -253,7 +272,7 @@ impl Lab {
                                 let failed = Lost {
                                     place,
                                     boot: None,
-                                    why,
+                                    why: format!("not booted: {why}"),
                                 };
                                 report(&failed.to_string());
                                 return Ok((None, vec![failed]));
@@ -273,10 +292,19 @@ impl Lab {
             interrupted: crate::run::INTERRUPTED.load(std::sync::atomic::Ordering::Relaxed),
             ..Came::default()
         };
-        for result in results {
-            let (folder, lost) = result?;
-            came.folders.extend(folder);
-            came.lost.extend(lost);
+        for (result, place) in results.into_iter().zip(names) {
+            match result {
+                Ok((folder, lost)) => {
+                    came.folders.extend(folder);
+                    came.lost.extend(lost);
+                }
+                // What this host or one place's pagemark-lab does is not the other places' end.
+                Err(error) => came.lost.push(Lost {
+                    place,
+                    boot: None,
+                    why: format!("{error:#}"),
+                }),
+            }
         }
         Ok(came)
     }

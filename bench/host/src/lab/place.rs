@@ -3,9 +3,10 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,7 @@ pub struct Place {
     child: Child,
     stdin: Option<ChildStdin>,
     answers: Receiver<String>,
+    said: Arc<Mutex<String>>,
 }
 
 /// What is asked for.
@@ -92,7 +94,7 @@ impl Place {
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn();
         let mut child =
             child.with_context(|| format!("{} cannot be started", lab.program.display()))?;
@@ -101,6 +103,15 @@ impl Place {
             .stdout
             .take()
             .context("pagemark-lab has no standard output")?;
+        let stderr = child
+            .stderr
+            .take()
+            .context("pagemark-lab has no standard error")?;
+        let said = Arc::new(Mutex::new(String::new()));
+        thread::spawn({
+            let said = said.clone();
+            move || listen(stderr, &said)
+        });
         let (sender, answers) = channel();
         thread::spawn(move || {
             for line in BufReader::new(stdout)
@@ -116,6 +127,7 @@ impl Place {
             child,
             stdin,
             answers,
+            said,
         };
         Ok(match place.answer()? {
             Some(Answer { held: Some(_), .. }) => Ok(place),
@@ -187,10 +199,11 @@ impl Place {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    bail!(
-                        "pagemark-lab ended with {} and no answer",
-                        self.child.wait()?
-                    );
+                    let status = self.child.wait()?;
+                    // Its last line may still be on its way.
+                    thread::sleep(LOOK_AROUND);
+                    let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+                    bail!("pagemark-lab ended with {status} and no answer: {said}");
                 }
             }
         }
@@ -201,6 +214,20 @@ impl Place {
         let number = self.child.id().to_string();
         // It fails only where it is gone already.
         let _ = Command::new("kill").args(["-TERM", &number]).status();
+    }
+}
+
+/// Keeps the last line that `pagemark-lab` and labgrid write, and passes on what it says itself.
+fn listen(stderr: ChildStderr, said: &Mutex<String>) {
+    let lines = BufReader::new(stderr).split(b'\n');
+    for line in lines.map_while(std::io::Result::ok) {
+        let line = String::from_utf8_lossy(&line).trim().to_owned();
+        if line.starts_with("pagemark-lab: ") {
+            eprintln!("{line}");
+        }
+        if !line.is_empty() {
+            *said.lock().unwrap_or_else(PoisonError::into_inner) = line;
+        }
     }
 }
 

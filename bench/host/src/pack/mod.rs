@@ -26,3 +26,7 @@ const MANIFEST: &str = "manifest.json";
 const LONGEST_LOG: u64 = crate::log::capture::MOST as u64;
 /// The longest manifest, in bytes: of a hundred thousand logs.
 const LONGEST_MANIFEST: u64 = 64 << 20;
+/// The most that a pack may hold, in bytes: about ten thousand logs. A file of a few kilobytes can say that it holds any number.
+const MOST: u64 = 1 << 30;
+/// The longest name of a machine, in bytes: with it a path fits the header of the archive (100 bytes), and needs no other file to hold it.
+const LONGEST_NAME: usize = 60;

@@ -6,7 +6,8 @@ use ruzstd::decoding::StreamingDecoder;
 use sha2::{Digest, Sha256};
 
 use super::manifest::{Entry, Manifest, hex};
-use super::{LONGEST_LOG, LONGEST_MANIFEST, MANIFEST};
+use super::{LONGEST_LOG, LONGEST_MANIFEST, MANIFEST, MOST};
+use crate::log::printable;
 
 /// How a file compressed by zstd begins (RFC 8878, 3.1.1).
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -39,6 +40,9 @@ pub enum PackError {
         /// That of the manifest.
         wanted: String,
     },
+    /// It holds more than a pack may.
+    #[error("it holds more than {MOST} bytes")]
+    TooMuch,
     /// A file that is longer than any that is packed.
     #[error("{path} has {bytes} bytes")]
     TooLong {
@@ -67,13 +71,17 @@ pub fn read<E: From<PackError>>(
     let decoder =
         StreamingDecoder::new(io::BufReader::new(file)).map_err(|error| damaged(&error))?;
     let mut archive = tar::Archive::new(decoder);
-    let mut files = archive.entries().map_err(|error| damaged(&error))?;
+    // Raw: a file that only says how another is called would be read whole, however long it is.
+    let files = archive.entries().map_err(|error| damaged(&error))?;
+    let mut files = files.raw(true);
+    let mut all = 0_u64;
     let mut next = || -> Result<Option<(String, u64, Vec<u8>)>, PackError> {
         let Some(file) = files.next() else {
             return Ok(None);
         };
         let mut file = file.map_err(|error| damaged(&error))?;
-        let path = String::from_utf8_lossy(&file.path_bytes()).into_owned();
+        // Shown, and never a path of this host.
+        let path = printable::text(&String::from_utf8_lossy(&file.path_bytes())).into_owned();
         let longest = if path == MANIFEST {
             LONGEST_MANIFEST
         } else {
@@ -82,6 +90,10 @@ pub fn read<E: From<PackError>>(
         let bytes = file.size();
         if bytes > longest {
             return Err(PackError::TooLong { path, bytes });
+        }
+        all += bytes;
+        if all > MOST {
+            return Err(PackError::TooMuch);
         }
         let time = file.header().mtime().unwrap_or(0);
         let mut text = Vec::new();

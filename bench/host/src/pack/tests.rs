@@ -209,4 +209,16 @@ fn a_damaged_pack_is_an_error_that_names_what() {
     )
     .unwrap();
     assert!(told().contains("has 1099511627776 bytes"), "{}", told());
+    // Nor of a name, which has a file of its own where it is long.
+    let mut header = tar::Header::new_gnu();
+    header.set_path("././@LongLink").unwrap();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_size(1 << 40);
+    header.set_cksum();
+    fs::write(
+        &file,
+        compress_to_vec(&header.as_bytes()[..], CompressionLevel::Fastest),
+    )
+    .unwrap();
+    assert!(told().contains("has 1099511627776 bytes"), "{}", told());
 }

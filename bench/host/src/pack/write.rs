@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use ruzstd::encoding::{CompressionLevel, FrameCompressor};
 
-use super::MANIFEST;
 use super::manifest::{Entry, Manifest, machine_hash};
+use super::{LONGEST_NAME, MANIFEST, MOST};
 use crate::fleet::MACHINE_TYPES;
 use crate::log::Log;
 use crate::log::origin::DateSource;
@@ -74,6 +74,11 @@ pub fn write(
             |error: SideError| error.into(),
         ));
     }
+    let all: u64 = logs.iter().map(|(_, text, _)| text.len() as u64).sum();
+    ensure!(
+        all < MOST / 2,
+        "the logs have {all} bytes, more than one pack holds: pack them by machine"
+    );
     let mut archive = tar::Builder::new(Vec::new());
     let manifest = Manifest::new(logs.iter().map(|(entry, ..)| entry.clone()).collect());
     append(
@@ -91,10 +96,7 @@ pub fn write(
     compressor.set_source(archive.as_slice());
     compressor.set_drain(&mut packed);
     compressor.compress();
-    let bytes = [
-        logs.iter().map(|(_, text, _)| text.len() as u64).sum(),
-        packed.len() as u64,
-    ];
+    let bytes = [all, packed.len() as u64];
     let folder = file
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
@@ -136,7 +138,8 @@ fn folder(log: &Log, names: Names) -> String {
         .or_else(|| folder.map(|name| name.to_string_lossy().into_owned()))
         .unwrap_or_else(|| format!("machine-{}", machine_hash(log)));
     // One component of a path, whatever a command line says.
-    let name = name.replace(['/', '\\'], "_");
+    let mut name = name.replace(['/', '\\'], "_");
+    name.truncate(name.floor_char_boundary(LONGEST_NAME));
     if name.starts_with('.') {
         format!("_{name}")
     } else {

@@ -105,21 +105,27 @@ impl Request {
         Ok(accelerator)
     }
 
-    /// The boot of `image` through the door that is asked for, with `words` behind the command line, and the folder of its ISO, if
-    /// there is one: it has to live as long as QEMU runs.
+    /// The boot of `image` through the door that is asked for, with `words` behind the command line but those whose keys are among
+    /// `without`, and the folder of its ISO, if there is one: it has to live as long as QEMU runs.
     pub fn boot_through_its_door(
         &self,
         image: &Path,
         accelerator: Accelerator,
         words: &[String],
+        without: &[String],
     ) -> Result<(Boot, Option<TempDir>)> {
         let mut boot = self.boot(image);
         boot.accelerator = accelerator;
+        let known = |word: &&String| {
+            let key = word.split('=').next();
+            !without.iter().any(|key_left_out| key == Some(key_left_out))
+        };
+        let added = |words: &[String]| words.iter().filter(known).cloned().collect::<Vec<_>>();
         if let Some(hosted) = self.hosted {
-            boot.door = hosted.door(self, image, words)?;
+            boot.door = hosted.door(self, image, &added(words))?;
             return Ok((boot, None));
         }
-        let command_line = [&self.command_line[..], &boot.names(), words].concat();
+        let command_line = [&self.command_line[..], &added(&boot.names()), &added(words)].concat();
         if !self.iso {
             boot.door = Door::Pvh {
                 image: image.to_owned(),
@@ -196,7 +202,7 @@ pub fn run(request: &Request) -> Result<Outcome> {
         "starting"
     });
     // The ISO lives as long as QEMU reads from it.
-    let (boot, _iso) = request.boot_through_its_door(&image, accelerator, &[])?;
+    let (boot, _iso) = request.boot_through_its_door(&image, accelerator, &[], &[])?;
 
     let log = LogFile::create(request.log.as_deref())?;
     progress.stage("starting");

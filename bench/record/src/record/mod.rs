@@ -104,7 +104,7 @@ pub struct Error<T> {
 pub struct Panic<T> {
     /// What went wrong.
     pub message: T,
-    /// The source file, where known; empty where not.
+    /// The source file, where known, as [`source`](crate::source()) names it; empty where not.
     pub file: T,
     /// The line in it; 0 where not known.
     pub line: u32,
