@@ -8,19 +8,21 @@ use pagemark::console::log;
 use pagemark::cpu::invalidate::CAN_EVICT;
 use pagemark::cpu::tsc;
 use pagemark_bracket::Sample;
-use pagemark_bracket::resolution::{Known, overhead, resolution, step};
+use pagemark_bracket::resolution::{overhead, step};
 use pagemark_record::{
-    CaseResult, Check, Clock, Disturbances, Error, Figure, Record, Series, Skip, Tag, Text, Verdict,
+    Check, Clock, Disturbances, Error, Figure, Record, Skip, Tag, Text, Verdict,
 };
-use pagemark_statistics::{Summary, summarise};
-use pagemark_verdict::{Cause, Seen, cause, frequency_moved, outer_fence};
+use pagemark_statistics::summarise;
+use pagemark_verdict::{Cause, Seen, cause, frequency_moved};
 
 use super::case::{Case, Failure};
-use super::ledger::{Entry, Ledger, MAX_CASES, MAX_NAME, Refused};
+use super::ledger::{Ledger, MAX_CASES, MAX_NAME, Refused};
 use super::mutation::{Outcome, mutate};
 use super::overhead::Overheads;
+use super::pace::{self, Pace};
 use super::progress::{Progress, Stage};
 use super::random::Random;
+use super::result::{Timing, tell_result};
 use super::sample::{AnyCase, Temperature, prove, sample, warm_up};
 use crate::environment::Witness;
 
@@ -62,11 +64,7 @@ pub struct Run {
     course: u32,
     /// The pass that runs, from 1; 0 before the first and after the last.
     pass: u32,
-    clock: Clock,
-    /// The step in which it moves, in ticks.
-    quantum: u64,
-    /// Ticks a second, where they are known and constant.
-    hertz: Option<u64>,
+    timing: Timing,
     /// When a run that takes its time is over, in ticks of the clock.
     deadline: Option<u64>,
     /// Seconds that it takes, if it takes its time.
@@ -98,9 +96,7 @@ impl Run {
             rounds: 0,
             course: 1,
             pass: 0,
-            clock: Clock::Emulated,
-            quantum: 1,
-            hertz: None,
+            timing: Timing::default(),
             deadline: None,
             limit: None,
             progress: Progress::SILENT,
@@ -152,7 +148,13 @@ impl Run {
         });
         self.limit = seconds;
         self.progress = Progress::begin(clock, rate.unwrap_or(ASSUMED));
-        (self.clock, self.quantum, self.hertz) = (clock, quantum, hertz);
+        let few = self.passes < pace::PASSES && clock != Clock::Icount && self.mutate.is_none();
+        self.timing = Timing {
+            clock,
+            quantum,
+            hertz,
+            pace: few.then(|| Pace::begin(&mut self.random)),
+        };
     }
 
     /// Where it is in its passes.
@@ -198,7 +200,7 @@ impl Run {
         // What comes after the last pass comes once, and is told.
         self.pass = if more { self.pass + 1 } else { 0 };
         if more {
-            self.overheads.measure(self.clock, self.passes);
+            self.overheads.measure(self.timing.clock, self.passes);
         }
         if let (2, None, Some(seconds @ 1..)) = (self.pass, self.limit, self.progress.seconds()) {
             let (passes, all) = (self.passes, seconds * u64::from(self.passes));
@@ -213,7 +215,7 @@ impl Run {
     /// it is not are off by the difference. On a clock that counts instructions that is a check, on hardware's a tag; an emulator's
     /// time is not looked at.
     fn check_overheads(&mut self) {
-        let (clock, quantum) = (self.clock, self.quantum);
+        let Timing { clock, quantum, .. } = self.timing;
         if clock == Clock::Emulated || self.align == Align::Sweep {
             return;
         }
@@ -327,7 +329,7 @@ impl Run {
     /// nothing to measure there.
     pub fn measure_hot_and_cold<C: Case>(&mut self, name: &str, case: &mut C) {
         self.measure(name, case);
-        if self.clock != Clock::Icount && self.mutate.is_none() {
+        if self.timing.clock != Clock::Icount && self.mutate.is_none() {
             let mut cold = ArrayString::<MAX_NAME>::new();
             // A name that is too long is told by the hot case.
             let _ = write!(cold, "{name}/cold");
@@ -360,7 +362,7 @@ impl Run {
         if self.passes > 1 && self.verdict == Verdict::Pass {
             for entry in self.ledger.entries() {
                 let overhead = self.overheads.of(entry.class);
-                tell_result(entry, overhead, self.clock, self.quantum, self.hertz);
+                tell_result(entry, overhead, &self.timing);
             }
         }
         self.check_overheads();
@@ -386,17 +388,16 @@ impl Run {
     /// The median of a case between its bounds.
     #[cfg(target_os = "none")]
     pub fn interval(&mut self, name: &str) -> Option<[Figure; 3]> {
-        let (clock, quantum) = (self.clock, self.quantum);
         let entry = self.ledger.entries().find(|entry| &entry.name == name)?;
         let summary = summarise(&mut entry.samples.clone())?;
-        let [low, high] = bounds(&summary, clock, quantum, entry.batch);
+        let [low, high] = self.timing.bounds(&summary, entry.batch);
         Some([low, summary.median, high])
     }
 
     /// What the clock counts.
     #[cfg(target_os = "none")]
     pub const fn clock(&self) -> Clock {
-        self.clock
+        self.timing.clock
     }
 
     /// What struck the samples of all cases together.
@@ -438,6 +439,9 @@ impl Run {
         prove(case)?;
         let kept_before = self.pass.saturating_sub(1).saturating_mul(self.rounds) % self.course;
         warm_up(case, kept_before)?;
+        if let Some(pace) = &mut self.timing.pace {
+            pace.look(&mut self.random);
+        }
         let witness = self.witness.as_ref();
         let core = witness.and_then(Witness::core);
         entry.class = case.class(temperature).0;
@@ -450,6 +454,9 @@ impl Run {
             }
             let sample = undisturbed(case, temperature, witness, &mut entry.disturbances)?;
             entry.push(sample, &mut self.random);
+        }
+        if let Some(pace) = &mut self.timing.pace {
+            pace.look(&mut self.random);
         }
         entry.rate = witness.and_then(|witness| witness.rate_since(core));
         let usual = witness.and_then(Witness::usual_rate);
@@ -481,7 +488,7 @@ impl Run {
     fn tell(&mut self, name: &str) {
         if let Ok(entry) = self.ledger.entry(name) {
             let overhead = self.overheads.of(entry.class);
-            tell_result(entry, overhead, self.clock, self.quantum, self.hertz);
+            tell_result(entry, overhead, &self.timing);
             self.progress.spoke();
         }
     }
@@ -515,97 +522,4 @@ fn undisturbed(
         }
     }
     unreachable!("the loop ends by itself")
-}
-
-/// Samples that lie far above the others, on a clock where that is none of the operation's doing.
-fn outliers(samples: &[Figure], summary: &Summary<Figure>) -> u32 {
-    let [p25, median, p75] = [summary.p25, summary.median, summary.p75].map(Figure::thousandths);
-    let fence = outer_fence(p25, median, p75);
-    let above = samples.iter().filter(|sample| sample.thousandths() > fence);
-    above.count() as u32
-}
-
-/// The bounds of a median, with the steps of a clock that has steps: order statistics know nothing of those.
-fn bounds(summary: &Summary<Figure>, clock: Clock, quantum: u64, batch: u32) -> [Figure; 2] {
-    let [low, high] = summary.interval;
-    match clock {
-        Clock::Icount => [low, high],
-        Clock::Tsc | Clock::Emulated => {
-            let step = step(quantum, batch);
-            [low.less(step), high.less(Figure::default().less(step))]
-        }
-    }
-}
-
-/// Sums a case up. `overhead` is what the harness costs its class.
-fn tell_result(
-    entry: &mut Entry,
-    overhead: Figure,
-    clock: Clock,
-    quantum: u64,
-    hertz: Option<u64>,
-) {
-    let Some(empties) = summarise(&mut entry.empties.clone()) else {
-        return;
-    };
-    let resolution = match clock {
-        // One instruction is one tick, and every count is exact.
-        Clock::Icount => Figure::from(1),
-        Clock::Tsc | Clock::Emulated => resolution(Known {
-            class: entry.class,
-            batch: entry.batch,
-            quantum,
-            spread: [empties.p25, empties.p75],
-            overhead,
-        }),
-    };
-    for sample in &mut entry.samples {
-        *sample = sample.less(overhead);
-    }
-    let mut scratch = entry.samples.clone();
-    let Some(summary) = summarise(&mut scratch) else {
-        return;
-    };
-    if clock == Clock::Tsc {
-        entry.disturbances.unknown = outliers(&entry.samples, &summary);
-    }
-    let interval = bounds(&summary, clock, quantum, entry.batch);
-    let Summary {
-        min,
-        p25,
-        median,
-        p75,
-        p99,
-        max,
-        ..
-    } = summary;
-    log::record(&Record::Result(CaseResult {
-        case: entry.name.as_str().into(),
-        unit: clock.unit(),
-        class: Some(entry.class),
-        resolution: Some(resolution),
-        samples: entry.samples.len() as u64,
-        min,
-        p25,
-        median,
-        p75,
-        p99,
-        max,
-        interval,
-        overhead,
-        batch: entry.batch,
-        ns: hertz.map(|hertz| nanoseconds(median, hertz)),
-        cycles: entry.rate.filter(|_| clock == Clock::Tsc).map(|rate| {
-            let thousandths = i128::from(median.thousandths()) * i128::from(rate) / 1000;
-            Figure::from_thousandths(i64::try_from(thousandths).unwrap_or(i64::MAX))
-        }),
-        disturbances: entry.disturbances,
-        rounds: Series(&entry.samples).into(),
-    }));
-}
-
-/// Ticks as a time.
-fn nanoseconds(ticks: Figure, hertz: u64) -> Figure {
-    let picoseconds = i128::from(ticks.thousandths()) * 1_000_000_000 / i128::from(hertz);
-    Figure::from_thousandths(i64::try_from(picoseconds).unwrap_or(i64::MAX))
 }

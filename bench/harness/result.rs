@@ -1,0 +1,132 @@
+//! What the samples of a case come to: its result in the log, with the bounds of its median.
+
+use pagemark_bracket::resolution::{Known, resolution, step};
+use pagemark_record::{CaseResult, Clock, Figure, Record, Series};
+use pagemark_statistics::{Summary, summarise};
+use pagemark_verdict::outer_fence;
+
+use pagemark::console::log;
+
+use super::ledger::Entry;
+use super::pace::Pace;
+
+/// Samples that lie far above the others, on a clock where that is none of the operation's doing.
+fn outliers(samples: &[Figure], summary: &Summary<Figure>) -> u32 {
+    let [p25, median, p75] = [summary.p25, summary.median, summary.p75].map(Figure::thousandths);
+    let fence = outer_fence(p25, median, p75);
+    let above = samples.iter().filter(|sample| sample.thousandths() > fence);
+    above.count() as u32
+}
+
+/// What the figures of a run are counted in.
+pub struct Timing {
+    /// What a tick is.
+    pub clock: Clock,
+    /// The step in which the clock moves, in ticks.
+    pub quantum: u64,
+    /// Ticks a second, where they are known and constant.
+    pub hertz: Option<u64>,
+    /// How steadily the machine runs, where the passes are too few to show it.
+    pub pace: Option<Pace>,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Timing {
+            clock: Clock::Emulated,
+            quantum: 1,
+            hertz: None,
+            pace: None,
+        }
+    }
+}
+
+impl Timing {
+    /// The bounds of a median of samples of `batch` operations, with the steps of a clock that has steps and the unsteadiness of a
+    /// machine that few passes do not show: order statistics know nothing of those.
+    pub fn bounds(&self, summary: &Summary<Figure>, batch: u32) -> [Figure; 2] {
+        let [low, high] = summary.interval;
+        if self.clock == Clock::Icount {
+            return [low, high];
+        }
+        let step = step(self.quantum, batch);
+        let bounds = [low.less(step), high.less(Figure::default().less(step))];
+        match &self.pace {
+            Some(pace) => pace.widen(bounds),
+            None => bounds,
+        }
+    }
+}
+
+/// Sums a case up. `overhead` is what the harness costs its class.
+pub fn tell_result(entry: &mut Entry, overhead: Figure, timing: &Timing) {
+    let Timing {
+        clock,
+        quantum,
+        hertz,
+        ..
+    } = *timing;
+    let Some(empties) = summarise(&mut entry.empties.clone()) else {
+        return;
+    };
+    let resolution = match clock {
+        // One instruction is one tick, and every count is exact.
+        Clock::Icount => Figure::from(1),
+        Clock::Tsc | Clock::Emulated => resolution(Known {
+            class: entry.class,
+            batch: entry.batch,
+            quantum,
+            spread: [empties.p25, empties.p75],
+            overhead,
+        }),
+    };
+    for sample in &mut entry.samples {
+        *sample = sample.less(overhead);
+    }
+    let mut scratch = entry.samples.clone();
+    let Some(summary) = summarise(&mut scratch) else {
+        return;
+    };
+    if clock == Clock::Tsc {
+        entry.disturbances.unknown = outliers(&entry.samples, &summary);
+    }
+    let interval = timing.bounds(&summary, entry.batch);
+    let Summary {
+        min,
+        p25,
+        median,
+        p75,
+        p99,
+        max,
+        ..
+    } = summary;
+    log::record(&Record::Result(CaseResult {
+        case: entry.name.as_str().into(),
+        unit: clock.unit(),
+        class: Some(entry.class),
+        resolution: Some(resolution),
+        samples: entry.samples.len() as u64,
+        min,
+        p25,
+        median,
+        p75,
+        p99,
+        max,
+        interval,
+        overhead,
+        batch: entry.batch,
+        ns: hertz.map(|hertz| nanoseconds(median, hertz)),
+        cycles: entry.rate.filter(|_| clock == Clock::Tsc).map(|rate| {
+            let thousandths = i128::from(median.thousandths()) * i128::from(rate) / 1000;
+            Figure::from_thousandths(i64::try_from(thousandths).unwrap_or(i64::MAX))
+        }),
+        disturbances: entry.disturbances,
+        rounds: Series(&entry.samples).into(),
+    }));
+}
+
+/// Ticks as a time.
+fn nanoseconds(ticks: Figure, hertz: u64) -> Figure {
+    let picoseconds = i128::from(ticks.thousandths()) * 1_000_000_000 / i128::from(hertz);
+    Figure::from_thousandths(i64::try_from(picoseconds).unwrap_or(i64::MAX))
+}
