@@ -13,6 +13,7 @@ pub use crate::hosted::address_space;
 pub mod apic;
 #[cfg(target_os = "none")]
 pub mod backtrace;
+pub mod counters;
 #[cfg(target_os = "none")]
 pub mod demand;
 #[cfg(any(target_os = "none", hosted))]
