@@ -12,7 +12,8 @@ use pagemark::mm::address::{Order, PAGE_SIZE, PageSize, VirtAddr};
 use pagemark::mm::frame::Gfp;
 use pagemark_verdict::{Reloads, fractured};
 
-const PAGES: usize = 32;
+/// Pages that [`read_all`] reads.
+pub(super) const PAGES: usize = 32;
 /// Pieces of the large page that are read.
 const PIECES: u64 = 16;
 /// Of each state the least ticks of so many tries: what disturbs only adds.
@@ -25,8 +26,8 @@ struct Page(#[expect(dead_code, reason = "read by its address")] [u8; PAGE_SIZE 
 /// Zeros that could be written to, though nobody does, and so no part of the image's file.
 static mut PAGES_TO_READ: [Page; PAGES + 1] = [Page([0; PAGE_SIZE as usize]); PAGES + 1];
 
-/// Reads the pages but the first, and tells how many ticks that took.
-fn read_all() -> u64 {
+/// Reads the pages but the first, and returns how many ticks that took.
+pub(super) fn read_all() -> u64 {
     let start = tsc::read();
     let first = (&raw const PAGES_TO_READ).cast::<Page>();
     for page in 1..=PAGES {

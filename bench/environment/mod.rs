@@ -3,6 +3,7 @@
 //! Here the readings are taken and told; what follows from them is concluded in `pagemark_verdict`, where the host tests it.
 
 mod core_clock;
+mod counters;
 mod first_look;
 mod fracture;
 mod frequencies;
@@ -17,6 +18,7 @@ mod witness;
 use arrayvec::ArrayVec;
 use pagemark::console::log;
 use pagemark::cpu::access::ThisCpu;
+use pagemark::cpu::counters::{Absent, Counters};
 use pagemark::cpu::features::Features;
 use pagemark::cpu::lfence::Lfence;
 use pagemark::cpu::probe::read_msr;
@@ -39,6 +41,8 @@ pub struct Found {
     rate: Rate,
     lfence: Lfence,
     core_clock: CoreClock,
+    /// None where it was not looked.
+    counters: Option<Result<Counters, Absent>>,
     cycles_per_1000_ticks: Option<u64>,
     not_write_back: Option<u64>,
     fractured: Option<bool>,
@@ -70,6 +74,7 @@ pub fn find_out(machine: &mut Machine) -> Found {
     let lfence = Lfence::ensure(&ThisCpu, &machine.features);
     let core_clock = CoreClock::find(&machine.features);
     let cycles_per_1000_ticks = core_clock.cycles_per_1000_ticks();
+    let counters = class.is_hardware().then(counters::start);
     let fractured = match class.is_hardware() {
         true => fracture::look(machine),
         false => None,
@@ -101,6 +106,7 @@ pub fn find_out(machine: &mut Machine) -> Found {
         rate: facts.rate,
         lfence,
         core_clock,
+        counters,
         cycles_per_1000_ticks,
         not_write_back,
         fractured,
@@ -169,6 +175,12 @@ impl Found {
 
     /// Writes all of it down.
     pub fn tell(&self) {
+        let mut kinds = ArrayVec::<&str, { pagemark::cpu::counters::MOST }>::new();
+        match &self.counters {
+            Some(Ok(counters)) => kinds.extend(counters.kinds().map(counters::name)),
+            Some(Err(absent)) => kinds.push(absent.name()),
+            None => {}
+        }
         let both = |spread: Spread| [spread.min, spread.max];
         log::record(&Record::Environment(pagemark_record::Environment {
             class: self.class.name().into(),
@@ -194,6 +206,7 @@ impl Found {
                 Class::Silicon => "caches_and_tlbs".into(),
                 _ => "tlbs".into(),
             }),
+            counters: (!kinds.is_empty()).then_some(format_args!("{}", Words(&kinds)).into()),
             masked: format_args!("{}", Words(&self.masked)).into(),
         }));
         log::line(format_args!(
@@ -213,6 +226,7 @@ impl Found {
             smi: self.smi.is_some(),
             steal: self.steal,
             core_clock: self.core_clock,
+            counters: self.counters.and_then(Result::ok),
             usual: self
                 .cycles_per_1000_ticks
                 .filter(|_| self.class.is_hardware()),

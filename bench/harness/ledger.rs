@@ -7,6 +7,7 @@ use arrayvec::{ArrayString, ArrayVec};
 use pagemark::boot::command_line::Rounds;
 use pagemark::mm::address::{Order, PAGE_SIZE};
 use pagemark_bracket::Sample;
+use pagemark_bracket::sample::METERED;
 use pagemark_record::{Class, Disturbances, Figure};
 
 use super::random::Random;
@@ -17,6 +18,8 @@ pub const MAX_CASES: usize = 600;
 pub const MAX_NAME: usize = 96;
 /// The most samples of a case that are kept.
 const MAX_SAMPLES: usize = Rounds::MAX as usize;
+/// The most samples by counters.
+pub const MAX_COUNTED: usize = 15;
 
 /// What one case has yielded.
 pub struct Entry {
@@ -30,6 +33,8 @@ pub struct Entry {
     pub samples: ArrayVec<Figure, MAX_SAMPLES>,
     /// The cost of the harness alone, measured beside each sample.
     pub empties: ArrayVec<Figure, MAX_SAMPLES>,
+    /// What the core's counters counted of an operation, in samples of their own.
+    pub counts: ArrayVec<[Figure; METERED], MAX_COUNTED>,
     /// What struck samples.
     pub disturbances: Disturbances,
     /// The core's rate while the last samples were taken, in cycles per 1,000 ticks.
@@ -107,6 +112,7 @@ impl Ledger {
                     batch: 1,
                     samples: ArrayVec::new_const(),
                     empties: ArrayVec::new_const(),
+                    counts: ArrayVec::new_const(),
                     disturbances: Disturbances::default(),
                     rate: None,
                     taken: 0,

@@ -1,14 +1,17 @@
 //! What the samples of a case come to: its result in the log, with the bounds of its median.
 
+use arrayvec::ArrayVec;
 use pagemark_bracket::resolution::{Known, resolution, step};
-use pagemark_record::{CaseResult, Clock, Figure, Record, Series};
+use pagemark_bracket::sample::METERED;
+use pagemark_record::{CaseResult, Clock, Counts, Figure, Record, Series};
 use pagemark_statistics::{Summary, summarise};
 use pagemark_verdict::outer_fence;
 
 use pagemark::console::log;
 
-use super::ledger::Entry;
+use super::ledger::{Entry, MAX_COUNTED};
 use super::pace::Pace;
+use crate::environment::Witness;
 
 /// Samples that lie far above the others, on a clock where that is none of the operation's doing.
 fn outliers(samples: &[Figure], summary: &Summary<Figure>) -> u32 {
@@ -59,7 +62,12 @@ impl Timing {
 }
 
 /// Sums a case up. `overhead` is what the harness costs its class.
-pub fn tell_result(entry: &mut Entry, overhead: Figure, timing: &Timing) {
+pub fn tell_result(
+    entry: &mut Entry,
+    overhead: Figure,
+    timing: &Timing,
+    witness: Option<&Witness>,
+) {
     let Timing {
         clock,
         quantum,
@@ -100,6 +108,14 @@ pub fn tell_result(entry: &mut Entry, overhead: Figure, timing: &Timing) {
         max,
         ..
     } = summary;
+    let converted = entry.rate.filter(|_| clock == Clock::Tsc).map(|rate| {
+        let thousandths = i128::from(median.thousandths()) * i128::from(rate) / 1000;
+        Figure::from_thousandths(i64::try_from(thousandths).unwrap_or(i64::MAX))
+    });
+    let (cycles, counts) = match witness {
+        Some(witness) if !entry.counts.is_empty() => witness.counted(medians(&entry.counts)),
+        _ => (None, Counts::default()),
+    };
     log::record(&Record::Result(CaseResult {
         case: entry.name.as_str().into(),
         unit: clock.unit(),
@@ -116,13 +132,23 @@ pub fn tell_result(entry: &mut Entry, overhead: Figure, timing: &Timing) {
         overhead,
         batch: entry.batch,
         ns: hertz.map(|hertz| nanoseconds(median, hertz)),
-        cycles: entry.rate.filter(|_| clock == Clock::Tsc).map(|rate| {
-            let thousandths = i128::from(median.thousandths()) * i128::from(rate) / 1000;
-            Figure::from_thousandths(i64::try_from(thousandths).unwrap_or(i64::MAX))
-        }),
+        cycles: cycles.or(converted),
+        counts,
         disturbances: entry.disturbances,
         rounds: Series(&entry.samples).into(),
     }));
+}
+
+/// The median at each place.
+#[inline(never)]
+fn medians(counts: &[[Figure; METERED]]) -> [Figure; METERED] {
+    let mut medians = [Figure::default(); METERED];
+    for (place, median) in medians.iter_mut().enumerate() {
+        let mut of_one: ArrayVec<Figure, MAX_COUNTED> =
+            counts.iter().map(|counts| counts[place]).collect();
+        *median = summarise(&mut of_one).map_or(Figure::default(), |summary| summary.median);
+    }
+    medians
 }
 
 /// Ticks as a time.

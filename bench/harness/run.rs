@@ -23,7 +23,7 @@ use super::pace::{self, Pace};
 use super::progress::{Progress, Stage};
 use super::random::Random;
 use super::result::{Timing, tell_result};
-use super::sample::{AnyCase, Temperature, prove, sample, warm_up};
+use super::sample::{AnyCase, Temperature, count, prove, sample, warm_up};
 use crate::environment::Witness;
 
 /// Rounds of the quick suite: enough for a 99 % interval of the median that leaves out the seven at each end.
@@ -362,10 +362,13 @@ impl Run {
         if self.passes > 1 && self.verdict == Verdict::Pass {
             for entry in self.ledger.entries() {
                 let overhead = self.overheads.of(entry.class);
-                tell_result(entry, overhead, &self.timing);
+                tell_result(entry, overhead, &self.timing, self.witness.as_ref());
             }
         }
         self.check_overheads();
+        if let Some(witness) = self.witness.take() {
+            witness.end();
+        }
         if let Some(filter) = &self.only
             && self.wanted == 0
         {
@@ -454,6 +457,11 @@ impl Run {
             }
             let sample = undisturbed(case, temperature, witness, &mut entry.disturbances)?;
             entry.push(sample, &mut self.random);
+            if let Some(mut meter) = witness.and_then(Witness::counting)
+                && !entry.counts.is_full()
+            {
+                entry.counts.push(count(case, temperature, &mut meter)?);
+            }
         }
         if let Some(pace) = &mut self.timing.pace {
             pace.look(&mut self.random);
@@ -488,7 +496,7 @@ impl Run {
     fn tell(&mut self, name: &str) {
         if let Ok(entry) = self.ledger.entry(name) {
             let overhead = self.overheads.of(entry.class);
-            tell_result(entry, overhead, &self.timing);
+            tell_result(entry, overhead, &self.timing, self.witness.as_ref());
             self.progress.spoke();
         }
     }

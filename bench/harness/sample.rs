@@ -4,8 +4,9 @@ use core::mem::MaybeUninit;
 
 use pagemark::cpu::invalidate::evict;
 use pagemark_bracket::block::{Operation, PAIR, Pair, SWEEP};
+use pagemark_bracket::sample::{METERED, Meter};
 use pagemark_bracket::{Brackets, Sample};
-use pagemark_record::Class;
+use pagemark_record::{Class, Figure};
 
 use super::case::{Case, Failure};
 
@@ -81,19 +82,17 @@ impl<'c> AnyCase<'c> {
     }
 }
 
-/// Takes one sample.
-pub fn sample(any: &mut AnyCase<'_>, temperature: Temperature) -> Result<Sample, Failure> {
-    let (class, batch) = any.class(temperature);
-    let brackets = Brackets {
-        pair: any.pair,
-        class,
-        batch,
-    };
-    let (operation, state) = (any.operation, any.state());
-    // The case is used by its pointer alone from here on: the bracket's calls and ours take turns.
-    let case: *mut dyn Case = any.case;
-    let prepared = |count: u32, brackets: &mut dyn FnMut()| {
-        // SAFETY: no bracket runs now, and we hold the case exclusively.
+/// Brings about the state before a number of operations, runs the brackets, and undoes the operations.
+///
+/// # Safety
+///
+/// Nobody else uses the case while the closure runs, but for the brackets.
+unsafe fn prepared<'c>(
+    case: *mut (dyn Case + 'c),
+    temperature: Temperature,
+) -> impl FnMut(u32, &mut dyn FnMut()) -> Result<(), Failure> + use<'c> {
+    move |count, brackets| {
+        // SAFETY: no bracket runs now; the rest is the caller's promise.
         unsafe { &mut *case }.prepare_for(count)?;
         if temperature == Temperature::Cold {
             evict();
@@ -101,9 +100,39 @@ pub fn sample(any: &mut AnyCase<'_>, temperature: Temperature) -> Result<Sample,
         brackets();
         // SAFETY: as above.
         unsafe { &mut *case }.restore()
-    };
-    // SAFETY: `operation` gets the case that it is made for; a case says how often its operation can follow on itself.
-    unsafe { brackets.sample(operation, state, prepared) }
+    }
+}
+
+/// The brackets of a case at this temperature.
+fn brackets(any: &mut AnyCase<'_>, temperature: Temperature) -> Brackets {
+    let (class, batch) = any.class(temperature);
+    Brackets {
+        pair: any.pair,
+        class,
+        batch,
+    }
+}
+
+/// Takes one sample.
+pub fn sample(any: &mut AnyCase<'_>, temperature: Temperature) -> Result<Sample, Failure> {
+    let brackets = brackets(any, temperature);
+    let (operation, state) = (any.operation, any.state());
+    // The case is used by its pointer alone from here on: the bracket's calls and ours take turns.
+    // SAFETY: we hold the case exclusively. `operation` gets the case that it is made for; a case says how often its operation can
+    // follow on itself.
+    unsafe { brackets.sample(operation, state, prepared(any.case, temperature)) }
+}
+
+/// Takes one sample by counters.
+pub fn count(
+    any: &mut AnyCase<'_>,
+    temperature: Temperature,
+    meter: &mut dyn Meter,
+) -> Result<[Figure; METERED], Failure> {
+    let brackets = brackets(any, temperature);
+    let (operation, state) = (any.operation, any.state());
+    // SAFETY: as in `sample`.
+    unsafe { brackets.count(operation, state, prepared(any.case, temperature), meter) }
 }
 
 /// Takes samples until all is as it stays, and as many more as earlier passes have kept. Many an operation changes the state that the

@@ -70,12 +70,19 @@ pub fn of_log(log: &Log) -> Vec<Entry> {
     entries.collect()
 }
 
-/// The figures of a log in every unit it has them in: its clock's, and nanoseconds and core cycles where the image knew them.
+/// The figures of a log in every unit it has them in: its clock's, and nanoseconds and what the core counted where the image knew them.
 pub fn in_every_unit(log: &Log) -> Vec<Entry> {
     let mut entries = of_log(log);
     let resolved = |result: &&CaseResult<String>| !result.is_below_resolution(result.median);
     for result in log.results.iter().filter(resolved) {
-        let further = [("ns", result.ns), ("cycles", result.cycles)];
+        let counts = result.counts;
+        let further = [
+            ("ns", result.ns),
+            ("cycles", result.cycles),
+            ("instructions", counts.instructions),
+            ("walks", counts.all_walks()),
+            ("walk-cycles", counts.walk_cycles),
+        ];
         entries.extend(further.into_iter().filter_map(|(unit, figure)| {
             Some(Entry {
                 samples: Some(result.samples),

@@ -155,6 +155,7 @@ impl Found {
             fractured: None,
             cold: None,
             kernel: Some(self.kernel.as_str().into()),
+            counters: None,
             masked: "".into(),
         }));
         log::line(format_args!(

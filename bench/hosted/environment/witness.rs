@@ -4,9 +4,24 @@
 use std::mem;
 
 use pagemark::hosted::cpus;
+use pagemark_bracket::sample::{METERED, Meter};
+use pagemark_record::{Counts, Figure};
 use pagemark_verdict::{CoreReading, Seen};
 
 use super::core_clock;
+
+/// Counters that nobody has.
+pub enum Counting {}
+
+impl Meter for Counting {
+    fn read(&mut self) -> [u64; METERED] {
+        match *self {}
+    }
+
+    fn between(&self, _: [u64; METERED], _: [u64; METERED]) -> [u64; METERED] {
+        match *self {}
+    }
+}
 
 /// The counters of this process.
 pub struct Witness {
@@ -32,6 +47,19 @@ impl Witness {
     pub const fn core(&self) -> Option<CoreReading> {
         None
     }
+
+    /// A process has no counters.
+    pub const fn counting(&self) -> Option<Counting> {
+        None
+    }
+
+    /// There is nothing that figures could be of.
+    pub fn counted(&self, _: [Figure; METERED]) -> (Option<Figure>, Counts) {
+        (None, Counts::default())
+    }
+
+    /// There is nothing to put back.
+    pub fn end(self) {}
 
     /// The core's rate now, in cycles per 1,000 ticks.
     pub fn rate_since(&self, _: Option<CoreReading>) -> Option<u64> {

@@ -45,10 +45,10 @@ pub use exit::ExitCode;
 pub use figure::{Figure, NoFigure};
 pub use hex::Hex;
 pub use record::{
-    Advice, AdviceKind, Boot, Buddyinfo, CaseResult, Check, Class, Clock, CoreKind, Cpu, Crossover,
-    Disturbances, End, Environment, Error, Frames, Frequencies, MAX_ADDRESSES, Machine, Moment,
-    Notice, ORDERS, Panic, Probe, Record, Region, Skip, Start, Tag, Translations, Unit, Verdict,
-    Zone,
+    Advice, AdviceKind, Boot, Buddyinfo, CaseResult, Check, Class, Clock, CoreKind, Counts, Cpu,
+    Crossover, Disturbances, End, Environment, Error, Frames, Frequencies, MAX_ADDRESSES, Machine,
+    Moment, Notice, ORDERS, Panic, Probe, Record, Region, Skip, Start, Tag, Translations, Unit,
+    Verdict, Zone,
 };
 #[cfg(feature = "read")]
 pub use series::read_series;

@@ -192,10 +192,12 @@ impl<W: Write> LogWriter<W> {
         let resolved = !result.is_below_resolution(result.median);
         let [ns, cycles] = [ns, cycles].map(|figure| figure.filter(|_| resolved));
         self.line(format_args!(
-            "Benchmark{} {samples} {median} {unit}{}{} {min} min-{unit} {p99} p99-{unit} {max} max-{unit}",
+            "Benchmark{} {samples} {median} {unit}{}{}{}{} {min} min-{unit} {p99} p99-{unit} {max} max-{unit}",
             Capital(case),
             Measured(&cycles, "cycles"),
             Measured(&ns, "ns"),
+            Measured(&result.counts.instructions, "instructions"),
+            Measured(&result.counts.all_walks(), "walks"),
         ))
     }
 

@@ -25,6 +25,7 @@ pub struct Summary<T> {
 }
 
 /// Sorts the samples and sums them up; `None` of no samples.
+#[inline(never)]
 pub fn summarise<T: Ord + Copy>(samples: &mut [T]) -> Option<Summary<T>> {
     samples.sort_unstable();
     let last = samples.len().checked_sub(1)?;

@@ -53,13 +53,20 @@ pub(super) fn results(log: &Log, look: Look, detail: &Detail) -> String {
         "p99",
         "max",
         "overhead",
+        "cycles",
+        "insns",
+        "walks",
     ];
+    let any = |has: fn(&CaseResult<String>) -> bool| log.results.iter().any(has);
     let mut shown: Vec<&str> = all
         .into_iter()
         .filter(|name| match *name {
             "class" => classed,
             "resolution" => classed && !counted,
             "overhead" => !same && !counted,
+            "cycles" => any(|result| result.cycles.is_some()),
+            "insns" => any(|result| result.counts.instructions.is_some()),
+            "walks" => any(|result| result.counts.all_walks().is_some()),
             _ => true,
         })
         .collect();
@@ -67,10 +74,13 @@ pub(super) fn results(log: &Log, look: Look, detail: &Detail) -> String {
     let mut less_needed = [
         "overhead",
         "samples",
+        "insns",
         "max",
         "min",
+        "walks",
         "resolution",
         "class",
+        "cycles",
         "p99",
     ]
     .into_iter();
@@ -110,7 +120,11 @@ fn results_table(log: &Log, look: Look, detail: &Detail, title: &str, shown: &[&
     let header: Vec<&str> = [title].into_iter().chain(shown.iter().copied()).collect();
     look.header(&mut table, &header);
     let cells = |result: &CaseResult<String>| -> Vec<Cell> {
+        let counted = |count: Option<Figure>| count.map_or_else(String::new, figure);
         let column = |name: &&str| match *name {
+            "cycles" => counted(result.cycles),
+            "insns" => counted(result.counts.instructions),
+            "walks" => counted(result.counts.all_walks()),
             "samples" => thousands(result.samples),
             "class" => result.class.map_or("", Class::as_str).to_owned(),
             "resolution" => result.resolution.map_or_else(String::new, figure),

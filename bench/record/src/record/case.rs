@@ -78,9 +78,13 @@ pub struct CaseResult<T> {
     /// The median in nanoseconds, where the clock's rate is known and constant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ns: Option<Figure>,
-    /// The median in core cycles, where the CPU counts them.
+    /// The median in core cycles: counted where there are counters ([`Counts`]), else converted by the core's rate during the case, where
+    /// that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cycles: Option<Figure>,
+    /// What else the core counted.
+    #[serde(default, skip_serializing_if = "Counts::none")]
+    pub counts: Counts,
     /// What struck samples, by cause.
     #[serde(default, skip_serializing_if = "Disturbances::none")]
     pub disturbances: Disturbances,
@@ -121,9 +125,49 @@ impl<T> CaseResult<T> {
             batch: 1,
             ns: None,
             cycles: None,
+            counts: Counts::default(),
             disturbances: Disturbances::default(),
             rounds,
         }
+    }
+}
+
+/// What the core's counters counted of one operation, what the harness itself costs already subtracted. Each is the median of some samples
+/// beside those that are timed, as reading the counters would be part of these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "read", derive(Deserialize))]
+#[serde(default)]
+pub struct Counts {
+    /// Instructions that were retired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<Figure>,
+    /// Page walks for loads that were completed, those of speculation among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_walks: Option<Figure>,
+    /// The same for stores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_walks: Option<Figure>,
+    /// The same for both, where the CPU does not count them apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub walks: Option<Figure>,
+    /// Cycles of walks for loads and stores, summed up over the walks under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub walk_cycles: Option<Figure>,
+}
+
+impl Counts {
+    /// Nothing was counted.
+    #[must_use]
+    pub fn none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Page walks for data.
+    #[must_use]
+    pub fn all_walks(&self) -> Option<Figure> {
+        let apart = self.load_walks.zip(self.store_walks);
+        let sum = |(load, store): (Figure, Figure)| load.less(Figure::default().less(store));
+        self.walks.or(apart.map(sum))
     }
 }
 

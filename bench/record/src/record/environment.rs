@@ -70,6 +70,10 @@ pub struct Environment<T> {
     /// such cases run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cold: Option<T>,
+    /// What the core's counters count, separated by spaces, or why there are none: `not_announced`, `switched_off`, `not_usable`, `do_not_count`.
+    /// Absent where it was not looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counters: Option<T>,
     /// Sources of interrupts that were masked: `8259`, `local_apic`, `io_apic`, separated by spaces.
     pub masked: T,
 }

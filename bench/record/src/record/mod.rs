@@ -16,8 +16,8 @@ use serde::Deserialize;
 use serde::Serialize;
 
 pub use case::{
-    Advice, AdviceKind, Boot, CaseResult, Check, Class, Crossover, Disturbances, Probe, Skip,
-    Translations,
+    Advice, AdviceKind, Boot, CaseResult, Check, Class, Counts, Crossover, Disturbances, Probe,
+    Skip, Translations,
 };
 pub use environment::{Environment, Frequencies, Tag};
 pub use machine::{Clock, CoreKind, Cpu, Machine, Region, Unit};

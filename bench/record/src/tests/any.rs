@@ -99,6 +99,7 @@ pub(super) fn records() -> impl Strategy<Value = Vec<Record<String>>> {
                     not_write_back: flag.then_some(n[4]),
                     fractured: flag.then_some(flag),
                     cold: flag.then(t),
+                    counters: flag.then(s),
                     kernel: flag.then(t),
                     masked: s(),
                 }),
@@ -161,6 +162,11 @@ pub(super) fn records() -> impl Strategy<Value = Vec<Record<String>>> {
                     batch: small,
                     ns: flag.then_some(figure(n[4])),
                     cycles: flag.then_some(figure(n[5])),
+                    counts: Counts {
+                        instructions: flag.then_some(figure(n[0])),
+                        walks: (!flag).then_some(figure(n[1])),
+                        ..Counts::default()
+                    },
                     disturbances: Disturbances {
                         smi: small,
                         steal: 1,
@@ -275,6 +281,7 @@ pub(super) fn borrowed(record: &Record<String>) -> Record<Text<'_>> {
             not_write_back: r.not_write_back,
             fractured: r.fractured,
             cold: r.cold.as_deref().map(Text::from),
+            counters: r.counters.as_deref().map(Text::from),
         }),
         Record::Tag(r) => borrow!(Tag, r, { tag, reason }, {}),
         Record::Region(r) => borrow!(Region, r, { name }, { start, end }),
@@ -303,6 +310,7 @@ pub(super) fn borrowed(record: &Record<String>) -> Record<Text<'_>> {
             batch: r.batch,
             ns: r.ns,
             cycles: r.cycles,
+            counts: r.counts,
             disturbances: r.disturbances,
             rounds: r.rounds.as_str().into(),
         }),

@@ -101,6 +101,7 @@ fn a_short_log_to_the_byte() {
             batch: 32,
             ns: Some(3.into()),
             cycles: None,
+            counts: Counts::default(),
             disturbances: Disturbances::default(),
             rounds: Series(&[5.into(), 7.into(), 7.into()]).into(),
         }))
