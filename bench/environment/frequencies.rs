@@ -8,7 +8,7 @@ use pagemark::cpu::tsc;
 use pagemark::machine::Machine;
 use pagemark::mm::vmalloc::Caching;
 use pagemark_record::{Notice, Record};
-use pagemark_verdict::{Class, Clocks, Frequencies, Source, Timer, count};
+use pagemark_verdict::{Class, Clocks, Counted, Frequencies, Source, Timer, count};
 
 use super::kvm_clock;
 
@@ -33,18 +33,18 @@ pub(super) fn measure(machine: &mut Machine, class: Class) -> Frequencies {
         Class::TcgIcount { .. } => PARTS_ICOUNT,
         _ => PARTS,
     };
-    frequencies.note(Source::Hpet, against_hpet(machine, parts));
+    frequencies.note_counted(Source::Hpet, against_hpet(machine, parts));
     if let Some(port) = machine.firmware.pm_timer {
         let rate = against(Source::PmTimer, &PmTimer::new(port), parts);
-        frequencies.note(Source::PmTimer, rate);
+        frequencies.note_counted(Source::PmTimer, rate);
     }
     let pit = Pit::start();
-    frequencies.note(Source::Pit, against(Source::Pit, &pit, parts));
+    frequencies.note_counted(Source::Pit, against(Source::Pit, &pit, parts));
     pit.stop();
     frequencies
 }
 
-fn against_hpet(machine: &mut Machine, parts: u64) -> Option<u64> {
+fn against_hpet(machine: &mut Machine, parts: u64) -> Option<Counted> {
     let physical = machine.firmware.hpet?;
     let (vmalloc, kernel) = (&mut machine.vmalloc, &mut machine.kernel);
     let area = match vmalloc.ioremap(physical, Hpet::BYTES, Caching::Uncached, kernel) {
@@ -75,13 +75,13 @@ fn against_hpet(machine: &mut Machine, parts: u64) -> Option<u64> {
 }
 
 /// Counts the TSC against a timer, or says why that cannot be done.
-fn against(source: Source, timer: &impl ReferenceTimer, parts: u64) -> Option<u64> {
+fn against(source: Source, timer: &impl ReferenceTimer, parts: u64) -> Option<Counted> {
     let how = Timer {
         hertz: timer.hertz(),
         mask: timer.mask(),
     };
     match count(&mut Beside(timer), how, parts) {
-        Ok(hertz) => Some(hertz),
+        Ok(counted) => Some(counted),
         Err(error) => {
             notice(source, format_args!("{error}"));
             None

@@ -182,6 +182,7 @@ impl Found {
             None => {}
         }
         let both = |spread: Spread| [spread.min, spread.max];
+        let frequencies = self.frequencies.rounded();
         log::record(&Record::Environment(pagemark_record::Environment {
             class: self.class.name().into(),
             shift: self.class.shift(),
@@ -193,8 +194,8 @@ impl Found {
             rdtscp: self.rdtscp,
             invariant_tsc: self.invariant_tsc,
             lfence: self.lfence.name().into(),
-            frequencies: told(&self.frequencies),
-            disagreement_ppm: self.frequencies.disagreement_ppm(),
+            frequencies: told(&frequencies),
+            disagreement_ppm: frequencies.disagreement_ppm(),
             cycles_per_1000_ticks: self.cycles_per_1000_ticks,
             core_clock: self.core_clock.name().into(),
             smi_count: self.smi,

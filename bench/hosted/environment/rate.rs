@@ -28,7 +28,8 @@ pub(super) fn measured() -> Option<u64> {
         hertz: NANOSECONDS,
         mask: u64::MAX,
     };
-    count(&mut KernelClock, timer, PARTS).ok()
+    let counted = count(&mut KernelClock, timer, PARTS).ok()?;
+    Some(counted.hertz)
 }
 
 /// How far the most trusted statement lies from the measured rate, in millionths.

@@ -45,6 +45,42 @@ pub struct Timer {
     pub mask: u64,
 }
 
+/// What the time-stamp counter was counted to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Counted {
+    /// Ticks in a second.
+    pub hertz: u64,
+    /// What the count resolves, in hertz: twice what it can be off by, rounded up to 1, 2 or 5 times a power of ten. Two counts of one
+    /// rate, rounded to it, are equal where that rate is a multiple of it.
+    pub resolution: u64,
+}
+
+impl Counted {
+    /// So many ticks passed, give or take `uncertain`, while a timer of `hertz` went on by `passed`, give or take one.
+    fn of(ticks: u64, uncertain: u64, passed: u64, hertz: u64) -> Option<Self> {
+        let part = |whole: u64, of: u64, all: u64| {
+            u128::from(whole) * u128::from(of) / u128::from(all.max(1))
+        };
+        let hertz = u64::try_from(part(ticks, hertz, passed)).ok()?;
+        let off = part(hertz, uncertain, ticks) + part(hertz, 1, passed) + 1;
+        let mut resolution = 1u128;
+        for factor in [2, 5, 10].iter().cycle() {
+            if resolution >= 2 * off {
+                break;
+            }
+            resolution = match factor {
+                // From 2 on to 5.
+                5 => resolution / 2 * 5,
+                _ => resolution * 2,
+            };
+        }
+        Some(Counted {
+            hertz,
+            resolution: resolution.try_into().ok()?,
+        })
+    }
+}
+
 /// Why a timer gave no rate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NotCounted {
@@ -88,7 +124,7 @@ const COUNTS: u32 = 3;
 /// # Errors
 ///
 /// Why there is no figure.
-pub fn count(clocks: &mut impl Clocks, timer: Timer, parts: u64) -> Result<u64, NotCounted> {
+pub fn count(clocks: &mut dyn Clocks, timer: Timer, parts: u64) -> Result<Counted, NotCounted> {
     let mut counted = Err(NotCounted::TooUncertain);
     for _ in 0..COUNTS {
         counted = count_once(clocks, timer, parts);
@@ -99,7 +135,7 @@ pub fn count(clocks: &mut impl Clocks, timer: Timer, parts: u64) -> Result<u64, 
     counted
 }
 
-fn count_once(clocks: &mut impl Clocks, timer: Timer, parts: u64) -> Result<u64, NotCounted> {
+fn count_once(clocks: &mut dyn Clocks, timer: Timer, parts: u64) -> Result<Counted, NotCounted> {
     // The PIT wraps within 55 ms, for which a hypervisor on a busy host can hold a CPU up.
     let wraps_soon = timer.mask / timer.hertz.max(1) == 0;
     let mut longest = 0;
@@ -128,8 +164,8 @@ fn count_once(clocks: &mut impl Clocks, timer: Timer, parts: u64) -> Result<u64,
                 return Err(NotCounted::TooUncertain);
             }
             if uncertain <= ticks / GOOD || full && uncertain <= ticks / WILL_DO {
-                let hertz = u128::from(ticks) * u128::from(timer.hertz) / u128::from(passed);
-                return u64::try_from(hertz).map_err(|_| NotCounted::TooSlow);
+                return Counted::of(ticks, uncertain, passed, timer.hertz)
+                    .ok_or(NotCounted::TooSlow);
             }
             if full {
                 return Err(NotCounted::TooUncertain);
@@ -153,7 +189,7 @@ fn count_once(clocks: &mut impl Clocks, timer: Timer, parts: u64) -> Result<u64,
     }
 }
 
-fn read(clocks: &mut impl Clocks) -> Stamp {
+fn read(clocks: &mut dyn Clocks) -> Stamp {
     let before = clocks.tsc();
     let timer = clocks.timer();
     Stamp {
@@ -164,7 +200,7 @@ fn read(clocks: &mut impl Clocks) -> Stamp {
 }
 
 /// A reading of the timer, the most certain of a few.
-fn stamp(clocks: &mut impl Clocks) -> Stamp {
+fn stamp(clocks: &mut dyn Clocks) -> Stamp {
     (1..TRIES).fold(read(clocks), |best, _| {
         let next = read(clocks);
         if next.uncertainty() < best.uncertainty() {
@@ -247,7 +283,7 @@ mod tests {
             for hertz in [200_000_000, 806_400_000, 2_200_000_000, 6_000_000_000] {
                 let mut machine = machine(hertz, timer);
                 machine.access = hertz / 1_000_000;
-                let counted = count(&mut machine, timer, 100).unwrap();
+                let counted = count(&mut machine, timer, 100).unwrap().hertz;
                 assert!(
                     off_ppm(counted, hertz) < 400,
                     "{timer:?} {hertz}: {counted}"
@@ -256,13 +292,47 @@ mod tests {
         }
     }
 
+    /// Wherever the counts begin, those of one rate say the same of it.
+    #[test]
+    fn rounded_to_what_they_resolve_all_counts_are_equal() {
+        for timer in [PM_TIMER, PIT, HPET] {
+            for access in [20, 100, 1000] {
+                for parts in [100, 1000] {
+                    let rounded = (0..30).map(|begin| {
+                        let mut machine = machine(1_000_000_000, timer);
+                        (machine.now, machine.access) = (machine.now + 97 * begin, access);
+                        let counted = count(&mut machine, timer, parts).unwrap();
+                        let steps = (2 * counted.hertz + counted.resolution) / counted.resolution;
+                        assert!(counted.resolution < 20_000_000, "{counted:?}");
+                        steps / 2 * counted.resolution
+                    });
+                    rounded.for_each(|hertz| assert_eq!(hertz, 1_000_000_000));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_resolution_is_a_round_number_that_covers_the_error() {
+        let of = |ticks, uncertain, passed| {
+            Counted::of(ticks, uncertain, passed, 1_000_000).map(|counted| counted.resolution)
+        };
+        // A count of 10,000 is good to 100 ppm.
+        assert_eq!(of(10_000_000, 0, 10_000), Some(500_000));
+        // As much again of the clock's own uncertainty.
+        assert_eq!(of(10_000_000, 1000, 10_000), Some(500_000));
+        assert_eq!(of(10_000_000, 2000, 10_000), Some(1_000_000));
+        assert_eq!(of(100, 0, 100), Some(50_000));
+        assert_eq!(of(u64::MAX, u64::MAX, 1), None);
+    }
+
     /// A hypervisor's exit to its user program takes 0.1 ms where it is itself emulated: that made every count worthless once.
     #[test]
     fn a_timer_that_is_slow_to_read_is_counted_for_longer() {
         for timer in [PM_TIMER, PIT, HPET] {
             let mut machine = machine(2_600_000_000, timer);
             machine.access = 260_000;
-            let counted = count(&mut machine, timer, 100).unwrap();
+            let counted = count(&mut machine, timer, 100).unwrap().hertz;
             assert!(
                 off_ppm(counted, 2_600_000_000) < 4000,
                 "{timer:?}: {counted}"
@@ -311,14 +381,16 @@ mod tests {
             let mut machine = machine(2_000_000_000, PIT);
             machine.struck = Some((every, 120_000_000));
             match count(&mut machine, PIT, 100) {
-                Ok(counted) => assert!(off_ppm(counted, 2_000_000_000) < 400, "{counted}"),
+                Ok(Counted { hertz, .. }) => {
+                    assert!(off_ppm(hertz, 2_000_000_000) < 400, "{hertz}")
+                }
                 Err(error) => assert_eq!(error, NotCounted::TooUncertain),
             }
         }
         // A timer that does not wrap meanwhile is none the worse for it.
         let mut machine = machine(2_000_000_000, PM_TIMER);
         machine.struck = Some((400, 120_000_000));
-        let counted = count(&mut machine, PM_TIMER, 100).unwrap();
+        let counted = count(&mut machine, PM_TIMER, 100).unwrap().hertz;
         assert!(off_ppm(counted, 2_000_000_000) < 400, "{counted}");
     }
 
@@ -327,7 +399,7 @@ mod tests {
     fn what_strikes_some_readings_does_not_show() {
         let mut machine = machine(2_000_000_000, PM_TIMER);
         machine.struck = Some((3, 400_000));
-        let counted = count(&mut machine, PM_TIMER, 100).unwrap();
+        let counted = count(&mut machine, PM_TIMER, 100).unwrap().hertz;
         assert!(off_ppm(counted, 2_000_000_000) < 400, "{counted}");
     }
 }

@@ -4,6 +4,8 @@
 //! that runs twice as fast (Linux, `drivers/clocksource/acpi_pm.c`), and a model number does not say which crystal is soldered in. So a
 //! rate is one that two sources agree on.
 
+use crate::counting::Counted;
+
 /// Where a frequency is from, the most trusted first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Source {
@@ -62,7 +64,7 @@ impl Source {
 
 /// What the sources say, in hertz; absent ones say nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Frequencies([Option<u64>; Source::ALL.len()]);
+pub struct Frequencies([Option<Counted>; Source::ALL.len()]);
 
 /// What the sources come to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,13 +111,35 @@ const ROUNDED_PPM: u64 = 10_000;
 impl Frequencies {
     /// Notes what a source says. 0 is nothing.
     pub fn note(&mut self, source: Source, hertz: Option<u64>) {
-        self.0[source as usize] = hertz.filter(|&hertz| hertz != 0);
+        self.note_counted(
+            source,
+            hertz.map(|hertz| Counted {
+                hertz,
+                resolution: 1,
+            }),
+        );
+    }
+
+    /// Notes what counting against a source came to.
+    pub fn note_counted(&mut self, source: Source, counted: Option<Counted>) {
+        self.0[source as usize] = counted.filter(|counted| counted.hertz != 0);
     }
 
     /// What a source says.
     #[must_use]
-    pub const fn get(&self, source: Source) -> Option<u64> {
-        self.0[source as usize]
+    pub fn get(&self, source: Source) -> Option<u64> {
+        self.0[source as usize].map(|counted| counted.hertz)
+    }
+
+    /// The same with every figure rounded to what counting it resolves: what a log says of them.
+    #[must_use]
+    pub fn rounded(&self) -> Self {
+        Frequencies(self.0.map(|counted| {
+            counted.map(|Counted { hertz, resolution }| Counted {
+                hertz: (hertz + resolution / 2) / resolution * resolution,
+                resolution,
+            })
+        }))
     }
 
     /// The witnesses, the most trusted first.
@@ -251,6 +275,24 @@ mod tests {
             assert_eq!(machine.rate().hertz(), Some((2000 * MHZ, Source::Hpet)));
             assert!(machine.disagreement_ppm() > Some(AGREEMENT_PPM));
         }
+    }
+
+    #[test]
+    fn what_a_count_does_not_resolve_is_rounded_off() {
+        let mut machine = of(&[(Source::Cpuid15, 2_995_200_123)]);
+        for (source, hertz, resolution) in [
+            (Source::Hpet, 2_995_190_000, 50_000),
+            (Source::Pit, 2_996_500_000, 5_000_000),
+        ] {
+            machine.note_counted(source, Some(Counted { hertz, resolution }));
+        }
+        let rounded = machine.rounded();
+        let figures =
+            [Source::Cpuid15, Source::Hpet, Source::Pit].map(|source| rounded.get(source));
+        let expected = [2_995_200_123, 2_995_200_000, 2_995_000_000];
+        assert_eq!(figures, expected.map(Some));
+        assert_eq!(machine.get(Source::Pit), Some(2_996_500_000));
+        assert_eq!(rounded.disagreement_ppm(), Some(66));
     }
 
     #[test]

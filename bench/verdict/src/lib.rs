@@ -15,7 +15,7 @@ mod tags;
 
 pub use class::{Class, Disagreement, ROW, Readings, Spread, nops_disagree};
 pub use core_clock::{CoreReading, cycles_per_1000_ticks};
-pub use counting::{Clocks, NotCounted, Timer, count};
+pub use counting::{Clocks, Counted, NotCounted, Timer, count};
 pub use disturbance::{Cause, Seen, cause, frequency_moved, outer_fence};
 pub use fracture::{Reloads, fractured};
 pub use frequency::{AGREEMENT_PPM, Frequencies, Rate, Source};

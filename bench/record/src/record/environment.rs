@@ -88,7 +88,7 @@ pub struct Tag<T> {
     pub reason: T,
 }
 
-/// The frequency of the time-stamp counter in hertz, by source.
+/// The frequency of the time-stamp counter in hertz, by source; one that was counted, rounded to what the count resolves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "read", derive(Deserialize))]
 #[serde(default)]
