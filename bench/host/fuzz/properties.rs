@@ -48,6 +48,8 @@ pub fn hold(bytes: &[u8]) {
             matches!(
                 error.fault,
                 Fault::Malformed(_) | Fault::Twice(_) | Fault::Contradiction(_)
+                    // By a line that is meant for one and does not parse, so that it was not left out.
+                    | Fault::SecondStart { .. }
             ),
             "{error}"
         ),
