@@ -263,6 +263,7 @@ no_long_mode:
 boot_pml4: .skip 4096
 boot_pdpt_low: .skip 4096
 boot_pdpt_high: .skip 4096
+.globl boot_pd
 boot_pd: .skip 4 * 4096
 .skip 256
 boot_stack_32_top:

@@ -18,29 +18,30 @@ pub mod image;
 mod limit;
 mod memory;
 mod needed_memory;
+mod presence;
 
 use core::hint::spin_loop;
 use core::ops::Range;
 use core::{fmt, iter, slice};
 
 use arrayvec::ArrayString;
-use pagemark_record::{Error, ExitCode, Notice, Probe, Record, Start, Verdict};
+use pagemark_record::{Error, ExitCode, Probe, Record, Start, Verdict};
 
 use crate::boot::command_line::{self, Options, Provoke, Serial, Suite};
 use crate::boot::framebuffer::{Framebuffer, FramebufferError};
 use crate::boot::info::IDENTITY_END;
 use crate::boot::{self, BootInfo, Loader, entry};
-use crate::console::log;
 use crate::console::screen::Screen;
 use crate::console::serial::place::Place;
 use crate::console::serial::{self, SerialPort};
 use crate::console::show;
+use crate::console::{delivery, log};
 use crate::cpu::access::ThisCpu;
 use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
 use crate::cpu::stated_rate::StatedRates;
 use crate::cpu::tsc::{self, Brackets};
-use crate::cpu::{errata, exceptions, machine_check, microcode, pat, per_cpu, watchdog};
+use crate::cpu::{apic, errata, exceptions, machine_check, microcode, pat, per_cpu, watchdog};
 use crate::firmware::acpi::{self, Firmware, RootPointer, SerialTable};
 use crate::firmware::bios;
 use crate::firmware::leave;
@@ -105,10 +106,11 @@ impl Machine {
         memory::ram()
     }
 
-    /// Ticks since the image's entry.
+    /// Ticks since the image's entry, without those of getting the log out ([`delivery`]).
     #[must_use]
     pub fn ticks_since_entry(&self) -> u64 {
-        tsc::read() - entry::ticks_at_entry()
+        let delivery = delivery::ticks();
+        tsc::read() - entry::ticks_at_entry() - delivery
     }
 }
 
@@ -138,7 +140,7 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
     }
     // SAFETY: the boot stretch has not ended, and what the loader left is untouched.
     let memory = unsafe { Identity::new() };
-    let boot = boot::read(&memory, magic, info);
+    let mut boot = boot::read(&memory, magic, info);
     let command_line = boot
         .as_ref()
         .map_or(ArrayString::new(), |boot| boot.command_line);
@@ -153,6 +155,15 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
     let firmware = acpi::read(&memory, pointers);
     let words = Options::of_good_words(&command_line);
     leave::arrange(words.exit, firmware.reset);
+    if let Ok(boot) = &mut boot
+        && let Some(Ok(screen)) = boot.framebuffer
+    {
+        let address = screen.address();
+        let pixels = address..PhysAddr(address.0 + screen.bytes());
+        if let Some(what) = device_in(&firmware, &pixels) {
+            boot.framebuffer = Some(Err(FramebufferError::Device { address, what }));
+        }
+    }
     let has_ram = |bytes: Range<PhysAddr>| {
         let image = image::loaded();
         let boot = boot.as_ref().ok();
@@ -163,8 +174,10 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
         let bytes = place.memory()?;
         if bytes.end.0 > IDENTITY_END {
             Some("it is above 4 GiB, out of reach while the machine is brought up")
+        } else if has_ram(bytes.clone()) {
+            Some("RAM is there")
         } else {
-            has_ram(bytes).then_some("RAM is there")
+            device_in(&firmware, &bytes).and(Some("another device is there"))
         }
     };
     let refused = match words.serial {
@@ -174,7 +187,8 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
     // That one is refused for its address is said by another.
     let asked = refused.map_or(words.serial, |_| Serial::Any);
     // SAFETY: the boot stretch has not ended, and the console is the only user of serial ports.
-    log::start(unsafe { serial::find(asked, &firmware.serial, has_ram) });
+    let port = delivery::timed(|| unsafe { serial::find(asked, &firmware.serial, no_port) });
+    log::start(port);
 
     if let Ok(Some(Ok(framebuffer))) = boot.as_ref().map(|boot| boot.framebuffer) {
         let start = framebuffer.address();
@@ -195,12 +209,12 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
         text_offset: env!("PAGEMARK_TEXT_OFFSET").parse().unwrap_or(0),
     }));
     if let Some(name) = command_line::file_name(&command_line) {
-        notice(format_args!(
+        log::notice(format_args!(
             "command line: `{name}` is no option, and taken for the image's file"
         ));
     }
     show::use_screen(words.screen);
-    show::announce();
+    delivery::timed(show::announce);
     let of_firmware = firmware
         .serial
         .iter()
@@ -211,13 +225,13 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
     if let Some((place, why)) = refused {
         refuse(&BringUpError::NoSerialPort(place, why));
     }
-    boot.complaints.for_each(notice);
-    firmware.complaints.for_each(notice);
+    boot.complaints.for_each(log::notice);
+    firmware.complaints.for_each(log::notice);
     if let (Some((hint, why)), Serial::Any) = (of_firmware, options.serial)
         && log::with_port(|port| port.is_named_by(hint)) == Some(false)
     {
         let why = why.unwrap_or("nothing answers there");
-        notice(format_args!("ACPI: {hint}: {why}"));
+        log::notice(format_args!("ACPI: {hint}: {why}"));
     }
     if options.suite == Suite::Probe {
         log::record(&Record::Probe(probe()));
@@ -231,9 +245,14 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
     finish(verdict)
 }
 
-/// Writes a notice.
-fn notice(text: fmt::Arguments<'_>) {
-    log::record(&Record::Notice(Notice { text: text.into() }));
+/// Whose registers lie among these bytes, of the devices that the image uses.
+#[inline(never)]
+fn device_in(firmware: &Firmware, bytes: &Range<PhysAddr>) -> Option<&'static str> {
+    let of_local_apic = |page: PhysAddr| page < bytes.end && bytes.start.0 < page.0 + PAGE_SIZE;
+    match apic::page().is_some_and(of_local_apic) {
+        true => Some("the local APIC"),
+        false => firmware.device_in(bytes),
+    }
 }
 
 /// Ticks of a microsecond for waits.
@@ -295,10 +314,10 @@ unsafe fn bring_up(
     let mut features = Features::read(&ThisCpu);
     let microcode = microcode::revision(&ThisCpu, &features);
     errata::apply(&mut features, microcode, |withheld| {
-        notice(format_args!("CPU: {withheld}"));
+        log::notice(format_args!("CPU: {withheld}"));
     });
     machine_check::switch_on(&features, |bank| {
-        notice(format_args!("machine check, from before the run: {bank}"));
+        log::notice(format_args!("machine check, from before the run: {bank}"));
     });
     if !features.no_execute {
         return Err(BringUpError::NoFeature("NX (execute-disable)"));
@@ -360,7 +379,8 @@ unsafe fn bring_up(
 
 /// Maps the registers of the log's serial port, to stay, if they lie in memory.
 fn map_serial_port(memory: &mut Memory) {
-    let Some((address, bytes)) = log::with_port(|port| port.memory()).flatten() else {
+    let registers = delivery::timed(|| log::with_port(|port| port.memory()).flatten());
+    let Some((address, bytes)) = registers else {
         return;
     };
     let (vmalloc, kernel) = (&mut memory.vmalloc, &mut memory.kernel);
@@ -371,7 +391,7 @@ fn map_serial_port(memory: &mut Memory) {
         }
         Err(error) => {
             log::with_port(SerialPort::give_up_unmapped);
-            notice(format_args!("serial port at {address}: {error}"));
+            log::notice(format_args!("serial port at {address}: {error}"));
         }
     }
 }
@@ -400,9 +420,7 @@ fn set_memory_aside(memory: &mut Memory) {
 /// Maps the framebuffer, to stay, and shows the screen; or tells why not.
 fn show_screen(framebuffer: Result<Framebuffer, FramebufferError>, memory: &mut Memory) {
     let tell = |text: fmt::Arguments<'_>| {
-        log::record(&Record::Notice(Notice {
-            text: format_args!("screen: {text}").into(),
-        }));
+        log::notice(format_args!("screen: {text}"));
     };
     let framebuffer = match framebuffer {
         Ok(framebuffer) => framebuffer,

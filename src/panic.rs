@@ -26,7 +26,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         &addresses,
         || {
             // SAFETY: asked for only if there is no log that could use a port, which is so in the boot stretch alone.
-            unsafe { serial::find(Serial::Any, &[], |_| false) }
+            unsafe { serial::find(Serial::Any, &[], |_| None) }
         },
     );
     show::before_leaving(ExitCode::Panic);

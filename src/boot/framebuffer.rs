@@ -55,6 +55,13 @@ pub enum FramebufferError {
     Channel(Channel),
     /// Its pixels are not aligned, or it ends beyond the addresses that there can be.
     Address(PhysAddr),
+    /// Registers of a device lie among its pixels.
+    Device {
+        /// Where it begins.
+        address: PhysAddr,
+        /// Whose registers.
+        what: &'static str,
+    },
 }
 
 impl fmt::Display for FramebufferError {
@@ -73,6 +80,9 @@ impl fmt::Display for FramebufferError {
                 write!(f, "a colour of {bits} bits from bit {position} on")
             }
             FramebufferError::Address(address) => write!(f, "it lies at {address}"),
+            FramebufferError::Device { address, what } => {
+                write!(f, "it lies at {address}, over the registers of {what}")
+            }
         }
     }
 }

@@ -64,6 +64,7 @@ pub struct BootInfo<'m> {
 impl BootInfo<'_> {
     /// Whether any of these bytes is RAM, whoever has it: no device's registers.
     #[must_use]
+    #[inline(never)]
     pub fn has_ram(&self, bytes: &Range<PhysAddr>) -> bool {
         let mut ram = self.map.iter().filter(|line| line.kind.is_ram());
         ram.any(|line| {
@@ -210,6 +211,15 @@ pub enum BootComplaint {
     NoEndTag,
     /// A second tag of a kind that there is one of; the first one counts.
     Repeated(&'static str),
+    /// So many bytes of memory map are no lines of the stated size; they are read as lines of another one.
+    MapLines {
+        /// Bytes of all lines.
+        bytes: usize,
+        /// What the tag says that a line has.
+        stated: u32,
+        /// What it is taken to have.
+        taken: usize,
+    },
     /// The loader's name is not UTF-8; what is no text is left out of it.
     LoaderName,
     /// A module ends before it begins, or beyond all addresses; it is passed over.
@@ -248,6 +258,14 @@ impl fmt::Display for BootComplaint {
             ),
             BootComplaint::NoEndTag => write!(f, "no end tag"),
             BootComplaint::Repeated(what) => write!(f, "a second {what} tag; the first one counts"),
+            BootComplaint::MapLines {
+                bytes,
+                stated,
+                taken,
+            } => write!(
+                f,
+                "a memory map of {bytes} bytes has no lines of {stated}; read as lines of {taken}"
+            ),
             BootComplaint::LoaderName => write!(f, "the loader's name is not UTF-8"),
             BootComplaint::Module { start, end } => {
                 write!(f, "a module from {start:#x} to {end:#x}; passed over")

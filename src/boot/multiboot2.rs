@@ -132,7 +132,16 @@ fn read_tag<'m>(
                 let word = content[at..].first_chunk();
                 word.map_or(0, |&word| u32::from_le_bytes(word))
             });
-            seen.map = Some(MapLines::new(&content[8..], size as usize)?);
+            let lines = &content[8..];
+            let stride = stride(lines.len(), size as usize);
+            if !lines.len().is_multiple_of(size.max(1) as usize) || stride != size as usize {
+                info.complaints.push(BootComplaint::MapLines {
+                    bytes: lines.len(),
+                    stated: size,
+                    taken: stride,
+                });
+            }
+            seen.map = Some(MapLines::new(lines, stride)?);
         }
         TagType::Framebuffer => {
             info.framebuffer = if framebuffer_is_whole(content) {
@@ -197,6 +206,13 @@ impl<'m> Tags<'m> {
         self.offset += padded;
         Some((offset, tag?))
     }
+}
+
+/// How far the lines of a map of so many bytes are apart: as stated, if that can be; else as in the specification's first version or in
+/// its second, whichever fits.
+fn stride(bytes: usize, stated: usize) -> usize {
+    let fits = |&stride: &usize| stride >= MapLines::LEAST_STRIDE && bytes.is_multiple_of(stride);
+    [stated, 24, 20].into_iter().find(fits).unwrap_or(stated)
 }
 
 /// The bytes in front of the first NUL, or all.
@@ -474,6 +490,39 @@ mod tests {
             map().tag(1, b"\0").tag(1, b"suite=full\0"),
             &[second("command line")],
         );
+    }
+
+    #[test]
+    fn lines_of_every_size_are_read_and_a_wrong_size_is_corrected() {
+        for stride in 20..48 {
+            let memory = Information::default().lines(stride, &LINES).memory();
+            let info = read(&memory, AT).unwrap();
+            assert_eq!(info.map.iter().collect::<Vec<_>>(), lines(), "{stride}");
+            assert_eq!(info.complaints.kept(), []);
+        }
+        for (is, stated) in [
+            (24, 20),
+            (24, 0),
+            (24, 19),
+            (24, 23),
+            (24, u32::MAX),
+            (20, 24),
+            (20, 7),
+        ] {
+            let mut bytes = Information::default().lines(is, &LINES).whole();
+            // Behind the total size, and the tag's type and size.
+            bytes[16..20].copy_from_slice(&stated.to_le_bytes());
+            let memory = in_memory(bytes);
+            let info = read(&memory, AT).unwrap();
+            assert_eq!(info.map.iter().collect::<Vec<_>>(), lines(), "{stated}");
+            let (bytes, taken) = (2 * is, is);
+            let complaint = BootComplaint::MapLines {
+                bytes,
+                stated,
+                taken,
+            };
+            assert_eq!(info.complaints.kept(), [complaint]);
+        }
     }
 
     #[test]

@@ -8,10 +8,11 @@ use core::sync::atomic::Ordering::Relaxed;
 use arrayvec::ArrayVec;
 use log::{Level, LevelFilter, Metadata};
 use pagemark_record::{
-    End, Hex, LogWriter, MAX_ADDRESSES, Panic, Record, Text, Verdict, brief, source,
+    End, Hex, LogWriter, MAX_ADDRESSES, Notice, Panic, Record, Text, Verdict, brief, source,
 };
 use spin::{Mutex, MutexGuard};
 
+use super::delivery;
 use super::screen::{COLUMNS, Cells, ROWS, Screen};
 use super::serial::SerialPort;
 use super::serial::uart::Lost;
@@ -64,7 +65,7 @@ pub unsafe fn add_screen(framebuffer: Framebuffer, identity: bool) {
 /// The identity mapping of the boot stretch is about to go.
 pub fn boot_stretch_ends() {
     if let Some(log) = LOG.lock().as_mut() {
-        log.out().port.unmap();
+        delivery::timed(|| log.out().port.unmap());
     }
     with_screen(Screen::boot_stretch_ends);
 }
@@ -116,14 +117,17 @@ impl Write for Console {
         if let Some(tape) = &mut self.tape {
             tape.write(text.as_bytes());
         }
-        self.port.write_str(text)
+        delivery::timed(|| self.port.write_str(text))
     }
 }
 
 /// Says on the screen, once, that the port was given up.
 #[inline(never)]
 fn show_loss(port: &SerialPort) {
-    let (Some(why), Some(place)) = (port.lost(), port.place()) else {
+    let Some(why) = port.lost() else {
+        return;
+    };
+    let Some(place) = port.place() else {
         return;
     };
     if !LOSS_SHOWN.swap(true, Relaxed) {
@@ -141,7 +145,7 @@ fn show_loss(port: &SerialPort) {
 /// Does something with the screen, if there is one.
 pub fn with_screen(work: impl FnOnce(&mut Screen<'static>)) {
     if let Some(screen) = SCREEN.lock().as_mut() {
-        work(screen);
+        delivery::timed(|| work(screen));
     }
 }
 
@@ -155,6 +159,12 @@ pub fn record(record: &Record<Text<'_>>) {
         });
         show_loss(&log.out().port);
     }
+}
+
+/// Writes a notice.
+#[inline(never)]
+pub fn notice(text: fmt::Arguments<'_>) {
+    record(&Record::Notice(Notice { text: text.into() }));
 }
 
 /// Ends the log with the `end` record.

@@ -2,6 +2,8 @@
 
 pub mod codes;
 #[cfg(target_os = "none")]
+pub mod delivery;
+#[cfg(target_os = "none")]
 pub mod log;
 #[cfg(hosted)]
 pub use crate::hosted::log;

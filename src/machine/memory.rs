@@ -5,12 +5,12 @@ use core::ops::Range;
 use core::slice;
 
 use arrayvec::ArrayVec;
-use pagemark_record::{Hex, Notice, Record, Region, Zone};
+use pagemark_record::{Hex, Record, Region, Zone};
 use spin::Once;
 
 use super::error::{BringUpError, SetUpError};
-use super::image;
 use super::needed_memory::NEEDED_BYTES;
+use super::{image, presence};
 use crate::boot::BootInfo;
 use crate::boot::command_line::{LayoutName, Options, Propagation};
 use crate::console::log;
@@ -80,7 +80,8 @@ pub unsafe fn set_up(
     features: &Features,
     options: &Options,
 ) -> Result<Memory, BringUpError> {
-    let map = memory_map(boot, extended_bios_data, features)?;
+    // SAFETY: the caller's promise.
+    let map = unsafe { memory_map(boot, extended_bios_data, features)? };
     let (constants, zones, levels): (_, &ZoneEnds, _) = match options.layout {
         LayoutName::Wide => (&Constants::WIDE, &frame::WIDE, Levels::Four),
         LayoutName::Classic => (&Constants::CLASSIC, &frame::CLASSIC, Levels::Four),
@@ -252,13 +253,10 @@ pub unsafe fn set_up(
         let made = table
             .preallocate(layout.vmalloc.start, pages, &mut tables)
             .map_err(SetUpError::Tables)?;
-        log::record(&Record::Notice(Notice {
-            text: format_args!(
-                "{made} tables of {} KiB preallocated for the vmalloc region",
-                (made * PAGE_SIZE) >> 10
-            )
-            .into(),
-        }));
+        log::notice(format_args!(
+            "{made} tables of {} KiB preallocated for the vmalloc region",
+            (made * PAGE_SIZE) >> 10
+        ));
     }
     // SAFETY: whoever takes tables out of the tree waits until no other root is in use.
     address_space::start(unsafe { table.reference() });
@@ -279,7 +277,11 @@ pub unsafe fn set_up(
 }
 
 /// The sane map, with a notice of each repair.
-fn memory_map(
+///
+/// # Safety
+///
+/// As for [`set_up`].
+unsafe fn memory_map(
     boot: &BootInfo<'_>,
     extended_bios_data: Option<Range<PhysAddr>>,
     features: &Features,
@@ -288,17 +290,15 @@ fn memory_map(
     reserved.push(image::loaded());
     reserved.extend(extended_bios_data);
     reserved.extend(boot.loader_ranges.iter().cloned());
-    let map = MemoryMap::new(boot.map.iter(), features.physical_bits, &reserved);
+    let mut map = MemoryMap::new(boot.map.iter(), features.physical_bits, &reserved);
+    // SAFETY: this is the boot stretch (the caller's promise), and what is free is nobody's.
+    map.leave_out_absent(|frame| unsafe { presence::answers(frame) });
     let (notices, left_out) = map.notices();
     for notice in notices {
-        log::record(&Record::Notice(Notice {
-            text: format_args!("{notice}").into(),
-        }));
+        log::notice(format_args!("{notice}"));
     }
     if left_out > 0 {
-        log::record(&Record::Notice(Notice {
-            text: format_args!("memory map: {left_out} more repairs").into(),
-        }));
+        log::notice(format_args!("memory map: {left_out} more repairs"));
     }
     let free = map.free_frames() * PAGE_SIZE;
     if free < NEEDED_BYTES {

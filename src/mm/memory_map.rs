@@ -13,6 +13,8 @@
 
 #![forbid(unsafe_code)]
 
+mod absent;
+
 use core::fmt;
 use core::ops::Range;
 
@@ -103,6 +105,13 @@ pub enum Notice {
         /// Of these, and of RAM that is used, frames that are free.
         free: u64,
     },
+    /// What a usable line claims does not keep what is written to it; it is not used.
+    Absent {
+        /// Its first byte.
+        start: PhysAddr,
+        /// The byte behind its last.
+        end: PhysAddr,
+    },
 }
 
 impl fmt::Display for Line {
@@ -142,6 +151,10 @@ impl fmt::Display for Notice {
                     "memory map: more than {MADE} ranges; the smallest are not used, {ram} frames of RAM and {free} free ones"
                 )
             }
+            Notice::Absent { start, end } => write!(
+                f,
+                "memory map: no RAM answers from {start} to {end}, which a usable line claims; not used"
+            ),
         }
     }
 }

@@ -8,7 +8,6 @@ use core::sync::atomic::{
 };
 
 use arrayvec::ArrayVec;
-use pagemark_record::{Notice, Record};
 use spin::Once;
 
 use super::start_up::{ApicId, Progress, StartError, StartUp, Starter};
@@ -131,9 +130,7 @@ impl fmt::Display for Shortage {
 }
 
 fn tell(what: &dyn fmt::Display) {
-    log::record(&Record::Notice(Notice {
-        text: format_args!("smp: {what}").into(),
-    }));
+    log::notice(format_args!("smp: {what}"));
 }
 
 /// How far the CPU has come that starts: the points of [`arrive`] that it has passed, behind those of the trampoline.
@@ -164,9 +161,9 @@ extern "C" fn arrive(number: u64) -> ! {
     // SAFETY: nothing has used a memory type yet but write-back.
     unsafe { pat::load() };
     machine_check::switch_on_like_boot_cpu(|bank| {
-        log::record(&Record::Notice(Notice {
-            text: format_args!("machine check, from before the run: CPU {this}: {bank}").into(),
-        }));
+        log::notice(format_args!(
+            "machine check, from before the run: CPU {this}: {bank}"
+        ));
     });
     POINT.store(LAST_POINT + 2, Release);
     invalidate::flush_everything();

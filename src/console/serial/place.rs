@@ -8,6 +8,11 @@ use crate::mm::address::PhysAddr;
 /// I/O ports of COM1 to COM4, as PCs have had them since 1981; the BIOS data area may name others.
 pub const COM_PORTS: [u16; 4] = [0x3f8, 0x2f8, 0x3e8, 0x2e8];
 
+/// I/O ports below this one are those of the board's own devices: DMA, interrupt controllers, timers, keyboard, clock, reset.
+const BOARD_PORTS: u16 = 0x100;
+/// The first and the last port of PCI's configuration space, of which one resets the machine.
+const PCI_PORTS: [u16; 2] = [0xcf8, 0xcff];
+
 /// The rate of a port for which nobody names another one.
 pub const USUAL_BAUD: u32 = 115_200;
 
@@ -98,11 +103,16 @@ impl Place {
         }
     }
 
-    /// Whether all registers can have such addresses; address 0 is how tables say that there is none.
+    /// Whether all registers can have such addresses; address 0 is how tables say that there is none. What is written to try a port
+    /// would do harm at [`BOARD_PORTS`].
     #[must_use]
     pub const fn is_possible(&self) -> bool {
         match self.registers {
-            Registers::Ports(base) => base != 0 && base <= u16::MAX - 7,
+            Registers::Ports(base) => {
+                let is_board_s =
+                    base < BOARD_PORTS || base >= PCI_PORTS[0] - 7 && base <= PCI_PORTS[1];
+                base <= u16::MAX - 7 && !is_board_s
+            }
             Registers::Memory { address, width } => {
                 address.0 != 0
                     && address.0.is_multiple_of(width.bytes())
@@ -147,6 +157,13 @@ mod tests {
             (Registers::Ports(0x3f8), true),
             (Registers::Ports(0xfff8), true),
             (Registers::Ports(0xfff9), false),
+            (Registers::Ports(0x20), false),
+            (Registers::Ports(0xff), false),
+            (Registers::Ports(0x100), true),
+            (Registers::Ports(0xcf0), true),
+            (Registers::Ports(0xcf1), false),
+            (Registers::Ports(0xcff), false),
+            (Registers::Ports(0xd00), true),
         ] {
             let place = Place {
                 registers: place,

@@ -1,7 +1,6 @@
 //! The serial port that the log goes to.
 
 use core::fmt;
-use core::ops::Range;
 
 use arrayvec::ArrayVec;
 use spin::Mutex;
@@ -44,22 +43,22 @@ enum State {
 /// The port that the command line names, else the first that answers of: the firmware's console, COM1 to COM4, the firmware's
 /// ports for debuggers, PCI.
 ///
-/// `has_ram` says whether any of these bytes is RAM, which no port's registers are.
+/// `refused` says why no port can be at a place: RAM is there, say.
 ///
 /// # Safety
 ///
-/// Called in the boot stretch, and nothing else uses serial ports.
+/// Called in the boot stretch, and nothing else uses serial ports. What `refused` lets pass is no RAM.
 #[must_use]
 pub unsafe fn find(
     asked: Serial,
     hints: &[SerialHint],
-    has_ram: impl Fn(Range<PhysAddr>) -> bool,
+    refused: impl Fn(Place) -> Option<&'static str>,
 ) -> SerialPort {
     let open = |place: Place| {
-        if place.memory().is_some_and(&has_ram) {
+        if refused(place).is_some() {
             return None;
         }
-        // SAFETY: the caller's promise; and there is no RAM.
+        // SAFETY: the caller's promise.
         unsafe { SerialPort::open(place) }
     };
     let found = match asked {

@@ -59,19 +59,24 @@ pub enum Found {
 /// What this CPU has; `None` for no local APIC, or one that the firmware has switched off.
 #[must_use]
 pub fn find() -> Option<Found> {
+    let page = page()?;
+    let features = CpuId::new().get_feature_info()?;
+    Some(match features.has_x2apic() {
+        true => Found::X2,
+        false => Found::X(page),
+    })
+}
+
+/// The page that this CPU's local APIC, if it is switched on, has its registers in as long as it is not in x2APIC mode.
+#[must_use]
+pub fn page() -> Option<PhysAddr> {
     let features = CpuId::new().get_feature_info()?;
     if !features.has_apic() {
         return None;
     }
     // SAFETY: every CPU with a local APIC and long mode has the register.
     let base = unsafe { rdmsr(IA32_APIC_BASE) };
-    if base & BASE_ENABLED == 0 {
-        None
-    } else if features.has_x2apic() {
-        Some(Found::X2)
-    } else {
-        Some(Found::X(PhysAddr(base & BASE_ADDRESS)))
-    }
+    (base & BASE_ENABLED != 0).then_some(PhysAddr(base & BASE_ADDRESS))
 }
 
 impl LocalApic {

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Tables are input, and wrong somewhere on many machines. Whatever is wrong costs what it concerns and no more, and is a complaint
-//! that names the value. A machine without tables boots all the same: each fact is then absent. Fuzzed in `bench/host/fuzz`.
+//! that names the value. A machine without tables boots all the same: each fact is then absent. Fuzzed in `fuzz`.
 
 mod bytes;
 mod complaint;
@@ -25,9 +25,11 @@ pub use madt::{IO_APICS, IoApics, Processors};
 pub use root::RootPointer;
 pub use serial::{HINTS, SerialFault, SerialHint, SerialHints, SerialSpace, SerialTable};
 
+use core::ops::Range;
+
 use super::complaints::Complaints;
 use super::physical::ReadPhysical;
-use crate::mm::address::PhysAddr;
+use crate::mm::address::{PAGE_SIZE, PhysAddr};
 
 /// Signatures.
 const RSDT: [u8; 4] = *b"RSDT";
@@ -114,6 +116,22 @@ pub fn read<M: ReadPhysical>(
 }
 
 impl Firmware {
+    /// Whose registers lie among these bytes, of the interrupt controllers and timers that the tables name.
+    #[must_use]
+    pub fn device_in(&self, bytes: &Range<PhysAddr>) -> Option<&'static str> {
+        let touches = |first: PhysAddr, length: u64| {
+            bytes.start.0 < first.0.saturating_add(length) && first < bytes.end
+        };
+        let has_io_apic = |&first: &PhysAddr| touches(first, PAGE_SIZE);
+        if self.io_apics.registers.iter().any(has_io_apic) {
+            Some("an I/O APIC")
+        } else if self.hpet.is_some_and(|hpet| touches(hpet, PAGE_SIZE)) {
+            Some("the HPET")
+        } else {
+            None
+        }
+    }
+
     fn complain(&mut self, name: [u8; 4], at: PhysAddr, fault: TableFault) {
         self.complaints.push(Complaint::Table {
             table: Name(name),

@@ -1,6 +1,9 @@
 //! Made-up firmware, as real machines have it and QEMU does not: what is wrong costs what it concerns, and is a notice.
 
 pub mod made_up;
+mod maps;
+mod state;
+mod tables;
 
 use std::path::PathBuf;
 
@@ -261,20 +264,21 @@ fn addresses_beyond_the_cpu_s_are_complaints() {
     let mut made_up = MadeUp::new();
     let tables = [madt(&four_cpus()), fadt(), hpet_at(0, BEYOND)];
     let pointer = made_up.memory.root_pointer(&tables, b"MADEUP", None);
-    // 1,024 by 768 pixels of 32 bits.
-    let mut screen = BEYOND.to_le_bytes().to_vec();
+    // Behind it, 1,024 by 768 pixels of 32 bits.
+    const SCREEN: u64 = BEYOND + (1 << 24);
+    let mut screen = SCREEN.to_le_bytes().to_vec();
     screen.extend([4096u32, 1024, 768].map(u32::to_le_bytes).concat());
     screen.extend([32, 1, 0, 0, 16, 8, 8, 8, 0, 8]);
     let tags = [map_tag(&usual_map()), tag(8, &screen), tag(15, &pointer)];
     let log = by_multiboot2(made_up, tags.concat(), 0, &ON_FOUR);
     all_is_there(&log);
-    let beyond = "at 0x200000000000, which end beyond the CPU's physical addresses (40 bits)";
-    let of = |source: &str| {
-        let of = |notice: &&String| notice.starts_with(source) && notice.contains(beyond);
+    let of = |source: &str, at: u64| {
+        let beyond = format!("at {at:#x}, which end beyond the CPU's physical addresses (40 bits)");
+        let of = |notice: &&String| notice.starts_with(source) && notice.contains(&beyond);
         log.notices.iter().filter(of).count()
     };
     assert_eq!(
-        (of("timer: hpet: "), of("screen: ")),
+        (of("timer: hpet: ", BEYOND), of("screen: ", SCREEN)),
         (1, 1),
         "{:#?}",
         log.notices
@@ -431,6 +435,11 @@ fn a_framebuffer_that_cannot_be_is_named_and_not_drawn_on() {
         (CARD, 100, 32, "lines of 1024 pixels, 100 bytes"),
         (CARD, 8192, 64, "pixels of 64 bits"),
         (0x2000_0000, 4096, 32, "ioremap of 0x20000000, which is RAM"),
+        (0x10_0000, 4096, 32, "ioremap of 0x100000, which is RAM"),
+        (0xfed0_0000, 4096, 32, "over the registers of"),
+        (0xfea0_0000, 8192, 32, "over the registers of"),
+        (0xfee0_0000, 4096, 32, "over the registers of"),
+        (CARD, 0, 32, "lines of 1024 pixels, 0 bytes"),
         (u64::MAX - 0xfff, 4096, 32, "it lies at 0xfffffffffffff000"),
     ] {
         let (made_up, pointer) = MadeUp::usual();

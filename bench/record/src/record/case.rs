@@ -232,7 +232,7 @@ pub struct Check<T> {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "read", derive(Deserialize))]
 pub struct Boot {
-    /// How long it took.
+    /// How long it took, without looking for a serial port and sending it the log: that differs where the log comes by the screen.
     pub ticks: u64,
     /// In which unit.
     pub unit: Unit,

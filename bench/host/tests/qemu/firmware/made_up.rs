@@ -43,7 +43,7 @@ pub fn usual_map() -> Lines {
 // --- ACPI tables ---------------------------------------------------------------------------------------------------------
 
 /// Makes byte `at` such that all of `bytes` add up to 0.
-fn seal(bytes: &mut [u8], at: usize) {
+pub fn seal(bytes: &mut [u8], at: usize) {
     let sum = bytes.iter().fold(0u8, |sum, &byte| sum.wrapping_add(byte));
     bytes[at] = bytes[at].wrapping_sub(sum);
 }
