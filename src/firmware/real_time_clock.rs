@@ -85,6 +85,85 @@ impl Registers {
     }
 }
 
+/// Seconds of a day.
+#[cfg(any(test, target_os = "none"))]
+pub const DAY: u32 = 24 * 60 * 60;
+
+/// A time of the day as the registers have it in this mode: second, minute, hour.
+#[cfg(any(test, target_os = "none"))]
+fn encoded(second_of_day: u32, mode: u8) -> [u8; 3] {
+    const PM: u8 = 0x80;
+    let number = |number: u32| match mode & 0b100 != 0 {
+        true => number as u8,
+        false => (number / 10 * 16 + number % 10) as u8,
+    };
+    let hour = second_of_day / 3600 % 24;
+    let hour = match mode & 0b10 != 0 {
+        true => number(hour),
+        false => number((hour + 11) % 12 + 1) | if hour >= 12 { PM } else { 0 },
+    };
+    [
+        number(second_of_day % 60),
+        number(second_of_day / 60 % 60),
+        hour,
+    ]
+}
+
+/// What the registers of the alarm held, and register B, a byte each from the lowest on.
+#[cfg(target_os = "none")]
+#[derive(Clone, Copy, Debug)]
+pub struct Alarm(pub u64);
+
+/// The alarm's registers: second, minute, hour; and registers B and C, in which these bits are of the alarm and of other interrupts.
+#[cfg(target_os = "none")]
+const ALARM: [u8; 3] = [1, 3, 5];
+#[cfg(target_os = "none")]
+const B: u8 = 0xb;
+#[cfg(target_os = "none")]
+const OF_ALARM: u8 = 0x20;
+#[cfg(target_os = "none")]
+const OTHERS: u8 = 0x50;
+
+/// Has the clock interrupt once in so many seconds, up to a day, and says what was set before; `None` without a clock that runs.
+#[cfg(target_os = "none")]
+pub fn set_alarm(seconds: u32) -> Option<Alarm> {
+    /// Register A: the divider of a clock that runs. Register B: the clock is held for setting it.
+    const DIVIDER: u8 = 0x70;
+    const RUNS: u8 = 0x20;
+    const HELD: u8 = 0x80;
+    let now = read()?;
+    let mode = register(B);
+    if register(0xa) & DIVIDER != RUNS || mode & HELD != 0 {
+        return None;
+    }
+    let now = (u32::from(now.hour) * 60 + u32::from(now.minute)) * 60 + u32::from(now.second);
+    let before = [ALARM[0], ALARM[1], ALARM[2], B].map(register);
+    for (place, value) in ALARM.into_iter().zip(encoded((now + seconds) % DAY, mode)) {
+        set_register(place, value);
+    }
+    // What is pending is over.
+    let _ = has_struck();
+    set_register(B, mode & !OTHERS | OF_ALARM);
+    Some(Alarm(u32::from_le_bytes(before).into()))
+}
+
+/// Whether the alarm has struck since it was last asked.
+#[cfg(target_os = "none")]
+pub fn has_struck() -> bool {
+    register(0xc) & OF_ALARM != 0
+}
+
+/// Sets what was set before.
+#[cfg(target_os = "none")]
+pub fn restore_alarm(Alarm(before): Alarm) {
+    for (place, value) in [B, ALARM[0], ALARM[1], ALARM[2]].into_iter().zip({
+        let [second, minute, hour, mode] = (before as u32).to_le_bytes();
+        [mode, second, minute, hour]
+    }) {
+        set_register(place, value);
+    }
+}
+
 /// What the clock says; none where there is no clock, or it does not come to rest.
 #[cfg(target_os = "none")]
 pub fn read() -> Option<DateTime> {
@@ -132,6 +211,17 @@ fn register(number: u8) -> u8 {
     unsafe {
         outb(0x70, number);
         inb(0x71)
+    }
+}
+
+#[cfg(target_os = "none")]
+fn set_register(number: u8, value: u8) {
+    use x86::io::outb;
+
+    // SAFETY: as in `register`; the registers of the alarm and its interrupt are the watchdog's.
+    unsafe {
+        outb(0x70, number);
+        outb(0x71, value);
     }
 }
 
@@ -185,6 +275,28 @@ mod tests {
             ..midnight
         };
         assert_eq!(noon.decoded().map(|date| date.hour), Some(12));
+    }
+
+    #[test]
+    fn a_time_of_the_day_is_written_as_it_is_read() {
+        for mode in [0, 0b10, 0b100, 0b110] {
+            for second in [0, 59, 3599, 3600, 43_199, 43_200, 46_799, DAY - 1] {
+                let [second_register, minute, hour] = encoded(second, mode);
+                let registers = Registers {
+                    second: second_register,
+                    minute,
+                    hour,
+                    day: 1,
+                    month: 1,
+                    year: 1,
+                    mode,
+                };
+                let date = registers.decoded().unwrap();
+                let read = [date.hour, date.minute, date.second].map(u32::from);
+                assert_eq!((read[0] * 60 + read[1]) * 60 + read[2], second, "{mode:#b}");
+            }
+        }
+        assert_eq!(encoded(13 * 3600 + 39 * 60 + 53, 0), [0x53, 0x39, 0x81]);
     }
 
     #[test]

@@ -3,13 +3,12 @@
 use core::fmt;
 
 use arrayvec::ArrayVec;
-use pagemark_record::{Notice, Record};
 
 use super::memory::Memory;
 use crate::console::log;
 use crate::cpu::interrupt_sources::{IO_APIC_BYTES, IoApicRegisters};
 use crate::cpu::reference_timers::Hpet;
-use crate::cpu::watchdog;
+use crate::cpu::watchdog::{self, NoWatchdog};
 use crate::firmware::acpi::{Firmware, IO_APICS};
 use crate::mm::address::{PhysAddr, VirtAddr};
 use crate::mm::vmalloc::{Caching, IoremapError};
@@ -20,9 +19,6 @@ use crate::mm::vmalloc::{Caching, IoremapError};
 ///
 /// Called once, on the boot CPU.
 pub(super) unsafe fn arm(firmware: &Firmware, memory: &mut Memory, seconds: u32) {
-    let Some(hpet) = firmware.hpet else {
-        return notice(seconds, format_args!("ACPI names no HPET"));
-    };
     let io_apics = &firmware.io_apics;
     let mut mapped: ArrayVec<_, IO_APICS> = ArrayVec::new();
     for (&registers, &first_line) in io_apics.registers.iter().zip(&io_apics.first_lines) {
@@ -32,13 +28,41 @@ pub(super) unsafe fn arm(firmware: &Firmware, memory: &mut Memory, seconds: u32)
             mapped.push((first_line, unsafe { IoApicRegisters::new(registers) }));
         }
     }
-    let hpet = match for_good(memory, hpet, Hpet::BYTES) {
-        Ok(hpet) => hpet,
-        Err(error) => return notice(seconds, format_args!("{error}")),
+    let by_hpet = firmware.hpet.ok_or(NoHpet::None);
+    let by_hpet = by_hpet
+        .and_then(|hpet| for_good(memory, hpet, Hpet::BYTES).map_err(NoHpet::NotMapped))
+        // SAFETY: all of them are mapped for good, and this CPU alone uses them, one use after the other.
+        .and_then(|hpet| unsafe {
+            watchdog::hpet::arm(seconds, hpet, &mapped).map_err(NoHpet::OfNoUse)
+        });
+    let Err(no_hpet) = by_hpet else {
+        return;
     };
-    // SAFETY: all of them are mapped for good, and this CPU alone uses them, one use after the other.
-    if let Err(error) = unsafe { watchdog::arm(seconds, hpet, &mapped) } {
-        notice(seconds, format_args!("{error}"));
+    // SAFETY: as above.
+    match unsafe { watchdog::alarm::arm(seconds, &mapped) } {
+        Ok(()) => log::notice(format_args!(
+            "limit={seconds}: by the alarm of the real-time clock, as {no_hpet}"
+        )),
+        Err(no_alarm) => log::notice(format_args!(
+            "limit={seconds}: this machine has no timer for it: {no_hpet}; {no_alarm}; a run that hangs stays so"
+        )),
+    }
+}
+
+/// Why the HPET does not serve.
+enum NoHpet {
+    None,
+    NotMapped(IoremapError),
+    OfNoUse(NoWatchdog),
+}
+
+impl fmt::Display for NoHpet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoHpet::None => write!(f, "ACPI names no HPET"),
+            NoHpet::NotMapped(error) => error.fmt(f),
+            NoHpet::OfNoUse(error) => error.fmt(f),
+        }
     }
 }
 
@@ -47,13 +71,4 @@ fn for_good(memory: &mut Memory, physical: PhysAddr, bytes: u64) -> Result<VirtA
     let (vmalloc, kernel) = (&mut memory.vmalloc, &mut memory.kernel);
     let area = vmalloc.ioremap(physical, bytes, Caching::Uncached, kernel)?;
     Ok(area.into_raw())
-}
-
-fn notice(seconds: u32, why: fmt::Arguments<'_>) {
-    log::record(&Record::Notice(Notice {
-        text: format_args!(
-            "limit={seconds}: this machine has no timer for it: {why}; a run that hangs stays so"
-        )
-        .into(),
-    }));
 }

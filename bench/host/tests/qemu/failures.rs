@@ -96,16 +96,20 @@ fn the_watchdog_ends_a_hang() {
 /// By a record of its own, with the way to where it hangs; and on a machine with other CPUs, whose NMIs are others'.
 #[test]
 fn a_limit_ends_a_hang_with_a_panic() {
-    for (cpus, provoke, place) in [
-        (1, "provoke=hang", "pagemark_image::"),
-        (2, "provoke=hang", "pagemark_image::"),
-        (1, "provoke=bring-up-hang", "machine::bring_up"),
+    let q35 = MachineType::Q35;
+    for (cpus, machine, provoke, place) in [
+        (1, q35, "provoke=hang", "pagemark_image::"),
+        (2, q35, "provoke=hang", "pagemark_image::"),
+        (1, q35, "provoke=bring-up-hang", "machine::bring_up"),
+        // Without an HPET: by the alarm of the real-time clock.
+        (2, MachineType::Microvm, "provoke=hang", "pagemark_image::"),
     ] {
         let words = ["suite=quick", provoke, "limit=1"];
         let smp = format!("smp={cpus}");
         // Where instructions are counted, a second of PAUSE takes minutes.
         let boot = Boot {
             cpus,
+            machine,
             accelerator: Accelerator::Tcg,
             ..pvh(&[&words[..], &[&smp]].concat())
         };

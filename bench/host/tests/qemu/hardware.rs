@@ -167,13 +167,23 @@ fn timers_that_are_absent_give_no_rate() {
 /// Nothing of such a machine interrupts once and late.
 #[test]
 fn a_limit_without_a_timer_for_it_is_a_notice() {
-    let boot = pvh(&[&SHORT[..], &["limit=100"]].concat());
-    let (status, console) = struck(&boot, &["-M", "hpet=off"], None);
-    assert_eq!(status, 33, "{console}");
-    let said = "limit=100: this machine has no timer for it: ACPI names no HPET";
-    let log = read(&console);
-    let is_said = log.notices.iter().any(|notice| notice.starts_with(said));
-    assert!(is_said, "{:?}", log.notices);
+    let boot = |machine| Boot {
+        machine,
+        ..pvh(&[&SHORT[..], &["limit=100"]].concat())
+    };
+    let no_hpet = "limit=100: by the alarm of the real-time clock, as ACPI names no HPET";
+    let nothing =
+        "limit=100: this machine has no timer for it: ACPI names no HPET; no real-time clock runs";
+    for (boot, option, said) in [
+        (boot(MachineType::Q35), "hpet=off", no_hpet),
+        (boot(MachineType::Microvm), "rtc=off", nothing),
+    ] {
+        let (status, console) = struck(&boot, &["-M", option], None);
+        assert_eq!(status, 33, "{console}");
+        let log = read(&console);
+        let is_said = log.notices.iter().any(|notice| notice.starts_with(said));
+        assert!(is_said, "{:?}", log.notices);
+    }
 }
 
 /// By name, before anything of it is executed.

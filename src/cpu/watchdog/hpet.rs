@@ -1,17 +1,12 @@
-//! The limit of a run: a comparator of the HPET that interrupts once, by an NMI that an I/O APIC delivers to the boot CPU. It reaches a
-//! CPU that hangs with interrupts off, or halts, and disturbs no figure until it strikes.
+//! A comparator of the HPET.
 //!
-//! IA-PC HPET Specification 1.0a, 2.3.8 and 2.3.9 (comparators); 82093AA datasheet, 3.2.4 (redirection table). The local APIC lets NMIs in
-//! whatever its own table says, and even while it is switched off by software (Intel SDM volume 3, 12.4.7.2).
+//! IA-PC HPET Specification 1.0a, 2.3.8 and 2.3.9 (comparators).
 
-use core::fmt;
 use core::ops::RangeInclusive;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use raw_cpuid::CpuId;
-use spin::Mutex;
-
-use super::interrupt_sources::IoApicRegisters;
+use super::{HPET, NoWatchdog, Route, armed};
+use crate::cpu::interrupt_sources::IoApicRegisters;
 use crate::mm::address::VirtAddr;
 use crate::mmio;
 
@@ -47,36 +42,7 @@ const WIDE_HOP: u64 = 1 << 62;
 /// Lines of an I/O APIC that other devices of a PC interrupt by: the PIT on 0 or 2, and what the ISA bus had.
 const LINES_OF_ISA: u32 = 16;
 
-/// Why a run cannot be limited.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum NoWatchdog {
-    /// The registers are none of an HPET.
-    NoHpet,
-    /// The main counter stands still.
-    StandsStill,
-    /// No comparator can use any line of the I/O APICs that are known.
-    NoRoute,
-    /// The boot CPU's number is beyond what an I/O APIC can address.
-    BeyondXapic(u32),
-}
-
-impl fmt::Display for NoWatchdog {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NoWatchdog::NoHpet => write!(f, "what ACPI calls an HPET is none"),
-            NoWatchdog::StandsStill => write!(f, "the HPET's counter stands still"),
-            NoWatchdog::NoRoute => write!(f, "no I/O APIC has a line for a comparator of the HPET"),
-            NoWatchdog::BeyondXapic(id) => {
-                write!(
-                    f,
-                    "the boot CPU's APIC id is {id}, which an I/O APIC cannot address"
-                )
-            }
-        }
-    }
-}
-
-/// The HPET's registers; 0 while nothing is armed.
+/// The HPET's registers.
 static REGISTERS: AtomicU64 = AtomicU64::new(0);
 static TIMER: AtomicU32 = AtomicU32::new(0);
 /// The counter has 64 bits, and the comparator.
@@ -84,10 +50,6 @@ static IS_WIDE: AtomicBool = AtomicBool::new(false);
 /// What the counter stands at when the comparator strikes next, and counts that are left then.
 static TARGET: AtomicU64 = AtomicU64::new(0);
 static LEFT: AtomicU64 = AtomicU64::new(0);
-/// The I/O APIC that delivers it, its line, and the boot CPU's number.
-static ROUTE_TO: Mutex<Option<(IoApicRegisters, u32, u8)>> = Mutex::new(None);
-/// The limit, for words.
-static SECONDS: AtomicU32 = AtomicU32::new(0);
 
 fn register(base: VirtAddr, offset: u64) -> volatile::VolatilePtr<'static, u64> {
     // SAFETY: the registers are mapped for good and nobody else's: the promise to `arm`.
@@ -106,7 +68,7 @@ fn line(routes: u32, has_line: impl Fn(u32) -> bool) -> Option<u32> {
         .find(|&line| routes & 1 << line != 0 && has_line(line))
 }
 
-/// Arms the watchdog: after so many seconds an NMI finds [`struck`] true.
+/// Arms the watchdog: after so many seconds an NMI finds [`struck`](super::struck) true.
 ///
 /// # Errors
 ///
@@ -115,7 +77,7 @@ fn line(routes: u32, has_line: impl Fn(u32) -> bool) -> Option<u32> {
 /// # Safety
 ///
 /// `hpet` maps an HPET's registers, and `io_apics` those of I/O APICs with the first line of each, uncached and for good; whoever else
-/// uses them masks no more than [`keep`] undoes, and leaves the counter running. Called on the boot CPU, once.
+/// uses them masks no more than [`keep`](super::keep) undoes, and leaves the counter running. Called on the boot CPU, once.
 pub unsafe fn arm(
     seconds: u32,
     hpet: VirtAddr,
@@ -126,26 +88,17 @@ pub unsafe fn arm(
     if !PERIODS.contains(&period) {
         return Err(NoWatchdog::NoHpet);
     }
-    let cpu = CpuId::new()
-        .get_feature_info()
-        .map_or(0, |info| u32::from(info.initial_local_apic_id()));
-    if cpu > 0xfe {
-        return Err(NoWatchdog::BeyondXapic(cpu));
-    }
-    let of_line = |line: u32| {
-        io_apics.iter().find_map(|(first, registers)| {
-            let entry = line.checked_sub(*first)?;
-            (entry < registers.lines()).then_some((registers, entry))
-        })
-    };
     let timers = (0..=(capabilities & LAST_TIMER) >> 8).map(|timer| timer as u32);
     let found = timers.clone().find_map(|timer| {
         let can = register(hpet, of_timer(TIMER_CONFIGURATION, timer)).read();
-        let line = line((can >> 32) as u32, |line| of_line(line).is_some())?;
+        let has_line = |line| matches!(Route::of(line, io_apics), Ok(Some(_)));
+        let line = line((can >> 32) as u32, has_line)?;
         Some((timer, line, can))
     });
+    // Of any line it says whether the CPU can be addressed.
+    Route::of(0, io_apics)?;
     let (timer, line, can) = found.ok_or(NoWatchdog::NoRoute)?;
-    let (registers, entry) = of_line(line).ok_or(NoWatchdog::NoRoute)?;
+    let route = Route::of(line, io_apics)?.ok_or(NoWatchdog::NoRoute)?;
 
     for timer in timers {
         register(hpet, of_timer(TIMER_CONFIGURATION, timer)).update(|timer| timer & !INTERRUPTS);
@@ -163,27 +116,15 @@ pub unsafe fn arm(
     if at.read() & ROUTE != u64::from(line) << 9 {
         return Err(NoWatchdog::NoRoute);
     }
-    registers.deliver_nmi(entry, cpu as u8);
-    *ROUTE_TO.lock() = Some((*registers, entry, cpu as u8));
     let counts = u128::from(seconds) * 1_000_000_000_000_000 / u128::from(period);
     TIMER.store(timer, Relaxed);
     IS_WIDE.store(wide, Relaxed);
-    SECONDS.store(seconds, Relaxed);
     LEFT.store(u64::try_from(counts).unwrap_or(u64::MAX), Relaxed);
     set_comparator(hpet, register(hpet, MAIN_COUNTER).read());
     REGISTERS.store(hpet.0, Relaxed);
+    armed(HPET, route, seconds);
     at.update(|timer| timer | INTERRUPTS);
     Ok(())
-}
-
-/// The I/O APICs were masked: lets the watchdog's line through again.
-pub fn keep() {
-    if REGISTERS.load(Relaxed) == 0 {
-        return;
-    }
-    if let Some((registers, entry, cpu)) = *ROUTE_TO.lock() {
-        registers.deliver_nmi(entry, cpu);
-    }
 }
 
 /// Whether the main counter moves. The slowest counts every 100 ns.
@@ -223,31 +164,24 @@ fn past(now: u64, target: u64, wide: bool) -> i64 {
     }
 }
 
-/// Whether an NMI of the boot CPU is the watchdog's, whose time is over: the limit in seconds, once. For the handler.
-pub fn struck() -> Option<u32> {
+/// Whether the time is over. Before that it sets the comparator anew where it struck on the way.
+pub(super) fn is_over() -> bool {
     let hpet = VirtAddr(REGISTERS.load(Relaxed));
-    if hpet.0 == 0 {
-        return None;
-    }
     let now = register(hpet, MAIN_COUNTER).read();
     if past(now, TARGET.load(Relaxed), IS_WIDE.load(Relaxed)) < 0 {
-        return None;
+        return false;
     }
-    if LEFT.load(Relaxed) > 0 {
+    let on_the_way = LEFT.load(Relaxed) > 0;
+    if on_the_way {
         set_comparator(hpet, TARGET.load(Relaxed));
-        return None;
     }
-    disarm();
-    Some(SECONDS.load(Relaxed))
+    !on_the_way
 }
 
-/// Disarms it.
-pub fn disarm() {
-    let hpet = VirtAddr(REGISTERS.swap(0, Relaxed));
-    if hpet.0 != 0 {
-        let timer = TIMER.load(Relaxed);
-        register(hpet, of_timer(TIMER_CONFIGURATION, timer)).update(|timer| timer & !INTERRUPTS);
-    }
+pub(super) fn disarm() {
+    let hpet = VirtAddr(REGISTERS.load(Relaxed));
+    let timer = TIMER.load(Relaxed);
+    register(hpet, of_timer(TIMER_CONFIGURATION, timer)).update(|timer| timer & !INTERRUPTS);
 }
 
 #[cfg(test)]
