@@ -33,7 +33,7 @@ pub unsafe trait PhysicalMemory {
     /// # Safety
     ///
     /// `frame` is RAM, and the caller owns it or shares it as for [`PhysicalMemory::words`].
-    #[inline(always)]
+    #[inline]
     unsafe fn with_words<R>(&self, frame: Pfn, work: impl FnOnce(&FrameWords) -> R) -> R {
         // SAFETY: where nothing else is implemented, all RAM is covered; the rest is the caller's promise.
         work(unsafe { self.words(frame) })
@@ -57,19 +57,19 @@ pub unsafe trait PhysicalMemory {
 
 // SAFETY: a shared reference covers what its target covers, and cannot outlive it.
 unsafe impl<M: PhysicalMemory> PhysicalMemory for &M {
-    #[inline(always)]
+    #[inline]
     unsafe fn words(&self, frame: Pfn) -> &FrameWords {
         // SAFETY: the caller's promise is the same.
         unsafe { M::words(self, frame) }
     }
 
-    #[inline(always)]
+    #[inline]
     unsafe fn with_words<R>(&self, frame: Pfn, work: impl FnOnce(&FrameWords) -> R) -> R {
         // SAFETY: the caller's promise is the same.
         unsafe { M::with_words(self, frame, work) }
     }
 
-    #[inline(always)]
+    #[inline]
     unsafe fn zero(&self, frame: Pfn) {
         // SAFETY: the caller's promise is the same.
         unsafe { M::zero(self, frame) }

@@ -62,7 +62,7 @@ mod switch {
 #[cfg(not(any(test, feature = "mutation")))]
 mod switch {
     /// Whether the flush that is due is left out: never.
-    #[inline(always)]
+    #[inline]
     pub fn this_one() -> bool {
         false
     }

@@ -1,21 +1,22 @@
 //! The memory system, in floors; each knows only those below it.
 //!
 //! ```text
-//! 6  vmalloc      areas of the vmalloc region, population, freeing
-//! 5  kernel_map   the kernel's own page table: identity (boot only), direct map, image (W^X), stacks
+//! 8  vmalloc      areas of the vmalloc region, population, freeing
+//! 7  kernel_map   frames, page table and TLBs put together; the kernel's own map: identity (boot only), direct map,
+//!                 image (W^X), stacks
 //!    kmap         a window onto frames outside the direct map; many share one flush
 //!    fixmap       slots at addresses known at compile time
-//!    address_space  roots of their own, whose kernel half follows the kernel's page table
+//! 6  address_space  roots of their own, whose kernel half follows the kernel's page table
+//! 5  page_table   format: what an entry is; walk: one cursor over a range; edit: map, unmap, protect, each once
 //! 4  tlb          what must be flushed, where, and when
 //!    shootdown    a flush on every CPU: two protocols
-//! 3  page_table   entries, levels, cursor over a range; map, unmap, protect, translate
-//! 2  frame        frame descriptors, buddy, zones and watermarks, boot-time allocator
-//! 1  layout       where every virtual region lies; pure arithmetic
-//! 0  memory_map   the loader's map made sane; pure
-//! -  address      physical and virtual addresses, frame numbers, orders: the words all floors share
-//! -  slots        a vector in borrowed memory
-//! -  hardware     the two seams to the machine: physical memory as bytes, and TLB invalidation
-//! -  left_out     flushes left out, to put proofs to the proof
+//! 3  frame        frame descriptors; zones by three back ends, two behind a lock and one without; per-CPU caches
+//! 2  layout       where every virtual region lies; pure arithmetic
+//! 1  memory_map   the loader's map made sane; pure
+//! 0  address      physical and virtual addresses, frame numbers, orders: the words all floors share
+//!    slots        a vector in borrowed memory
+//!    hardware     the two seams to the machine: physical memory as bytes, and TLB invalidation
+//!    left_out     flushes left out, to put proofs to the proof
 //! ```
 //!
 //! All of it compiles on the host, where `model` stands in for the hardware in tests.

@@ -21,7 +21,7 @@ impl<'m, T> Slots<'m, T> {
 
     /// Number of entries.
     #[must_use]
-    #[inline(always)]
+    #[inline]
     pub const fn len(&self) -> u32 {
         self.len
     }
@@ -49,7 +49,7 @@ impl<'m, T> Slots<'m, T> {
 
     /// The entries, for whoever visits many of them.
     #[must_use]
-    #[inline(always)]
+    #[inline]
     pub const fn as_slice(&self) -> &[T] {
         // SAFETY: entries below `len` are initialised and within the memory, and `MaybeUninit<T>` has the layout of `T`.
         unsafe { slice::from_raw_parts(self.memory.as_ptr().cast(), self.len as usize) }
@@ -57,7 +57,7 @@ impl<'m, T> Slots<'m, T> {
 
     /// The entry of this number.
     #[must_use]
-    #[inline(always)]
+    #[inline]
     pub fn get(&self, number: u32) -> Option<&T> {
         if number >= self.len {
             return None;
@@ -67,7 +67,7 @@ impl<'m, T> Slots<'m, T> {
     }
 
     /// The entry of this number, to change.
-    #[inline(always)]
+    #[inline]
     pub fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         if number >= self.len {
             return None;
@@ -85,7 +85,7 @@ impl<'m, T> Slots<'m, T> {
 impl<T> Index<u32> for Slots<'_, T> {
     type Output = T;
 
-    #[inline(always)]
+    #[inline]
     fn index(&self, number: u32) -> &T {
         match self.get(number) {
             Some(entry) => entry,
@@ -95,7 +95,7 @@ impl<T> Index<u32> for Slots<'_, T> {
 }
 
 impl<T> IndexMut<u32> for Slots<'_, T> {
-    #[inline(always)]
+    #[inline]
     fn index_mut(&mut self, number: u32) -> &mut T {
         let len = self.len;
         match self.get_mut(number) {

@@ -37,13 +37,13 @@ impl Block {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     pub(in crate::mm) const fn exponent(&self) -> u32 {
         (self.word >> ORDER_SHIFT) as u32
     }
 
     /// The frame number of a single frame; beyond any for a larger block.
-    #[inline(always)]
+    #[inline]
     pub(in crate::mm) const fn frame(&self) -> Pfn {
         Pfn(self.word)
     }

@@ -17,7 +17,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     ///
     /// If there are not so many; then nothing has changed.
     #[doc(alias = "alloc_pages_bulk")]
-    #[inline(always)]
+    #[inline]
     pub fn alloc_bulk(
         &mut self,
         gfp: Gfp,
@@ -95,7 +95,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
 
     /// [`push_new`](Self::push_new) for who has the descriptor of the list's last block, if there is one, and keeps that of the
     /// new one.
-    #[inline(always)]
+    #[inline]
     fn push_behind(
         &self,
         tail: Option<&'m Descriptor>,
@@ -247,7 +247,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     /// # Errors
     ///
     /// Only if another allocator made the list, or a block on it; what comes behind that block cannot be found.
-    #[inline(always)]
+    #[inline]
     pub fn free_list(&mut self, list: BlockList) -> Result<(), FreeError> {
         if list.frames == 1 && self.zones[0].try_give_only(list.first) {
             return Ok(());
@@ -293,7 +293,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
 }
 
 /// Makes the block at `next` follow an owned block.
-#[inline(always)]
+#[inline]
 pub(super) fn link(block: &Descriptor, next: Pfn) {
     let order = (block.word() & 15) as u32;
     block.set(owned_word(order, next));

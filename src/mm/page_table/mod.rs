@@ -1,5 +1,13 @@
 //! Floor 3: page tables of four or five levels (Intel SDM volume 3, 5.5), edited range by range.
 //!
+//! ```text
+//! format     what an entry is: bits, levels, the entries of one table as a whole
+//! walk       how an entry is found: one cursor over a range, from the PD that was walked to last
+//! edit       what is done to entries: map, unmap, protect, remap, harvest, split, collapse, release of empty tables
+//! tables     frames for tables, on their way in and out; cache keeps some that are full of zeros
+//! reference  the tree that other roots follow
+//! ```
+//!
 //! A range is walked table by table, not page by page: every operation works on the entries of one table that the range covers,
 //! so the walk costs once what it would cost 512 times. An operation first looks at every entry it is going to change, and has
 //! every table that it needs, and only then changes any: an error leaves everything as it was.
@@ -9,55 +17,36 @@
 //! finds them. [`PageTable::release_tables`] takes them out; CPUs may know the way to them, so that they wait for a flush, too.
 
 mod cache;
-mod change;
-mod count;
-mod cursor;
-mod entries;
-mod entry;
+mod edit;
 mod error;
-mod fixed;
-mod frames;
-mod harvest;
-mod last;
-mod let_go;
-mod levels;
-mod map;
-mod mapping;
-mod memory_type;
-mod page;
-mod pd;
-mod pt;
+mod format;
 mod reference;
-mod release;
-mod resize;
 mod tables;
-mod translate;
+mod walk;
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod walk;
 
 use core::sync::atomic::AtomicU64;
 
 pub use cache::TableCache;
-pub use count::TableCount;
-pub use entry::{Flags, Protection};
+pub use edit::fixed::FixedPt;
+pub use edit::frames::{Fill, Frames, Runs};
+pub use edit::harvest::Usage;
+pub use edit::mapping::Mapping;
+pub use edit::resize::OldTable;
 pub use error::{ChangeError, MapError, NotEmpty, RangeError, ResizeError};
-pub use fixed::FixedPt;
-pub use frames::{Fill, Frames, Runs};
-pub use harvest::Usage;
-pub use levels::Levels;
-pub use mapping::Mapping;
-pub use memory_type::MemoryType;
+pub use format::entry::{Flags, Protection};
+pub use format::levels::Levels;
+pub use format::memory_type::MemoryType;
 pub use reference::Reference;
-pub use resize::OldTable;
 pub use tables::{NoTables, TableFrames, Tables, TablesError};
-pub use translate::Translation;
+pub use walk::count::TableCount;
+pub use walk::translate::Translation;
 
 use super::address::{Pfn, WORDS_PER_PAGE};
 use super::hardware::PhysicalMemory;
-use last::Last;
+use walk::directory::Directory;
 
 type Table = [AtomicU64; WORDS_PER_PAGE];
 
@@ -67,7 +56,7 @@ pub struct PageTable<M> {
     memory: M,
     root: Pfn,
     levels: Levels,
-    last: Last,
+    directory: Directory,
 }
 
 impl<M: PhysicalMemory> PageTable<M> {
@@ -82,7 +71,7 @@ impl<M: PhysicalMemory> PageTable<M> {
             memory,
             root,
             levels,
-            last: Last::NONE,
+            directory: Directory::NONE,
         }
     }
 

@@ -5,11 +5,11 @@
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::entry::{self, Entry};
-use super::levels::{Levels, index, leaf_size, shift};
 use super::{MapError, PageTable, Protection, TableFrames};
 use crate::mm::address::{PAGE_SIZE, Pfn, VirtAddr, WORDS_PER_PAGE};
 use crate::mm::hardware::PhysicalMemory;
+use crate::mm::page_table::format::entry::{self, Entry};
+use crate::mm::page_table::format::levels::{Levels, index, leaf_size, shift};
 
 /// A look at the reference table that needs no lock: entries are read one by one, while others may edit them.
 #[derive(Clone, Copy, Debug)]

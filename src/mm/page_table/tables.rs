@@ -2,10 +2,11 @@
 
 use core::{error, fmt, mem};
 
-use super::entry::Flags;
-use super::{PageTable, entries};
 use crate::mm::address::{Pfn, PhysAddr};
 use crate::mm::hardware::PhysicalMemory;
+use crate::mm::page_table::PageTable;
+use crate::mm::page_table::format::entries;
+use crate::mm::page_table::format::entry::Flags;
 use core::sync::atomic::Ordering::Relaxed;
 
 /// Where tables come from.

@@ -24,28 +24,28 @@ impl CpuId {
     }
 
     /// The CPU with this number, of which only the bits count that a number has.
-    #[inline(always)]
+    #[inline]
     #[must_use]
     pub const fn from_low_bits(number: usize) -> CpuId {
         CpuId((number % MAX_CPUS) as u16)
     }
 
     /// Its number, below [`MAX_CPUS`].
-    #[inline(always)]
+    #[inline]
     #[must_use]
     pub const fn number(self) -> usize {
         self.0 as usize
     }
 
     /// The word of a set that has its bit.
-    #[inline(always)]
+    #[inline]
     #[must_use]
     pub const fn word(self) -> usize {
         self.number() / BITS
     }
 
     /// Its bit in that word.
-    #[inline(always)]
+    #[inline]
     #[must_use]
     pub const fn bit(self) -> u64 {
         1 << (self.number() % BITS)
@@ -107,17 +107,17 @@ pub(super) struct OneWord;
 impl Words for OneWord {
     type Set = [u64; 1];
 
-    #[inline(always)]
+    #[inline]
     fn count(self) -> usize {
         1
     }
 
-    #[inline(always)]
+    #[inline]
     fn none(self) -> [u64; 1] {
         [0]
     }
 
-    #[inline(always)]
+    #[inline]
     fn place(self, cpu: CpuId) -> (usize, u64) {
         (0, cpu.bit())
     }

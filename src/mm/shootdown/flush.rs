@@ -28,7 +28,7 @@ pub enum Flush {
 
 impl Flush {
     /// Drops it from the TLB of this CPU.
-    #[inline(always)]
+    #[inline]
     pub fn perform(self, local: &impl TlbInvalidate) {
         match self {
             Flush::Pages { start, pages, size } => local.flush_pages(start, pages, size),
@@ -63,7 +63,7 @@ impl Place {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) fn write(&self, flush: Flush) {
         let pages = match flush {
             Flush::Pages { start, pages, size } => {
@@ -77,7 +77,7 @@ impl Place {
         self.pages.store(pages, Relaxed);
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) fn read(&self) -> Flush {
         let word = self.pages.load(Relaxed);
         let size = (word & ((1 << Self::SIZE_BITS) - 1)) as usize;

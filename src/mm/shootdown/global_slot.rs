@@ -49,7 +49,7 @@ impl GlobalSlot {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn shoot_in<C: Cpus, W: Words>(&self, cpus: &C, words: W, flush: Flush) {
         flush.perform(cpus.local());
         let (own_word, own_bit) = words.place(cpus.current());
@@ -76,7 +76,7 @@ impl GlobalSlot {
         self.lock.store(0, Release);
     }
 
-    #[inline(always)]
+    #[inline]
     fn respond_in<C: Cpus, W: Words>(&self, cpus: &C, words: W) {
         let (word, bit) = words.place(cpus.current());
         let unanswered = self.unanswered.word(word);

@@ -109,13 +109,13 @@ impl<S: AsRef<[Slot]>> Mailboxes<S> {
         self.idle.word(cpu.word()).load(Relaxed) & cpu.bit() != 0
     }
 
-    #[inline(always)]
+    #[inline]
     fn slot(&self, cpu: CpuId) -> &Slot {
         &self.slots.as_ref()[cpu.number()]
     }
 
     /// Brings this CPU's TLB up to `generation`, which the flush belongs to.
-    #[inline(always)]
+    #[inline]
     fn catch_up<C: Cpus>(&self, cpus: &C, mailbox: &Mailbox, generation: u64, flush: Flush) {
         let reached = mailbox.current.load(Relaxed);
         if reached >= generation {
@@ -136,7 +136,7 @@ impl<S: AsRef<[Slot]>> Mailboxes<S> {
         mailbox.current.store(generation, Relaxed);
     }
 
-    #[inline(always)]
+    #[inline]
     fn shoot_in<C: Cpus, W: Words>(&self, cpus: &C, words: W, flush: Flush) {
         let this = cpus.current();
         let (own_word, own_bit) = words.place(this);
@@ -177,7 +177,7 @@ impl<S: AsRef<[Slot]>> Mailboxes<S> {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn respond_in<C: Cpus, W: Words>(&self, cpus: &C, words: W) {
         let this = cpus.current();
         let (own_word, own_bit) = words.place(this);

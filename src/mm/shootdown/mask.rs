@@ -126,7 +126,7 @@ impl<'m> IntoIterator for &'m CpuMask {
     type Item = CpuId;
     type IntoIter = Members<'m>;
 
-    #[inline(always)]
+    #[inline]
     fn into_iter(self) -> Members<'m> {
         Members {
             mask: self,
@@ -148,7 +148,7 @@ pub struct Members<'m> {
 impl Iterator for Members<'_> {
     type Item = CpuId;
 
-    #[inline(always)]
+    #[inline]
     fn next(&mut self) -> Option<CpuId> {
         while self.bits == 0 {
             self.word += 1;
@@ -164,7 +164,7 @@ impl Iterator for Members<'_> {
 }
 
 /// The CPUs of one word of a set, lowest number first.
-#[inline(always)]
+#[inline]
 pub(super) fn members(word: usize, mut bits: u64) -> impl Iterator<Item = CpuId> {
     core::iter::from_fn(move || {
         if bits == 0 {
@@ -207,7 +207,7 @@ impl SharedMask {
     }
 
     /// A word of the set.
-    #[inline(always)]
+    #[inline]
     #[must_use]
     pub fn word(&self, word: usize) -> &AtomicU64 {
         &self.words[word]

@@ -116,7 +116,7 @@ impl<C: Cpus, P: Protocol> Shootdown<C, P> {
     }
 
     /// Whether no other CPU is online.
-    #[inline(always)]
+    #[inline]
     fn is_alone(&self) -> bool {
         self.cpus.online(0) == 0
     }
@@ -130,7 +130,7 @@ impl<C: Cpus, P: Protocol> Shootdown<C, P> {
 }
 
 impl<C: Cpus, P: Protocol> TlbInvalidate for Shootdown<C, P> {
-    #[inline(always)]
+    #[inline]
     fn flush_pages(&self, start: VirtAddr, pages: u64, size: PageSize) {
         if self.is_alone() {
             self.cpus.local().flush_pages(start, pages, size);
@@ -139,7 +139,7 @@ impl<C: Cpus, P: Protocol> TlbInvalidate for Shootdown<C, P> {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn flush_all(&self) {
         if self.is_alone() {
             self.cpus.local().flush_all();

@@ -8,7 +8,7 @@ pub use loom::sync::atomic::AtomicU64;
 /// Stands between a locked instruction and a load: the load sees nothing older than what the instruction was ordered after.
 /// On x86 the instruction does that by itself (Intel SDM volume 3, 10.2.3.9), so that only the compiler has to be told; `loom`
 /// knows of no such thing but the fence.
-#[inline(always)]
+#[inline]
 pub fn load_after_locked_instruction() {
     #[cfg(not(all(test, loom)))]
     core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);

@@ -43,7 +43,7 @@ impl Operands {
 
 impl Portion {
     /// The words that ask for these pages.
-    #[inline(always)]
+    #[inline]
     #[must_use]
     pub const fn operands(self) -> Operands {
         let stride = match self.size {

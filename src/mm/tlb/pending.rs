@@ -164,7 +164,7 @@ impl<T> PendingFlush<T> {
         others.value.gather(self.value, books);
     }
 
-    #[inline(always)]
+    #[inline]
     fn join<U, V>(self, other: PendingFlush<U>, join: impl FnOnce(T, U) -> V) -> PendingFlush<V> {
         // An empty range lies nowhere: it must not stretch the other.
         let (start, last) = match (self.pages, other.pages) {
@@ -186,7 +186,7 @@ impl<T> PendingFlush<T> {
     }
 
     /// Makes `more` wait for this flush, too.
-    #[inline(always)]
+    #[inline]
     pub fn also<U>(self, more: U) -> PendingFlush<(T, U)> {
         PendingFlush {
             start: self.start,
@@ -245,7 +245,7 @@ impl<F, A> PendingFlush<(F, A)> {
     ///
     /// Until the flush, the frames can still be reached through the old addresses, by whoever uses an area after it was
     /// freed. Nobody else can, as the addresses are not given out again before it.
-    #[inline(always)]
+    #[inline]
     pub(in crate::mm) fn release_frames_before_flush(self) -> (F, PendingFlush<A>) {
         let (frames, addresses) = self.value;
         let pending = PendingFlush {

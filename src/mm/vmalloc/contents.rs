@@ -25,7 +25,7 @@ pub enum Contents {
 impl Contents {
     /// What the area is for.
     #[must_use]
-    #[inline(always)]
+    #[inline]
     pub const fn kind(&self) -> Kind {
         match self {
             Contents::Block(_) | Contents::Frames(_) | Contents::Flushed(_) => Kind::Vmalloc,
@@ -35,7 +35,7 @@ impl Contents {
     }
 
     /// The mapping of one block, if it is that.
-    #[inline(always)]
+    #[inline]
     pub(super) const fn block(&self) -> Option<&Mapping<Block>> {
         match self {
             Contents::Block(mapping) => Some(mapping),
@@ -44,7 +44,7 @@ impl Contents {
     }
 
     /// [`block`](Self::block), taken out.
-    #[inline(always)]
+    #[inline]
     pub(super) fn into_block(self) -> Option<Mapping<Block>> {
         match self {
             Contents::Block(mapping) => Some(mapping),
@@ -69,7 +69,7 @@ impl Contents {
     }
 
     /// The mapping of the caller's frames, if it is that.
-    #[inline(always)]
+    #[inline]
     pub(super) const fn borrowed(&self) -> Option<&Mapping<()>> {
         match self {
             Contents::Borrowed(mapping) => Some(mapping),
@@ -78,7 +78,7 @@ impl Contents {
     }
 
     /// [`borrowed`](Self::borrowed), taken out.
-    #[inline(always)]
+    #[inline]
     pub(super) fn into_borrowed(self) -> Option<Mapping<()>> {
         match self {
             Contents::Borrowed(mapping) => Some(mapping),

@@ -74,7 +74,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn map<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
         frames: &[Pfn],

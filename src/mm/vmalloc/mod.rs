@@ -316,7 +316,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     }
 
     /// Both phases.
-    #[inline(always)]
+    #[inline]
     fn populate<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
         &mut self,
         request: &Request,
@@ -385,7 +385,7 @@ fn make_room_for_large_leaves<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Bud
 }
 
 /// The order of the block that has so many frames, if there can be one.
-#[inline(always)]
+#[inline]
 const fn block_of(pages: u64) -> Option<Order> {
     match pages.is_power_of_two() {
         true => Order::new(pages.trailing_zeros() as u8),
@@ -394,7 +394,7 @@ const fn block_of(pages: u64) -> Option<Order> {
 }
 
 /// All frames as one block. `None` if there is none, and a list of smaller ones may do.
-#[inline(always)]
+#[inline]
 fn alloc_block<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
     pages: u64,
     request: &Request,
@@ -414,7 +414,7 @@ fn alloc_block<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
 }
 
 /// The tables of a block, and its entries.
-#[inline(always)]
+#[inline]
 fn map_block<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
     start: VirtAddr,
     block: Block,
@@ -436,7 +436,7 @@ fn map_block<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
 }
 
 /// All frames, then their tables, and then the entries.
-#[inline(always)]
+#[inline]
 fn map_frames<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
     start: VirtAddr,
     pages: u64,

@@ -19,7 +19,7 @@ pub struct Request {
 impl Request {
     /// `bytes` bytes, rounded up to pages: at a page, with a guard page, readable and writable, from any frames.
     #[must_use]
-    #[inline(always)]
+    #[inline]
     pub const fn new(bytes: u64) -> Self {
         Request {
             bytes,
@@ -34,7 +34,7 @@ impl Request {
 
     /// At a multiple of `bytes`, which is a power of two; less than a page is a page.
     #[must_use]
-    #[inline(always)]
+    #[inline]
     pub const fn align(self, bytes: u64) -> Self {
         Request {
             align: bytes,
@@ -44,21 +44,21 @@ impl Request {
 
     /// From frames that these flags allow.
     #[must_use]
-    #[inline(always)]
+    #[inline]
     pub const fn gfp(self, gfp: Gfp) -> Self {
         Request { gfp, ..self }
     }
 
     /// With this protection.
     #[must_use]
-    #[inline(always)]
+    #[inline]
     pub const fn protection(self, protection: Protection) -> Self {
         Request { protection, ..self }
     }
 
     /// Without a guard page: another area may follow at once (VM_NO_GUARD).
     #[must_use]
-    #[inline(always)]
+    #[inline]
     pub const fn no_guard(self) -> Self {
         Request {
             guard: false,
@@ -68,7 +68,7 @@ impl Request {
 
     /// Full of zeros.
     #[must_use]
-    #[inline(always)]
+    #[inline]
     pub const fn zeroed(self) -> Self {
         Request {
             zeroed: true,
@@ -78,7 +78,7 @@ impl Request {
 
     /// With 2 MiB leaves as far as the size and the frames allow (VM_ALLOW_HUGE_VMAP).
     #[must_use]
-    #[inline(always)]
+    #[inline]
     pub const fn huge(self) -> Self {
         Request { huge: true, ..self }
     }

@@ -175,7 +175,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
 
     /// Retires an area of `pages` pages that was taken and unmapped, and returns what it owned; if its mapping could not be
     /// unmapped it is an area again.
-    #[inline(always)]
+    #[inline]
     pub(super) fn settle<F, I: TlbInvalidate>(
         &mut self,
         unmapped: Result<PendingFlush<F>, (ChangeError, Mapping<F>)>,

@@ -56,7 +56,7 @@ pub(super) mod sealed {
 
         /// [`take`](Rule::take) for what can be had in a few steps; the part of it to inline. `None`, and nothing changed, of
         /// anything else.
-        #[inline(always)]
+        #[inline]
         fn try_take(lists: &mut Lists<'_>, bits: Bits<'_>, order: u32) -> Option<usize> {
             Self::take(lists, bits, order)
         }
@@ -68,7 +68,7 @@ pub(super) mod sealed {
 
         /// [`give`](Rule::give) for what can be done in a few steps; the part of it to inline. `false`, and nothing changed, of
         /// anything else.
-        #[inline(always)]
+        #[inline]
         fn try_give(
             lists: &mut Lists<'_>,
             bits: Bits<'_>,
@@ -124,7 +124,7 @@ impl<'m> Lists<'m> {
     }
 
     /// The smallest order from `order` up to `largest` whose list has blocks.
-    #[inline(always)]
+    #[inline]
     pub(super) fn smallest(&self, order: u32, largest: u32) -> Option<u32> {
         let candidates = self.nonempty & (u32::MAX << order) & ((2 << largest) - 1);
         (candidates != 0).then(|| candidates.trailing_zeros())
@@ -140,20 +140,20 @@ impl<'m> Lists<'m> {
     }
 
     /// Whether the block at `index` is known to be all that the list of `order` holds.
-    #[inline(always)]
+    #[inline]
     fn is_lone(&self, index: usize, order: u32) -> bool {
         self.heads[order as usize % 16] == lone(index)
     }
 
     /// Makes the free block at `index` all that the list of `order` holds. It is empty now; who calls sets its bit in
     /// `nonempty`.
-    #[inline(always)]
+    #[inline]
     fn set_lone(&mut self, index: usize, order: u32) {
         *self.head(order) = lone(index);
     }
 
     /// Empties the list of `order`, which has one block.
-    #[inline(always)]
+    #[inline]
     fn clear(&mut self, order: u32) {
         self.nonempty ^= 1 << order;
         *self.head(order) = 0;
@@ -174,7 +174,7 @@ impl<'m> Lists<'m> {
     }
 
     /// Empties the lists of all orders below `order`, which have one block each.
-    #[inline(always)]
+    #[inline]
     fn clear_below(&mut self, order: u32) {
         self.nonempty &= u32::MAX << order;
         for order in 0..order {
@@ -183,7 +183,7 @@ impl<'m> Lists<'m> {
     }
 
     /// Makes the free block at `index` the first of the list of `order`.
-    #[inline(always)]
+    #[inline]
     fn push(&mut self, index: usize, order: u32) {
         if let Some(block) = self.table.get(index) {
             self.push_block(block, index, order);
@@ -229,7 +229,7 @@ impl<'m> Lists<'m> {
 
     /// Makes the free block at `index` the first of the list of the largest order. A block of that order has no buddy, so
     /// none is ever taken from the middle: that list is a stack, without links to the previous block.
-    #[inline(always)]
+    #[inline]
     fn push_largest(&mut self, index: usize, largest: u32) {
         if let Some(block) = self.table.get(index) {
             block.set(free_word(largest, self.first(largest)));
@@ -252,7 +252,7 @@ impl<'m> Lists<'m> {
     }
 
     /// Takes the free block at `index`, which is not alone, off the list of `order`.
-    #[inline(always)]
+    #[inline]
     fn unlink(&mut self, block: &Descriptor, index: usize, order: u32) {
         let (next, previous) = block.links();
         match self.table.follow(previous) {

@@ -149,7 +149,7 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
         gfp: Gfp,
         protection: Protection,
     ) -> Option<Mapping<BlockList>> {
-        if let Some(vacant) = self.table.vacant_pages_of_pt(start, pages) {
+        if let Some(vacant) = self.table.vacant_pages(start, pages) {
             let taken = AsItLies(self.frames.take_as_it_lies(gfp, pages)?);
             return Some(vacant.fill_owned(taken, protection, AsItLies::list));
         }
@@ -271,7 +271,7 @@ impl<B: Buddy> Fill for AsItLies<'_, '_, B> {
 }
 
 /// The frames of a list, in runs.
-#[inline(always)]
+#[inline]
 fn runs<'f, 'm, B: Buddy>(
     frames: &'f FrameAllocator<'m, B>,
     list: &BlockList,

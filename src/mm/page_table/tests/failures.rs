@@ -99,7 +99,8 @@ fn a_pt_whose_count_is_wrong_stays() {
         .map(start, Pfn(5)..Pfn(6), Protection::READ, size, &mut tables)
         .unwrap();
     let count = |table: &mut PageTable<&Arena>, change: fn(Live<'_>)| {
-        change(table.entries_in_pt(start, 1).unwrap().live);
+        table.go_to_pd(start, 1).unwrap();
+        change(table.pt_at_hand(start, 1).unwrap().live);
     };
     count(&mut table, |live| live.sub(1));
     let released = table.release_tables(start, 512).unwrap();

@@ -88,7 +88,7 @@ fn a_range_that_is_none_is_refused() {
     assert_eq!(table.unmap(address, 1), Err(ChangeError::Range(error)));
 }
 
-/// In a PT that is remembered ranges are checked without a walk.
+/// In the PD that is remembered ranges are checked without a walk.
 #[test]
 fn a_range_that_is_none_is_refused_where_a_pt_is_known() {
     let arena = Arena::new(ARENA);
@@ -126,7 +126,7 @@ fn a_range_that_is_none_is_refused_where_a_pt_is_known() {
     }
 }
 
-/// One page at a time, on both sides of both ends of the PT that is remembered: each edit is of its own page, in whichever PT.
+/// One page at a time, on both sides of both ends of a PT: each edit is of its own page.
 #[test]
 fn a_page_beside_the_pt_that_is_known_is_not_in_it() {
     let arena = Arena::new(ARENA);

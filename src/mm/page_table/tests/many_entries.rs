@@ -3,7 +3,7 @@
 use core::sync::atomic::AtomicU64;
 
 use super::*;
-use crate::mm::page_table::entries::{
+use crate::mm::page_table::format::entries::{
     all_present, any_present, clear, common_flags, fill, fill_scattered, set_flags,
 };
 

@@ -14,9 +14,9 @@ use std::vec::Vec;
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::entry::Entry;
-use super::levels::leaf_size;
-use super::pt::Live;
+use super::format::entry::Entry;
+use super::format::levels::leaf_size;
+use super::format::pt::Live;
 use super::*;
 use crate::mm::address::{PAGE_SIZE, PageSize, PhysAddr, VirtAddr};
 use crate::mm::model::{Arena, ArenaTables};

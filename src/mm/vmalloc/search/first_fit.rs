@@ -133,7 +133,7 @@ impl<T> AreaSearch for FirstFit<'_, T> {
         slot
     }
 
-    #[inline(always)]
+    #[inline]
     fn kept(&mut self, slot: u32) -> Option<Kept<'_, T>> {
         let area = self.slots.get_mut(slot)?;
         Some(Kept {

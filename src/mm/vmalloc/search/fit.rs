@@ -22,20 +22,20 @@ pub struct Found {
 }
 
 impl<'s, S: AreaSearch> Fit<'s, S> {
-    #[inline(always)]
+    #[inline]
     pub(super) const fn new(search: &'s mut S, found: Found) -> Self {
         Fit { search, found }
     }
 
     /// First address.
     #[must_use]
-    #[inline(always)]
+    #[inline]
     pub const fn start(&self) -> VirtAddr {
         self.found.start
     }
 
     /// Takes the range for an area that owns `contents`. Returns the number by which the search finds it at once.
-    #[inline(always)]
+    #[inline]
     pub fn occupy(self, contents: S::Contents) -> u32 {
         self.search.occupy(self.found, contents)
     }

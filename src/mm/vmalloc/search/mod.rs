@@ -40,14 +40,14 @@ pub struct Place {
 impl Place {
     /// First address.
     #[must_use]
-    #[inline(always)]
+    #[inline]
     pub const fn start(&self) -> VirtAddr {
         self.start
     }
 
     /// The number by which the search finds it at once.
     #[must_use]
-    #[inline(always)]
+    #[inline]
     pub const fn slot(&self) -> u32 {
         self.slot
     }
@@ -75,7 +75,7 @@ impl Places {
 
 /// Adds a place to those that wait for the same flush.
 impl<S: AreaSearch> Gather<Place, S> for Places {
-    #[inline(always)]
+    #[inline]
     fn gather(&mut self, more: Place, books: &mut S) {
         books.push(self, more);
     }
@@ -126,7 +126,7 @@ pub trait AreaSearch {
     fn kept(&mut self, slot: u32) -> Option<Kept<'_, Self::Contents>>;
 
     /// Makes a place the area again that it was.
-    #[inline(always)]
+    #[inline]
     fn put_back(&mut self, place: Place, contents: Self::Contents) {
         if let Some(kept) = self.kept(place.slot) {
             *kept.contents = Some(contents);
@@ -147,7 +147,7 @@ pub trait AreaSearch {
     fn cancel(&mut self, place: Place);
 
     /// Adds a place to a list.
-    #[inline(always)]
+    #[inline]
     fn push(&mut self, places: &mut Places, place: Place) {
         if let Some(kept) = self.kept(place.slot) {
             *kept.chain = places.last;
@@ -222,14 +222,14 @@ impl fmt::Display for SearchError {
 impl error::Error for SearchError {}
 
 /// The lowest range of `bytes` bytes at a multiple of `align` in a gap.
-#[inline(always)]
+#[inline]
 fn lowest_in(gap: Range<u64>, bytes: u64, align: u64) -> Option<u64> {
     let start = gap.start.checked_add(align - 1)? & !(align - 1);
     (start.checked_add(bytes)? <= gap.end).then_some(start)
 }
 
 /// The bytes and the alignment of a request.
-#[inline(always)]
+#[inline]
 fn size_and_align(pages: u64, align: u64) -> Result<(u64, u64), SearchError> {
     let align = align.max(PAGE_SIZE);
     match pages.checked_mul(PAGE_SIZE) {

@@ -87,7 +87,7 @@ impl<T> GapTree<'_, T> {
     }
 
     /// The area above the lowest gap with room for so many pages under a node that has so many levels below it.
-    #[inline(always)]
+    #[inline]
     fn lowest_under(&self, mut node: u32, levels: u32, room: u32) -> Option<Spot> {
         let nodes = self.nodes.as_slice();
         for _ in 0..levels {
@@ -118,7 +118,7 @@ impl<T> GapTree<'_, T> {
     }
 
     /// Where the gap right below the area at a spot starts.
-    #[inline(always)]
+    #[inline]
     pub(super) fn gap_at(&self, spot: Spot) -> VirtAddr {
         let (leaf, at) = (spot.leaf(), spot.at());
         let entry = self.nodes[leaf].entry(at);
@@ -132,7 +132,7 @@ impl<T> GapTree<'_, T> {
     }
 
     /// A gap in `node` has grown to `room`.
-    #[inline(always)]
+    #[inline]
     pub(super) fn room_grew(&mut self, mut node: u32, room: u32) {
         while node != self.root {
             let (parent, at) = self.nodes[node].above();
@@ -147,7 +147,7 @@ impl<T> GapTree<'_, T> {
     }
 
     /// A gap in `node` has shrunk from `old`.
-    #[inline(always)]
+    #[inline]
     pub(super) fn room_shrank(&mut self, mut node: u32, old: u32) {
         while node != self.root {
             let (parent, at) = self.nodes[node].above();

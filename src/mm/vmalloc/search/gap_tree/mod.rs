@@ -299,7 +299,7 @@ impl<T> AreaSearch for GapTree<'_, T> {
         slot
     }
 
-    #[inline(always)]
+    #[inline]
     fn kept(&mut self, slot: u32) -> Option<Kept<'_, T>> {
         let area = self.slots.get_mut(slot)?;
         Some(Kept {
@@ -313,7 +313,7 @@ impl<T> AreaSearch for GapTree<'_, T> {
         self.find_slot(start)
     }
 
-    #[inline(always)]
+    #[inline]
     fn push(&mut self, places: &mut Places, place: Place) {
         let flush = self.flush;
         if let Some(area) = self.slots.get_mut(place.slot) {

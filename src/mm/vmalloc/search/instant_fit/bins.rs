@@ -14,7 +14,7 @@ pub(super) const BINS: usize = 448;
 const WORD: usize = u64::BITS as usize;
 
 /// The bin of a gap that has so many pages.
-#[inline(always)]
+#[inline]
 pub(super) const fn bin_of(pages: u64) -> u32 {
     let doublings = (pages | STEPS as u64).ilog2() - STEPS.ilog2();
     doublings * STEPS + (pages >> doublings) as u32
@@ -31,19 +31,19 @@ impl Occupied {
     }
 
     /// A bin has a gap from now on.
-    #[inline(always)]
+    #[inline]
     pub(super) const fn set(&mut self, bin: u32) {
         self.0[bin as usize / WORD] |= 1 << (bin % u64::BITS);
     }
 
     /// A bin has none any more.
-    #[inline(always)]
+    #[inline]
     pub(super) const fn clear(&mut self, bin: u32) {
         self.0[bin as usize / WORD] &= !(1 << (bin % u64::BITS));
     }
 
     /// The lowest bin from `bin` on that may have any.
-    #[inline(always)]
+    #[inline]
     pub(super) const fn first_from(&self, bin: u32) -> Option<u32> {
         let mut number = bin as usize / WORD;
         let mut hidden = !0 << (bin % u64::BITS);

@@ -110,7 +110,7 @@ impl<'m, T> InstantFit<'m, T> {
     }
 
     /// Makes so many free pages the gap right below an area.
-    #[inline(always)]
+    #[inline]
     fn set_gap(&mut self, slot: u32, pages: u64) {
         let bin = bin_of(pages);
         self.slots[slot].room = pages;
@@ -121,7 +121,7 @@ impl<'m, T> InstantFit<'m, T> {
     }
 
     /// Puts the gap right below an area, which is on no other ring, on that of its bin.
-    #[inline(always)]
+    #[inline]
     fn enter_ring(&mut self, slot: u32, bin: u32) {
         // A ring of one's own is entered and left in the same way: whether there is a gap is a branch that nobody could foretell.
         let head = if bin == 0 { slot } else { bin };
@@ -136,7 +136,7 @@ impl<'m, T> InstantFit<'m, T> {
     }
 
     /// Takes the gap right below an area from its ring.
-    #[inline(always)]
+    #[inline]
     fn leave_ring(&mut self, slot: u32) {
         let TagSlot { before, after, .. } = self.slots[slot];
         self.slots[before].after = after;
@@ -144,7 +144,7 @@ impl<'m, T> InstantFit<'m, T> {
     }
 
     /// The first gap of the lowest bin from `bin` on that has any: the area above it.
-    #[inline(always)]
+    #[inline]
     fn first_of_bins(&mut self, mut bin: u32) -> Option<u32> {
         loop {
             bin = self.occupied.first_from(bin)?;
@@ -158,7 +158,7 @@ impl<'m, T> InstantFit<'m, T> {
     }
 
     /// Where the gap right below an area starts.
-    #[inline(always)]
+    #[inline]
     fn gap_below(&self, slot: u32) -> VirtAddr {
         let area = &self.slots[slot];
         VirtAddr(area.start.0 - (area.room << PAGE_SHIFT))
@@ -266,7 +266,7 @@ impl<T> AreaSearch for InstantFit<'_, T> {
         slot
     }
 
-    #[inline(always)]
+    #[inline]
     fn kept(&mut self, slot: u32) -> Option<Kept<'_, T>> {
         let area = self.slots.get_mut(slot)?;
         Some(Kept {
@@ -281,7 +281,7 @@ impl<T> AreaSearch for InstantFit<'_, T> {
             .find(|&slot| self.slots[slot].start == start)
     }
 
-    #[inline(always)]
+    #[inline]
     fn cancel(&mut self, place: Place) {
         let slot = place.slot;
         self.leave_ring(slot);

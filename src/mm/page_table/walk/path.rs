@@ -3,11 +3,11 @@
 use core::sync::atomic::Ordering::Relaxed;
 use std::vec::Vec;
 
-use super::entry::Entry;
-use super::levels::{index, leaf_size};
-use super::{PageTable, Translation};
 use crate::mm::address::{Pfn, PhysAddr, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
+use crate::mm::page_table::format::entry::Entry;
+use crate::mm::page_table::format::levels::{index, leaf_size};
+use crate::mm::page_table::{PageTable, Translation};
 
 impl<M: PhysicalMemory> PageTable<M> {
     /// The tables below the root that a walk for `address` goes through, each with its level, highest first; and the leaf at its

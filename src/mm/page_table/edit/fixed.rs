@@ -4,12 +4,14 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::cursor::Cursor;
-use super::entry::Entry;
-use super::pt::Live;
-use super::{MapError, PageTable, Protection, TableFrames, entry};
 use crate::mm::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, VirtAddr, WORDS_PER_PAGE};
 use crate::mm::hardware::PhysicalMemory;
+use crate::mm::page_table::edit::map::{Vacant, allocate};
+use crate::mm::page_table::format::entry;
+use crate::mm::page_table::format::entry::Entry;
+use crate::mm::page_table::format::pt::Live;
+use crate::mm::page_table::walk::cursor::Slots;
+use crate::mm::page_table::{MapError, PageTable, Protection, TableFrames};
 use crate::mm::tlb::PendingFlush;
 
 /// The pages from one address on, as far as one PT maps them, each a slot for a frame.
@@ -33,20 +35,23 @@ impl<M: PhysicalMemory + Copy> PageTable<M> {
         tables: &mut impl TableFrames,
     ) -> Result<FixedPt<M>, MapError> {
         const ONE: FrameRange = Pfn(0)..Pfn(1);
-        let mut tables = self.missing_tables(start, ONE, PageSize::Size4K, tables)?;
-        let mut cursor = Cursor::new(self, start);
-        let slots = cursor.vacant(start, &ONE, PageSize::Size4K, |parent| {
-            let table = self.next_table(&mut tables)?;
-            parent?.store(entry::table(table), Relaxed);
-            Some(table)
-        })?;
-        let no_table = MapError::OutOfTables {
-            address: start,
-            tables: tables.count(),
+        self.go_to_pd(start, 1)?;
+        if let Vacant::Missing(missing) = self.look(start, ONE, PageSize::Size4K)? {
+            let tables = allocate(start, missing, tables)?;
+            self.make_pts(start, 1, tables);
+            self.go_to_pd(start, 1)?;
+        }
+        let pt = self.look(start, ONE, PageSize::Size4K)?;
+        let Vacant::InOneTable(Slots {
+            parent: Some(parent),
+            ..
+        }) = pt
+        else {
+            let (address, tables) = (start, 1);
+            return Err(MapError::OutOfTables { address, tables });
         };
-        let parent = slots.parent.ok_or(no_table)?;
         let Entry::Table(pt) = Entry::of(parent.load(Relaxed), None) else {
-            return Err(no_table);
+            return Err(MapError::AlreadyMapped { address: start });
         };
         // One more than there are: who counts the entries never finds the PT empty, nor full, whatever its slots are.
         Live(parent).add(1);
@@ -63,7 +68,9 @@ impl<M: PhysicalMemory + Copy> PageTable<M> {
     ///
     /// The value came from this table, every slot is clear, and no copy of it is used any more.
     pub unsafe fn release_fixed(&mut self, fixed: FixedPt<M>) {
-        if let Some(pt) = self.entries_in_pt(fixed.start, 1) {
+        if self.go_to_pd(fixed.start, 1).is_ok()
+            && let Some(pt) = self.pt_at_hand(fixed.start, 1)
+        {
             pt.live.sub(1);
         }
     }

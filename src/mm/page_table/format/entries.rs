@@ -13,8 +13,8 @@ use crate::mm::address::{PAGE_SIZE, Pfn};
 const STEP: usize = 64;
 
 /// Whether any entry holds anything.
-#[inline(always)]
-pub(super) fn any_present(entries: &[AtomicU64]) -> bool {
+#[inline]
+pub(in crate::mm::page_table) fn any_present(entries: &[AtomicU64]) -> bool {
     match entries {
         [entry] => load(entry) != 0,
         _ => bits_of_any(entries) != 0,
@@ -22,19 +22,18 @@ pub(super) fn any_present(entries: &[AtomicU64]) -> bool {
 }
 
 /// Whether every entry is present.
-#[inline(always)]
-pub(super) fn all_present(entries: &[AtomicU64]) -> bool {
+#[inline]
+pub(in crate::mm::page_table) fn all_present(entries: &[AtomicU64]) -> bool {
     all_have(entries, Flags::PRESENT.bits())
 }
 
 /// Whether every entry is a large leaf, in a table that can have some.
-#[inline(always)]
-pub(super) fn all_large(entries: &[AtomicU64]) -> bool {
-    let large = Flags::PRESENT.union(Flags::LARGE).bits();
-    all_have(entries, large)
+#[inline]
+pub(in crate::mm::page_table) fn all_large(entries: &[AtomicU64]) -> bool {
+    all_have(entries, Flags::PRESENT.union(Flags::LARGE).bits())
 }
 
-#[inline(always)]
+#[inline]
 fn all_have(entries: &[AtomicU64], bits: u64) -> bool {
     let all = match entries {
         [entry] => load(entry),
@@ -56,14 +55,14 @@ fn bits_of_all(entries: &[AtomicU64]) -> u64 {
 }
 
 /// A plain load, as it can be the operand of the instruction that joins it: half the instructions of an atomic one.
-#[inline(always)]
+#[inline]
 fn load(entry: &AtomicU64) -> u64 {
     // SAFETY: whoever edits a table has it alone (`&mut PageTable`), and the CPU only reads entries that have A and D set. Of
     // those that a harvest took them from it may set them meanwhile: such an entry is read as it was or as it is.
     unsafe { entry.as_ptr().read() }
 }
 
-#[inline(always)]
+#[inline]
 fn fold<T: Copy>(entries: &[AtomicU64], start: T, join: impl Fn(T, u64) -> T) -> T {
     let mut all = start;
     each(entries, |entry| all = join(all, load(entry)));
@@ -71,8 +70,8 @@ fn fold<T: Copy>(entries: &[AtomicU64], start: T, join: impl Fn(T, u64) -> T) ->
 }
 
 /// Writes leaves behind one another, `bytes` bytes of physical memory apart.
-#[inline(always)]
-pub(super) fn fill(entries: &[AtomicU64], first: u64, bytes: u64) {
+#[inline]
+pub(in crate::mm::page_table) fn fill(entries: &[AtomicU64], first: u64, bytes: u64) {
     match entries {
         [entry] => entry.store(first, Relaxed),
         _ if bytes == PAGE_SIZE => fill_many_pages(entries, first),
@@ -91,7 +90,7 @@ fn fill_many(entries: &[AtomicU64], first: u64, bytes: u64) {
     fill_each(entries, first, bytes);
 }
 
-#[inline(always)]
+#[inline]
 fn fill_each(entries: &[AtomicU64], first: u64, bytes: u64) {
     let mut word = first;
     each(entries, |entry| {
@@ -101,8 +100,8 @@ fn fill_each(entries: &[AtomicU64], first: u64, bytes: u64) {
 }
 
 /// Writes a leaf for each of the frames, of which there are as many, side by side in memory.
-#[inline(always)]
-pub(super) fn fill_scattered(entries: &[AtomicU64], frames: &[Pfn], flags: u64) {
+#[inline]
+pub(in crate::mm::page_table) fn fill_scattered(entries: &[AtomicU64], frames: &[Pfn], flags: u64) {
     let count = entries.len().min(frames.len());
     match (entries, frames) {
         ([entry], [frame]) => entry.store(frame.address().0 | flags, Relaxed),
@@ -144,7 +143,7 @@ unsafe fn fill_many_scattered(entries: &[AtomicU64], frames: *const Pfn, flags: 
 ///
 /// So many entries and frames are there.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
-#[inline(always)]
+#[inline]
 unsafe fn leaves<const N: usize>(entries: *const AtomicU64, frames: *const Pfn, flags: u64) {
     // SAFETY: reads `N` frame numbers and writes `N` entries, which are there. Each entry is one aligned store of 8 bytes, which
     // the CPU makes at once (Intel SDM, volume 3, 10.1.1), as the store of an `AtomicU64` is.
@@ -174,7 +173,7 @@ unsafe fn leaves<const N: usize>(entries: *const AtomicU64, frames: *const Pfn, 
 ///
 /// So many entries and frames are there.
 #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-#[inline(always)]
+#[inline]
 unsafe fn leaves<const N: usize>(entries: *const AtomicU64, frames: *const Pfn, flags: u64) {
     for at in 0..N {
         // SAFETY: the caller's promise.
@@ -185,7 +184,11 @@ unsafe fn leaves<const N: usize>(entries: *const AtomicU64, frames: *const Pfn, 
 
 /// The bits in which any entry differs from a sequence that starts at `first` and goes on by `step`.
 #[inline(never)]
-pub(super) fn difference_from(entries: &[AtomicU64], first: u64, step: u64) -> u64 {
+pub(in crate::mm::page_table) fn difference_from(
+    entries: &[AtomicU64],
+    first: u64,
+    step: u64,
+) -> u64 {
     let (mut all, mut expected) = (0, first);
     each(entries, |entry| {
         all |= load(entry) ^ expected;
@@ -195,22 +198,22 @@ pub(super) fn difference_from(entries: &[AtomicU64], first: u64, step: u64) -> u
 }
 
 /// Takes bits out of every entry, all of which have them: the CPU, which may set them, has nothing to add.
-#[inline(always)]
-pub(super) fn take_bits(entries: &[AtomicU64], bits: u64) {
+#[inline]
+pub(in crate::mm::page_table) fn take_bits(entries: &[AtomicU64], bits: u64) {
     each(entries, |entry| {
         entry.store(entry.load(Relaxed) & !bits, Relaxed)
     });
 }
 
 /// Whether every entry has all of `bits`.
-#[inline(always)]
-pub(super) fn all_have_bits(entries: &[AtomicU64], bits: u64) -> bool {
+#[inline]
+pub(in crate::mm::page_table) fn all_have_bits(entries: &[AtomicU64], bits: u64) -> bool {
     all_have(entries, bits)
 }
 
 /// Makes every entry absent.
-#[inline(always)]
-pub(super) fn clear(entries: &[AtomicU64]) {
+#[inline]
+pub(in crate::mm::page_table) fn clear(entries: &[AtomicU64]) {
     match entries {
         [entry] => entry.store(0, Relaxed),
         _ => clear_many(entries),
@@ -219,7 +222,7 @@ pub(super) fn clear(entries: &[AtomicU64]) {
 
 /// [`clear`], for what is more than one as a rule.
 #[inline(never)]
-pub(super) fn clear_many(entries: &[AtomicU64]) {
+pub(in crate::mm::page_table) fn clear_many(entries: &[AtomicU64]) {
     each(entries, |entry| entry.store(0, Relaxed));
 }
 
@@ -228,8 +231,8 @@ pub(super) fn clear_many(entries: &[AtomicU64]) {
 /// As a rule all have the same flags, and then one exclusive or per entry does it. They include A and D, so the CPU writes
 /// none of the entries by itself and no exchange is needed; nor is it for leaves that a harvest took A or D from, as they get
 /// both.
-#[inline(always)]
-pub(super) fn set_flags(entries: &[AtomicU64], frame: u64, flags: u64) {
+#[inline]
+pub(in crate::mm::page_table) fn set_flags(entries: &[AtomicU64], frame: u64, flags: u64) {
     match entries {
         [entry] => entry.store(entry.load(Relaxed) & frame | flags, Relaxed),
         _ => set_flags_of_many(entries, frame, flags),
@@ -253,15 +256,15 @@ fn set_flags_of_many(entries: &[AtomicU64], frame: u64, flags: u64) {
 }
 
 /// The flags of all leaves, if they are the same; `frame` are the bits that may differ.
-#[inline(always)]
-pub(super) fn common_flags(entries: &[AtomicU64], frame: u64) -> Option<u64> {
+#[inline]
+pub(in crate::mm::page_table) fn common_flags(entries: &[AtomicU64], frame: u64) -> Option<u64> {
     // Twice through them: each pass is one instruction an entry, and one for both would be three.
     let (all, any) = (bits_of_all(entries), bits_of_any(entries));
     ((all ^ any) & !frame == 0).then_some(all & !frame)
 }
 
 /// Calls `change` with each.
-#[inline(always)]
+#[inline]
 fn each(entries: &[AtomicU64], mut change: impl FnMut(&AtomicU64)) {
     let mut rest = entries;
     while rest.len() >= STEP {
@@ -286,7 +289,7 @@ fn each(entries: &[AtomicU64], mut change: impl FnMut(&AtomicU64)) {
 }
 
 /// Changes the first `N` entries, if `count` has the bit `N`, and returns the others.
-#[inline(always)]
+#[inline]
 fn first<'t, const N: usize>(
     entries: &'t [AtomicU64],
     count: usize,
@@ -305,7 +308,7 @@ fn first<'t, const N: usize>(
 /// # Safety
 ///
 /// There are as many.
-#[inline(always)]
+#[inline]
 unsafe fn leading<'t, const N: usize>(
     entries: &'t [AtomicU64],
     change: &mut impl FnMut(&AtomicU64),

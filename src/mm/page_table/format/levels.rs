@@ -2,8 +2,8 @@
 //!
 //! Intel SDM volume 3, 5.5: each level takes nine bits of the address, above the twelve of a 4 KiB page.
 
-use super::RangeError;
 use crate::mm::address::{PAGE_SIZE, PageSize, VirtAddr, WORDS_PER_PAGE};
+use crate::mm::page_table::RangeError;
 
 /// Levels of tables from the root down to a PT. The CPU walks as many as CR4.LA57 says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,7 +16,7 @@ pub enum Levels {
 
 impl Levels {
     /// The most that there are.
-    pub(super) const MAX: usize = Levels::Five as usize;
+    pub(in crate::mm::page_table) const MAX: usize = Levels::Five as usize;
 
     /// Bits of a virtual address; those above repeat the highest of them.
     #[must_use]
@@ -31,13 +31,17 @@ impl Levels {
     }
 
     /// The canonical address whose lower bits are those of `offset`.
-    pub(super) const fn sign_extend(self, offset: u64) -> VirtAddr {
+    pub(in crate::mm::page_table) const fn sign_extend(self, offset: u64) -> VirtAddr {
         let unused = 64 - self.virtual_bits();
         VirtAddr((((offset << unused) as i64) >> unused) as u64)
     }
 
     /// Whether these are pages: aligned, at least one, and all in the half of the address space that they start in.
-    pub(super) const fn check_range(self, start: VirtAddr, pages: u64) -> Result<(), RangeError> {
+    pub(in crate::mm::page_table) const fn check_range(
+        self,
+        start: VirtAddr,
+        pages: u64,
+    ) -> Result<(), RangeError> {
         if !start.is_aligned(PAGE_SIZE) {
             return Err(RangeError::Misaligned { address: start });
         }
@@ -55,7 +59,7 @@ impl Levels {
 }
 
 /// The size of a leaf in a table of this level; the upper levels have none.
-pub(super) const fn leaf_size(level: u32) -> Option<PageSize> {
+pub(in crate::mm::page_table) const fn leaf_size(level: u32) -> Option<PageSize> {
     match level {
         1 => Some(PageSize::Size4K),
         2 => Some(PageSize::Size2M),
@@ -65,17 +69,17 @@ pub(super) const fn leaf_size(level: u32) -> Option<PageSize> {
 }
 
 /// Bits of an address below those that a table of this level is indexed by.
-pub(super) const fn shift(level: u32) -> u32 {
+pub(in crate::mm::page_table) const fn shift(level: u32) -> u32 {
     12 + 9 * (level - 1)
 }
 
 /// Bytes that one entry of a table of this level covers.
-pub(super) const fn covered(level: u32) -> u64 {
+pub(in crate::mm::page_table) const fn covered(level: u32) -> u64 {
     1 << shift(level)
 }
 
 /// The index into a table of this level.
 #[inline]
-pub(super) const fn index(address: VirtAddr, level: u32) -> usize {
+pub(in crate::mm::page_table) const fn index(address: VirtAddr, level: u32) -> usize {
     (address.0 >> shift(level)) as usize % WORDS_PER_PAGE
 }

@@ -6,8 +6,8 @@ use core::fmt;
 
 use bitflags::bitflags;
 
-use super::MemoryType;
 use crate::mm::address::{PAGE_SHIFT, PageSize, Pfn, PhysAddr};
+use crate::mm::page_table::MemoryType;
 
 bitflags! {
     /// The bits of an entry that are not the address. Software bits are kept as they are.
@@ -43,10 +43,10 @@ const PAT: u64 = 1 << 7;
 /// PAT of a large leaf: the lowest bit of the address that such a frame does not need.
 const PAT_LARGE: u64 = 1 << 12;
 /// The bits that the CPU sets by itself.
-pub(super) const USED: u64 = Flags::ACCESSED.union(Flags::DIRTY).bits();
+pub(in crate::mm::page_table) const USED: u64 = Flags::ACCESSED.union(Flags::DIRTY).bits();
 
 /// The bits of a leaf that are its frame.
-pub(super) const fn address_mask(size: PageSize) -> u64 {
+pub(in crate::mm::page_table) const fn address_mask(size: PageSize) -> u64 {
     match size {
         PageSize::Size4K => ADDRESS,
         PageSize::Size2M | PageSize::Size1G => ADDRESS & !PAT_LARGE,
@@ -136,7 +136,11 @@ impl fmt::Debug for Protection {
 }
 
 /// The word of a leaf that maps `frame` with pages of `size`.
-pub(super) const fn leaf(frame: Pfn, size: PageSize, protection: Protection) -> u64 {
+pub(in crate::mm::page_table) const fn leaf(
+    frame: Pfn,
+    size: PageSize,
+    protection: Protection,
+) -> u64 {
     let flags = match size {
         PageSize::Size4K => protection.0,
         PageSize::Size2M | PageSize::Size1G => {
@@ -148,7 +152,7 @@ pub(super) const fn leaf(frame: Pfn, size: PageSize, protection: Protection) -> 
 }
 
 /// The protection in the word of a leaf. What the leaf was used for, A and D, is no part of it: both are set, as in new leaves.
-pub(super) const fn protection(word: u64, size: PageSize) -> Protection {
+pub(in crate::mm::page_table) const fn protection(word: u64, size: PageSize) -> Protection {
     let flags = word & !ADDRESS | USED;
     match size {
         PageSize::Size4K => Protection(flags),
@@ -160,7 +164,7 @@ pub(super) const fn protection(word: u64, size: PageSize) -> Protection {
 }
 
 /// The word of an entry that leads to the table at `frame`: all is allowed here, the leaf decides.
-pub(super) const fn table(frame: Pfn) -> u64 {
+pub(in crate::mm::page_table) const fn table(frame: Pfn) -> u64 {
     let flags = Flags::PRESENT.union(Flags::WRITABLE).union(Flags::ACCESSED);
     frame.0 << PAGE_SHIFT | flags.bits()
 }
@@ -168,7 +172,7 @@ pub(super) const fn table(frame: Pfn) -> u64 {
 /// The PT that an entry of a PD leads to, if it does. One comparison tells: an absent entry is 0, and in its lowest byte a large leaf
 /// has the sign, and a table's entry something else.
 #[inline]
-pub(super) const fn pt(word: u64) -> Option<Pfn> {
+pub(in crate::mm::page_table) const fn pt(word: u64) -> Option<Pfn> {
     const { assert!(Flags::LARGE.bits() == 1 << 7, "the sign of the lowest byte") };
     match word as i8 > 0 {
         true => Some(Pfn((word & ADDRESS) >> PAGE_SHIFT)),
@@ -178,7 +182,7 @@ pub(super) const fn pt(word: u64) -> Option<Pfn> {
 
 /// What an entry's word says, in a table of leaves of `size` (`None` in the upper tables, which have no leaves).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Entry {
+pub(in crate::mm::page_table) enum Entry {
     /// Nothing is mapped.
     Absent,
     /// The next table.
@@ -189,7 +193,7 @@ pub(super) enum Entry {
 
 impl Entry {
     #[inline]
-    pub(super) const fn of(word: u64, size: Option<PageSize>) -> Entry {
+    pub(in crate::mm::page_table) const fn of(word: u64, size: Option<PageSize>) -> Entry {
         if word & Flags::PRESENT.bits() == 0 {
             return Entry::Absent;
         }

@@ -2,12 +2,14 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::cursor::Cursor;
-use super::entry::{self, Entry, USED};
-use super::pt::Live;
-use super::{Last, PageTable, ResizeError, Table, TableFrames, Tables, entries};
 use crate::mm::address::{PageSize, Pfn, PhysAddr, VirtAddr, WORDS_PER_PAGE};
 use crate::mm::hardware::PhysicalMemory;
+use crate::mm::page_table::format::entries;
+use crate::mm::page_table::format::entry::{self, Entry, USED};
+use crate::mm::page_table::format::pt::Live;
+use crate::mm::page_table::walk::cursor::Cursor;
+use crate::mm::page_table::walk::directory::Directory;
+use crate::mm::page_table::{PageTable, ResizeError, Table, TableFrames, Tables};
 use crate::mm::tlb::PendingFlush;
 
 /// A table that a collapse put out of work. It still holds what it held, as CPUs may walk through it until the flush.
@@ -90,7 +92,8 @@ impl<M: PhysicalMemory> PageTable<M> {
         };
         let leaf = larger_leaf(self.table(frame), address, size)?;
         entry.store(leaf, Relaxed);
-        self.last = Last::NONE;
+        // It may have been a PD.
+        self.directory = Directory::NONE;
         Ok(PendingFlush::everything().guard(OldTable(frame)))
     }
 

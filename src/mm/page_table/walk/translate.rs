@@ -4,11 +4,11 @@ use core::fmt;
 use core::num::NonZeroU64;
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::entry::{self, Entry};
-use super::levels::{covered, index, leaf_size};
-use super::{PageTable, Protection};
 use crate::mm::address::{PAGE_SHIFT, PageSize, Pfn, PhysAddr, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
+use crate::mm::page_table::format::entry::{self, Entry};
+use crate::mm::page_table::format::levels::{covered, index, leaf_size};
+use crate::mm::page_table::{PageTable, Protection};
 
 /// What an address is mapped to. It is handed over in two registers.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Translation {
 
 impl Translation {
     /// The translation of a byte to `address` by such a leaf.
-    #[inline(always)]
+    #[inline]
     #[must_use]
     pub fn new(address: PhysAddr, size: PageSize, protection: Protection) -> Self {
         const PRESENT: NonZeroU64 = NonZeroU64::MIN;
@@ -66,18 +66,8 @@ impl<M: PhysicalMemory> PageTable<M> {
     #[must_use]
     #[inline]
     pub fn translate(&self, address: VirtAddr) -> Option<Translation> {
-        match self.entry_in_last_pt(address) {
-            Some(entry) => translation(entry.load(Relaxed), PageSize::Size4K, address),
-            None => self.translate_elsewhere(address),
-        }
-    }
-
-    /// [`translate`](Self::translate) of an address in another PT.
-    #[cold]
-    #[inline(never)]
-    fn translate_elsewhere(&self, address: VirtAddr) -> Option<Translation> {
-        match self.entry_below_last_pd(address) {
-            Some(entry) => translation(entry.load(Relaxed), PageSize::Size4K, address),
+        match self.word_at_hand(address) {
+            Some(word) => translation(word, PageSize::Size4K, address),
             None => self.translate_by_tables(address),
         }
     }
@@ -131,7 +121,7 @@ impl<M: PhysicalMemory> PageTable<M> {
 }
 
 /// What the entry says of an address that it covers, if it is a leaf of this size.
-#[inline(always)]
+#[inline]
 fn translation(word: u64, size: PageSize, address: VirtAddr) -> Option<Translation> {
     let Entry::Leaf(frame, protection) = Entry::of(word, Some(size)) else {
         return None;

@@ -56,7 +56,7 @@ impl MemoryType {
     }
 
     /// The lowest index that selects it.
-    pub(super) const fn index(self) -> u64 {
+    pub(in crate::mm::page_table) const fn index(self) -> u64 {
         match self {
             MemoryType::WriteBack => 0,
             MemoryType::WriteCombining => 1,
@@ -68,7 +68,7 @@ impl MemoryType {
     }
 
     /// What an index, 0 to 7, selects.
-    pub(super) const fn at(index: u64) -> MemoryType {
+    pub(in crate::mm::page_table) const fn at(index: u64) -> MemoryType {
         MemoryType::TABLE[index as usize % 8]
     }
 }

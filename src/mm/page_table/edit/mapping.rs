@@ -6,9 +6,9 @@
 use core::{mem, ops::Range};
 
 use super::change::{Protect, Remap, Unmap};
-use super::{ChangeError, Frames, PageTable, Protection};
 use crate::mm::address::{PAGE_SIZE, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
+use crate::mm::page_table::{ChangeError, Frames, PageTable, Protection};
 use crate::mm::tlb::PendingFlush;
 
 /// A mapped range together with the frames behind it, of whatever type their owner gave.
@@ -42,7 +42,7 @@ pub struct Mapping<B> {
 }
 
 impl<B> Mapping<B> {
-    pub(super) const fn new(start: VirtAddr, pages: u64, backing: B) -> Self {
+    pub(in crate::mm::page_table) const fn new(start: VirtAddr, pages: u64, backing: B) -> Self {
         Mapping {
             start,
             pages,
@@ -85,7 +85,7 @@ impl<B> Mapping<B> {
 
     /// What was mapped.
     #[inline]
-    pub(super) fn into_backing(self) -> B {
+    pub(in crate::mm::page_table) fn into_backing(self) -> B {
         self.backing
     }
 }

@@ -3,10 +3,11 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::change::{Edit, Leaves};
-use super::entry::{Flags, USED};
-use super::{ChangeError, PageTable, entries};
 use crate::mm::address::{PageSize, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
+use crate::mm::page_table::format::entries;
+use crate::mm::page_table::format::entry::{Flags, USED};
+use crate::mm::page_table::{ChangeError, PageTable};
 use crate::mm::tlb::PendingFlush;
 
 /// What a leaf was used for since its bits were cleared. A new leaf counts as accessed and written to.
@@ -74,7 +75,7 @@ const STEP: usize = 64;
 
 /// The CPU may set either bit at any time: what it sets until the exchange is seen here, and what it sets afterwards stays for the
 /// next time. Nothing else of the entry changes meanwhile.
-#[inline(always)]
+#[inline]
 fn test_and_clear(entry: &AtomicU64, size: PageSize) -> Usage {
     let mut word = entry.load(Relaxed);
     if word & USED != 0 {

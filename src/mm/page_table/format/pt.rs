@@ -5,8 +5,9 @@
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::{Fill, Protection, entries};
 use crate::mm::address::WORDS_PER_PAGE;
+use crate::mm::page_table::format::entries;
+use crate::mm::page_table::{Fill, Protection};
 
 /// Bits 61 to 52 of an entry that leads to a table (Intel SDM volume 3, table 5-19: 62 to 52 are ignored).
 const SHIFT: u32 = 52;
@@ -14,30 +15,30 @@ const MASK: u64 = 0x3ff << SHIFT;
 
 /// The count of present entries in a PT.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Live<'t>(pub(super) &'t AtomicU64);
+pub(in crate::mm::page_table) struct Live<'t>(pub(in crate::mm::page_table) &'t AtomicU64);
 
 impl Live<'_> {
-    #[inline(always)]
-    pub(super) fn get(self) -> u64 {
+    #[inline]
+    pub(in crate::mm::page_table) fn get(self) -> u64 {
         Self::count(self.0.load(Relaxed))
     }
 
     /// The count in the word of the entry.
-    #[inline(always)]
-    pub(super) const fn count(word: u64) -> u64 {
+    #[inline]
+    pub(in crate::mm::page_table) const fn count(word: u64) -> u64 {
         (word & MASK) >> SHIFT
     }
 
     /// The CPU writes no entry that has A set, and nobody else edits the table: no exchange is needed.
-    #[inline(always)]
-    pub(super) fn add(self, entries: u64) {
+    #[inline]
+    pub(in crate::mm::page_table) fn add(self, entries: u64) {
         self.0
             .store(self.0.load(Relaxed).wrapping_add(entries << SHIFT), Relaxed);
     }
 
     /// See [`add`](Self::add).
-    #[inline(always)]
-    pub(super) fn sub(self, entries: u64) {
+    #[inline]
+    pub(in crate::mm::page_table) fn sub(self, entries: u64) {
         self.0
             .store(self.0.load(Relaxed).wrapping_sub(entries << SHIFT), Relaxed);
     }
@@ -45,14 +46,14 @@ impl Live<'_> {
 
 /// Some entries of one PT.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pt<'t> {
-    pub(super) entries: &'t [AtomicU64],
-    pub(super) live: Live<'t>,
+pub(in crate::mm::page_table) struct Pt<'t> {
+    pub(in crate::mm::page_table) entries: &'t [AtomicU64],
+    pub(in crate::mm::page_table) live: Live<'t>,
 }
 
 impl Pt<'_> {
-    #[inline(always)]
-    pub(super) fn any_present(&self) -> bool {
+    #[inline]
+    pub(in crate::mm::page_table) fn any_present(&self) -> bool {
         // A single entry is read faster than the count.
         match self.entries {
             [_] => entries::any_present(self.entries),
@@ -60,8 +61,8 @@ impl Pt<'_> {
         }
     }
 
-    #[inline(always)]
-    pub(super) fn all_present(&self) -> bool {
+    #[inline]
+    pub(in crate::mm::page_table) fn all_present(&self) -> bool {
         match self.entries {
             [_] => entries::all_present(self.entries),
             _ => self.live.get() == WORDS_PER_PAGE as u64 || entries::all_present(self.entries),
@@ -69,8 +70,8 @@ impl Pt<'_> {
     }
 
     /// Maps all of them, which are absent, to the next frames.
-    #[inline(always)]
-    pub(super) fn fill(&self, frames: &mut impl Fill, protection: Protection) {
+    #[inline]
+    pub(in crate::mm::page_table) fn fill(&self, frames: &mut impl Fill, protection: Protection) {
         frames.fill(self.entries, protection);
         self.live.add(self.entries.len() as u64);
     }

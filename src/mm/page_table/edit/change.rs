@@ -1,24 +1,23 @@
 //! Changes of mappings that are there: all of them are looked at first, and a range that cannot be changed as a whole is not
 //! changed at all.
 
-use core::slice;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::cursor::{Cursor, Slots, large_leaves, not_mapped};
-use super::entry::Entry;
-use super::pd::InPd;
-use super::pt::{Live, Pt};
-use super::{ChangeError, Frames, PageTable, Protection, entries, entry};
 use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
+use crate::mm::page_table::edit::frames::large_leaves;
+use crate::mm::page_table::format::pt::{Live, Pt};
+use crate::mm::page_table::format::{entries, entry};
+use crate::mm::page_table::walk::cursor::{Cursor, Look, Slots, not_mapped};
+use crate::mm::page_table::{ChangeError, Frames, PageTable, Protection};
 use crate::mm::tlb::PendingFlush;
 
 /// Leaves of one size in one table, all present.
-pub(super) struct Leaves<'t> {
+pub(in crate::mm::page_table) struct Leaves<'t> {
     /// The address of the first.
-    pub(super) start: VirtAddr,
-    pub(super) entries: &'t [AtomicU64],
-    pub(super) size: PageSize,
+    pub(in crate::mm::page_table) start: VirtAddr,
+    pub(in crate::mm::page_table) entries: &'t [AtomicU64],
+    pub(in crate::mm::page_table) size: PageSize,
     /// The count of entries, where the table is a PT.
     live: Option<Live<'t>>,
 }
@@ -33,7 +32,7 @@ impl<'t> Leaves<'t> {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn of_pt(start: VirtAddr, pt: Pt<'t>) -> Self {
         Leaves {
             start,
@@ -45,7 +44,10 @@ impl<'t> Leaves<'t> {
 }
 
 /// What is done to leaves that are there. A trait, as closures cannot be told to be inlined.
-pub(super) trait Edit {
+pub(in crate::mm::page_table) trait Edit {
+    /// What is looked at before any leaf of a PT is changed.
+    const LOOK: Look = Look::AtEach;
+
     /// Whether the next `count` leaves can be changed so: called for all of a range before any is changed.
     fn check(&mut self, _start: VirtAddr, _count: u64, _size: PageSize) -> Result<(), ChangeError> {
         Ok(())
@@ -55,10 +57,10 @@ pub(super) trait Edit {
     fn edit(&mut self, leaves: Leaves<'_>);
 }
 
-pub(super) struct Unmap;
+pub(in crate::mm::page_table) struct Unmap;
 
 impl Edit for Unmap {
-    #[inline(always)]
+    #[inline]
     fn edit(&mut self, leaves: Leaves<'_>) {
         entries::clear(leaves.entries);
         if let Some(live) = leaves.live {
@@ -68,10 +70,10 @@ impl Edit for Unmap {
 }
 
 /// Another protection for all.
-pub(super) struct Protect(pub(super) Protection);
+pub(in crate::mm::page_table) struct Protect(pub(in crate::mm::page_table) Protection);
 
 impl Edit for Protect {
-    #[inline(always)]
+    #[inline]
     fn edit(&mut self, leaves: Leaves<'_>) {
         let flags = entry::leaf(Pfn(0), leaves.size, self.0);
         entries::set_flags(leaves.entries, entry::address_mask(leaves.size), flags);
@@ -79,15 +81,15 @@ impl Edit for Protect {
 }
 
 /// Other frames, in order.
-pub(super) struct Remap<F> {
+pub(in crate::mm::page_table) struct Remap<F> {
     frames: F,
     /// Those of them that no leaf was checked for; all, before the first.
     unchecked: Option<F>,
 }
 
 impl<F: Frames> Remap<F> {
-    #[inline(always)]
-    pub(super) const fn new(frames: F) -> Self {
+    #[inline]
+    pub(in crate::mm::page_table) const fn new(frames: F) -> Self {
         Remap {
             frames,
             unchecked: None,
@@ -112,7 +114,7 @@ impl<F: Frames> Edit for Remap<F> {
         Ok(())
     }
 
-    #[inline(always)]
+    #[inline]
     fn edit(&mut self, leaves: Leaves<'_>) {
         let size = leaves.size;
         if size == PageSize::Size4K {
@@ -193,184 +195,108 @@ impl<M: PhysicalMemory> PageTable<M> {
 
     /// Applies `edit` to all leaves of a range, table by table, once all of them are known to be there.
     ///
-    /// One page in a PT that is there shares nothing with all other ranges: their loops and the registers that those need are not its
+    /// A page whose PT is at hand shares nothing with all other ranges: their loops and the registers that those need are not its
     /// business.
     #[inline(always)]
-    pub(super) fn change(
+    pub(in crate::mm::page_table) fn change(
         &mut self,
         start: VirtAddr,
         pages: u64,
         edit: impl Edit,
     ) -> Result<PendingFlush, ChangeError> {
-        match self.page_in_last_pt(start, pages) {
-            Some(pt) => change_in_pt(start, pt, edit),
-            None => self.change_elsewhere(start, pages, edit),
-        }
-    }
-
-    /// [`change`](Self::change) in another PT, or of more than a page.
-    #[inline(never)]
-    fn change_elsewhere(
-        &mut self,
-        start: VirtAddr,
-        pages: u64,
-        edit: impl Edit,
-    ) -> Result<PendingFlush, ChangeError> {
-        match self.page_below_last_pd(start, pages) {
+        let at_hand = match pages {
+            1 => self.pt_at_hand(start, 1),
+            _ => None,
+        };
+        match at_hand {
             Some(pt) => change_in_pt(start, pt, edit),
             None => self.change_range(start, pages, edit),
         }
     }
 
     /// [`change`](Self::change) of any range.
-    #[cold]
     #[inline(never)]
-    fn change_range(
+    fn change_range<E: Edit>(
         &mut self,
         start: VirtAddr,
         pages: u64,
-        edit: impl Edit,
+        edit: E,
     ) -> Result<PendingFlush, ChangeError> {
-        match self.entries_in_pt(start, pages) {
-            Some(pt) => change_in_pt(start, pt, edit),
-            None => {
-                self.remember_pd_of(start, pages);
-                match self.range_in_last_pd(start, pages) {
-                    Some(_)
-                        if let Some(leaves) = self.leaves_in_last_pd(start, pages)
-                            && entries::all_large(leaves) =>
-                    {
-                        change_large(start, leaves, edit)
-                    }
-                    Some(range) => self.change_in_pd(start, pages, range, edit),
-                    None => self.change_by_tables(start, pages, edit),
-                }
-            }
+        self.go_to_pd(start, pages)?;
+        if let Some(pt) = self.pt_at_hand(start, pages) {
+            return change_in_pt(start, pt, edit);
+        }
+        match self.large_at_hand(start, pages) {
+            Some(leaves) if entries::all_large(leaves) => change_large(start, leaves, edit),
+            _ => self.change_tables(start, pages, edit),
         }
     }
 
-    /// [`change`](Self::change) of a range that lies in one PD.
-    #[inline(always)]
-    fn change_in_pd(
+    /// [`change`](Self::change) of a range that does not lie in one table that is at hand.
+    #[inline(never)]
+    fn change_tables<E: Edit>(
         &self,
         start: VirtAddr,
         pages: u64,
-        range: InPd<'_>,
-        mut edit: impl Edit,
+        mut edit: E,
     ) -> Result<PendingFlush, ChangeError> {
-        const LARGE: PageSize = PageSize::Size2M;
-        let mut smallest = LARGE;
-        let mut address = start;
-        for part in range {
-            match part.read() {
-                Entry::Absent => return Err(ChangeError::NotMapped { address }),
-                Entry::Leaf(..) if part.is_whole() => edit.check(address, 1, LARGE)?,
-                Entry::Leaf(..) => {
-                    let size = LARGE;
-                    return Err(ChangeError::CutsLeaf { address, size });
-                }
-                Entry::Table(frame) => {
-                    let pt = self.entries_of(&part, frame);
-                    if !pt.all_present() {
-                        return Err(not_mapped(pt.entries, address));
-                    }
-                    edit.check(address, part.pages(), PageSize::Size4K)?;
-                    smallest = PageSize::Size4K;
-                }
-            }
-            address = part.end(address);
+        let mut smallest = PageSize::Size1G;
+        let mut cursor = Cursor::over(self, start, pages);
+        let (mut address, mut left) = (start, pages);
+        while left > 0 {
+            let slots = cursor.present(address, left, E::LOOK)?;
+            smallest = smallest.min(slots.size);
+            edit.check(address, slots.count, slots.size)?;
+            left -= slots.pages();
+            address.0 = address.0.wrapping_add(slots.pages() * PAGE_SIZE);
         }
-        let mut address = start;
-        for part in range {
-            edit.edit(match part.read() {
-                Entry::Table(frame) => Leaves::of_pt(address, self.entries_of(&part, frame)),
-                _ => Leaves {
-                    start: address,
-                    entries: slice::from_ref(part.entry),
-                    size: LARGE,
-                    live: None,
-                },
-            });
-            address = part.end(address);
+        let mut cursor = Cursor::over(self, start, pages);
+        let (mut address, mut left) = (start, pages);
+        while left > 0 {
+            let slots = cursor.present(address, left, Look::Before)?;
+            edit.edit(Leaves::of(address, &slots));
+            left -= slots.pages();
+            address.0 = address.0.wrapping_add(slots.pages() * PAGE_SIZE);
         }
         let pages = pages / smallest.frames();
         Ok(PendingFlush::new(start, pages, smallest))
     }
-
-    /// [`change`](Self::change) of a range that does not lie in one PD.
-    fn change_by_tables(
-        &self,
-        start: VirtAddr,
-        pages: u64,
-        mut edit: impl Edit,
-    ) -> Result<PendingFlush, ChangeError> {
-        self.levels.check_range(start, pages)?;
-        let mut smallest = PageSize::Size1G;
-        self.for_each_slots(start, pages, |start, slots| {
-            smallest = smallest.min(slots.size);
-            edit.check(start, slots.count, slots.size)
-        })?;
-        self.for_each_slots(start, pages, |start, slots| {
-            edit.edit(Leaves::of(start, &slots));
-            Ok(())
-        })?;
-        Ok(PendingFlush::new(
-            start,
-            pages / smallest.frames(),
-            smallest,
-        ))
-    }
-
-    /// Goes through the leaves of a range, those of one table and size at a time, until something is wrong with one.
-    fn for_each_slots<'t>(
-        &'t self,
-        start: VirtAddr,
-        pages: u64,
-        mut visit: impl FnMut(VirtAddr, Slots<'t>) -> Result<(), ChangeError>,
-    ) -> Result<(), ChangeError> {
-        let mut cursor = Cursor::new(self, start);
-        let (mut address, mut left) = (start, pages);
-        while left > 0 {
-            let slots = cursor.present(address, left)?;
-            visit(address, slots)?;
-            left -= slots.pages();
-            address.0 = address.0.wrapping_add(slots.pages() * PAGE_SIZE);
-        }
-        Ok(())
-    }
 }
 
-/// Applies `edit` to entries from `start` on, if all of them are present.
+/// Applies `edit` to entries of one PT, if all are present.
 #[inline(always)]
-pub(super) fn change_in_pt(
+fn change_in_pt<E: Edit>(
     start: VirtAddr,
     pt: Pt<'_>,
-    mut edit: impl Edit,
+    mut edit: E,
 ) -> Result<PendingFlush, ChangeError> {
-    if !pt.all_present() {
+    let pages = pt.entries.len() as u64;
+    let present = match E::LOOK {
+        Look::AtCount if pages > 1 => pt.live.get() >= pages,
+        _ => pt.all_present(),
+    };
+    if !present {
         return Err(not_mapped(pt.entries, start));
     }
     edit.edit(Leaves::of_pt(start, pt));
-    let pages = pt.entries.len() as u64;
     Ok(PendingFlush::new(start, pages, PageSize::Size4K))
 }
 
-/// Applies `edit` to 2 MiB leaves from `start` on.
-#[inline(always)]
+/// Applies `edit` to 2 MiB leaves.
 fn change_large(
     start: VirtAddr,
     entries: &[AtomicU64],
     mut edit: impl Edit,
 ) -> Result<PendingFlush, ChangeError> {
-    let (leaves, size) = (entries.len() as u64, PageSize::Size2M);
-    edit.check(start, leaves, size)?;
+    let (count, size) = (entries.len() as u64, PageSize::Size2M);
+    edit.check(start, count, size)?;
     edit.edit(Leaves {
         start,
         entries,
         size,
         live: None,
     });
-    Ok(PendingFlush::new(start, leaves, size))
+    Ok(PendingFlush::new(start, count, size))
 }
 
 /// Puts the next frames into 4 KiB leaves, which keep their flags and get A and D: what the old frames were used for says

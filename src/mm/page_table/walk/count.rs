@@ -3,11 +3,11 @@
 use core::fmt;
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::entry::Entry;
-use super::levels::leaf_size;
-use super::{Levels, PageTable};
 use crate::mm::address::Pfn;
 use crate::mm::hardware::PhysicalMemory;
+use crate::mm::page_table::format::entry::Entry;
+use crate::mm::page_table::format::levels::leaf_size;
+use crate::mm::page_table::{Levels, PageTable};
 
 /// How many tables of each level a tree has.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

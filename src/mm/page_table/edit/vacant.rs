@@ -1,21 +1,21 @@
 //! Pages that are known to be vacant, or to be mapped: what is done to them cannot fail.
 //!
-//! Pages in the PT that was edited last are the shortest way to map and unmap what is mapped and unmapped most often, one page and
-//! a few that are one block of frames. A range of one PD is for all that gets its frames one by one while it is mapped.
+//! For what gets its frames after its addresses: the frames are allocated once nothing else can go wrong, one by one if need be. And
+//! for pages that one PT has, the shortest way to map and unmap what is mapped and unmapped most often, one page and a few that are
+//! one block of frames.
 //!
-//! `None` says nothing about the pages: the caller goes the long way then, which knows what is wrong, if anything is.
+//! `None` says nothing about the pages: the caller goes the way of [`PageTable::map`] then, which finds what is wrong, if anything
+//! is.
 
-use core::sync::atomic::Ordering::Relaxed;
-
-use super::entry::Entry;
-use super::pd::InPd;
-use super::pt::Pt;
-use super::{Fill, Mapping, PageTable, Protection, TableFrames, entries, entry};
 use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
+use crate::mm::page_table::edit::map::Vacant;
+use crate::mm::page_table::format::pt::Pt;
+use crate::mm::page_table::format::{entries, entry};
+use crate::mm::page_table::{Fill, Mapping, PageTable, Protection, TableFrames};
 use crate::mm::tlb::PendingFlush;
 
-/// Pages where nothing is mapped. They hold the page table, so that this stays so.
+/// Pages of one PT where nothing is mapped. They hold the page table, so that this stays so.
 #[derive(Debug)]
 pub(in crate::mm) struct VacantPages<'t> {
     start: VirtAddr,
@@ -23,16 +23,15 @@ pub(in crate::mm) struct VacantPages<'t> {
     pt: Pt<'t>,
 }
 
-/// Pages of one PD where nothing is mapped, and every PT stands. They hold the page table, so that this stays so.
+/// Pages where nothing is mapped, and every PT stands. They hold the page table, so that this stays so.
 #[derive(Debug)]
 pub(in crate::mm) struct VacantRange<'t, M> {
     start: VirtAddr,
     pages: u64,
     tree: &'t PageTable<M>,
-    range: InPd<'t>,
 }
 
-/// Pages that are mapped. They hold the page table, so that this stays so.
+/// Pages of one PT that are mapped. They hold the page table, so that this stays so.
 #[derive(Debug)]
 pub(in crate::mm) struct MappedPages<'t> {
     start: VirtAddr,
@@ -41,78 +40,54 @@ pub(in crate::mm) struct MappedPages<'t> {
 }
 
 impl<M: PhysicalMemory> PageTable<M> {
-    /// The `pages` pages from `start` on, if the PT that was edited last has them and nothing is mapped there.
+    /// The `pages` pages from `start` on, if their PT is at hand and nothing is mapped there.
     #[inline(always)]
     pub(in crate::mm) fn vacant_pages(
         &mut self,
         start: VirtAddr,
         pages: u64,
     ) -> Option<VacantPages<'_>> {
-        let pt = self.entries_in_last_pt(start, pages)?;
+        let pt = self.pt_at_hand(start, pages)?;
         (!pt.any_present()).then_some(VacantPages { start, pt })
     }
 
-    /// The `pages` pages from `start` on, if one PT has them and nothing is mapped there.
-    pub(in crate::mm) fn vacant_pages_of_pt(
-        &mut self,
-        start: VirtAddr,
-        pages: u64,
-    ) -> Option<VacantPages<'_>> {
-        let pt = self.entries_in_pt(start, pages)?;
-        (!pt.any_present()).then_some(VacantPages { start, pt })
-    }
-
-    /// The `pages` pages from `start` on, if one PD has them and nothing is mapped there. PTs that are missing are made, and stay.
+    /// The `pages` pages from `start` on, if nothing is mapped there. PTs that are missing are made, and stay.
     pub(in crate::mm) fn vacant_range(
         &mut self,
         start: VirtAddr,
         pages: u64,
         tables: &mut impl TableFrames,
     ) -> Option<VacantRange<'_, M>> {
-        self.remember_pd_of(start, pages);
-        let range = self.range_in_last_pd(start, pages)?;
-        let mut missing = 0;
-        for part in range {
-            match part.read() {
-                Entry::Absent => missing += 1,
-                Entry::Leaf(..) => return None,
-                Entry::Table(frame) if self.entries_of(&part, frame).any_present() => return None,
-                Entry::Table(_) => {}
-            }
-        }
-        if missing > 0 {
-            let mut tables = tables.allocate_tables(missing)?;
-            for part in range {
-                if let Entry::Absent = part.read() {
-                    let table = self.next_table(&mut tables)?;
-                    part.entry.store(entry::table(table), Relaxed);
-                }
-            }
+        self.go_to_pd(start, pages).ok()?;
+        // Which frames they are going to be says nothing here.
+        let frames = Pfn(0)..Pfn(pages);
+        if let Vacant::Missing(missing @ 1..) = self.look(start, frames, PageSize::Size4K).ok()? {
+            let tables = tables.allocate_tables(missing)?;
+            self.make_pts(start, pages, tables);
         }
         Some(VacantRange {
             start,
             pages,
             tree: self,
-            range,
         })
     }
 
-    /// The `pages` pages from `start` on, if the PT that was edited last has them and all are mapped.
+    /// The `pages` pages from `start` on, if their PT is at hand and all are mapped.
     #[inline(always)]
     pub(in crate::mm) fn mapped_pages(
         &mut self,
         start: VirtAddr,
         pages: u64,
     ) -> Option<MappedPages<'_>> {
-        let pt = self.entries_in_last_pt(start, pages)?;
-        // A look at the count would be for nothing as a rule: with its guard page no area fills a PT.
+        let pt = self.pt_at_hand(start, pages)?;
+        // A look at the count would be for nothing: with its guard page no area fills a PT.
         entries::all_present(pt.entries).then_some(MappedPages { start, pt })
     }
 }
 
 impl MappedPages<'_> {
     /// Takes a mapping, whose pages these are, apart, as [`PageTable::unmap_owned`] does.
-    #[inline(always)]
+    #[inline]
     pub(in crate::mm) fn unmap_owned<B>(self, mapping: Mapping<B>) -> PendingFlush<B> {
         let pages = self.pt.entries.len() as u64;
         debug_assert_eq!((self.start, pages), (mapping.start(), mapping.pages()));
@@ -160,12 +135,8 @@ impl<M: PhysicalMemory> VacantRange<'_, M> {
         protection: Protection,
         backing: impl FnOnce(F) -> B,
     ) -> Mapping<B> {
-        for part in self.range {
-            if let Entry::Table(frame) = part.read() {
-                let pt = self.tree.entries_of(&part, frame);
-                pt.fill(&mut frames, protection);
-            }
-        }
+        self.tree
+            .write_pages(self.start, self.pages, &mut frames, protection);
         Mapping::new(self.start, self.pages, backing(frames))
     }
 }

@@ -2,10 +2,10 @@
 
 use core::sync::atomic::AtomicU64;
 
-use super::Protection;
-use super::entries;
-use super::entry::leaf;
-use crate::mm::address::{FrameRange, PageSize, Pfn};
+use crate::mm::address::{FrameRange, PageSize, Pfn, VirtAddr};
+use crate::mm::page_table::Protection;
+use crate::mm::page_table::format::entries;
+use crate::mm::page_table::format::entry::leaf;
 
 /// Frames that come one behind the other, each once.
 pub trait Fill {
@@ -27,7 +27,7 @@ pub trait Frames: Clone + Fill {
     fn skip(&mut self, frames: u64);
 
     /// Takes the first run out of them, all that is known of it: its first frame, and how many it has.
-    #[inline(always)]
+    #[inline]
     fn take_run(&mut self) -> (Pfn, u64) {
         let run = self.run(u64::MAX);
         self.skip(run.1);
@@ -43,29 +43,29 @@ pub trait Frames: Clone + Fill {
 
 /// Contiguous frames.
 impl Frames for FrameRange {
-    #[inline(always)]
+    #[inline]
     fn count(&self) -> u64 {
         self.end.0.saturating_sub(self.start.0)
     }
 
-    #[inline(always)]
+    #[inline]
     fn run(&self, _: u64) -> (Pfn, u64) {
         (self.start, self.count())
     }
 
-    #[inline(always)]
+    #[inline]
     fn skip(&mut self, frames: u64) {
         self.start = self.start.add(frames);
     }
 
-    #[inline(always)]
+    #[inline]
     fn are_blocks_of(&self, frames: u64) -> bool {
         (self.start.0 | self.end.0) & (frames - 1) == 0
     }
 }
 
 impl Fill for FrameRange {
-    #[inline(always)]
+    #[inline]
     fn fill(&mut self, entries: &[AtomicU64], protection: Protection) {
         let size = PageSize::Size4K;
         entries::fill(entries, leaf(self.start, size, protection), size.bytes());
@@ -75,7 +75,7 @@ impl Fill for FrameRange {
 
 /// Scattered frames.
 impl Frames for &[Pfn] {
-    #[inline(always)]
+    #[inline]
     fn count(&self) -> u64 {
         self.len() as u64
     }
@@ -92,14 +92,14 @@ impl Frames for &[Pfn] {
         (first, run.count() as u64)
     }
 
-    #[inline(always)]
+    #[inline]
     fn skip(&mut self, frames: u64) {
         *self = &self[frames as usize..];
     }
 }
 
 impl Fill for &[Pfn] {
-    #[inline(always)]
+    #[inline]
     fn fill(&mut self, entries: &[AtomicU64], protection: Protection) {
         let (now, later) = self.split_at(entries.len());
         let flags = leaf(Pfn(0), PageSize::Size4K, protection);
@@ -121,14 +121,14 @@ pub struct Runs<I> {
 
 impl<I: Iterator<Item = (Pfn, u64)> + Clone> Runs<I> {
     /// The first `count` frames of the runs, which have that many at least.
-    #[inline(always)]
+    #[inline]
     pub fn new(runs: I, count: u64) -> Self {
         Self::of_blocks(runs, count, 1)
     }
 
     /// [`new`](Self::new), for runs each of which is known to be made of blocks of `block` frames, a power of two, aligned to
     /// that.
-    #[inline(always)]
+    #[inline]
     pub(in crate::mm) fn of_blocks(runs: I, count: u64, block: u64) -> Self {
         let mut frames = Runs {
             rest: runs,
@@ -140,7 +140,7 @@ impl<I: Iterator<Item = (Pfn, u64)> + Clone> Runs<I> {
         frames
     }
 
-    #[inline(always)]
+    #[inline]
     fn next_run(&mut self) {
         match self.rest.next() {
             Some((frame, frames)) => self.first = frame..frame.add(frames),
@@ -149,7 +149,7 @@ impl<I: Iterator<Item = (Pfn, u64)> + Clone> Runs<I> {
     }
 
     /// Counts `frames` frames of the first run as gone.
-    #[inline(always)]
+    #[inline]
     fn advance(&mut self, frames: u64) {
         self.first.skip(frames);
         self.count -= frames;
@@ -160,17 +160,17 @@ impl<I: Iterator<Item = (Pfn, u64)> + Clone> Runs<I> {
 }
 
 impl<I: Iterator<Item = (Pfn, u64)> + Clone> Frames for Runs<I> {
-    #[inline(always)]
+    #[inline]
     fn count(&self) -> u64 {
         self.count
     }
 
-    #[inline(always)]
+    #[inline]
     fn run(&self, _: u64) -> (Pfn, u64) {
         (self.first.start, self.first.count().min(self.count))
     }
 
-    #[inline(always)]
+    #[inline]
     fn skip(&mut self, mut frames: u64) {
         while frames > 0 && self.count > 0 {
             let (_, run) = self.run(frames);
@@ -180,7 +180,7 @@ impl<I: Iterator<Item = (Pfn, u64)> + Clone> Frames for Runs<I> {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn take_run(&mut self) -> (Pfn, u64) {
         let run = self.run(u64::MAX);
         self.count -= run.1;
@@ -190,14 +190,14 @@ impl<I: Iterator<Item = (Pfn, u64)> + Clone> Frames for Runs<I> {
         run
     }
 
-    #[inline(always)]
+    #[inline]
     fn are_blocks_of(&self, frames: u64) -> bool {
         self.block >= frames && self.count & (frames - 1) == 0
     }
 }
 
 impl<I: Iterator<Item = (Pfn, u64)> + Clone> Fill for Runs<I> {
-    #[inline(always)]
+    #[inline]
     fn fill(&mut self, mut entries: &[AtomicU64], protection: Protection) {
         while !entries.is_empty() && self.count > 0 {
             let (frame, run) = self.run(u64::MAX);
@@ -207,4 +207,21 @@ impl<I: Iterator<Item = (Pfn, u64)> + Clone> Fill for Runs<I> {
             entries = later;
         }
     }
+}
+
+/// How many leaves of a large size can map the first frames from `address` on.
+pub(in crate::mm::page_table) fn large_leaves(
+    address: VirtAddr,
+    frames: &impl Frames,
+    size: PageSize,
+) -> u64 {
+    let (first, _) = frames.run(1);
+    if (address.0 | first.address().0) & (size.bytes() - 1) != 0 {
+        return 0;
+    }
+    if frames.are_blocks_of(size.frames()) {
+        return frames.count() / size.frames();
+    }
+    let (_, run) = frames.run(size.frames());
+    run / size.frames()
 }

@@ -2,12 +2,14 @@
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::entry::Entry;
-use super::levels::{covered, index, leaf_size};
-use super::pt::Live;
-use super::{Last, NotEmpty, PageTable, RangeError, Tables, entries};
-use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
+use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr, WORDS_PER_PAGE};
 use crate::mm::hardware::PhysicalMemory;
+use crate::mm::page_table::format::entries;
+use crate::mm::page_table::format::entry::Entry;
+use crate::mm::page_table::format::levels::{covered, index, leaf_size};
+use crate::mm::page_table::format::pt::Live;
+use crate::mm::page_table::walk::directory::Directory;
+use crate::mm::page_table::{NotEmpty, PageTable, RangeError, Table, Tables};
 use crate::mm::tlb::PendingFlush;
 
 impl<M: PhysicalMemory> PageTable<M> {
@@ -51,29 +53,20 @@ impl<M: PhysicalMemory> PageTable<M> {
         pages: u64,
         highest: u32,
     ) -> Result<PendingFlush<Tables>, RangeError> {
-        // So it is as a rule where 2 MiB leaves were before.
-        if pages < PageSize::Size1G.frames()
-            && let Some(entries) = self.leaves_in_last_pd(start, pages)
-            && !entries::any_present(entries)
-        {
-            return Ok(owed_for(start, Tables::NONE));
-        }
-        self.levels.check_range(start, pages)?;
+        self.go_to_pd(start, pages)?;
         let last = start.0 + (pages * PAGE_SIZE - 1);
         let mut found = Tables::NONE;
-        self.remember_pd_of(start, pages);
-        match self.range_in_last_pd(start, pages) {
+        match self.pd_of(start, pages) {
             // Not all of the PD, which would be looked at, too.
-            Some(range) if pages < PageSize::Size1G.frames() => {
-                self.release_pts(range.whole(), &mut found);
+            Some(pd) if pages < PageSize::Size1G.frames() => {
+                self.release_pts(whole(pd, start, pages), &mut found);
             }
             _ => {
                 let (root, level) = (self.root, self.levels as u32);
                 self.release_below(root, level, highest, start.0, last, &mut found);
+                // A PD may have been among them.
+                self.directory = Directory::NONE;
             }
-        }
-        if found.count() > 0 {
-            self.last = Last::NONE;
         }
         Ok(owed_for(start, found))
     }
@@ -101,8 +94,6 @@ impl<M: PhysicalMemory> PageTable<M> {
     }
 
     /// Takes out the PTs that entries of a PD lead to.
-    #[cold]
-    #[inline(never)]
     fn release_pts(&self, entries: &[AtomicU64], found: &mut Tables) {
         for entry in entries {
             if let Entry::Table(pt) = Entry::of(entry.load(Relaxed), Some(PageSize::Size2M))
@@ -158,6 +149,13 @@ impl<M: PhysicalMemory> PageTable<M> {
     fn is_empty(&self, entry: &AtomicU64, frame: Pfn, level: u32) -> bool {
         (level > 1 || Live(entry).get() == 0) && !entries::any_present(self.table(frame))
     }
+}
+
+/// The entries of a PD that cover pages of a range alone.
+fn whole(pd: &Table, start: VirtAddr, pages: u64) -> &[AtomicU64] {
+    let first = index(start, 2) * WORDS_PER_PAGE + index(start, 1);
+    let end = (first + pages as usize) / WORDS_PER_PAGE;
+    pd.get(first.div_ceil(WORDS_PER_PAGE)..end).unwrap_or(&[])
 }
 
 /// What tables wait for that were taken out from `start` on.
