@@ -5,7 +5,7 @@
 //!
 //! | shape | one iteration |
 //! | --- | --- |
-//! | `pair` | a frame taken from a whole zone and given back |
+//! | `pair` | a frame taken from a whole zone and given back; `pair/order=3` and `pair/order=9` a block |
 //! | `stream` | a frame taken, and the one given back that was taken 64 iterations before |
 //! | `burst/…` | 512 frames taken, and given back in the same order, the opposite one, or a random one |
 //! | `churn` | in a zone that has aged, one of 4,096 frames at random is given back and replaced |
@@ -21,7 +21,7 @@ use fastrand::Rng;
 use pagemark::mm::address::{FrameRange, Order, Pfn};
 use pagemark::mm::frame::{
     Batched, Descriptor, FrameAllocator, FrameCache, Gfp, InDescriptor, Metadata, SharedFrames,
-    ZoneKind,
+    TreeFrames, WholeZone, ZoneKind,
 };
 use pagemark_peers::{
     ALIGN, Bitmap, Bits, BuddySlab, BuddySystemFrames, BuddySystemHeap, FRAMES, Frames,
@@ -41,6 +41,9 @@ struct Cached {
 
 /// Ours without the cache: lock, buddy, checks.
 struct Direct(SharedFrames<'static>);
+
+/// Ours without a lock: every change a compare-exchange, every free checked.
+struct Tree(TreeFrames<'static>);
 
 static RANGES: [FrameRange; 1] = [Pfn(FRAMES as u64)..Pfn(2 * FRAMES as u64)];
 const ZONES: [(ZoneKind, Pfn); 1] = [(ZoneKind::Normal, Pfn(u64::MAX))];
@@ -76,20 +79,14 @@ impl Cached {
 impl Frames for Cached {
     #[inline]
     fn alloc(&mut self, exponent: u32) -> usize {
-        let block = match exponent {
-            0 => self.cache.alloc_page(&self.shared, ALL),
-            _ => self.shared.alloc_pages(ALL, order(exponent)),
-        };
+        let block = self.cache.alloc_pages(&self.shared, ALL, order(exponent));
         block.map_or(0, |block| block.into_raw().0.0 as usize)
     }
 
     #[inline]
     unsafe fn free(&mut self, block: usize, exponent: u32) {
         let pfn = Pfn(block as u64);
-        let freed = match exponent {
-            0 => self.cache.free_page(&self.shared, pfn),
-            _ => self.shared.free_pages(pfn, order(exponent)),
-        };
+        let freed = self.cache.free_pages(&self.shared, pfn, order(exponent));
         freed.expect("a block that was taken");
     }
 }
@@ -104,6 +101,30 @@ impl Frames for Direct {
     #[inline]
     unsafe fn free(&mut self, block: usize, exponent: u32) {
         let freed = self.0.free_pages(Pfn(block as u64), order(exponent));
+        freed.expect("a block that was taken");
+    }
+}
+
+impl Tree {
+    fn new() -> Self {
+        let [frames] = &RANGES;
+        let (descriptors, words) = TreeFrames::metadata_size(frames, 1);
+        let descriptors: Vec<_> = (0..descriptors).map(|_| Descriptor::default()).collect();
+        let words: Vec<_> = (0..words).map(|_| 0.into()).collect();
+        Tree(TreeFrames::new(frames.clone(), 1, descriptors.leak(), words.leak()).unwrap())
+    }
+}
+
+impl Frames for Tree {
+    #[inline]
+    fn alloc(&mut self, exponent: u32) -> usize {
+        let block = self.0.take(0, order(exponent));
+        block.map_or(0, |block| block.into_raw().0.0 as usize)
+    }
+
+    #[inline]
+    unsafe fn free(&mut self, block: usize, exponent: u32) {
+        let freed = self.0.give(0, Pfn(block as u64), order(exponent));
         freed.expect("a block that was taken");
     }
 }
@@ -132,10 +153,12 @@ fn give<F: Frames>(frames: &mut F, block: usize) {
     unsafe { frames.free(block, 0) };
 }
 
-fn pair(turns: &mut Turns<'_>, name: &str, mut frames: impl Frames + 'static) {
+fn pair<const ORDER: u32>(turns: &mut Turns<'_>, name: &str, mut frames: impl Frames + 'static) {
     turns.row(name, move || {
-        let block = take(&mut frames);
-        give(&mut frames, black_box(block));
+        let block = frames.alloc(ORDER);
+        assert_ne!(block, 0);
+        // SAFETY: just taken.
+        unsafe { frames.free(black_box(block), ORDER) };
     });
 }
 
@@ -226,6 +249,7 @@ macro_rules! everybody {
         }
         with!("pagemark", Cached::new());
         with!("pagemark, no cache", Direct(shared()));
+        with!("pagemark, no lock", Tree::new());
         with!("bitmap-allocator", Bitmap::new(bits()));
         // SAFETY: nobody else has the region.
         with!("buddy-slab-allocator", unsafe {
@@ -243,9 +267,21 @@ macro_rules! everybody {
 }
 
 fn all(criterion: &mut Criterion) {
-    everybody!(criterion, "pair", 1, |turns, who, frames| pair(
+    everybody!(criterion, "pair", 1, |turns, who, frames| pair::<0>(
         turns, who, frames
     ));
+    everybody!(
+        criterion,
+        "pair/order=3",
+        1,
+        |turns, who, frames| pair::<3>(turns, who, frames)
+    );
+    everybody!(
+        criterion,
+        "pair/order=9",
+        1,
+        |turns, who, frames| pair::<9>(turns, who, frames)
+    );
     everybody!(criterion, "stream", 1, |turns, who, frames| stream(
         turns, who, frames
     ));

@@ -54,7 +54,7 @@ pub(super) const NOT_A_HEAD: u64 = 0;
 pub(super) const ALLOCATED: u64 = 1 << 4;
 /// State: head of a block on a free list. The order is in the low bits.
 pub(super) const FREE: u64 = 2 << 4;
-/// State: a single frame in a per-CPU cache.
+/// State: head of a block in a per-CPU cache.
 pub(super) const CACHED: u64 = 3 << 4;
 /// State: head of a block on its owner's list, which names the next block by its frame number.
 const LISTED: u64 = 5 << 4;
@@ -70,7 +70,7 @@ pub(super) enum State {
     NotAHead,
     Allocated(u8),
     Free(u8),
-    Cached,
+    Cached(u8),
 }
 
 impl Descriptor {
@@ -84,6 +84,12 @@ impl Descriptor {
         self.0.store(word, Ordering::Relaxed);
     }
 
+    /// Replaces the whole word if it is `old`, at once. Whether it was.
+    pub(super) fn exchange(&self, old: u64, new: u64) -> bool {
+        let order = Ordering::Relaxed;
+        self.0.compare_exchange(old, new, order, order).is_ok()
+    }
+
     /// State and order alone.
     pub(super) fn tag(&self) -> u64 {
         tag(self.word())
@@ -94,7 +100,7 @@ impl Descriptor {
         match self.tag() & !ORDER_MASK {
             ALLOCATED | LISTED | CHAINED => State::Allocated(order),
             FREE => State::Free(order),
-            CACHED => State::Cached,
+            CACHED => State::Cached(order),
             _ => State::NotAHead,
         }
     }

@@ -17,7 +17,9 @@
 //!   descriptor   one word for each frame
 //! block          what callers own: a block, a list of blocks
 //! shared         the allocator behind the lock of all CPUs
-//! cache          single frames for one CPU, in front of that lock
+//! cache          single frames and blocks of some orders for one CPU, in front of that lock
+//! tree           a zone that CPUs share without a lock
+//! whole_zone     what a zone behind a lock and one without have in common
 //! ```
 //!
 //! The rules are those of Linux 2.4 as Gorman's "Understanding the Linux Virtual Memory Manager" tells them (chapters 2
@@ -42,7 +44,9 @@ mod singles;
 mod statistics;
 mod sync;
 mod taking;
+mod tree;
 mod validate;
+mod whole_zone;
 mod zeroed;
 mod zone;
 
@@ -60,7 +64,9 @@ pub use request::{COSTLY_ORDER, SHRINK_ROUNDS};
 pub use shared::{LockedFrames, SharedFrames};
 pub use statistics::BuddyInfo;
 pub use taking::Taking;
+pub use tree::TreeFrames;
 pub use validate::Inconsistency;
+pub use whole_zone::WholeZone;
 pub use zone::{CLASSIC, WIDE, Watermarks, Zone, ZoneEnds, ZoneKind};
 
 use super::address::{FrameRange, Order, Pfn};

@@ -20,7 +20,7 @@ impl<'m, B> SharedFrames<'m, B> {
     }
 
     /// Waits for the lock.
-    #[inline(always)]
+    #[inline]
     pub fn lock(&self) -> LockedFrames<'_, 'm, B> {
         // Waiting is out of line: nobody else is there as a rule.
         match self.0.try_lock() {

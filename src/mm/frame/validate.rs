@@ -190,8 +190,9 @@ impl<'m, B: Buddy> Zone<'m, B> {
         while index < chunk + CHUNK_FRAMES {
             let state = self.lists.table.get(index).map(Descriptor::state);
             let order = match state {
-                Some(State::Allocated(order) | State::Free(order)) => u32::from(order),
-                Some(State::Cached) => 0,
+                Some(State::Allocated(order) | State::Free(order) | State::Cached(order)) => {
+                    u32::from(order)
+                }
                 _ if self.usable(self.pfn(index)) => {
                     let pfn = self.pfn(index);
                     return Err(Inconsistency::Tiling { pfn });

@@ -302,6 +302,12 @@ impl<'m, B: Buddy> Zone<'m, B> {
         self.give_run(run);
     }
 
+    /// Puts back a block that was in a cache.
+    pub(super) fn give_cached_block(&mut self, index: usize, order: u32) {
+        let cached = CACHED | u64::from(order);
+        B::give(&mut self.lists, self.bits, index, order, cached);
+    }
+
     /// Puts back frames that lie side by side and are in no block, as the largest blocks that fit.
     fn give_run(&mut self, run: Range<usize>) {
         match run.len() {
@@ -332,7 +338,7 @@ impl<'m, B: Buddy> Zone<'m, B> {
     }
 
     /// [`try_give`](Self::try_give) of a single frame that is its owner's list, all of it.
-    #[inline(always)]
+    #[inline]
     pub(super) fn try_give_only(&mut self, pfn: Pfn) -> bool {
         let (index, held) = (self.index(pfn), owned_word(0, Pfn(0)));
         B::try_give(&mut self.lists, self.bits, index, 0, held)
@@ -439,8 +445,9 @@ impl<'m, B: Buddy> Zone<'m, B> {
             let head = index & !((1 << order) - 1);
             let state = self.lists.table.get(head)?.state();
             let claimed = match state {
-                State::Allocated(order) | State::Free(order) => u32::from(order),
-                State::Cached => 0,
+                State::Allocated(order) | State::Free(order) | State::Cached(order) => {
+                    u32::from(order)
+                }
                 State::NotAHead => return None,
             };
             (claimed == order).then_some((head, state))

@@ -50,7 +50,7 @@ impl List {
     }
 
     /// Adds a frame; `false` if the list is at its high mark.
-    #[inline(always)]
+    #[inline]
     pub(super) fn push(&mut self, index: u32) -> bool {
         // Without room the place wraps around, out of bounds.
         let room = self.room.wrapping_sub(1);
@@ -63,7 +63,7 @@ impl List {
     }
 
     /// The most recent frame, if the list has more than its low mark.
-    #[inline(always)]
+    #[inline]
     pub(super) fn pop(&mut self) -> Option<u32> {
         if self.room >= self.limit {
             return None;

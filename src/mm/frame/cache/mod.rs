@@ -1,9 +1,9 @@
-//! Per-CPU caches of single frames: lists that one CPU takes from and gives to without the allocator's lock.
+//! Per-CPU caches: lists that one CPU takes from and gives to without the allocator's lock. Single frames have a list by the rule of
+//! a generation, and blocks of a few orders have short ones ([`blocks`]).
 //!
 //! Two generations, as a type parameter. [`HotCold`] is 2.6.0's: a hot list, whose frames may still be in the CPU's cache, and a
 //! cold one for callers that do not mind (the printed book, 6.6). [`Batched`] is today's single list with its larger batch
-//! and a size that follows demand. Both serve the zone that ordinary requests start at; all other requests, and every larger
-//! block, pass by.
+//! and a size that follows demand. Both serve the zone that ordinary requests start at; all other requests pass by.
 //!
 //! A cached frame has a descriptor state of its own, so that freeing it once more is found out as any double free. Only if two
 //! CPUs free the same frame number at the same moment neither knows of the other: looking and marking are two steps, as one
@@ -13,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+mod blocks;
 mod list;
 mod policy;
 mod rule;
@@ -23,6 +24,7 @@ mod tests;
 pub use policy::{Batched, CachePolicy, HotCold};
 pub use rule::Rule;
 
+use self::blocks::Blocks;
 use super::buddy::Buddy;
 use super::descriptor::{ALLOCATED, CACHED, Table};
 use super::{AllocError, Block, FrameAllocator, FreeError, Gfp, SharedFrames};
@@ -31,6 +33,7 @@ use crate::mm::address::{Order, Pfn};
 /// The cache of one CPU, over an allocator that all share.
 pub struct FrameCache<'m, P> {
     policy: P,
+    blocks: Blocks,
     /// The first frame of the zone.
     start: Pfn,
     /// The descriptors of the zone that were alive when the lock was last held here.
@@ -50,6 +53,7 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
         let zone = &allocator.zones[0];
         FrameCache {
             policy: P::new(zone.present, cpus),
+            blocks: Blocks::new(zone.present, cpus),
             start: zone.pfn(0),
             alive: zone.lists.table,
         }
@@ -57,7 +61,7 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
 
     /// Frames on the lists.
     pub fn frames(&self) -> usize {
-        self.policy.frames()
+        self.policy.frames() + self.blocks.frames()
     }
 
     /// Takes a frame from the list alone; `None` if it is down to its low mark. The part of
@@ -72,7 +76,7 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     }
 
     /// The block of a frame that was on a list.
-    #[inline(always)]
+    #[inline]
     fn hand_out(&self, index: u32) -> Option<Block> {
         self.alive.get(index as usize)?.set(ALLOCATED);
         Some(Block::new(self.start.add(u64::from(index)), 0))
@@ -93,6 +97,78 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
         false
     }
 
+    /// Whether blocks of this order, above 0, have a list.
+    #[must_use]
+    pub const fn has_list(order: Order) -> bool {
+        Blocks::has_list(order)
+    }
+
+    /// Takes a block of an order above 0 from its list alone; `None` if that is empty, or there is none.
+    #[inline]
+    pub fn take_block(&mut self, gfp: Gfp, order: Order) -> Option<Block> {
+        if gfp.intersects(Gfp::ZONE_MODIFIERS) {
+            return None;
+        }
+        let index = self.blocks.list(order)?.pop()?;
+        let exponent = u32::from(order.get());
+        let head = self.alive.get(index as usize)?;
+        head.set(ALLOCATED | u64::from(exponent));
+        Some(Block::new(self.start.add(u64::from(index)), exponent))
+    }
+
+    /// Puts a block of an order above 0 on its list alone. `false`, and nothing changed, if that is full, or there is none, or if
+    /// this is no allocated block of the zone.
+    #[inline]
+    pub fn put_block(&mut self, pfn: Pfn, order: Order) -> bool {
+        let index = pfn.0.wrapping_sub(self.start.0) as usize;
+        let exponent = u64::from(order.get());
+        if let Some(list) = self.blocks.list(order)
+            && let Some(head) = self.alive.get(index)
+            && head.word() == ALLOCATED | exponent
+            && list.push(index as u32)
+        {
+            head.set(CACHED | exponent);
+            return true;
+        }
+        false
+    }
+
+    /// Allocates a block, out of the cache if its order has a list.
+    ///
+    /// # Errors
+    ///
+    /// As for [`FrameAllocator::alloc_pages`], with nothing left in this cache.
+    #[inline]
+    pub fn alloc_pages<B: Buddy>(
+        &mut self,
+        allocator: &SharedFrames<'m, B>,
+        gfp: Gfp,
+        order: Order,
+    ) -> Result<Block, AllocError> {
+        let taken = match order {
+            Order::ZERO => self.take(gfp),
+            _ => self.take_block(gfp, order),
+        };
+        match taken {
+            Some(block) => Ok(block),
+            None => self.alloc_pages_slowly(allocator, gfp, order),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn alloc_pages_slowly<B: Buddy>(
+        &mut self,
+        allocator: &SharedFrames<'m, B>,
+        gfp: Gfp,
+        order: Order,
+    ) -> Result<Block, AllocError> {
+        match order {
+            Order::ZERO => self.alloc_from(&mut allocator.lock(), gfp),
+            _ => self.alloc_block_from(&mut allocator.lock(), gfp, order),
+        }
+    }
+
     /// Allocates one frame.
     ///
     /// # Errors
@@ -110,7 +186,7 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
         }
     }
 
-    /// Frees a block: a single frame of the cached zone to the hot list, any other to the allocator.
+    /// Frees a block: one of the cached zone whose order has a list to that, any other to the allocator.
     ///
     /// # Errors
     ///
@@ -122,9 +198,31 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
         block: Block,
     ) -> Result<(), FreeError> {
         // For a larger block beyond any frame number.
-        match self.put(block.frame()) {
+        match self.put(block.frame()) || self.put_block(block.pfn(), block.order()) {
             true => Ok(()),
             false => self.free_slowly(allocator, block.pfn(), block.order()),
+        }
+    }
+
+    /// Frees the block of 2^order frames at `pfn`, for owners that keep the frame number alone.
+    ///
+    /// # Errors
+    ///
+    /// As for [`FrameAllocator::free_pages`].
+    #[inline]
+    pub fn free_pages<B: Buddy>(
+        &mut self,
+        allocator: &SharedFrames<'m, B>,
+        pfn: Pfn,
+        order: Order,
+    ) -> Result<(), FreeError> {
+        let cached = match order {
+            Order::ZERO => self.put(pfn),
+            _ => self.put_block(pfn, order),
+        };
+        match cached {
+            true => Ok(()),
+            false => self.free_slowly(allocator, pfn, order),
         }
     }
 
@@ -154,6 +252,10 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     pub fn drain_to<B: Buddy>(&mut self, allocator: &mut FrameAllocator<'m, B>) {
         for list in self.policy.lists() {
             list.empty(|frames| allocator.zones[0].give_cached(frames));
+        }
+        for list in self.blocks.lists() {
+            let order = list.order();
+            list.empty(|index| allocator.zones[0].give_cached_block(index as usize, order));
         }
     }
 
@@ -197,7 +299,60 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
         self.alive = zone.lists.table;
         match index.and_then(|index| self.hand_out(index)) {
             Some(block) => Ok(block),
-            None => allocator.alloc_page(gfp),
+            None => self.alloc_past(allocator, gfp, Order::ZERO),
+        }
+    }
+
+    /// What [`take_block`](Self::take_block) is the fast path of, for an owner of the allocator, or one who holds its lock: takes a
+    /// few blocks first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`alloc_pages`](Self::alloc_pages).
+    #[cold]
+    #[inline(never)]
+    pub fn alloc_block_from<B: Buddy>(
+        &mut self,
+        allocator: &mut FrameAllocator<'m, B>,
+        gfp: Gfp,
+        order: Order,
+    ) -> Result<Block, AllocError> {
+        let zone = &mut allocator.zones[0];
+        if !gfp.intersects(Gfp::ZONE_MODIFIERS)
+            && let Some(list) = self.blocks.list(order)
+        {
+            let exponent = list.order();
+            let spare = zone.free().saturating_sub(zone.marks.low + 1) >> exponent;
+            for _ in 0..spare.min(list.portion() as u64) {
+                let Some(index) = zone.take(exponent) else {
+                    break;
+                };
+                if let Some(head) = zone.lists.table.get(index) {
+                    head.set(CACHED | u64::from(exponent));
+                    list.push(index as u32);
+                }
+            }
+            self.alive = zone.lists.table;
+            if let Some(block) = self.take_block(gfp, order) {
+                return Ok(block);
+            }
+        }
+        self.alloc_past(allocator, gfp, order)
+    }
+
+    /// Serves a request past the lists; if that fails, once more with what the lists held.
+    fn alloc_past<B: Buddy>(
+        &mut self,
+        allocator: &mut FrameAllocator<'m, B>,
+        gfp: Gfp,
+        order: Order,
+    ) -> Result<Block, AllocError> {
+        match allocator.alloc_pages(gfp, order) {
+            Err(_) if self.frames() > 0 => {
+                self.drain_to(allocator);
+                allocator.alloc_pages(gfp, order)
+            }
+            result => result,
         }
     }
 
@@ -228,10 +383,13 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     ) -> Result<(), FreeError> {
         let zone = &allocator.zones[0];
         self.alive = zone.lists.table;
-        let descriptor = self.alive.get(zone.index(pfn));
-        let single = descriptor.is_some_and(|frame| frame.word() == ALLOCATED);
-        if !single || order != Order::ZERO {
+        let exponent = u64::from(order.get());
+        let head = self.alive.get(zone.index(pfn));
+        if head.is_none_or(|head| head.word() != ALLOCATED | exponent) {
             return allocator.free_pages(pfn, order);
+        }
+        if order != Order::ZERO {
+            return self.free_block_to(allocator, pfn, order);
         }
         let short = zone.free() <= zone.marks.low;
         let list = self.policy.list(Gfp::empty());
@@ -241,6 +399,26 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
             list.spill(|frames| allocator.zones[0].give_cached(frames));
         }
         match self.put(pfn) {
+            true => Ok(()),
+            false => allocator.free_pages(pfn, order),
+        }
+    }
+
+    /// [`free_to`](Self::free_to) of a block of an order above 0.
+    fn free_block_to<B: Buddy>(
+        &mut self,
+        allocator: &mut FrameAllocator<'m, B>,
+        pfn: Pfn,
+        order: Order,
+    ) -> Result<(), FreeError> {
+        let zone = &mut allocator.zones[0];
+        let short = zone.free() <= zone.marks.low;
+        if let Some(list) = self.blocks.list(order) {
+            let (order, portion) = (list.order(), list.portion());
+            let count = if short { usize::MAX } else { portion };
+            list.give_back(count, |index| zone.give_cached_block(index as usize, order));
+        }
+        match !short && self.put_block(pfn, order) {
             true => Ok(()),
             false => allocator.free_pages(pfn, order),
         }

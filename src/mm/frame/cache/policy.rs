@@ -28,7 +28,7 @@ impl CachePolicy for HotCold {
         HotCold([Rule::hot(frames), Rule::cold(frames)].map(List::new))
     }
 
-    #[inline(always)]
+    #[inline]
     fn list(&mut self, gfp: Gfp) -> &mut List {
         &mut self.0[usize::from(gfp.contains(Gfp::COLD))]
     }
@@ -51,7 +51,7 @@ impl CachePolicy for Batched {
         Batched(List::new(Rule::modern(frames, cpus)))
     }
 
-    #[inline(always)]
+    #[inline]
     fn list(&mut self, _: Gfp) -> &mut List {
         &mut self.0
     }

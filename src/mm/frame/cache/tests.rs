@@ -224,6 +224,98 @@ fn a_cached_frame_is_free_to_whoever_frees_it_again() {
     });
 }
 
+fn order(order: u8) -> Order {
+    Order::new(order).unwrap()
+}
+
+/// A list takes an eighth of what it holds, and gives as much back, whatever the order.
+#[test]
+fn blocks_come_and_go_a_few_at_a_time() {
+    for (exponent, portion, most) in [(1, 4, 32), (2, 4, 32), (3, 4, 32), (9, 1, 2)] {
+        with_cache::<Batched, _>(|allocator, cache| {
+            let order = order(exponent);
+            let block = cache.alloc_pages(allocator, Gfp::KERNEL, order).unwrap();
+            assert_eq!(cache.frames() >> exponent, portion - 1, "order {exponent}");
+            cache.free(allocator, block).unwrap();
+            // A full list gives some back before it takes the next.
+            let blocks: Vec<_> = (0..40)
+                .map_while(|_| allocator.alloc_pages(Gfp::KERNEL, order).ok())
+                .collect();
+            let mut fullest = 0;
+            for block in blocks {
+                let before = cache.frames() >> exponent;
+                cache.free(allocator, block).unwrap();
+                let now = cache.frames() >> exponent;
+                match before == most {
+                    true => assert_eq!(now, most + 1 - portion),
+                    false => assert_eq!(now, before + 1),
+                }
+                fullest = fullest.max(now);
+            }
+            assert_eq!(fullest, most, "order {exponent}");
+            allocator.lock().validate().unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_cached_block_is_free_to_those_who_free_it_again() {
+    with_cache::<Batched, _>(|allocator, cache| {
+        for exponent in [1, 3, 9] {
+            let order = order(exponent);
+            let block = cache.alloc_pages(allocator, Gfp::KERNEL, order).unwrap();
+            let (pfn, _) = block.into_raw();
+            let wrong = cache.free_pages(allocator, pfn, Order::ZERO);
+            let allocated = order;
+            let expected = FreeError::WrongOrder {
+                pfn,
+                order: Order::ZERO,
+                allocated,
+            };
+            assert_eq!(wrong, Err(expected));
+            cache.free_pages(allocator, pfn, order).unwrap();
+            let frames = cache.frames();
+            let again = cache.free_pages(allocator, pfn, order);
+            assert_eq!(again, Err(FreeError::AlreadyFree { pfn }));
+            let inside = cache.free_pages(allocator, pfn.add(1), Order::ZERO);
+            assert_eq!(inside, Err(FreeError::AlreadyFree { pfn: pfn.add(1) }));
+            assert_eq!(cache.frames(), frames);
+            let again = cache.alloc_pages(allocator, Gfp::KERNEL, order).unwrap();
+            assert_eq!(again.pfn(), pfn, "what was freed last comes first");
+            cache.free(allocator, again).unwrap();
+        }
+    });
+}
+
+/// Blocks on the lists of one order are to be had for another.
+#[test]
+fn what_the_lists_hold_is_given_back_before_a_request_fails() {
+    with_cache::<Batched, _>(|allocator, cache| {
+        let gfp = Gfp::KERNEL | Gfp::MEMALLOC;
+        let all = allocator.lock().free_frames();
+        let block = cache.alloc_pages(allocator, Gfp::KERNEL, order(3)).unwrap();
+        cache.free(allocator, block).unwrap();
+        assert!(cache.frames() > 0);
+        let blocks: Vec<_> =
+            core::iter::from_fn(|| cache.alloc_pages(allocator, gfp, order(10)).ok()).collect();
+        assert_eq!(blocks.len() as u64, all >> 10);
+        assert_eq!(cache.frames(), 0);
+        for block in blocks {
+            cache.free(allocator, block).unwrap();
+        }
+    });
+}
+
+/// On a zone that is too small for lists every block goes past them.
+#[test]
+fn a_small_zone_has_no_lists_of_blocks() {
+    with_cache_over::<Batched, _>(1024, |allocator, cache| {
+        let block = cache.alloc_pages(allocator, Gfp::KERNEL, order(9)).unwrap();
+        cache.free(allocator, block).unwrap();
+        assert_eq!(cache.frames(), 0);
+    });
+}
+
 #[test]
 fn the_last_frames_are_to_be_had_past_the_cache() {
     let frames = if cfg!(miri) { MIB } else { 64 * MIB };
@@ -326,11 +418,9 @@ fn cpus_with_a_cache_each_never_share_a_frame() {
                 .wrapping_add(1);
             let choice = random >> 40;
             if choice.is_multiple_of(2) {
-                let order = Order::new((choice >> 1) as u8 % 4 / 2).unwrap();
-                let block = match order {
-                    Order::ZERO => cache.alloc_page(&shared, Gfp::KERNEL),
-                    _ => shared.alloc_pages(Gfp::KERNEL, order),
-                };
+                let order =
+                    Order::new([0, 0, 0, 1, 1, 3, 4, 9][(choice >> 1) as usize % 8]).unwrap();
+                let block = cache.alloc_pages(&shared, Gfp::KERNEL, order);
                 let Ok(block) = block else { continue };
                 hand_over(&block, 0, cpu);
                 blocks.push(block);

@@ -137,3 +137,66 @@ fn a_frame_freed_on_another_cpu() {
         assert_eq!(machine.frames.lock().free_frames(), FRAMES);
     });
 }
+
+/// A zone without a lock, two huge frames of it, whose frames are all taken but for two.
+fn a_tree() -> &'static TreeFrames<'static> {
+    const FRAMES: FrameRange = Pfn(0)..Pfn(2);
+    let (descriptors, words) = TreeFrames::metadata_size(&FRAMES, 2);
+    let descriptors: Vec<_> = iter::repeat_with(Descriptor::default)
+        .take(descriptors)
+        .collect();
+    let words: Vec<_> = (0..words).map(|_| AtomicU64::new(0)).collect();
+    Box::leak(Box::new(
+        TreeFrames::new(FRAMES, 2, descriptors.leak(), words.leak()).unwrap(),
+    ))
+}
+
+/// Runs two CPUs, each with the frames' contents, and expects all frames to be free and whole afterwards.
+fn on_a_tree(works: [fn(&TreeFrames<'_>, usize, &dyn Fn(Pfn, Order)); 2]) {
+    struct Contents([UnsafeCell<u64>; 2]);
+    // SAFETY: what this promises is what the test is to find out.
+    unsafe impl Sync for Contents {}
+    let zone = a_tree();
+    let contents: &'static Contents =
+        Box::leak(Box::new(Contents([(); 2].map(|()| UnsafeCell::new(0)))));
+    let touch = move |pfn: Pfn, order: Order| {
+        for frame in pfn.0..pfn.0 + order.frames() {
+            // SAFETY: see `Sync`; loom checks it.
+            contents.0[frame as usize].with_mut(|content| unsafe { *content += 1 });
+        }
+    };
+    let [first, second] = works;
+    let first = thread::spawn(move || first(zone, 0, &touch));
+    second(zone, 1, &touch);
+    first.join().unwrap();
+    zone.validate().unwrap();
+    assert_eq!(zone.free_frames(), 2);
+    zone.give(0, zone.take(0, order(1)).unwrap().into_raw().0, order(1))
+        .unwrap();
+}
+
+fn single_frames(zone: &TreeFrames<'_>, cpu: usize, touch: &dyn Fn(Pfn, Order)) {
+    for _ in 0..2 {
+        if let Some(block) = zone.take(cpu, Order::ZERO) {
+            touch(block.pfn(), Order::ZERO);
+            zone.give(cpu, block.into_raw().0, Order::ZERO).unwrap();
+        }
+    }
+}
+
+fn a_pair_of_frames(zone: &TreeFrames<'_>, cpu: usize, touch: &dyn Fn(Pfn, Order)) {
+    if let Some(block) = zone.take(cpu, order(1)) {
+        touch(block.pfn(), order(1));
+        zone.give(cpu, block.into_raw().0, order(1)).unwrap();
+    }
+}
+
+#[test]
+fn two_cpus_on_a_tree() {
+    model(|| on_a_tree([single_frames, single_frames]));
+}
+
+#[test]
+fn a_single_frame_beside_a_pair_on_a_tree() {
+    model(|| on_a_tree([single_frames, a_pair_of_frames]));
+}

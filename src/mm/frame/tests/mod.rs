@@ -9,6 +9,8 @@ mod model;
 #[cfg(not(loom))]
 mod shared;
 mod soak;
+#[cfg(not(loom))]
+mod tree;
 mod validate;
 mod vectors;
 mod zeroed;

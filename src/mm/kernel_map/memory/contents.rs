@@ -4,9 +4,26 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::KernelMemory;
 use crate::mm::address::{Order, PAGE_SIZE, PhysAddr, VirtAddr};
-use crate::mm::frame::{AllocError, Block, BlockList, Buddy, BulkError, FreeError, Gfp};
+use crate::mm::frame::{
+    AllocError, Batched, Block, BlockList, Buddy, BulkError, FrameAllocator, FrameCache, FreeError,
+    Gfp,
+};
 use crate::mm::hardware::{FrameWords, PhysicalMemory};
 use crate::mm::page_table::{Mapping, Protection};
+
+/// A block of an order above 0 out of the cache, or, if its order is not cached, out of the allocator's first zone.
+#[inline]
+fn block_at_hand<'m, B: Buddy>(
+    cache: &mut FrameCache<'m, Batched>,
+    frames: &mut FrameAllocator<'m, B>,
+    gfp: Gfp,
+    order: Order,
+) -> Option<Block> {
+    match FrameCache::<Batched>::has_list(order) {
+        true => cache.take_block(gfp, order),
+        false => frames.take_block(gfp, order),
+    }
+}
 
 impl<M: PhysicalMemory + Copy, I, B: Buddy> KernelMemory<'_, M, I, B> {
     /// Allocates one frame, out of the cache if it can be.
@@ -61,9 +78,11 @@ impl<M: PhysicalMemory + Copy, I, B: Buddy> KernelMemory<'_, M, I, B> {
     pub fn alloc_block(&mut self, gfp: Gfp, order: Order) -> Result<Block, AllocError> {
         match order {
             Order::ZERO => self.alloc_page(gfp),
-            order => match self.frames.take_block(gfp, order) {
+            order => match block_at_hand(&mut self.frame_cache, &mut self.frames, gfp, order) {
                 Some(block) => Ok(block),
-                None => self.frames.alloc_pages_slowly(gfp, order),
+                None => self
+                    .frame_cache
+                    .alloc_block_from(&mut self.frames, gfp, order),
             },
         }
     }
@@ -77,12 +96,19 @@ impl<M: PhysicalMemory + Copy, I, B: Buddy> KernelMemory<'_, M, I, B> {
     pub fn free_block(&mut self, block: Block) -> Result<(), FreeError> {
         match block.exponent() {
             0 => self.free_page(block),
+            _ if FrameCache::<Batched>::has_list(block.order()) => {
+                let (pfn, order) = block.into_raw();
+                match self.frame_cache.put_block(pfn, order) {
+                    true => Ok(()),
+                    false => self.frame_cache.free_to(&mut self.frames, pfn, order),
+                }
+            }
             _ => self.frames.free_block(block),
         }
     }
 
-    /// Maps pages from `start` on, in the PT that was edited last, to a block that is at hand: in the cache, or, if it is larger
-    /// than a frame, in the allocator's first zone. `None` if there is none, or something else to be looked at; then nothing has
+    /// Maps pages from `start` on, in a PT that is at hand, to a block that is at hand: in the cache, or, if its order is not cached,
+    /// in the allocator's first zone. `None` if there is none, or something else to be looked at; then nothing has
     /// changed.
     #[inline(always)]
     pub fn map_block_at_hand(
@@ -95,7 +121,7 @@ impl<M: PhysicalMemory + Copy, I, B: Buddy> KernelMemory<'_, M, I, B> {
         let pages = self.table.vacant_pages(start, order.frames())?;
         let block = match order {
             Order::ZERO => self.frame_cache.take(gfp)?,
-            order => self.frames.take_block(gfp, order)?,
+            order => block_at_hand(&mut self.frame_cache, &mut self.frames, gfp, order)?,
         };
         let first = block.pfn();
         Some(pages.map_owned(block, first, protection))
