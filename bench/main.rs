@@ -17,6 +17,8 @@ mod harness;
 #[cfg(target_os = "none")]
 mod image;
 #[cfg(target_os = "none")]
+mod provoke;
+#[cfg(target_os = "none")]
 mod vmallocinfo;
 #[cfg(target_os = "none")]
 use image as platform;

@@ -25,7 +25,7 @@ use core::ops::Range;
 use core::{fmt, iter, slice};
 
 use arrayvec::ArrayString;
-use pagemark_record::{Error, ExitCode, Probe, Record, Start, Verdict};
+use pagemark_record::{Error, ExitCode, Probe, Record, Verdict};
 
 use crate::boot::command_line::{self, Options, Provoke, Serial, Suite};
 use crate::boot::framebuffer::{Framebuffer, FramebufferError};
@@ -35,7 +35,7 @@ use crate::console::screen::Screen;
 use crate::console::serial::place::Place;
 use crate::console::serial::{self, SerialPort};
 use crate::console::show;
-use crate::console::{delivery, log};
+use crate::console::{delivery, log, start};
 use crate::cpu::access::ThisCpu;
 use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
@@ -198,16 +198,7 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
         unsafe { log::add_screen(framebuffer, in_reach) };
     }
 
-    log::record(&Record::Start(Start {
-        schema: pagemark_record::SCHEMA,
-        revision: env!("PAGEMARK_REVISION").into(),
-        suite: options
-            .as_ref()
-            .map_or("none", |options| options.suite.name())
-            .into(),
-        command_line: command_line.as_str().into(),
-        text_offset: env!("PAGEMARK_TEXT_OFFSET").parse().unwrap_or(0),
-    }));
+    start::record(&options, &command_line);
     if let Some(name) = command_line::file_name(&command_line) {
         log::notice(format_args!(
             "command line: `{name}` is no option, and taken for the image's file"

@@ -11,4 +11,6 @@ pub mod screen;
 pub mod serial;
 #[cfg(target_os = "none")]
 pub mod show;
+#[cfg(any(target_os = "none", hosted))]
+pub mod start;
 pub mod tape;

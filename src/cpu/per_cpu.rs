@@ -11,12 +11,7 @@ use super::segments::{self, Segments};
 use super::stacks::{self, Stack};
 use crate::mm::address::VirtAddr;
 use crate::mm::shootdown::{CpuId, MAX_CPUS};
-
-/// Something that CPUs are given to do: a function, and what it works on.
-pub struct Job {
-    pub(crate) call: unsafe fn(*const (), CpuId),
-    pub(crate) state: *const (),
-}
+use crate::smp::job::Job;
 
 /// One CPU's own. It has cache lines of its own.
 #[repr(C, align(64))]

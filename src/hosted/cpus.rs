@@ -9,9 +9,10 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
 use std::thread::{self, Thread};
 
-use super::per_cpu::{Job, PerCpu};
+use super::per_cpu::PerCpu;
 use super::tlb;
 use crate::mm::shootdown::{CpuId, CpuMask};
+use crate::smp::job::Job;
 
 /// Set while CPUs are online.
 static ONLINE: AtomicBool = AtomicBool::new(false);
@@ -85,7 +86,7 @@ fn serve(cpu: CpuId, core: usize) {
             continue;
         }
         // SAFETY: whoever gave the job keeps it, and what it works on, until the pointer is null again.
-        unsafe { ((*given).call)((*given).state, cpu) };
+        unsafe { (*given).run(cpu) };
         job.store(ptr::null_mut(), Release);
     }
 }
@@ -176,18 +177,7 @@ impl Online {
     /// Has each of them call `job`, does `meanwhile` on this CPU, and returns when all are through. Called on the boot CPU; not within
     /// itself.
     pub fn run_on_all<J: Fn(CpuId) + Sync, R>(&self, job: &J, meanwhile: impl FnOnce() -> R) -> R {
-        /// # Safety
-        ///
-        /// `state` is a `&J`.
-        unsafe fn call<J: Fn(CpuId)>(state: *const (), cpu: CpuId) {
-            // SAFETY: the caller's promise.
-            let job = unsafe { &*state.cast::<J>() };
-            job(cpu);
-        }
-        let mut job = Job {
-            call: call::<J>,
-            state: (&raw const *job).cast(),
-        };
+        let mut job = Job::of(job);
         for cpu in &self.cpus {
             let before = PerCpu::of(cpu).job.swap(&raw mut job, AcqRel);
             debug_assert!(before.is_null(), "CPU {cpu} is at work");

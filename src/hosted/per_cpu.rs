@@ -3,13 +3,7 @@
 use std::sync::atomic::{AtomicPtr, AtomicU64};
 
 use crate::mm::shootdown::{CpuId, MAX_CPUS};
-
-/// Something that CPUs are given to do: a function, and what it works on.
-#[derive(Debug)]
-pub struct Job {
-    pub(super) call: unsafe fn(*const (), CpuId),
-    pub(super) state: *const (),
-}
+use crate::smp::job::Job;
 
 /// Words that a job may use.
 pub const NOTES: usize = 4;

@@ -4,6 +4,7 @@
 //! start_up     INIT, start-up interrupts, and what becomes of a CPU that does not answer; free of hardware
 //! trampoline   the code that a CPU starts in, and what it finds there
 //! bring_up     all CPUs that the command line asks for, one after the other
+//! job          what CPUs are given to do
 //! work         what a started CPU does: waits in HLT, does what it is given, waits again
 //! doorbell     the NMI by which CPUs call each other
 //! tlbs         the TLBs of all CPUs, flushed by shootdowns
@@ -20,6 +21,8 @@
 pub mod bring_up;
 #[cfg(target_os = "none")]
 pub mod doorbell;
+#[cfg(any(target_os = "none", hosted))]
+pub mod job;
 pub mod start_up;
 #[cfg(target_os = "none")]
 pub mod stop;

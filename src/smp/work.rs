@@ -9,10 +9,11 @@ use core::hint::spin_loop;
 use core::ptr;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
+use super::job::Job;
 use super::tlbs::{self, AllCpus};
 use crate::cpu::exception_frame::ExceptionFrame;
 use crate::cpu::invalidate::flush_everything;
-use crate::cpu::per_cpu::{Job, PerCpu};
+use crate::cpu::per_cpu::PerCpu;
 use crate::mm::shootdown::{CpuId, CpuMask, Protocol};
 
 // Waits until the word at RDI is not 0.
@@ -52,7 +53,7 @@ pub(super) fn serve(cpus: &AllCpus, this: CpuId) -> ! {
         mailboxes.leave_idle(cpus);
         let job = per_cpu.job.load(Acquire);
         // SAFETY: whoever gave the job keeps it, and what it works on, until the pointer is null again.
-        unsafe { ((*job).call)((*job).state, this) };
+        unsafe { (*job).run(this) };
         per_cpu.job.store(ptr::null_mut(), Release);
     }
 }
@@ -131,18 +132,7 @@ impl Online {
     /// Has each of them call `job`, does `meanwhile` on this CPU, and returns when all are through and wait in HLT again. Called
     /// on the boot CPU; not within itself.
     pub fn run_on_all<J: Fn(CpuId) + Sync, R>(&self, job: &J, meanwhile: impl FnOnce() -> R) -> R {
-        /// # Safety
-        ///
-        /// `state` is a `&J`.
-        unsafe fn call<J: Fn(CpuId)>(state: *const (), cpu: CpuId) {
-            // SAFETY: the caller's promise.
-            let job = unsafe { &*state.cast::<J>() };
-            job(cpu);
-        }
-        let mut job = Job {
-            call: call::<J>,
-            state: (&raw const *job).cast(),
-        };
+        let mut job = Job::of(job);
         hand_out(&self.cpus, &raw mut job);
         let result = meanwhile();
         wait_for(&self.cpus);
