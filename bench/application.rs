@@ -10,11 +10,11 @@ use pagemark::mm::address::Order;
 use pagemark::mm::frame::{AllocError, Gfp};
 use pagemark_record::{Boot, Buddyinfo, Clock, Error, Frames, Moment, Record, Verdict};
 
-use crate::environment::Strikes;
+use crate::environment::{Found, Strikes};
 use crate::harness::case::{Failure, expect_eq};
 use crate::harness::ledger::{Entry, Ledger, MAX_CASES};
 use crate::harness::run::Run;
-use crate::{cases, checks, environment, platform, vmallocinfo};
+use crate::{cases, checks, environment, platform, provoke, vmallocinfo};
 
 /// Runs the suite, and writes it down.
 pub fn run(machine: &mut Machine) -> Verdict {
@@ -35,7 +35,7 @@ pub fn run(machine: &mut Machine) -> Verdict {
     checks::mappings::run(machine, &mut run);
     let ticks = machine.ticks_since_entry();
     let found = environment::find_out(machine);
-    platform::tell_machine(machine, &found);
+    tell_machine(machine, &found);
     found.tell();
     #[cfg(target_os = "none")]
     environment::topology::tell(machine);
@@ -49,7 +49,7 @@ pub fn run(machine: &mut Machine) -> Verdict {
         run.refuse("command line: `limit` needs the bare machine: timeout(1) ends a process");
     }
     if let Some(provoke) = machine.options.provoke {
-        platform::fail_on_purpose(machine, provoke);
+        provoke::fail(machine, provoke);
     }
     run.timed_by(
         &machine.options,
@@ -73,6 +73,8 @@ pub fn run(machine: &mut Machine) -> Verdict {
         run.refuse("command line: `seconds` needs suite=soak");
     }
     while run.next_pass() {
+        #[cfg(not(target_os = "none"))]
+        platform::before_pass(machine, run.pass(), run.random());
         cases::run(machine, &mut run);
     }
     #[cfg(target_os = "none")]
@@ -113,6 +115,32 @@ pub fn run(machine: &mut Machine) -> Verdict {
     #[cfg(target_os = "none")]
     cases::tell_crossovers(machine, &mut run);
     run.verdict()
+}
+
+/// Writes the `machine` record.
+fn tell_machine(machine: &Machine, found: &Found) {
+    let features = &machine.features;
+    let (hertz, source) = found.rate();
+    let date = platform::date(found);
+    log::record(&Record::Machine(pagemark_record::Machine {
+        cpu: features.name().into(),
+        family: u32::from(features.family),
+        model: u32::from(features.model),
+        stepping: u32::from(features.stepping),
+        hypervisor: features.hypervisor().map(Into::into),
+        clock: found.clock(),
+        tsc_hz: hertz,
+        tsc_source: source.into(),
+        invariant_tsc: features.invariant_tsc,
+        ticks_per_1000_nops: found.ticks_per_1000_nops(),
+        ram_bytes: machine.ram_bytes,
+        cpus: platform::cpus(machine),
+        layout: machine.layout.name.into(),
+        loader: format_args!("{}", platform::loader(machine)).into(),
+        features: features.names().as_str().into(),
+        identity: None,
+        date: date.as_deref().map(Into::into),
+    }));
 }
 
 /// A ledger in a block of frames that never comes back: it is taken before the free frames are counted.

@@ -2,6 +2,9 @@
 //!
 //! `pagemark run --hosted` builds and starts it. It ends with the statuses of `pagemark run`.
 
+#[cfg(hosted)]
+#[path = "hosted/addresses.rs"]
+mod addresses;
 mod application;
 mod cases;
 mod checks;
@@ -9,8 +12,12 @@ mod checks;
 mod environment;
 mod harness;
 #[cfg(hosted)]
+#[path = "hosted/placement.rs"]
+mod placement;
+#[cfg(hosted)]
 #[path = "hosted/process.rs"]
 mod process;
+mod provoke;
 mod vmallocinfo;
 
 use process as platform;

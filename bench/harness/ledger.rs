@@ -11,6 +11,7 @@ use pagemark_bracket::sample::METERED;
 use pagemark_record::{Class, Disturbances, Figure};
 
 use super::random::Random;
+use super::round;
 
 /// The most cases of a run.
 pub const MAX_CASES: usize = 600;
@@ -29,6 +30,8 @@ pub struct Entry {
     pub class: Class,
     /// Operations in a sample.
     pub batch: u32,
+    /// Samples that each round is the mean of; 0 before the first.
+    pub repeats: u32,
     /// The samples, each the cost of one operation and the harness.
     pub samples: ArrayVec<Figure, MAX_SAMPLES>,
     /// The cost of the harness alone, measured beside each sample.
@@ -44,6 +47,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Operations that share a step of the clock in a round.
+    pub const fn shares(&self) -> u32 {
+        round::shares(self.batch, self.repeats)
+    }
+
     /// Adds a sample. Of more than there is room for, every one is kept with the same probability (Vitter's algorithm R).
     pub fn push(&mut self, sample: Sample, random: &mut Random) {
         self.batch = sample.batch;
@@ -110,6 +118,7 @@ impl Ledger {
                     name,
                     class: Class::Single,
                     batch: 1,
+                    repeats: 0,
                     samples: ArrayVec::new_const(),
                     empties: ArrayVec::new_const(),
                     counts: ArrayVec::new_const(),

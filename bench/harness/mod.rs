@@ -14,5 +14,6 @@ mod pace;
 mod progress;
 pub mod random;
 mod result;
+mod round;
 pub mod run;
 mod sample;

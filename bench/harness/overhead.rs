@@ -9,6 +9,8 @@ use pagemark_bracket::block::PAIR;
 use pagemark_bracket::resolution::overhead;
 use pagemark_record::{Class, Clock, Figure};
 
+use super::round;
+
 /// Samples of a pass on a clock of ticks; where there is one pass it takes all of them.
 const SAMPLES: usize = 301;
 /// On a clock that counts instructions, where each is equal to every other.
@@ -42,7 +44,7 @@ impl Overheads {
             // The first one finds the code cold.
             let _ = brackets.sample_of_nothing();
             let mut costs: ArrayVec<Figure, SAMPLES> =
-                (0..samples).map(|_| brackets.sample_of_nothing()).collect();
+                (0..samples).map(|_| round::of_nothing(brackets)).collect();
             costs.sort_unstable();
             let _ = means.try_push(overhead(&costs));
         }

@@ -25,6 +25,13 @@ impl Random {
         self.0
     }
 
+    /// Puts things into any order, each as likely as every other (Fisher and Yates).
+    pub fn shuffle<T>(&mut self, things: &mut [T]) {
+        for last in (1..things.len()).rev() {
+            things.swap(last, self.below(last as u64 + 1) as usize);
+        }
+    }
+
     /// The next number below `end`, which is far smaller than 2^32.
     pub fn below(&mut self, end: u64) -> u64 {
         (self.next() >> 32) % end

@@ -11,6 +11,7 @@ use pagemark::console::log;
 
 use super::ledger::{Entry, MAX_COUNTED};
 use super::pace::Pace;
+use super::round;
 use crate::environment::Witness;
 
 /// Samples that lie far above the others, on a clock where that is none of the operation's doing.
@@ -82,15 +83,13 @@ pub fn tell_result(
         Clock::Icount => Figure::from(1),
         Clock::Tsc | Clock::Emulated => resolution(Known {
             class: entry.class,
-            batch: entry.batch,
+            batch: entry.shares(),
             quantum,
             spread: [empties.p25, empties.p75],
             overhead,
         }),
     };
-    for sample in &mut entry.samples {
-        *sample = sample.less(overhead);
-    }
+    let overhead = round::take_off(&mut entry.samples, &entry.empties, overhead);
     let mut scratch = entry.samples.clone();
     let Some(summary) = summarise(&mut scratch) else {
         return;
@@ -98,7 +97,7 @@ pub fn tell_result(
     if clock == Clock::Tsc {
         entry.disturbances.unknown = outliers(&entry.samples, &summary);
     }
-    let interval = timing.bounds(&summary, entry.batch);
+    let interval = timing.bounds(&summary, entry.shares());
     let Summary {
         min,
         p25,

@@ -23,11 +23,13 @@ use super::pace::{self, Pace};
 use super::progress::{Progress, Stage};
 use super::random::Random;
 use super::result::{Timing, tell_result};
-use super::sample::{AnyCase, Temperature, count, prove, sample, warm_up};
+use super::round;
+use super::sample::{AnyCase, Temperature, count, prove, warm_up};
 use crate::environment::Witness;
 
-/// Rounds of the quick suite: enough for a 99 % interval of the median that leaves out the seven at each end.
-const QUICK_ROUNDS: u32 = 31;
+/// Rounds of the quick suite: enough for a 99 % interval of the median that leaves out the seven at each end. A process has more passes:
+/// in each its memory lies elsewhere.
+const QUICK_ROUNDS: u32 = if cfg!(target_os = "none") { 31 } else { 61 };
 /// Rounds of the full suite.
 const FULL_ROUNDS: u32 = 101;
 
@@ -229,7 +231,7 @@ impl Run {
             let distance = found.max(usual).less(found.min(usual));
             let allowed = match clock {
                 Clock::Icount => Figure::default(),
-                _ => step(quantum, entry.batch)
+                _ => step(quantum, entry.shares())
                     .max(Figure::from_thousandths(usual.thousandths() / 10)),
             };
             if distance > allowed {
@@ -258,12 +260,22 @@ impl Run {
         self.pass <= 1
     }
 
+    /// The pass that runs, from 1.
+    #[cfg(not(target_os = "none"))]
+    pub const fn pass(&self) -> u32 {
+        self.pass
+    }
+
+    /// Numbers that look random.
+    #[cfg(not(target_os = "none"))]
+    pub const fn random(&mut self) -> &mut Random {
+        &mut self.random
+    }
+
     /// Puts things into the order in which this pass takes them: the first as they are written down, the others at random.
     pub fn order<T>(&mut self, things: &mut [T]) {
         if self.pass > 1 {
-            for last in (1..things.len()).rev() {
-                things.swap(last, self.random.below(last as u64 + 1) as usize);
-            }
+            self.random.shuffle(things);
         }
     }
 
@@ -393,7 +405,7 @@ impl Run {
     pub fn interval(&mut self, name: &str) -> Option<[Figure; 3]> {
         let entry = self.ledger.entries().find(|entry| &entry.name == name)?;
         let summary = summarise(&mut entry.samples.clone())?;
-        let [low, high] = self.timing.bounds(&summary, entry.batch);
+        let [low, high] = self.timing.bounds(&summary, entry.shares());
         Some([low, summary.median, high])
     }
 
@@ -441,7 +453,11 @@ impl Run {
         })?;
         prove(case)?;
         let kept_before = self.pass.saturating_sub(1).saturating_mul(self.rounds) % self.course;
-        warm_up(case, kept_before)?;
+        warm_up(case, round::ahead(kept_before))?;
+        if entry.repeats == 0 {
+            entry.repeats = round::repeats(case, temperature)?;
+        }
+        let repeats = entry.repeats;
         if let Some(pace) = &mut self.timing.pace {
             pace.look(&mut self.random);
         }
@@ -455,7 +471,7 @@ impl Run {
             if self.align == Align::Sweep {
                 case.sweep(round + self.pass);
             }
-            let sample = undisturbed(case, temperature, witness, &mut entry.disturbances)?;
+            let sample = undisturbed(case, temperature, repeats, witness, &mut entry.disturbances)?;
             entry.push(sample, &mut self.random);
             if let Some(mut meter) = witness.and_then(Witness::counting)
                 && !entry.counts.is_full()
@@ -505,17 +521,18 @@ impl Run {
 /// Samples that may be taken again in place of one that something struck.
 const RETRIES: u32 = 3;
 
-/// A sample that nothing struck, or, where something strikes again and again, the last one. Each that was struck is counted.
+/// A round that nothing struck, or, where something strikes again and again, the last one. Each that was struck is counted.
 fn undisturbed(
     case: &mut AnyCase<'_>,
     temperature: Temperature,
+    repeats: u32,
     witness: Option<&Witness>,
     disturbances: &mut Disturbances,
 ) -> Result<Sample, Failure> {
     let look = || witness.map_or(Seen::default(), Witness::look);
     for retry in 0.. {
         let before = look();
-        let sample = sample(case, temperature)?;
+        let sample = round::take(case, temperature, repeats)?;
         match cause(before, look()) {
             None => return Ok(sample),
             Some(Cause::Smi) => disturbances.smi += 1,

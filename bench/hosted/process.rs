@@ -2,16 +2,16 @@
 
 use std::process::ExitCode;
 
-use pagemark::boot::command_line::{Options, Provoke};
-use pagemark::console::log;
+use pagemark::boot::command_line::Options;
+use pagemark::console::{log, start};
 use pagemark::hosted::arena::Pages;
 use pagemark::hosted::machine::{self, Request};
 use pagemark::machine::Machine;
-use pagemark::mm::shootdown::CpuId;
-use pagemark_record::{Error, Record, Start, Verdict};
+use pagemark_record::{Error, Record, Verdict};
 
-use crate::application;
 use crate::environment::{Found, date};
+use crate::harness::random::Random;
+use crate::{addresses, application, placement};
 
 /// The statuses that the process ends with, those of `pagemark run`.
 const PASS: u8 = 0;
@@ -54,6 +54,11 @@ fn arguments(arguments: impl Iterator<Item = String>) -> Result<Arguments, Strin
 
 /// Runs the suite as the arguments ask, and writes it down.
 pub fn main() -> ExitCode {
+    addresses::fix();
+    addresses::with_own_stack(suite)
+}
+
+fn suite() -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
         let message = info.payload_as_str().unwrap_or("a panic without words");
         let location = info.location().map(|place| (place.file(), place.line()));
@@ -65,16 +70,7 @@ pub fn main() -> ExitCode {
         .as_ref()
         .map_or("", |arguments| &arguments.command_line);
     let options = Options::parse(command_line);
-    log::record(&Record::Start(Start {
-        schema: pagemark_record::SCHEMA,
-        revision: env!("PAGEMARK_REVISION").into(),
-        suite: options
-            .as_ref()
-            .map_or("none", |options| options.suite.name())
-            .into(),
-        command_line: command_line.into(),
-        text_offset: 0,
-    }));
+    start::record(&options, command_line);
     let verdict = match (&arguments, options) {
         (Err(error), _) => refuse(error),
         (_, Err(error)) => refuse(&error),
@@ -109,63 +105,25 @@ fn refuse(error: &dyn std::fmt::Display) -> Verdict {
     Verdict::Error
 }
 
-/// Writes the `machine` record.
-pub fn tell_machine(machine: &Machine, found: &Found) {
-    let features = &machine.features;
-    let (hertz, source) = found.rate();
-    let date = date::now();
-    log::record(&Record::Machine(pagemark_record::Machine {
-        cpu: features.name().into(),
-        family: u32::from(features.family),
-        model: u32::from(features.model),
-        stepping: u32::from(features.stepping),
-        hypervisor: features.hypervisor().map(Into::into),
-        clock: found.clock(),
-        tsc_hz: hertz,
-        tsc_source: source.into(),
-        invariant_tsc: features.invariant_tsc,
-        ticks_per_1000_nops: found.ticks_per_1000_nops(),
-        ram_bytes: machine.ram_bytes,
-        cpus: machine.cpus as u32,
-        layout: machine.layout.name.into(),
-        loader: "process".into(),
-        features: features.names().as_str().into(),
-        identity: None,
-        date: Some(date.as_str().into()),
-    }));
+/// CPUs that the machine has.
+pub const fn cpus(machine: &Machine) -> u32 {
+    machine.cpus as u32
 }
 
-/// Fails as the command line asks. Comes back only if the failure does not come about.
-pub fn fail_on_purpose(machine: &mut Machine, provoke: Provoke) {
-    match provoke {
-        Provoke::Panic => panic!("provoked by the command line"),
-        Provoke::Hang => loop {
-            std::hint::spin_loop();
-        },
-        // SAFETY: address 0 is not mapped; the kernel ends the process.
-        Provoke::Null => unsafe {
-            std::arch::asm!("mov {0}, [{0}]", inout(reg) 0u64 => _, options(nostack, readonly));
-        },
-        Provoke::OtherCpuPanic => on_another_cpu(machine),
-        Provoke::GuardPage
-        | Provoke::OtherCpuGuardPage
-        | Provoke::BringUpHang
-        | Provoke::StartingCpuPanic => {}
+/// Who loaded the application.
+pub const fn loader(_: &Machine) -> &'static str {
+    "process"
+}
+
+/// The date and time in UTC.
+pub fn date(_: &Found) -> Option<String> {
+    Some(date::now())
+}
+
+/// What comes before the pass of this number.
+pub fn before_pass(machine: &mut Machine, pass: u32, random: &mut Random) {
+    // Pages of 2 MiB hold what a case has together as they are.
+    if machine.small_pages {
+        placement::renew(machine, pass, random);
     }
-}
-
-/// Has the last CPU panic, while this one waits for it.
-fn on_another_cpu(machine: &mut Machine) {
-    let all = machine.processors.others().clone();
-    let Some(last) = (&all).into_iter().last() else {
-        return;
-    };
-    machine.processors.online(&all, |online| {
-        let job = |cpu: CpuId| {
-            if cpu == last {
-                panic!("CPU {cpu}: provoked by the command line");
-            }
-        };
-        online.run_on_all(&job, || ());
-    });
 }

@@ -10,6 +10,9 @@ use crate::mm::address::{PAGE_SIZE, VirtAddr};
 /// Bytes of the largest page that is asked for. The arena is a multiple of it, at a multiple of it.
 pub const HUGE: u64 = 2 << 20;
 
+/// An odd number whose multiples lie far apart (the golden ratio's, Knuth, volume 3, 6.4).
+const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// What pages the kernel is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pages {
@@ -82,6 +85,27 @@ impl Mapping {
         }
     }
 
+    /// Touches all of it, in an order that looks random: the kernel has frames at hand in an order that is of no use to caches.
+    pub fn populate_at_random(&self) {
+        let pages = self.bytes / PAGE_SIZE;
+        // An odd multiple goes through all numbers below a power of two.
+        let all = pages.next_power_of_two();
+        let order = (0..all).map(|number| number.wrapping_mul(ODD) % all);
+        for page in order.filter(|&page| page < pages) {
+            self.populate(page * PAGE_SIZE..(page + 1) * PAGE_SIZE);
+        }
+    }
+
+    /// Gives it back.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses it any more.
+    pub(super) unsafe fn unmap(self) {
+        // SAFETY: the range is this mapping's, and the caller's promise. It is a whole one: the kernel does not refuse.
+        unsafe { libc::munmap(self.start as *mut _, self.bytes as usize) };
+    }
+
     /// Bytes of it that lie in 2 MiB pages, by `/proc/self/smaps`.
     #[must_use]
     pub fn huge_bytes(&self) -> u64 {
@@ -94,6 +118,44 @@ impl Mapping {
     pub fn into_direct_map(self) -> DirectMap {
         // SAFETY: the mapping is readable and writable, and is never taken back.
         unsafe { DirectMap::new(self.start()) }
+    }
+}
+
+/// Has the kernel place pages anew: takes what backs them back, and touches them in this order, with zeros in them.
+///
+/// # Safety
+///
+/// The pages, of `bytes` bytes each, lie in mappings of small pages, and nobody uses what is in them.
+pub unsafe fn place_anew(pages: &[VirtAddr], bytes: u64) {
+    let mut sorted: Vec<u64> = pages.iter().map(|page| page.0).collect();
+    sorted.sort_unstable();
+    // A system call for each stretch.
+    for stretch in sorted.chunk_by(|&page, &next| page + bytes == next) {
+        let length = stretch.len() * bytes as usize;
+        // SAFETY: the caller's promise.
+        unsafe { libc::madvise(stretch[0] as *mut _, length, libc::MADV_DONTNEED) };
+    }
+    for page in pages {
+        // SAFETY: the caller's promise.
+        unsafe { ptr::write_volatile(page.0 as *mut u8, 0) };
+    }
+}
+
+/// The same for pages of [`PAGE_SIZE`] whose contents stay.
+///
+/// # Safety
+///
+/// The pages lie in mappings of small pages, and nobody accesses them meanwhile.
+pub unsafe fn move_elsewhere(pages: &[VirtAddr]) {
+    type Page = [u8; PAGE_SIZE as usize];
+    // SAFETY: the caller's promise.
+    let read = |page: &VirtAddr| unsafe { (page.0 as *const Page).read() };
+    let contents: Vec<Page> = pages.iter().map(read).collect();
+    // SAFETY: the caller's promise; the contents are kept.
+    unsafe { place_anew(pages, PAGE_SIZE) };
+    for (page, contents) in pages.iter().zip(contents) {
+        // SAFETY: as above.
+        unsafe { (page.0 as *mut Page).write(contents) };
     }
 }
 

@@ -3,7 +3,8 @@
 //! The memory map is a PC's: 640 KiB, RAM from 1 MiB on, a hole for devices below 4 GiB. The layout is `wide`, but for the direct map,
 //! which lies where the arena does. The metadata of the allocators is memory of the process, not frames of the arena.
 
-use std::{fmt, io};
+use std::mem::MaybeUninit;
+use std::{fmt, io, slice};
 
 use pagemark_record::{Hex, Notice, Record, Region, Zone};
 
@@ -62,6 +63,8 @@ pub struct Machine {
     pub zones: &'static ZoneEnds,
     /// Bytes of RAM.
     pub ram_bytes: u64,
+    /// Whether the pages behind its memory are of 4 KiB.
+    pub small_pages: bool,
     /// CPUs that the machine has, whether they run or not.
     pub cpus: usize,
     /// Frames, page table and TLB.
@@ -282,8 +285,9 @@ pub fn bring_up(request: Request) -> Result<Machine, BringUpError> {
     let ram_bytes = map.ram_frames() * PAGE_SIZE;
     let slot_bytes = size_of::<TreeSlot<crate::mm::vmalloc::Contents>>();
     let areas = ((ram_bytes / AREA_METADATA) as usize / slot_bytes).min(AREAS);
-    let slots = uninitialised(areas);
+    let slots = uninitialised(areas).map_err(refused("the metadata of the areas"))?;
     let nodes = uninitialised(TreeNode::enough_for(areas));
+    let nodes = nodes.map_err(refused("the metadata of the areas"))?;
     let region = GapTree::new(layout.vmalloc.range(), slots, nodes);
     let wanted = match (options.smp, options.suite) {
         (Some(smp), _) => smp.0.min(cpus),
@@ -295,6 +299,7 @@ pub fn bring_up(request: Request) -> Result<Machine, BringUpError> {
         options,
         zones,
         ram_bytes,
+        small_pages: pages == Pages::Small,
         cpus,
         kernel,
         direct_map,
@@ -344,19 +349,12 @@ fn frames(
     let size = size.map_err(BringUpError::Frames)?;
     let more = FrameAllocator::<InDescriptor>::more_zones(free, zones);
     let more = more.map_err(BringUpError::Frames)?;
-    let descriptors = Mapping::new(
-        (size.descriptors * size_of::<frame::Descriptor>()) as u64,
-        Pages::Huge,
-    )
-    .map_err(|error| BringUpError::Kernel {
+    let descriptors = uninitialised(size.descriptors).map_err(|error| BringUpError::Kernel {
         what: "the frame descriptors",
         error,
     })?;
-    // SAFETY: the mapping has room for as many, stays for good, and zeros are valid descriptors.
-    let descriptors = unsafe {
-        let first = descriptors.start().0 as *mut frame::Descriptor;
-        std::slice::from_raw_parts_mut(first, size.descriptors)
-    };
+    // SAFETY: the mapping is full of zeros, which are valid descriptors.
+    let descriptors = unsafe { descriptors.assume_init_mut() };
     let metadata = Metadata {
         descriptors,
         words: &mut [],
@@ -386,9 +384,12 @@ fn tell_zones(frames: &FrameAllocator<'_>, zones: &ZoneEnds) {
     }
 }
 
-/// Room for so many values, for good.
-fn uninitialised<T>(count: usize) -> &'static mut [std::mem::MaybeUninit<T>] {
-    Box::leak(Box::new_uninit_slice(count))
+/// Room for so many values, for good: in pages of 2 MiB, if the kernel has them, as on the machine.
+fn uninitialised<T>(count: usize) -> io::Result<&'static mut [MaybeUninit<T>]> {
+    let mapping = Mapping::new((count * size_of::<T>()) as u64, Pages::Huge)?;
+    mapping.populate(0..mapping.bytes());
+    // SAFETY: the mapping has room for as many, is aligned to far more than any type, and stays for good.
+    Ok(unsafe { slice::from_raw_parts_mut(mapping.start().0 as *mut MaybeUninit<T>, count) })
 }
 
 fn notice(text: fmt::Arguments<'_>) {

@@ -1,7 +1,7 @@
 //! Pages of the process for an area: a case that has to access an area directly, as a user of vmalloc does, cannot do so at an address
 //! that only the suite's own tables map. It gets pages of the process of the same number and size.
 //!
-//! They stay for good, and serve the next area that starts at the same address.
+//! They serve the next area that starts at the same address, until they are taken back.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -32,7 +32,9 @@ pub fn of_area(area: &Area) -> Result<VirtAddr, &'static str> {
         let pages = if huge { Pages::Huge } else { Pages::Small };
         let mapping = Mapping::new(area.bytes(), pages)
             .map_err(|_| "the kernel has no memory for the pages of an area")?;
-        if huge {
+        if !huge {
+            mapping.populate_at_random();
+        } else {
             mapping.populate(0..mapping.bytes());
             if mapping.huge_bytes() < mapping.bytes() {
                 return Err("the kernel has no 2 MiB pages for a process");
@@ -42,6 +44,19 @@ pub fn of_area(area: &Area) -> Result<VirtAddr, &'static str> {
         mappings.insert(key, mapping);
     }
     Ok(mappings[&key].start())
+}
+
+/// Takes back all pages of 4 KiB that areas have got, so that those of the next ones lie elsewhere in physical memory.
+///
+/// # Safety
+///
+/// Nobody looks at them any more.
+pub unsafe fn take_back() {
+    let mut mappings = MAPPINGS.lock().unwrap_or_else(|error| error.into_inner());
+    for (_, mapping) in mappings.extract_if(.., |&(_, huge), _| !huge) {
+        // SAFETY: the caller's promise.
+        unsafe { mapping.unmap() };
+    }
 }
 
 /// Whether `address` lies in pages that an area has got.

@@ -141,6 +141,24 @@ impl Walker {
         self.root.store(root.0, Relaxed);
     }
 
+    /// The frames of all tables below the root, and its own.
+    #[must_use]
+    pub fn tables(&self) -> Vec<Pfn> {
+        let mut found = vec![Pfn(self.root.load(Relaxed))];
+        let mut above = 0..1;
+        for _ in 1..LEVELS {
+            for place in above.clone() {
+                // SAFETY: the frame is a table, which is shared as atomics.
+                let words = unsafe { self.memory.words(found[place]) };
+                let words = words.iter().map(|word| word.load(Relaxed));
+                let below = words.filter(|word| word & PRESENT != 0 && word & LARGE == 0);
+                found.extend(below.map(|word| Pfn((word & ADDRESS) >> PAGE_SHIFT)));
+            }
+            above = above.end..found.len();
+        }
+        found
+    }
+
     /// Walks for an access to `address`, and sets the bits that the CPU sets.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ use pagemark_verdict::{AGREEMENT_PPM, Class, Frequencies, Readings, Source, Spre
 use self::first_look::{FirstLook, readings, row};
 pub use self::strikes::Strikes;
 pub use self::witness::Witness;
+use crate::addresses;
 
 /// What was found out about this process.
 pub struct Found {
@@ -63,6 +64,7 @@ pub fn find_out(machine: &mut Machine) -> Found {
         (measured.is_none(), "frequency_unknown"),
         (apart > Some(AGREEMENT_PPM), "frequency_disagrees"),
         (machine.processors.missing() > 0, "cpus_missing"),
+        (!addresses::are_fixed(), "addresses_random"),
     ] {
         if applies {
             tags.push(tag);

@@ -1,0 +1,108 @@
+//! One round of a case: one sample; in a process the mean of several.
+//!
+//! A clock that moves in steps shows an operation that is shorter than a step as nothing or as a whole step, and the median of such
+//! samples is one of the two. The samples of a round begin at any moment between two steps, so their mean has what lies between. The
+//! median over rounds then leaves out the rounds that an interrupt has made longer.
+
+use pagemark::cpu::tsc;
+use pagemark_bracket::{Brackets, Sample};
+use pagemark_record::Figure;
+
+use super::case::Failure;
+use super::sample::{AnyCase, Temperature, sample};
+
+/// A round is one sample.
+const ONE_SAMPLE: bool = cfg!(target_os = "none");
+/// The most samples in a round.
+const MOST: u32 = if ONE_SAMPLE { 1 } else { 256 };
+/// Ticks of a round, unless one sample takes more: some 0.8 ms. What a bracket resolves badly takes far less.
+const TICKS: u64 = 1 << 21;
+/// Samples that are timed to choose from.
+const TIMED: u32 = 4;
+
+/// How many samples of a case a round has. It is chosen by the fastest of some, and a power of two, so that runs agree on it: with another
+/// number the case is at another point of the course of its state.
+pub fn repeats(case: &mut AnyCase<'_>, temperature: Temperature) -> Result<u32, Failure> {
+    if ONE_SAMPLE {
+        return Ok(1);
+    }
+    let mut fastest = u64::MAX;
+    for _ in 0..TIMED {
+        let start = tsc::read();
+        sample(case, temperature)?;
+        fastest = fastest.min(tsc::read().wrapping_sub(start));
+    }
+    let fit = u32::try_from(TICKS / fastest.max(1)).unwrap_or(MOST);
+    Ok(1 << fit.clamp(1, MOST).ilog2())
+}
+
+/// Takes a round of so many samples.
+pub fn take(
+    case: &mut AnyCase<'_>,
+    temperature: Temperature,
+    repeats: u32,
+) -> Result<Sample, Failure> {
+    if ONE_SAMPLE {
+        return sample(case, temperature);
+    }
+    let mut sums = [0; 2];
+    let mut batch = 1;
+    for _ in 0..repeats {
+        let sample = sample(case, temperature)?;
+        sums[0] += sample.with_operation.thousandths();
+        sums[1] += sample.empty.thousandths();
+        batch = sample.batch;
+    }
+    let [with_operation, empty] = sums.map(|sum| mean(sum, repeats));
+    Ok(Sample {
+        batch,
+        with_operation,
+        empty,
+    })
+}
+
+/// Takes a round of the harness alone.
+pub fn of_nothing(brackets: Brackets) -> Figure {
+    if ONE_SAMPLE {
+        return brackets.sample_of_nothing();
+    }
+    let sum = (0..MOST).map(|_| brackets.sample_of_nothing().thousandths());
+    mean(sum.sum(), MOST)
+}
+
+fn mean(thousandths: i64, count: u32) -> Figure {
+    Figure::from_thousandths(thousandths / i64::from(count))
+}
+
+/// Samples that a case takes before its first round of a pass, beside those that make caches and tables warm: `taken_before` rounds were
+/// taken in earlier passes. A round of several samples goes through the course of a case's state, and is its mean.
+pub const fn ahead(taken_before: u32) -> u32 {
+    if ONE_SAMPLE { taken_before } else { 0 }
+}
+
+/// Takes off each of a case's rounds what the harness costs, which is `overhead` in the whole run, and returns what it came to.
+///
+/// In a process the cost moves with the core's rate, and operations and empty brackets of a round were taken in turns: each round has its
+/// own taken off.
+pub fn take_off(rounds: &mut [Figure], empties: &[Figure], overhead: Figure) -> Figure {
+    if ONE_SAMPLE {
+        for round in rounds {
+            *round = round.less(overhead);
+        }
+        return overhead;
+    }
+    for (round, &empty) in rounds.iter_mut().zip(empties) {
+        *round = round.less(empty);
+    }
+    let sum = empties.iter().map(|empty| empty.thousandths()).sum();
+    mean(sum, empties.len().max(1) as u32)
+}
+
+/// Among how many operations of a round a step of the clock is shared: the mean of samples that begin at any moment is surer than one by
+/// the root of their number.
+pub const fn shares(batch: u32, repeats: u32) -> u32 {
+    if ONE_SAMPLE {
+        return batch;
+    }
+    batch * repeats.isqrt()
+}
