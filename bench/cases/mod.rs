@@ -8,6 +8,7 @@ mod access;
 pub mod address_space;
 mod buddy;
 mod contended;
+mod contents;
 mod control;
 mod direct_map;
 #[cfg(target_os = "none")]
@@ -58,6 +59,7 @@ const GROUPS: &[Group] = &[
     ("address_space", address_space::run),
     ("shootdown", shootdown::run),
     ("contended", contended::run),
+    ("contents", contents::run),
     #[cfg(feature = "peers")]
     ("peers", peers::run),
 ];
