@@ -3,6 +3,8 @@
 use core::mem::MaybeUninit;
 use core::slice;
 
+#[cfg(not(target_os = "none"))]
+use pagemark::boot::command_line::Frequency;
 use pagemark::boot::command_line::{Mutate, Signals, Suite};
 use pagemark::console::log;
 use pagemark::machine::Machine;
@@ -44,6 +46,12 @@ pub fn run(machine: &mut Machine) -> Verdict {
         ticks,
         unit: found.clock().unit(),
     }));
+    #[cfg(not(target_os = "none"))]
+    if machine.options.frequency == Frequency::Fixed {
+        run.refuse(
+            "command line: `frequency=fixed` needs the bare machine: a process may not set it",
+        );
+    }
     #[cfg(not(target_os = "none"))]
     if machine.options.limit.is_some() {
         run.refuse("command line: `limit` needs the bare machine: timeout(1) ends a process");

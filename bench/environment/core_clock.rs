@@ -2,6 +2,7 @@
 
 use pagemark::cpu::features::Features;
 use pagemark::cpu::probe::{read_msr, write_msr};
+use pagemark::cpu::steady::settled;
 use pagemark::cpu::tsc;
 use pagemark_verdict::{CoreReading, cycles_per_1000_ticks};
 use raw_cpuid::CpuId;
@@ -79,6 +80,27 @@ impl CoreClock {
             core::hint::black_box(());
         }
         cycles_per_1000_ticks(begin, self.read()?)
+    }
+}
+
+/// Windows that are waited for at most: some dozens of milliseconds each for a rate to move are much.
+const WINDOWS: usize = 256;
+
+impl CoreClock {
+    /// Core cycles in 1,000 ticks while the core is busy, once that has settled, and whether it has within [`WINDOWS`].
+    pub(super) fn settle(self) -> (Option<u64>, bool) {
+        let mut rates = [0; 3];
+        for window in 0..WINDOWS {
+            let Some(rate) = self.cycles_per_1000_ticks() else {
+                return (None, true);
+            };
+            rates.rotate_left(1);
+            rates[2] = rate;
+            if window >= 2 && settled(&rates) {
+                return (Some(rate), true);
+            }
+        }
+        (Some(rates[2]), false)
     }
 }
 

@@ -16,6 +16,7 @@ pub mod topology;
 mod witness;
 
 use arrayvec::ArrayVec;
+use pagemark::boot::command_line::Frequency;
 use pagemark::console::log;
 use pagemark::cpu::access::ThisCpu;
 use pagemark::cpu::counters::{Absent, Counters};
@@ -23,6 +24,7 @@ use pagemark::cpu::features::Features;
 use pagemark::cpu::lfence::Lfence;
 use pagemark::cpu::probe::read_msr;
 use pagemark::cpu::registers;
+use pagemark::cpu::steady::{Steady, too_hot};
 use pagemark::machine::Machine;
 use pagemark_record::{Clock, Frequencies as Told, Hex, Record};
 use pagemark_verdict::{Class, Facts, Frequencies, Rate, Readings, Source, Spread, Tags, tags};
@@ -41,6 +43,8 @@ pub struct Found {
     rate: Rate,
     lfence: Lfence,
     core_clock: CoreClock,
+    /// What was fixed of the core's rate, where that was asked for.
+    steady: Option<Steady>,
     /// None where it was not looked.
     counters: Option<Result<Counters, Absent>>,
     cycles_per_1000_ticks: Option<u64>,
@@ -70,10 +74,13 @@ pub fn find_out(machine: &mut Machine) -> Found {
         readings.row = row();
         class = Class::of(machine.features.hypervisor(), &readings);
     }
+    // Before any rate is measured.
+    let fixed = machine.options.frequency == Frequency::Fixed;
+    let steady = fixed.then(|| Steady::fix(&ThisCpu));
     let frequencies = frequencies::measure(machine, class);
     let lfence = Lfence::ensure(&ThisCpu, &machine.features);
     let core_clock = CoreClock::find(&machine.features);
-    let cycles_per_1000_ticks = core_clock.cycles_per_1000_ticks();
+    let (cycles_per_1000_ticks, settled) = core_clock.settle();
     let counters = class.is_hardware().then(counters::start);
     let fractured = match class.is_hardware() {
         true => fracture::look(machine),
@@ -96,6 +103,8 @@ pub fn find_out(machine: &mut Machine) -> Found {
         caches_off: registers::cr0() & registers::CR0_CD != 0,
         no_microcode: machine.microcode.unwrap_or(0) == 0,
         fractured,
+        unsettled: !settled,
+        too_hot: too_hot(&ThisCpu) == Some(true),
         cpus_missing: machine.processors.missing() > 0,
     };
     Found {
@@ -107,6 +116,7 @@ pub fn find_out(machine: &mut Machine) -> Found {
         lfence,
         core_clock,
         counters,
+        steady,
         cycles_per_1000_ticks,
         not_write_back,
         fractured,
@@ -207,6 +217,7 @@ impl Found {
                 Class::Silicon => "caches_and_tlbs".into(),
                 _ => "tlbs".into(),
             }),
+            frequency: self.steady.as_ref().map(|steady| steady.name().into()),
             counters: (!kinds.is_empty()).then_some(format_args!("{}", Words(&kinds)).into()),
             masked: format_args!("{}", Words(&self.masked)).into(),
         }));
@@ -228,6 +239,7 @@ impl Found {
             steal: self.steal,
             core_clock: self.core_clock,
             counters: self.counters.and_then(Result::ok),
+            steady: self.steady,
             usual: self
                 .cycles_per_1000_ticks
                 .filter(|_| self.class.is_hardware()),

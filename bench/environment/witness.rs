@@ -2,6 +2,7 @@
 
 use pagemark::cpu::access::ThisCpu;
 use pagemark::cpu::counters::Counters;
+use pagemark::cpu::steady::Steady;
 use pagemark_bracket::sample::METERED;
 use pagemark_record::{Counts, Figure};
 use pagemark_verdict::{CoreReading, Seen, cycles_per_1000_ticks};
@@ -17,6 +18,7 @@ pub struct Witness {
     pub(super) steal: Option<StealTime>,
     pub(super) core_clock: CoreClock,
     pub(super) counters: Option<Counters>,
+    pub(super) steady: Option<Steady>,
     /// The core's rate at the start, in cycles per 1,000 ticks.
     pub(super) usual: Option<u64>,
 }
@@ -53,10 +55,13 @@ impl Witness {
         }
     }
 
-    /// Leaves the counters as they were found.
+    /// Leaves the counters and the core's rate as they were found.
     pub fn end(self) {
         if let Some(counters) = self.counters {
             counters.stop(&ThisCpu);
+        }
+        if let Some(steady) = self.steady {
+            steady.end(&ThisCpu);
         }
     }
 

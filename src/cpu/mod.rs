@@ -64,6 +64,7 @@ pub mod spurious;
 #[cfg(target_os = "none")]
 pub mod stacks;
 pub mod stated_rate;
+pub mod steady;
 pub mod topology;
 #[cfg(any(target_os = "none", hosted))]
 pub mod tsc;

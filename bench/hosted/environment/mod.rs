@@ -157,6 +157,7 @@ impl Found {
             fractured: None,
             cold: None,
             kernel: Some(self.kernel.as_str().into()),
+            frequency: None,
             counters: None,
             masked: "".into(),
         }));

@@ -29,6 +29,10 @@ pub struct Facts {
     pub no_microcode: bool,
     /// See [`crate::fractured`].
     pub fractured: Option<bool>,
+    /// The core's rate, beside the TSC's, had not settled when the figures began.
+    pub unsettled: bool,
+    /// The CPU says that it is being slowed down because it is too hot.
+    pub too_hot: bool,
     /// CPUs that the run was to have and goes without.
     pub cpus_missing: bool,
 }
@@ -84,6 +88,8 @@ pub fn tags(facts: &Facts) -> Tags {
         (facts.smi, "smi"),
         (facts.steal_ns != 0, "steal"),
         (facts.fractured == Some(true), "fractured"),
+        (hardware && facts.unsettled, "frequency_unsettled"),
+        (hardware && facts.too_hot, "too_hot"),
         // Figures of several CPUs are of fewer than the machine has.
         (facts.cpus_missing, "cpus_missing"),
     ];
@@ -114,6 +120,8 @@ mod tests {
         no_microcode: false,
         steal_ns: 0,
         fractured: None,
+        unsettled: false,
+        too_hot: false,
         cpus_missing: false,
     };
 

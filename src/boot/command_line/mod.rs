@@ -61,6 +61,8 @@ options! {
     shootdowns: Option<Shootdowns>,
     /// `align=`: of the code that takes samples.
     align: Align,
+    /// `frequency=`: of the core.
+    frequency: Frequency,
     /// `layout=`: of the address space.
     layout: LayoutName,
     /// `propagation=`: of entries of the reference table.

@@ -145,6 +145,18 @@ words! {
 }
 
 words! {
+    /// What is done about the core's clock rate.
+    #[derive(Default)]
+    Frequency {
+        /// Nothing.
+        #[default]
+        Free = "free",
+        /// It is kept from moving as far as the CPU allows, for as long as the run lasts.
+        Fixed = "fixed",
+    }
+}
+
+words! {
     /// What is known of the TLB's memory.
     #[derive(Default)]
     Stale {

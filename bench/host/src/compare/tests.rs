@@ -142,6 +142,7 @@ fn environment(microcode: Option<Hex>, tags: &str) -> Environment<String> {
         not_write_back: None,
         fractured: None,
         cold: None,
+        frequency: None,
         counters: None,
         kernel: None,
         masked: String::new(),

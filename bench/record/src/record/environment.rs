@@ -18,7 +18,7 @@ pub struct Environment<T> {
     pub shift: Option<u8>,
     /// What a reader of the figures has to know, separated by spaces: `emulated`, `hypervisor_hidden`, `icount_shift`, `tsc_variant`,
     /// `lfence_not_serialising`, `frequency_disagrees`, `frequency_unconfirmed`, `frequency_unknown`, `memory_not_write_back`,
-    /// `caches_off`, `no_microcode`, `smi`, `steal`, `fractured`, `cpus_missing`; of a process `hypervisor_below`. Empty where they are worth what they seem. A [`Tag`]
+    /// `caches_off`, `no_microcode`, `smi`, `steal`, `fractured`, `frequency_unsettled`, `too_hot`, `cpus_missing`; of a process `hypervisor_below`. Empty where they are worth what they seem. A [`Tag`]
     /// adds one that was found out later.
     pub tags: T,
     /// The least and the most ticks that a bracket around 1,000 NOPs took.
@@ -70,6 +70,9 @@ pub struct Environment<T> {
     /// such cases run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cold: Option<T>,
+    /// What `frequency=fixed` has fixed: `turbo_off`, `request_fixed`, both, or `refused`. Absent where it was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency: Option<T>,
     /// What the core's counters count, separated by spaces, or why there are none: `not_announced`, `switched_off`, `not_usable`, `do_not_count`.
     /// Absent where it was not looked.
     #[serde(skip_serializing_if = "Option::is_none")]
