@@ -69,6 +69,8 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
     let hit = pair!("order=0", "batched");
     let burst = pair!("burst=512", "batched");
     cache::<Batched>(machine, run, "buddy/batched", hit, burst);
+    let hits = [pair!("order=3", "batched"), pair!("order=9", "batched")];
+    cached_blocks(machine, run, hits);
     let hit = pair!("order=0", "hot_cold");
     let burst = pair!("burst=512", "hot_cold");
     cache::<HotCold>(machine, run, "buddy/hot_cold", hit, burst);
@@ -122,6 +124,22 @@ fn cache<P: CachePolicy>(
         Ok(())
     });
     run.check(policy, outcome);
+}
+
+/// Blocks out of the cache; of the largest it has two at least.
+fn cached_blocks(machine: &mut Machine, run: &mut Run, [order_3, order_9]: [[&'static str; 2]; 2]) {
+    let all = [order_3, order_9];
+    if !all.as_flattened().iter().any(|name| run.would(name)) {
+        return;
+    }
+    let outcome = with_zone::<InDescriptor>(machine, |zone| {
+        let mut source = Cached::<_, Batched>::new(zone);
+        blocks::<_, 3>(run, order_3, &mut source, || Ok(()), block::CACHED);
+        blocks::<_, 9>(run, order_9, &mut source, || Ok(()), 2);
+        source.end();
+        Ok(())
+    });
+    run.check("buddy/batched/blocks", outcome);
 }
 
 fn blocks<S: Source, const ORDER: u8>(

@@ -69,7 +69,7 @@ fn free_slowly<B: Buddy>(
     }
 }
 
-/// A cache; for single frames.
+/// A cache.
 pub(super) struct Cached<'a, 'z, B, P> {
     zone: &'a SharedFrames<'z, B>,
     cache: FrameCache<'z, P>,
@@ -90,8 +90,13 @@ impl<'a, 'z, B: Buddy, P: CachePolicy> Cached<'a, 'z, B, P> {
 
     #[cold]
     #[inline(never)]
-    fn alloc_slowly(&mut self, frame: &mut Pfn, outcome: &mut Result<(), AllocError>) {
-        match self.cache.alloc_page(self.zone, Gfp::KERNEL) {
+    fn alloc_slowly(
+        &mut self,
+        order: Order,
+        frame: &mut Pfn,
+        outcome: &mut Result<(), AllocError>,
+    ) {
+        match self.cache.alloc_pages(self.zone, Gfp::KERNEL, order) {
             Ok(block) => *frame = block.into_raw().0,
             Err(error) => *outcome = Err(error),
         }
@@ -99,8 +104,8 @@ impl<'a, 'z, B: Buddy, P: CachePolicy> Cached<'a, 'z, B, P> {
 
     #[cold]
     #[inline(never)]
-    fn free_slowly(&mut self, frame: &Pfn, outcome: &mut Result<(), FreeError>) {
-        if let Err(error) = self.cache.free_page(self.zone, *frame) {
+    fn free_slowly(&mut self, order: Order, frame: &Pfn, outcome: &mut Result<(), FreeError>) {
+        if let Err(error) = self.cache.free_pages(self.zone, *frame, order) {
             *outcome = Err(error);
         }
     }
@@ -108,17 +113,25 @@ impl<'a, 'z, B: Buddy, P: CachePolicy> Cached<'a, 'z, B, P> {
 
 impl<B: Buddy, P: CachePolicy> Source for &mut Cached<'_, '_, B, P> {
     #[inline(always)]
-    fn alloc(&mut self, _: Order, frame: &mut Pfn, outcome: &mut Result<(), AllocError>) {
-        match self.cache.take(Gfp::KERNEL) {
+    fn alloc(&mut self, order: Order, frame: &mut Pfn, outcome: &mut Result<(), AllocError>) {
+        let taken = match order {
+            Order::ZERO => self.cache.take(Gfp::KERNEL),
+            _ => self.cache.take_block(Gfp::KERNEL, order),
+        };
+        match taken {
             Some(block) => *frame = block.into_raw().0,
-            None => self.alloc_slowly(frame, outcome),
+            None => self.alloc_slowly(order, frame, outcome),
         }
     }
 
     #[inline(always)]
-    fn free(&mut self, frame: &Pfn, _: Order, outcome: &mut Result<(), FreeError>) {
-        if !self.cache.put(*frame) {
-            self.free_slowly(frame, outcome);
+    fn free(&mut self, frame: &Pfn, order: Order, outcome: &mut Result<(), FreeError>) {
+        let cached = match order {
+            Order::ZERO => self.cache.put(*frame),
+            _ => self.cache.put_block(*frame, order),
+        };
+        if !cached {
+            self.free_slowly(order, frame, outcome);
         }
     }
 

@@ -90,7 +90,7 @@ impl Source for Cached<'_> {
     }
 }
 
-/// The fewest ticks an operation in a window, of all threads together.
+/// The fewest ticks an operation in a window, from the first thread's start to the last one's end, of all threads together.
 fn best<S: Source>(
     threads: usize,
     source: impl Fn(usize) -> S + Sync,
@@ -98,26 +98,35 @@ fn best<S: Source>(
     work: impl Fn(&mut S) + Sync,
 ) -> f64 {
     let barrier = Barrier::new(threads);
+    // A thread may wake up late from the barrier, when another has done its work already.
     let window = |thread: usize| {
         let mut source = source(thread);
         work(&mut source);
-        let mut best = u64::MAX;
-        for _ in 0..WINDOWS {
+        let windows = (0..WINDOWS).map(|_| {
             barrier.wait();
             let start = ticks();
             work(&mut source);
-            barrier.wait();
-            best = best.min(ticks() - start);
-        }
-        best
+            (start, ticks())
+        });
+        windows.collect::<Vec<_>>()
     };
-    thread::scope(|scope| {
-        for thread in 1..threads {
-            let window = &window;
-            scope.spawn(move || window(thread));
-        }
-        window(0) as f64 / (operations * threads as u64) as f64
-    })
+    let all: Vec<_> = thread::scope(|scope| {
+        let window = &window;
+        let others: Vec<_> = (1..threads)
+            .map(|thread| scope.spawn(move || window(thread)))
+            .collect();
+        let mut all = vec![window(0)];
+        all.extend(others.into_iter().map(|other| other.join().unwrap()));
+        all
+    });
+    let length = |number: usize| {
+        let of_window = || all.iter().map(|windows| windows[number]);
+        let start = of_window().map(|(start, _)| start).min();
+        let end = of_window().map(|(_, end)| end).max();
+        end.zip(start).map_or(u64::MAX, |(end, start)| end - start)
+    };
+    let best = (0..WINDOWS).map(length).min().unwrap_or(u64::MAX);
+    best as f64 / (operations * threads as u64) as f64
 }
 
 fn rows<S: Source>(name: &str, source: impl Fn(usize) -> S + Sync) {

@@ -137,7 +137,7 @@ impl<F: Frames> Edit for Remap<F> {
 
 impl<M: PhysicalMemory> PageTable<M> {
     /// Takes the mapping of the `pages` pages from `start` away, whoever made it: for owners of addresses that keep no
-    /// [`Mapping`](super::Mapping).
+    /// [`Mapping`](crate::mm::page_table::Mapping).
     ///
     /// # Errors
     ///
