@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::gate::{probability, tell_judgement};
@@ -29,7 +29,7 @@ use crate::style::print;
     mut_arg("image", |image| image.help("The new image, or with --hosted the program [default: built from the sources]")),
     mut_arg("hosted", |hosted| hosted.conflicts_with("lab")),
     after_help = "\
-Pairs of boots, one a side, in an order that the seed draws for each pair. The folder holds base/ and new/ with a log of each boot, both images, and boots.jsonl with every boot in the order of time. A failed boot is kept as *.failed, and the others go on. Interrupted, or with failed boots to make up, the same command with --output FOLDER makes what is left; a greater --boots adds pairs.
+Pairs of boots, one a side, in an order that the seed draws for each pair. The folder holds base/ and new/ with a log of each boot, both images, and boots.jsonl with every boot in the order of time. A failed boot is kept as *.failed, and the others go on. Interrupted, or with failed boots to make up, the same command with --output FOLDER makes what is left; a greater --boots adds pairs. An image that is older than a word that this adds (boot=, machine=, cpu=) boots without it.
 
   pagemark ab --base-revision v1 --boots 10
   pagemark ab --base-image old.elf --image new.elf --iso --output campaign
@@ -156,7 +156,12 @@ pub(super) fn boot_in_turns(options: Ab) -> Result<u8> {
     );
     let qemu = request.qemu.clone();
     let mut boots = ab::qemu::Qemu::new(request, accelerator, &campaign);
-    match campaign.run(&mut boots, &mut |report| eprintln!("{report}"))? {
+    let made = campaign.run(&mut boots, &mut |report| eprintln!("{report}"));
+    let stopped = || {
+        let folder = folder.display();
+        format!("stopped; the same command with --output {folder} goes on")
+    };
+    match made.with_context(stopped)? {
         ab::State::Interrupted { left } => {
             eprintln!(
                 "pagemark: interrupted with {left} boots left; the same command with --output {} makes them",

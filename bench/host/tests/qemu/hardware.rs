@@ -10,6 +10,7 @@ use pagemark_host::image::Symbols;
 use pagemark_host::log::{self, Ending, Log};
 use pagemark_host::run::{Accelerator, Boot, MachineType};
 
+use super::watched::Killed;
 use super::{SHORT, image, pvh};
 
 /// Runs with these further arguments of QEMU's. At the first instruction of the function that `strike` names, its lines go to the
@@ -21,8 +22,8 @@ fn struck(boot: &Boot, arguments: &[&str], strike: Option<(&str, &[&str])>) -> (
     command.args(arguments).args(["-S", "-gdb"]);
     command.arg(format!("unix:{},server=on,wait=off", socket.display()));
     command.stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut qemu = command.spawn().unwrap();
-    let mut stdout = qemu.stdout.take().unwrap();
+    let mut qemu = Killed(command.spawn().unwrap());
+    let mut stdout = qemu.0.stdout.take().unwrap();
     let console = std::thread::spawn(move || {
         let mut raw = Vec::new();
         let _ = stdout.read_to_end(&mut raw);
@@ -45,9 +46,9 @@ fn struck(boot: &Boot, arguments: &[&str], strike: Option<(&str, &[&str])>) -> (
     };
     let outcome: anyhow::Result<bool> = driven();
     if outcome.is_err() {
-        let _ = qemu.kill();
+        let _ = qemu.0.kill();
     }
-    let status = qemu.wait().unwrap().code().unwrap_or(-1);
+    let status = qemu.0.wait().unwrap().code().unwrap_or(-1);
     let console = console.join().unwrap();
     if let Err(error) = outcome {
         panic!("{error:#}\n{console}");

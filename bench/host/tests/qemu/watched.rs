@@ -9,6 +9,17 @@ use std::time::{Duration, Instant};
 use pagemark_host::run::Boot;
 use tempfile::TempDir;
 
+/// A process that does not outlive this value, whatever a test does in between.
+pub struct Killed(pub Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // Both fail only when it is gone already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// QEMU with a screen, which is gone with this.
 pub struct Watched {
     qemu: Child,
@@ -62,7 +73,13 @@ impl Watched {
         let monitor = loop {
             match UnixStream::connect(&socket) {
                 Ok(monitor) => break monitor,
-                Err(error) => assert!(start.elapsed() < Duration::from_secs(30), "{error}"),
+                Err(_) if start.elapsed() < Duration::from_secs(30) => {}
+                Err(error) => {
+                    // `timeout` ends QEMU with itself.
+                    let timeout = qemu.id().to_string();
+                    let _ = Command::new("kill").arg(timeout).status();
+                    panic!("{error}");
+                }
             }
             std::thread::sleep(Duration::from_millis(100));
         };
