@@ -85,7 +85,7 @@ def test_two_places_boot_two_images_in_turns(folder, tmp_path):
     """Each place has a campaign of its own, and both are judged."""
     lab = Lab(folder, {})
     try:
-        options = [*words(lab, tmp_path), "--places", "x86-[14]", "--only", "control/*", "--boots", "1", "--boot-timeout", "900", "--run-timeout", "600"]
+        options = [*words(lab, tmp_path), "--places", "x86-[14]", "--only", "control/*", "--boots", "1", "--force", "--boot-timeout", "900", "--run-timeout", "600"]
         campaign = tmp_path / "campaign"
         status, out, told = pagemark("ab", *options, "--base-image", IMAGE, "--output", str(campaign))
         # Too few boots to decide.
