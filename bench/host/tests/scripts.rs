@@ -226,3 +226,78 @@ fn a_tool_that_has_to_be_built_is_told() {
     fs::remove_file(&source).unwrap();
     assert!(told(), "a source is gone");
 }
+
+/// The action's steps: what is run, what is written, and the status that the workflow sees.
+#[test]
+fn the_action_gates_an_image_or_logs() {
+    let script = checkout::root().unwrap().join("scripts/action.sh");
+    let folder = tempfile::tempdir().unwrap();
+    let tool = folder.path().join("tool");
+    // Notes its words; a run leaves a log, an update a baseline.
+    let stand_in = r#"#!/bin/bash
+echo "$*" >>calls
+case $1 in
+run) touch out/pagemark.log; exit "${RUN:-0}";;
+gate) [[ $2 != --update ]] || touch "$4"; exit "${GATE:-0}";;
+esac
+"#;
+    fs::write(&tool, stand_in).unwrap();
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
+    let call = |variables: &[(&str, &str)]| {
+        let calls = folder.path().join("calls");
+        let _ = fs::remove_file(&calls);
+        let status = Command::new(&script)
+            .current_dir(folder.path())
+            .envs([
+                ("BASELINE", "counts.txt"),
+                ("OUTPUT", "out"),
+                ("GITHUB_STEP_SUMMARY", "summary"),
+            ])
+            .env("PAGEMARK", &tool)
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap()
+            .status;
+        (
+            status.code().unwrap(),
+            fs::read_to_string(calls).unwrap_or_default(),
+        )
+    };
+    assert_eq!(call(&[]).0, 2, "neither image nor logs");
+    let image = ("IMAGE", "image.elf");
+    let (status, calls) = call(&[image, ("APPEND", "only=tlb/*")]);
+    assert_eq!(status, 0);
+    assert!(
+        calls.starts_with(
+            "run --icount --image image.elf --append only=tlb/* --log out/pagemark.log\n"
+        ),
+        "{calls}"
+    );
+    assert!(
+        calls.contains("gate --update --base counts.txt out/pagemark.log\n"),
+        "{calls}"
+    );
+    // Once it is there, it is held against, and not written.
+    let (status, calls) = call(&[image, ("GATE", "1")]);
+    assert!(
+        status == 1
+            && !calls.contains("--update")
+            && calls.ends_with("gate --base counts.txt out/pagemark.log\n"),
+        "{calls}"
+    );
+    assert!(
+        calls.contains("--base counts.txt --format junit"),
+        "{calls}"
+    );
+    // A run that fails keeps its status, and is reported.
+    let (status, calls) = call(&[image, ("RUN", "3")]);
+    assert!(
+        status == 3 && calls.contains("--format html") && !calls.contains("gate"),
+        "{calls}"
+    );
+    let (status, calls) = call(&[("LOGS", "new.txt more.txt"), ("GATE", "3")]);
+    assert_eq!(
+        (status, calls.as_str()),
+        (3, "gate --base counts.txt new.txt more.txt\n")
+    );
+}
