@@ -10,6 +10,7 @@ mod codes;
 mod console;
 mod copied_checkout;
 mod environment;
+mod example_image;
 mod failures;
 mod figures;
 mod firmware;
