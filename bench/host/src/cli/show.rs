@@ -1,5 +1,6 @@
 //! One log, and the names of all cases: `show` and `list`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::slice::from_ref;
 
@@ -58,7 +59,7 @@ pub struct Show {
 /// `pagemark list`.
 #[derive(Args, Debug)]
 pub struct List {
-    /// A baseline file, or a log, that has the cases
+    /// A baseline file, or a log, which also has their classes
     #[arg(default_value = "bench/baselines/quick.txt", value_name = "FILE")]
     pub from: PathBuf,
     /// Only the cases whose names match: globs, separated by commas
@@ -111,16 +112,30 @@ pub(super) fn show_logs(options: &Show) -> Result<u8> {
 }
 
 pub(super) fn list_cases(options: &List) -> Result<u8> {
-    let cases = match base(from_ref(&options.from), &mut Reading::default())? {
-        Base::File(baseline) => baseline.cases.into_keys().collect::<Vec<String>>(),
+    let named = |name: &String, class| list::Case {
+        name: name.clone(),
+        class,
+    };
+    let mut cases: Vec<list::Case> = match base(from_ref(&options.from), &mut Reading::default())? {
+        Base::File(baseline) => baseline
+            .cases
+            .keys()
+            .map(|name| named(name, None))
+            .collect(),
         Base::Logs(logs) => logs
             .iter()
             .flat_map(|log| {
-                let measured = log.results.iter().map(|result| result.case.clone());
-                measured.chain(log.skips.iter().map(|skip| skip.case.clone()))
+                let measured = log
+                    .results
+                    .iter()
+                    .map(|result| named(&result.case, result.class));
+                measured.chain(log.skips.iter().map(|skip| named(&skip.case, None)))
             })
             .collect(),
     };
+    // Many logs have the same cases.
+    let mut known = BTreeSet::new();
+    cases.retain(|case| known.insert(case.name.clone()));
     print(&list::render(&cases, &options.only, Look::of_stdout()))?;
     Ok(0)
 }

@@ -1,7 +1,15 @@
-//! Every case with where its source is, what one sample does, and its policy.
+//! Every case with where its source is, what one sample does, its class and its policy.
+//!
+//! [`source`] finds the line where a case gets its name, in the checkout around the working folder; without one the file is named.
 
+mod source;
+
+use pagemark_record::Class;
+
+use crate::checkout;
 use crate::glob::Globs;
 use crate::style::{Look, counted, indented};
+use source::Sources;
 
 /// Beginnings of names, with the source and what one sample does. The first that fits a name serves.
 const KINDS: [(&str, &str, &str); 20] = [
@@ -95,7 +103,7 @@ const KINDS: [(&str, &str, &str); 20] = [
     ("peer", "bench/cases/peers", "another project's code"),
 ];
 /// Last parts of names that are policies.
-const POLICIES: [&str; 9] = [
+const POLICIES: [&str; 14] = [
     "descriptor",
     "pair_bit",
     "batched",
@@ -105,27 +113,54 @@ const POLICIES: [&str; 9] = [
     "instant_fit",
     "by_page",
     "whole",
+    "eager",
+    "propagation=lazy",
+    "propagation=preallocated",
+    "pcid",
+    "no_pcid",
 ];
 
+/// A case as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// Its name.
+    pub name: String,
+    /// What its figures are; a baseline file does not say.
+    pub class: Option<Class>,
+}
+
 /// The cases that `only` admits, as a table.
-pub fn render(cases: &[String], only: &Globs, look: Look) -> String {
+pub fn render(cases: &[Case], only: &Globs, look: Look) -> String {
+    let sources = checkout::root().ok().map(Sources::new);
+    let classed = cases.iter().any(|case| case.class.is_some());
+    let mut header = vec!["case", "policy", "source", "one sample"];
+    if classed {
+        header.insert(1, "class");
+    }
     let mut table = look.table();
-    look.header(&mut table, &["case", "policy", "source", "one sample"]);
+    look.header(&mut table, &header);
     for column in table.column_iter_mut() {
         column.set_cell_alignment(comfy_table::CellAlignment::Left);
     }
-    let admitted: Vec<&String> = cases.iter().filter(|case| only.admit(case)).collect();
+    let admitted: Vec<&Case> = cases.iter().filter(|case| only.admit(&case.name)).collect();
     for case in &admitted {
-        let policy = case
-            .rsplit('/')
-            .next()
-            .filter(|last| POLICIES.contains(last));
+        let name = case.name.as_str();
+        let last = name.rsplit('/').next();
+        let policy = last.filter(|last| POLICIES.contains(last));
         let kind = KINDS.iter().find(|(beginning, ..)| {
-            case.strip_prefix(beginning)
+            name.strip_prefix(beginning)
                 .is_some_and(|rest| rest.starts_with('/'))
         });
-        let (_, source, sample) = kind.copied().unwrap_or(("", "-", "-"));
-        table.add_row([case.as_str(), policy.unwrap_or(""), source, sample]);
+        let (_, file, sample) = kind.copied().unwrap_or(("", "-", "-"));
+        let place = sources
+            .as_ref()
+            .and_then(|sources| sources.place(file, name));
+        let place = place.unwrap_or_else(|| file.to_owned());
+        let mut cells = vec![name, policy.unwrap_or(""), &place, sample];
+        if classed {
+            cells.insert(1, case.class.map_or("", Class::as_str));
+        }
+        table.add_row(cells);
     }
     indented(&table, 2) + &format!("\n  {}\n", counted(admitted.len(), "case"))
 }
@@ -139,7 +174,11 @@ mod tests {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let baseline = std::fs::read_to_string(root.join("bench/baselines/quick.txt")).unwrap();
         let baseline: crate::gate::baseline::Baseline = baseline.parse().unwrap();
-        let cases: Vec<String> = baseline.cases.into_keys().collect();
+        let cases = baseline
+            .cases
+            .into_keys()
+            .map(|name| Case { name, class: None });
+        let cases: Vec<Case> = cases.collect();
         let text = render(&cases, &Globs::default(), Look::Plain);
         assert!(!text.contains(" - "), "{text}");
         for (_, source, _) in KINDS {
@@ -148,6 +187,30 @@ mod tests {
         assert!(
             text.contains("vmalloc/alloc/live=0/tree") && text.contains("  tree  "),
             "{text}"
+        );
+        // Most lines are found, and each has a part of the name.
+        let mut found = 0;
+        for (case, line) in cases.iter().zip(text.lines().skip(2)) {
+            let place = line
+                .split_whitespace()
+                .find(|word| word.starts_with("bench/"))
+                .unwrap();
+            let Some((file, number)) = place.rsplit_once(':') else {
+                continue;
+            };
+            found += 1;
+            let source = std::fs::read_to_string(root.join(file)).unwrap();
+            let line = source
+                .lines()
+                .nth(number.parse::<usize>().unwrap() - 1)
+                .unwrap();
+            let part = case.name.split('/').any(|part| line.contains(part));
+            assert!(part && line.contains('"'), "{}: {place}: {line}", case.name);
+        }
+        assert!(
+            found * 10 >= cases.len() * 8,
+            "{found} of {}: {text}",
+            cases.len()
         );
     }
 }
