@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::logs::{Broken, tell_skipped};
 use super::status::BROKEN_LOG;
+use crate::log::printable;
 use crate::log::side::{self, Reading};
 use crate::pack::{self, Names};
 use crate::scan;
@@ -83,8 +84,8 @@ pub(super) fn split_captures(options: &Split) -> Result<u8> {
                 match write_new(&path, &run.text) {
                     Ok(()) => println!(
                         "{}: {} line {lines}, {} cases",
-                        path.display(),
-                        capture.display(),
+                        printable::path(&path),
+                        printable::path(&capture),
                         run.log.results.len()
                     ),
                     Err(error) => written = Err(error),

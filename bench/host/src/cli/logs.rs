@@ -6,8 +6,8 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::compare::allow::{Allow, Part};
-use crate::log::Log;
 use crate::log::side::Reading;
+use crate::log::{Log, printable};
 
 /// What to do with logs that are not whole.
 #[derive(Args, Debug)]
@@ -49,6 +49,7 @@ pub(super) fn logs(paths: &[PathBuf], skip_broken: bool) -> Result<Vec<Log>> {
 /// Says on standard error which logs were passed over.
 pub(super) fn tell_skipped(reading: &Reading) {
     for skipped in &reading.skipped {
+        let skipped = printable::lines(&skipped.to_string());
         eprintln!("pagemark: passed over {skipped}");
     }
 }

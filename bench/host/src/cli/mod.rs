@@ -18,6 +18,7 @@ mod status;
 use clap::{Parser, Subcommand};
 
 use crate::import::source::SourceError;
+use crate::log::printable;
 use crate::log::side::SideError;
 use fleet::FleetAction;
 use status::{BROKEN_LOG, CANNOT};
@@ -99,7 +100,7 @@ pub fn execute(command: Command) -> u8 {
         Command::Netboot(options) => media::write_netboot(options),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("pagemark: {error:#}");
+        eprintln!("pagemark: {}", printable::lines(&format!("{error:#}")));
         if is_broken(&error) {
             BROKEN_LOG
         } else {

@@ -11,6 +11,7 @@ mod tests;
 pub mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use pagemark_record::{Crossover, Translations};
 use serde::Serialize;
@@ -20,7 +21,7 @@ use crate::gate::ticks::median;
 use crate::glob::Globs;
 use crate::history::trace::{Trace, traces};
 use crate::history::{self, Change, History};
-use crate::log::Log;
+use crate::log::{Log, printable};
 
 /// Values of `machine=` that name no machine, but a type: those that `pagemark run` says.
 pub const MACHINE_TYPES: [&str; 3] = ["q35", "pc", "microvm"];
@@ -262,7 +263,7 @@ fn name(logs: &[&Log]) -> String {
         match folders.into_iter().collect::<Vec<_>>()[..] {
             [Some(folder)] => folder
                 .file_name()
-                .map(|name| name.to_string_lossy().into_owned()),
+                .map(|name| printable::path(Path::new(name))),
             _ => None,
         }
     };

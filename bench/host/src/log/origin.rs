@@ -36,12 +36,12 @@ pub enum DateSource {
 }
 
 impl Origin {
-    /// The file and, of several runs in it, which: `rack7.log`, `rack7.log#3`.
+    /// The file and, of several runs in it, which: `rack7.log`, `rack7.log#3`; as a terminal can show it.
     pub fn name(&self) -> String {
-        let path = self.path.display();
+        let path = super::printable::path(&self.path);
         match self.run {
             Some(run) => format!("{path}#{run}"),
-            None => path.to_string(),
+            None => path,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Text that a terminal shows and never obeys: control characters become the escapes that name them.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 /// Records whose texts may have several lines.
 const OF_SEVERAL_LINES: [&[u8]; 4] = [
@@ -27,6 +28,17 @@ pub fn text(text: &str) -> Cow<'_, str> {
         escaped.into_iter().flatten().chain(plain)
     });
     Cow::Owned(shown.collect())
+}
+
+/// A path as [`text`].
+pub fn path(path: &Path) -> String {
+    text(&path.to_string_lossy()).into_owned()
+}
+
+/// [`text`] of each line: an error's message has several, and names files and what they hold.
+pub fn lines(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(self::text).collect();
+    lines.join("\n")
 }
 
 /// The JSON of one record, its strings such that each character a terminal would obey is read as the text of its escape:
@@ -102,6 +114,12 @@ fn character_length(rest: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_and_messages_are_shown_line_by_line() {
+        assert_eq!(path(Path::new("a\x1b[31m/\nb")), "a\\u{1b}[31m/\\u{a}b");
+        assert_eq!(lines("a\x07\nb\u{202e}"), "a\\u{7}\nb\\u{202e}");
+    }
 
     #[test]
     fn what_a_terminal_obeys_is_shown() {

@@ -44,7 +44,7 @@ pub enum SideError {
     },
 }
 
-/// The files that `paths` name, where a folder stands for its `*.log`, by name.
+/// The files that `paths` name, where a folder stands for its `*.log`, by name; one without any for those of the folders in it.
 pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, SideError> {
     let mut files = Vec::new();
     for path in paths {
@@ -52,23 +52,41 @@ pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, SideError> {
             files.push(path.clone());
             continue;
         }
-        let unreadable = |error| SideError::Unreadable {
-            path: path.clone(),
-            error,
-        };
-        let mut inside = std::fs::read_dir(path)
-            .map_err(unreadable)?
-            .map(|entry| entry.map(|entry| entry.path()))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(unreadable)?;
-        inside.retain(|file| file.extension().is_some_and(|extension| extension == "log"));
-        if inside.is_empty() {
+        let before = files.len();
+        inside(path, &mut files)?;
+        if files.len() == before {
             return Err(SideError::Empty(path.clone()));
         }
-        inside.sort();
-        files.append(&mut inside);
     }
     Ok(files)
+}
+
+fn inside(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), SideError> {
+    let unreadable = |error| SideError::Unreadable {
+        path: folder.to_owned(),
+        error,
+    };
+    let (mut logs, mut folders) = (Vec::new(), Vec::new());
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        // A link to a folder is not followed: it may lead back.
+        if entry.file_type().map_err(unreadable)?.is_dir() {
+            folders.push(entry.path());
+        } else if entry
+            .path()
+            .extension()
+            .is_some_and(|extension| extension == "log")
+        {
+            logs.push(entry.path());
+        }
+    }
+    logs.sort();
+    folders.sort();
+    if !logs.is_empty() {
+        files.append(&mut logs);
+        return Ok(());
+    }
+    folders.iter().try_for_each(|folder| inside(folder, files))
 }
 
 /// The bytes of a file.

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use crate::import::Foreign;
+use crate::log::printable;
 use crate::style::{Look, indented, measured, thousands};
 
 /// Everything that the file has.
 pub fn render(path: &Path, foreign: &Foreign, look: Look) -> String {
     let format = foreign.format;
-    let title = format!("{}, {}", path.display(), format.name());
+    let title = format!("{}, {}", printable::path(path), format.name());
     let mut table = look.table();
     let header = ["", "figure", "unit", "from", "to", "samples"];
     look.header(&mut table, &header);
