@@ -12,11 +12,12 @@ use pagemark::mm::page_table::Protection;
 use super::proof;
 use crate::harness::case::{Case, Failure, expect_eq};
 use crate::harness::mutation::perform;
-use crate::harness::run::Run;
+use crate::harness::run::{Run, Tier};
 
 const ROUND_TRIP: &str = "fault/round_trip";
 const MAP: &str = "fault/map";
 const SPURIOUS: &str = "fault/spurious";
+const WRITE_PROTECT: &str = "fault/write_protect";
 
 /// A read of a page that is not there; the handler goes on at the fixup of the probe.
 struct RoundTrip {
@@ -110,6 +111,53 @@ fn map(machine: &mut Machine, run: &mut Run) -> Result<(), Failure> {
         machine.kernel.table.release_fixed(pt);
     }
     machine.kernel.frames.free(block)?;
+    Ok(())
+}
+
+/// A write to a page that may only be read, as copy-on-write begins; the handler goes on at the fixup of the probe.
+struct WriteProtect {
+    page: VirtAddr,
+    fault: Option<PageFault>,
+}
+
+impl Case for WriteProtect {
+    fn prepare(&mut self) -> Result<(), Failure> {
+        self.fault = None;
+        Ok(())
+    }
+
+    fn operation(&mut self) {
+        // SAFETY: the page is the case's, and the write does not take place.
+        self.fault = unsafe { probe::write(self.page, !MARK) }.err();
+    }
+
+    fn batch(&self) -> u32 {
+        16
+    }
+
+    fn verify(&mut self) -> Result<(), Failure> {
+        let expected = PageFault {
+            address: self.page,
+            error: PageFaultError::PRESENT | PageFaultError::WRITE,
+        };
+        expect_eq!("the fault", self.fault, Some(expected));
+        expect_eq!("the page's word", proof::read(self.page)?, MARK);
+        Ok(())
+    }
+}
+
+fn write_protect(machine: &mut Machine, run: &mut Run) -> Result<(), Failure> {
+    let block = new_page(machine)?;
+    let page = machine.layout.scratch.start;
+    let frames = block.pfn()..block.pfn().add(1);
+    let (table, mut tables) = machine.kernel.table_and_tables();
+    let (access, size) = (Protection::READ, PageSize::Size4K);
+    table.map(page, frames, access, size, &mut tables)?;
+    run.measure(WRITE_PROTECT, &mut WriteProtect { page, fault: None });
+    let kernel = &mut machine.kernel;
+    // SAFETY: the page is the case's.
+    unsafe { kernel.table.unmap_at(page, 1) }?.flush(&kernel.tlb);
+    kernel.frames.free(block)?;
     Ok(())
 }
 
@@ -247,4 +295,11 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
             run.check(name, Err(failure));
         }
     }
+    run.in_tier(Tier::Full, |run| {
+        if run.would(WRITE_PROTECT)
+            && let Err(failure) = write_protect(machine, run)
+        {
+            run.check(WRITE_PROTECT, Err(failure));
+        }
+    });
 }

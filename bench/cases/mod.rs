@@ -6,6 +6,8 @@
 mod access;
 #[cfg(target_os = "none")]
 pub mod address_space;
+#[cfg(target_os = "none")]
+mod assist;
 mod buddy;
 mod contended;
 mod contents;
@@ -33,7 +35,7 @@ mod without_ring_0;
 #[cfg(target_os = "none")]
 pub use tlb::tell_crossovers;
 #[cfg(not(target_os = "none"))]
-use without_ring_0::{address_space, fault, shootdown, test_vmalloc, tlb};
+use without_ring_0::{address_space, assist, fault, shootdown, test_vmalloc, tlb};
 
 use pagemark::machine::Machine;
 
@@ -47,6 +49,7 @@ const GROUPS: &[Group] = &[
     ("control", |_, run| control::run(run)),
     ("tlb", tlb::run),
     ("fault", fault::run),
+    ("assist", assist::run),
     ("access", access::run),
     ("page_table", page_table::run),
     ("buddy", buddy::run),
