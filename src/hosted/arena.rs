@@ -13,6 +13,9 @@ pub const HUGE: u64 = 2 << 20;
 /// An odd number whose multiples lie far apart (the golden ratio's, Knuth, volume 3, 6.4).
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
+/// Of Linux's `mman-common.h`; not every C library has it.
+const MADV_COLLAPSE: libc::c_int = 25;
+
 /// What pages the kernel is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pages {
@@ -94,6 +97,12 @@ impl Mapping {
         for page in order.filter(|&page| page < pages) {
             self.populate(page * PAGE_SIZE..(page + 1) * PAGE_SIZE);
         }
+    }
+
+    /// Has the kernel put its pages together to 2 MiB ones, which moves others to make room (Linux 6.1; an older one refuses).
+    pub(super) fn collapse(&self) {
+        // SAFETY: the range is this mapping's; contents stay.
+        unsafe { libc::madvise(self.start as *mut _, self.bytes as usize, MADV_COLLAPSE) };
     }
 
     /// Gives it back.
