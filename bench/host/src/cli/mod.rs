@@ -25,7 +25,13 @@ use status::{BROKEN_LOG, CANNOT};
 
 /// Boots the pagemark image in QEMU and reads its logs.
 #[derive(Debug, Parser)]
-#[command(name = "pagemark", version, propagate_version = true)]
+// Help that is piped or paged fits a terminal of 80 columns, too.
+#[command(
+    name = "pagemark",
+    version,
+    propagate_version = true,
+    max_term_width = 80
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
