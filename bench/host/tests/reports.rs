@@ -187,3 +187,94 @@ fn show_and_compare_take_folders_of_logs() {
     fs::create_dir(&empty).unwrap();
     assert_eq!(pagemark(&["show"], &[&empty]).status.code(), Some(2));
 }
+
+/// The log of a real run.
+fn seed() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/log/whole")
+}
+
+fn stdout(words: &[&str], files: &[&PathBuf]) -> String {
+    let output = pagemark(words, files);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn show_takes_globs_and_an_order() {
+    // The cases as the table names them, in its order.
+    let cases = |words: &[&str]| {
+        let text = stdout(&[&["show"], words].concat(), &[&seed()]);
+        let table = text.split("samples").nth(1).unwrap().to_owned();
+        let first = |line: &str| line.split_whitespace().next().map(str::to_owned);
+        let names = table.lines().filter_map(first);
+        names
+            .filter(|name| name.contains('/'))
+            .collect::<Vec<String>>()
+    };
+    let (nops, invlpg, vmalloc) = ("control/nops=1000", "tlb/invlpg", "vmalloc/alloc/size=4KiB");
+    assert_eq!(
+        cases(&["--sort", "name"]),
+        ["control/empty", nops, invlpg, vmalloc]
+    );
+    assert_eq!(
+        cases(&["--sort", "median"]),
+        [nops, vmalloc, invlpg, "control/empty"]
+    );
+    assert_eq!(
+        cases(&["--sort", "median", "--only", "tlb/*,*/nops*"]),
+        [nops, invlpg]
+    );
+}
+
+#[test]
+fn export_as_json_is_what_show_writes_and_has_every_case() {
+    let folder = tempfile::tempdir().unwrap();
+    let seed = seed();
+    let shown = stdout(&["show", "--json"], &[&seed]);
+    let exported = stdout(&["export", "--format", "json"], &[&seed]);
+    assert_eq!(shown, exported);
+    let logs: serde_json::Value = serde_json::from_str(&exported).unwrap();
+    let results = logs[0]["results"].as_array().unwrap();
+    assert!(
+        results
+            .iter()
+            .any(|result| result["case"] == "tlb/invlpg" && result["rounds"].is_string())
+    );
+    // A capture of two boots is two logs.
+    let twice = folder.path().join("twice.log");
+    fs::write(&twice, fs::read(&seed).unwrap().repeat(2)).unwrap();
+    let logs: serde_json::Value =
+        serde_json::from_str(&stdout(&["export", "--format", "json"], &[&twice])).unwrap();
+    assert_eq!(logs.as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn csv_has_all_that_a_log_has_of_a_case() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = written(&folder, "log", "a CPU", 7);
+    let text = stdout(&["export", "--format", "csv"], &[&log]);
+    let mut rows = csv::Reader::from_reader(text.as_bytes());
+    let header = rows.headers().unwrap().clone();
+    let row = rows.records().next().unwrap().unwrap();
+    for (column, value) in [
+        ("case", "tlb/invlpg"),
+        ("median", "7"),
+        ("p99", "7"),
+        ("overhead", "5"),
+        ("samples", "10"),
+        ("batch", "1"),
+        ("ns", ""),
+        ("smi", "0"),
+        ("rounds", "7*10"),
+    ] {
+        let at = header.iter().position(|name| name == column).unwrap();
+        assert_eq!(&row[at], value, "{column}");
+    }
+    // Every key of the log's own record but those of which the columns are made.
+    let json: serde_json::Value =
+        serde_json::from_str(&stdout(&["show", "--json"], &[&log])).unwrap();
+    for key in json[0]["results"][0].as_object().unwrap().keys() {
+        let known = ["interval", "counts", "disturbances"].contains(&key.as_str());
+        assert!(known || header.iter().any(|name| name == key), "{key}");
+    }
+}

@@ -11,7 +11,8 @@ use super::logs::{Allowed, Broken, tell_skipped};
 use crate::export::{self, Format, export};
 use crate::gate::ticks::FALSE_ALARMS;
 use crate::import::Foreign;
-use crate::import::source::{Source, sources};
+use crate::import::source::{Source, all_logs, sources};
+use crate::log::Log;
 use crate::log::side::Reading;
 use crate::style::print;
 
@@ -43,6 +44,13 @@ pub struct Export {
 pub(super) fn export_log(options: &Export) -> Result<u8> {
     let mut reading = Reading::new(options.broken.skip_broken);
     let sources = sources(from_ref(&options.log), None, &mut reading)?;
+    if options.format == Format::Json
+        && let Some(logs) = all_logs(&sources)
+    {
+        tell_skipped(&reading);
+        let logs: Vec<&Log> = logs.iter().collect();
+        return write_out(options, &(export::json::whole(&logs) + "\n"));
+    }
     let log = match sources.as_slice() {
         [Source::Log(log)] => log.as_ref(),
         [Source::Foreign { figures, .. }] => return export_figures(options, figures),

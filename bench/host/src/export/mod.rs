@@ -1,6 +1,6 @@
 //! Writes a log's figures, or a judgement, in the formats of other tools.
 //!
-//! Figures: [`bmf`], [`smaller_is_better`], [`google_benchmark`], [`go_text`], [`csv`], [`openmetrics`]. What a gate found, or what a run
+//! Figures: [`bmf`], [`smaller_is_better`], [`google_benchmark`], [`go_text`], [`csv`], [`openmetrics`]. All of a log: [`json`]. What a gate found, or what a run
 //! proved: [`markdown`], [`annotations`], [`junit`], [`tap`], [`lava`]. The page for people: [`html`].
 
 pub mod annotations;
@@ -49,8 +49,10 @@ pub enum Format {
     Lava,
     /// OpenMetrics text, for GitLab's metrics reports
     Openmetrics,
-    /// CSV with a header
+    /// CSV with a header: all that a log has of each case
     Csv,
+    /// The whole log, or all logs of a capture, as `show --json` writes them
+    Json,
 }
 
 /// Writes `log`, and what a gate made of it where there is one, in `format`. `history` are earlier logs, oldest first, for the page.
@@ -62,12 +64,13 @@ pub fn export(format: Format, log: &Log, judgement: Option<&Judgement>, history:
         Format::Junit => junit::write(log, judgement),
         Format::Tap => tap::write(log, judgement),
         Format::Lava => lava::write(log, judgement),
+        Format::Csv => csv::write_log(log),
+        Format::Json => json::whole(&[log]) + "\n",
         Format::Bmf
         | Format::SmallerIsBetter
         | Format::GoogleBenchmark
         | Format::GoText
-        | Format::Openmetrics
-        | Format::Csv => figures(format, &of_log(log)).unwrap_or_default(),
+        | Format::Openmetrics => figures(format, &of_log(log)).unwrap_or_default(),
     }
 }
 
@@ -85,7 +88,8 @@ pub fn figures(format: Format, figures: &[Entry]) -> Option<String> {
         | Format::Html
         | Format::Junit
         | Format::Tap
-        | Format::Lava => {
+        | Format::Lava
+        | Format::Json => {
             return None;
         }
     })
