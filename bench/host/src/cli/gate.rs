@@ -63,7 +63,7 @@ pub struct Gate {
 /// `pagemark compare`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Instruction counts are exact: every rise is a regression. Ticks are not: a median has to rise by the threshold. Figures of another tool come without samples and machine: their differences are shown, and not judged.
+Instruction counts are exact: every rise is a regression. Ticks are not: a median has to rise by the threshold. Many logs a side are judged as `pagemark gate` does, and so is Go benchmark text with 8 lines a benchmark or more. Other figures of other tools come without samples: their differences are shown, and not judged.
 
 Exit status: 0 no regression, 1 a regression, 2 the logs cannot be compared, 4 a file is not whole.")]
 pub struct Compare {
@@ -126,6 +126,13 @@ pub(super) fn gate_logs(options: &Gate) -> Result<u8> {
 }
 
 pub(super) fn compare_logs(options: &Compare) -> Result<u8> {
+    let [base, new] = [&options.base, &options.new].map(from_ref);
+    let as_text = matches!(options.format, None | Some(import::Format::GoText));
+    if as_text && [base, new].into_iter().all(gate::go_text::can_be_judged) {
+        let judgement = gate::go_text::judge(base, new, FALSE_ALARMS)?;
+        print(&judgement.render(Look::of_stdout()))?;
+        return Ok(u8::from(judgement.count(Finding::Slower) > 0));
+    }
     let mut reading = Reading::new(options.broken.skip_broken);
     let mut side = |path| sources(from_ref(path), options.format, &mut reading);
     let (base, new) = (side(&options.base)?, side(&options.new)?);

@@ -14,7 +14,7 @@ use crate::style::{Look, print};
 /// `pagemark history`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Logs are taken by machine, in the order of their dates: the log's own clock, else the file's name, else its time. Instruction counts change at every step; ticks where the ranks of the logs before and after differ beyond chance, with 5 logs or more on either side; at most 1 % of histories without a change have one.")]
+Logs are taken by machine, in the order of their dates: the log's own clock, else the file's name, else its time. Instruction counts change at every step; ticks where the ranks of the logs before and after differ beyond chance, with 5 logs or more on either side; at most 1 % of histories without a change have one. Files of Go benchmark text, or folders with such files (*.txt), are logs of the machine that their lines cpu, goos and goarch name.")]
 pub struct History {
     /// Folders with logs (*.log), or logs
     #[arg(required = true)]
@@ -35,7 +35,9 @@ pub struct History {
 #[command(after_help = "\
 A processor fetches code in lines of 64 bytes and halves of them, so that a case can be slower for where its code happens to lie. One log at each offset shows by how much:
 
-  for offset in 0 16 32 48; do scripts/run.sh --text-offset $offset --log offset-$offset.log; done")]
+  for offset in 0 16 32 48; do
+    scripts/run.sh --text-offset $offset --log offset-$offset.log
+  done")]
 pub struct Alignment {
     /// Logs at two offsets or more, or folders with logs (*.log); of several at one offset the median counts
     #[arg(required = true)]
@@ -49,8 +51,13 @@ pub struct Alignment {
 }
 
 pub(super) fn show_history(options: &History) -> Result<u8> {
-    let logs = logs(&options.logs, options.broken.skip_broken)?;
-    let histories = history::histories(&logs, options.force);
+    let histories = match history::go_text::texts(&options.logs) {
+        Some(texts) => history::go_text::histories(&texts, options.force)?,
+        None => {
+            let logs = logs(&options.logs, options.broken.skip_broken)?;
+            history::histories(&logs, options.force)
+        }
+    };
     if options.json {
         let changes = histories
             .iter()

@@ -282,7 +282,7 @@ fn machine(name: String, logs: &[&Log]) -> Machine {
     let found = newest.machine.as_ref();
     let history = History {
         machine: name.clone(),
-        logs: logs.to_vec(),
+        points: logs.iter().map(|&log| log.into()).collect(),
     };
     let changes = history::changes(&history);
     Machine {

@@ -20,6 +20,11 @@ pub fn are(paths: &[PathBuf]) -> bool {
     !paths.is_empty() && paths.iter().all(|path| is_one(path))
 }
 
+/// Whether all of the files are Go benchmark text with as many lines as a side needs to be judged.
+pub fn can_be_judged(paths: &[PathBuf]) -> bool {
+    are(paths) && boots("", paths).is_ok()
+}
+
 fn is_one(path: &Path) -> bool {
     if !path.is_file() {
         return false;

@@ -1,11 +1,12 @@
 //! Change points over many logs: from which log on is a case slower or faster, and stays so?
 //!
-//! Logs are taken by machine, and in order of their dates. Under icount every step counts. Times are cut where the two parts differ
+//! Logs, or texts of another program's benchmarks ([`go_text`]), are taken by machine, and in order of their dates. Under icount every step counts. Times are cut where the two parts differ
 //! most by ranks, among all places with [`LEAST`] logs or more on either side, then each part again in the same way; a cut stands
 //! while its Mann-Whitney probability, corrected for the places tried and for the cases, is at most [`ALPHA`], and its size is more
 //! than the gate's floor. It is binary segmentation by a rank statistic, as E-divisive is by distances; ranks do not mind outliers
 //! or the shape of the noise.
 
+pub mod go_text;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -15,13 +16,14 @@ pub use table::render;
 
 use std::collections::BTreeMap;
 
-use pagemark_record::Clock;
+use pagemark_record::{CaseResult, Clock};
 use serde::Serialize;
 
 use crate::compare::Fingerprint;
 use crate::gate::rank_test::p_value;
-use crate::gate::ticks::{DEFAULT_FLOOR, median};
+use crate::gate::ticks::{Boot, DEFAULT_FLOOR, median};
 use crate::log::Log;
+use crate::log::origin::Origin;
 use crate::style::counted;
 
 /// Logs on either side of a change of ticks.
@@ -59,28 +61,65 @@ impl Change {
     }
 }
 
+/// One log as a history sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// Where it was read and when it was made.
+    pub origin: Origin,
+    /// The revision of what was measured.
+    pub revision: String,
+    /// Whether its figures repeat exactly.
+    pub exact: bool,
+    /// The medians, by case.
+    pub figures: Boot,
+}
+
+impl From<&Log> for Point {
+    fn from(log: &Log) -> Self {
+        let median = |result: &CaseResult<String>| (result.case.clone(), result.median.as_f64());
+        Self {
+            origin: log.origin.clone(),
+            revision: log.start.revision.clone(),
+            exact: log.clock() == Some(Clock::Icount),
+            figures: log.results.iter().map(median).collect(),
+        }
+    }
+}
+
 /// The logs of one machine and suite, in order of time.
-#[derive(Clone, Debug)]
-pub struct History<'a> {
+#[derive(Clone, Debug, PartialEq)]
+pub struct History {
     /// The machine in a few words.
     pub machine: String,
     /// Its logs.
-    pub logs: Vec<&'a Log>,
+    pub points: Vec<Point>,
 }
 
-impl<'a> History<'a> {
+impl History {
     /// Logs as they are, in their order.
-    pub fn of(logs: &'a [Log]) -> Self {
+    pub fn of(logs: &[Log]) -> Self {
         Self {
             machine: logs.first().map_or_else(String::new, machine),
-            logs: logs.iter().collect(),
+            points: logs.iter().map(Point::from).collect(),
         }
+    }
+
+    /// Brings the logs into the order of time. Names order what has one date, or none.
+    fn sort(&mut self) {
+        self.points.sort_by_key(|point| {
+            let origin = &point.origin;
+            (
+                origin.date.map(|date| date.time),
+                origin.path.clone(),
+                origin.run,
+            )
+        });
     }
 }
 
 /// The logs by machine and suite, each in order of time; machines in the order of their first log. `one` takes all logs for those
 /// of one machine.
-pub fn histories(logs: &[Log], one: bool) -> Vec<History<'_>> {
+pub fn histories(logs: &[Log], one: bool) -> Vec<History> {
     let mut groups: Vec<(Fingerprint, Vec<&Log>)> = Vec::new();
     for log in logs {
         let found = Fingerprint::of(log);
@@ -92,20 +131,13 @@ pub fn histories(logs: &[Log], one: bool) -> Vec<History<'_>> {
             None => groups.push((found, vec![log])),
         }
     }
-    let groups = groups.into_iter().map(|(_, mut logs)| {
-        // Names order what has one date, or none.
-        logs.sort_by_key(|log| {
-            let origin = &log.origin;
-            (
-                origin.date.map(|date| date.time),
-                origin.path.clone(),
-                origin.run,
-            )
-        });
-        History {
+    let groups = groups.into_iter().map(|(_, logs)| {
+        let mut history = History {
             machine: machine(logs[0]),
-            logs,
-        }
+            points: logs.into_iter().map(Point::from).collect(),
+        };
+        history.sort();
+        history
     });
     groups.collect()
 }
@@ -128,18 +160,15 @@ pub fn machine(log: &Log) -> String {
 }
 
 /// The changes in a history, in order of time, then by case.
-pub fn changes(history: &History<'_>) -> Vec<Change> {
-    let logs = &history.logs;
+pub fn changes(history: &History) -> Vec<Change> {
+    let logs = &history.points;
     let mut cases: BTreeMap<&str, Vec<(usize, f64)>> = BTreeMap::new();
     for (at, log) in logs.iter().enumerate() {
-        for result in &log.results {
-            cases
-                .entry(&result.case)
-                .or_default()
-                .push((at, result.median.as_f64()));
+        for (case, figure) in &log.figures {
+            cases.entry(case).or_default().push((at, *figure));
         }
     }
-    let exact = logs.iter().all(|log| log.clock() == Some(Clock::Icount));
+    let exact = logs.iter().all(|log| log.exact);
     let alpha = ALPHA / cases.len().max(1) as f64;
     let mut changes = Vec::new();
     for (case, points) in cases {
@@ -164,7 +193,7 @@ pub fn changes(history: &History<'_>) -> Vec<Change> {
                 at,
                 file: logs[at].origin.name(),
                 date: logs[at].origin.date_shown(),
-                revision: logs[at].start.revision.clone(),
+                revision: logs[at].revision.clone(),
                 before: median(before),
                 after: median(after),
                 interval: (!exact).then(|| interval(before, after)),

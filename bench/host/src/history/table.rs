@@ -2,30 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use super::{History, changes};
-use crate::log::Log;
+use super::{History, Point, changes};
 use crate::style::{Look, counted, indented, number};
 
 /// The cases that the newest log lacks and an earlier one has, each with the last log that has it.
-fn lost<'a>(history: &History<'a>) -> BTreeMap<&'a str, &'a Log> {
-    let mut last: BTreeMap<&str, &Log> = BTreeMap::new();
-    for log in &history.logs {
-        last.extend(
-            log.results
-                .iter()
-                .map(|result| (result.case.as_str(), *log)),
-        );
+fn lost(history: &History) -> BTreeMap<&str, &Point> {
+    let mut last: BTreeMap<&str, &Point> = BTreeMap::new();
+    for log in &history.points {
+        last.extend(log.figures.keys().map(|case| (case.as_str(), log)));
     }
-    if let Some(newest) = history.logs.last() {
-        for result in &newest.results {
-            last.remove(result.case.as_str());
+    if let Some(newest) = history.points.last() {
+        for case in newest.figures.keys() {
+            last.remove(case.as_str());
         }
     }
     last
 }
 
 /// The changes of each machine as a table.
-pub fn render(histories: &[History<'_>], look: Look) -> String {
+pub fn render(histories: &[History], look: Look) -> String {
     let told: Vec<String> = histories
         .iter()
         .map(|history| render_one(history, look))
@@ -33,7 +28,7 @@ pub fn render(histories: &[History<'_>], look: Look) -> String {
     told.join("\n")
 }
 
-fn render_one(history: &History<'_>, look: Look) -> String {
+fn render_one(history: &History, look: Look) -> String {
     let changes = changes(history);
     let mut text = format!("{}\n\n", look.bold(&history.machine));
     if !changes.is_empty() {
@@ -78,11 +73,11 @@ fn render_one(history: &History<'_>, look: Look) -> String {
             log.origin.date_shown()
         );
     }
-    let (first, newest) = (history.logs.first(), history.logs.last());
+    let (first, newest) = (history.points.first(), history.points.last());
     text += &format!(
         "  {} in {}",
         counted(changes.len(), "change"),
-        counted(history.logs.len(), "log")
+        counted(history.points.len(), "log")
     );
     if let (Some(first), Some(newest)) = (first, newest) {
         text += &format!(
@@ -90,7 +85,7 @@ fn render_one(history: &History<'_>, look: Look) -> String {
             first.origin.date_shown(),
             newest.origin.date_shown(),
             newest.origin.name(),
-            newest.start.revision
+            newest.revision
         );
     }
     text + "\n"

@@ -18,7 +18,7 @@ pub struct Trace {
 }
 
 /// The cases that `changes` names, those that changed most first, `most` of them.
-pub fn traces(history: &History<'_>, changes: &[Change], most: usize) -> Vec<Trace> {
+pub fn traces(history: &History, changes: &[Change], most: usize) -> Vec<Trace> {
     let mut by_size: Vec<&Change> = changes.iter().collect();
     by_size.sort_by(|a, b| b.rise().abs().total_cmp(&a.rise().abs()));
     let mut traces: Vec<Trace> = Vec::new();
@@ -28,8 +28,8 @@ pub fn traces(history: &History<'_>, changes: &[Change], most: usize) -> Vec<Tra
         }
         let mut points = Vec::new();
         let mut cuts = Vec::new();
-        for (at, log) in history.logs.iter().enumerate() {
-            let Some(result) = log.results.iter().find(|result| result.case == change.case) else {
+        for (at, log) in history.points.iter().enumerate() {
+            let Some(&figure) = log.figures.get(&change.case) else {
                 continue;
             };
             let of_here = |other: &&Change| other.at == at && other.case == change.case;
@@ -39,10 +39,7 @@ pub fn traces(history: &History<'_>, changes: &[Change], most: usize) -> Vec<Tra
                     .find(of_here)
                     .map(|change| (points.len(), change.rise())),
             );
-            points.push((
-                log.origin.date.map(|date| date.time),
-                result.median.as_f64(),
-            ));
+            points.push((log.origin.date.map(|date| date.time), figure));
         }
         traces.push(Trace {
             case: change.case.clone(),

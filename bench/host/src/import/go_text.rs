@@ -5,7 +5,7 @@
 //!   units of time. Of several lines (`-count=10`) it is the median, and a line is a sample.
 //! - `go test` puts the number of CPUs behind each name, unless it is 1. Where every line ends in the same `-8` it is taken off;
 //!   where they differ, of `-cpu=1,2,4` or because the numbers are part of names, names stay as they are.
-//! - Iterations and configuration are lost.
+//! - Iterations are lost, and configuration but for [`configuration`].
 //! - A text that [`crate::export::go_text`] wrote says so, and gives names and numbers of samples as they were.
 
 use std::collections::BTreeMap;
@@ -86,6 +86,17 @@ pub fn samples(bytes: &[u8]) -> Result<BTreeMap<String, Vec<f64>>, ImportError> 
         }
     }
     Ok(samples)
+}
+
+/// The configuration lines, `key: value`; of one key the last.
+pub fn configuration(bytes: &[u8]) -> BTreeMap<String, String> {
+    let lines = text_lines(bytes).filter_map(|(_, text)| {
+        let (key, value) = text.split_once(": ")?;
+        let is_key = key.starts_with(char::is_lowercase)
+            && !key.contains(|c: char| c.is_whitespace() || c.is_uppercase());
+        is_key.then(|| (key.to_owned(), printable::text(value.trim()).into_owned()))
+    });
+    lines.collect()
 }
 
 /// The result on a line, if it is one.
