@@ -187,7 +187,13 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
     // That one is refused for its address is said by another.
     let asked = refused.map_or(words.serial, |_| Serial::Any);
     // SAFETY: the boot stretch has not ended, and the console is the only user of serial ports.
-    let port = delivery::timed(|| unsafe { serial::find(asked, &firmware.serial, no_port) });
+    let find =
+        |asked| delivery::timed(|| unsafe { serial::find(asked, &firmware.serial, no_port) });
+    let mut port = find(asked);
+    let is_silent = port.place().is_none() && matches!(asked, Serial::At(_) | Serial::Pci);
+    if is_silent {
+        port = find(Serial::Any);
+    }
     log::start(port);
 
     if let Ok(Some(Ok(framebuffer))) = boot.as_ref().map(|boot| boot.framebuffer) {
@@ -215,6 +221,11 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
     let options = options.unwrap_or_else(|error| refuse(&error));
     if let Some((place, why)) = refused {
         refuse(&BringUpError::NoSerialPort(place, why));
+    }
+    if is_silent {
+        log::notice(format_args!(
+            "command line: {asked}: no serial port answers there; the first that does is used"
+        ));
     }
     boot.complaints.for_each(log::notice);
     firmware.complaints.for_each(log::notice);
@@ -424,6 +435,14 @@ fn show_screen(framebuffer: Result<Framebuffer, FramebufferError>, memory: &mut 
     let (vmalloc, kernel) = (&mut memory.vmalloc, &mut memory.kernel);
     let (address, bytes) = (framebuffer.address(), framebuffer.bytes());
     match vmalloc.ioremap(address, bytes, Caching::WriteCombining, kernel) {
+        // SAFETY: all of it is mapped there, and nothing is shown yet.
+        Ok(area) if !unsafe { presence::of_pixels(area.address(), &framebuffer) } => {
+            tell(format_args!(
+                "{framebuffer}: its pixels do not keep what is written to them"
+            ));
+            // It was mapped above, and nobody has its address.
+            let _ = vmalloc.iounmap(area, kernel);
+        }
         Ok(area) => {
             tell(format_args!("{framebuffer}"));
             // SAFETY: all of it is mapped there, and stays.

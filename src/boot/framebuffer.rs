@@ -148,6 +148,15 @@ impl Framebuffer {
         self.pitch as u64 * self.height as u64
     }
 
+    /// How many bytes from its start a byte of red is, in the first and in the last pixel.
+    #[must_use]
+    pub const fn ends(&self) -> [u64; 2] {
+        let last = (self.height as u64 - 1) * self.pitch as u64
+            + (self.width as u64 - 1) * self.pixel_bytes() as u64;
+        let red = self.channels[0].position as u64 / 8;
+        [red, last + red]
+    }
+
     /// Bytes from one line to the next.
     #[must_use]
     pub const fn pitch(&self) -> usize {

@@ -95,7 +95,8 @@ pub fn with_tape_and_screen(work: impl FnOnce(&Tape, &mut Screen<'static>)) {
 
 /// Whether the log reaches anybody: by a serial port, or at least in words on the screen.
 pub fn is_heard() -> bool {
-    with_port(|port| port.works()).unwrap_or(false) || SCREEN.lock().is_some()
+    with_port(|port| port.works()).unwrap_or(false)
+        || SCREEN.lock().as_ref().is_some_and(Screen::is_shown)
 }
 
 /// Writes words to the screen alone: what is no part of the log, as where that goes.

@@ -110,6 +110,12 @@ impl<'c> Screen<'c> {
         }
     }
 
+    /// Whether anything is on it: it is mapped, and its pixels are there.
+    #[must_use]
+    pub const fn is_shown(&self) -> bool {
+        self.pixels.is_some()
+    }
+
     /// The identity mapping is about to go.
     pub fn boot_stretch_ends(&mut self) {
         self.identity = false;

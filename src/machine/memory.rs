@@ -291,6 +291,8 @@ unsafe fn memory_map(
     reserved.extend(extended_bios_data);
     reserved.extend(boot.loader_ranges.iter().cloned());
     let mut map = MemoryMap::new(boot.map.iter(), features.physical_bits, &reserved);
+    map.leave_out_adapters();
+    map.add_ram(&image::loaded());
     // SAFETY: this is the boot stretch (the caller's promise), and what is free is nobody's.
     map.leave_out_absent(|frame| unsafe { presence::answers(frame) });
     let (notices, left_out) = map.notices();

@@ -1,10 +1,12 @@
-//! Whether a frame is RAM: what is written to it comes back. In the boot stretch, before anything is put there.
+//! Whether a frame is RAM, and whether a framebuffer has pixels: what is written there comes back.
 
 use core::arch::asm;
 
+use crate::boot::framebuffer::Framebuffer;
 use crate::boot::info::IDENTITY_END;
 use crate::cpu::invalidate::invlpg;
 use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
+use crate::mmio;
 
 unsafe extern "C" {
     /// The boot stretch's page directories of the first 4 GiB, one behind the other (`boot/entry.s`).
@@ -63,4 +65,26 @@ unsafe fn keeps(page: u64) -> bool {
         word.write_volatile(before);
         keeps
     }
+}
+
+/// Whether the first and the last pixel of a framebuffer change when they are written to, as those of a screen do: what a loader names
+/// may be ROM, or nothing. They stay as they were.
+///
+/// # Safety
+///
+/// All of the framebuffer is mapped at `address`, for writing, and nobody uses it.
+#[inline(never)]
+pub(super) unsafe fn of_pixels(address: VirtAddr, framebuffer: &Framebuffer) -> bool {
+    framebuffer.ends().into_iter().all(|at| {
+        // SAFETY: the caller's promise.
+        let byte = unsafe { mmio::at::<u8>(address, at) };
+        let before = byte.read();
+        byte.write(!before);
+        // So that it is not read from where writes are combined.
+        // SAFETY: a fence.
+        unsafe { asm!("mfence", options(nostack, preserves_flags)) };
+        let changes = byte.read() != before;
+        byte.write(before);
+        changes
+    })
 }

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod absent;
+mod known;
 
 use core::fmt;
 use core::ops::Range;
@@ -105,6 +106,20 @@ pub enum Notice {
         /// Of these, and of RAM that is used, frames that are free.
         free: u64,
     },
+    /// A usable line claims memory of adapters, and of the BIOS; it is not used.
+    Adapters {
+        /// Its first byte.
+        start: PhysAddr,
+        /// The byte behind its last.
+        end: PhysAddr,
+    },
+    /// RAM that the caller knows of lies where no line has any.
+    Added {
+        /// Its first byte.
+        start: PhysAddr,
+        /// The byte behind its last.
+        end: PhysAddr,
+    },
     /// What a usable line claims does not keep what is written to it; it is not used.
     Absent {
         /// Its first byte.
@@ -151,6 +166,14 @@ impl fmt::Display for Notice {
                     "memory map: more than {MADE} ranges; the smallest are not used, {ram} frames of RAM and {free} free ones"
                 )
             }
+            Notice::Adapters { start, end } => write!(
+                f,
+                "memory map: a usable line claims {start} to {end}, which adapters and the BIOS have; not used"
+            ),
+            Notice::Added { start, end } => write!(
+                f,
+                "memory map: the image lies at {start} to {end}, where no line has RAM"
+            ),
             Notice::Absent { start, end } => write!(
                 f,
                 "memory map: no RAM answers from {start} to {end}, which a usable line claims; not used"

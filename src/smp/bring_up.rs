@@ -96,6 +96,7 @@ enum Shortage {
     MoreNotStarted(usize),
     BeyondXapic(usize),
     NoRoom(usize),
+    Unlisted(ApicId),
     Fewer { wanted: usize, found: usize },
 }
 
@@ -122,6 +123,11 @@ impl fmt::Display for Shortage {
                     "the layout has room for {most} CPUs, and the others are left out"
                 )
             }
+            Shortage::Unlisted(this) => write!(
+                f,
+                "the boot CPU, with APIC id {}, is not in the MADT, and counts as one of those that are",
+                this.0
+            ),
             Shortage::Fewer { wanted, found } => {
                 write!(f, "{wanted} CPUs were asked for, and there are {found}")
             }
@@ -329,6 +335,9 @@ unsafe fn start_others(with: BringUp<'_>, wanted: usize) -> Result<(CpuMask, Loc
     let above = listed().filter(|&cpu| cpu > highest).count();
     if above > 0 {
         tell(&Shortage::BeyondXapic(above));
+    }
+    if this <= highest && !listed().any(|cpu| cpu == this) {
+        tell(&Shortage::Unlisted(this));
     }
     // Never this one: an INIT would end the run.
     let others = listed().filter(|&cpu| cpu != this && cpu <= highest);

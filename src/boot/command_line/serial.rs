@@ -1,5 +1,7 @@
 //! `serial=`: which serial port the log goes to.
 
+use core::fmt;
+
 use super::value::{Accepted, Value};
 use crate::console::serial::place::{COM_PORTS, Place, Registers, USUAL_BAUD, Width};
 use crate::mm::address::PhysAddr;
@@ -16,6 +18,17 @@ pub enum Serial {
     Pci,
     /// This one.
     At(Place),
+}
+
+impl fmt::Display for Serial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Serial::Any => write!(f, "any"),
+            Serial::None => write!(f, "none"),
+            Serial::Pci => write!(f, "PCI"),
+            Serial::At(place) => place.fmt(f),
+        }
+    }
 }
 
 impl Value for Serial {

@@ -288,7 +288,7 @@ impl Value for CpuCount {
 pub struct Seconds(pub u32);
 
 impl Value for Seconds {
-    const ACCEPTED: Accepted = Accepted::Text("a number of seconds from 1 on");
+    const ACCEPTED: Accepted = Accepted::Text("a number of seconds from 1 to 4294967295");
 
     fn parse(text: &str) -> Option<Self> {
         u32::from_str(text)

@@ -96,10 +96,14 @@ pub fn read<M: ReadPhysical>(
             continue;
         };
         let name = READ[place];
+        // Once is enough: a table's sum takes time.
+        if found[place].is_some_and(|(first, _)| first == at) {
+            continue;
+        }
         match (found[place], root::table(memory, at, name)) {
             (None, Ok(bytes)) => found[place] = Some((at, bytes)),
             // There may be several HPETs; the first one is enough.
-            (Some((first, _)), Ok(_)) if first == at || name == HPET => {}
+            (Some(_), Ok(_)) if name == HPET => {}
             (Some(_), Ok(_)) => firmware.complain(name, at, TableFault::Repeated),
             (_, Err(fault)) => firmware.complain(name, at, fault),
         }

@@ -85,6 +85,31 @@ fn the_command_line_chooses() {
     assert_eq!(seen.serial, b"");
 }
 
+/// A typing error costs a notice, not the log.
+#[test]
+fn a_port_that_is_asked_for_and_does_not_answer_is_named_elsewhere() {
+    for (word, named) in [
+        ("serial=com3", "COM3, 115200 baud: no serial port answers"),
+        (
+            "serial=port:0xfff8",
+            "I/O port 0xfff8, 115200 baud: no serial port answers",
+        ),
+        (
+            "serial=mmio:0xffff0000,32",
+            "memory at 0xffff0000, registers of 32 bits",
+        ),
+        ("serial=pci", "PCI: no serial port answers"),
+    ] {
+        let seen = with_serial(&[word], &["-serial", "chardev:com1"]);
+        assert_eq!(seen.status, Some(ExitCode::Pass.qemu_status()), "{word}");
+        let notices = read(&seen.serial).unwrap().notices;
+        assert!(
+            notices.iter().any(|notice| notice.contains(named)),
+            "{notices:?}"
+        );
+    }
+}
+
 /// Nobody would know of a pass.
 #[test]
 fn a_run_that_nobody_hears_does_not_pass() {

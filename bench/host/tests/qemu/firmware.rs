@@ -2,6 +2,7 @@
 
 pub mod made_up;
 mod maps;
+mod screens;
 mod state;
 mod tables;
 
@@ -425,33 +426,4 @@ fn cpus_that_are_not_there_are_told_and_fail_a_run_that_wants_them() {
             "smp: 4 CPUs run of 7 that there are",
         ],
     );
-}
-
-/// A screen that cannot be, and one in RAM that the map gives away, where drawing would write over frames.
-#[test]
-fn a_framebuffer_that_cannot_be_is_named_and_not_drawn_on() {
-    const CARD: u64 = 0xfd00_0000;
-    for (address, pitch, bits, told) in [
-        (CARD, 100, 32, "lines of 1024 pixels, 100 bytes"),
-        (CARD, 8192, 64, "pixels of 64 bits"),
-        (0x2000_0000, 4096, 32, "ioremap of 0x20000000, which is RAM"),
-        (0x10_0000, 4096, 32, "ioremap of 0x100000, which is RAM"),
-        (0xfed0_0000, 4096, 32, "over the registers of"),
-        (0xfea0_0000, 8192, 32, "over the registers of"),
-        (0xfee0_0000, 4096, 32, "over the registers of"),
-        (CARD, 0, 32, "lines of 1024 pixels, 0 bytes"),
-        (u64::MAX - 0xfff, 4096, 32, "it lies at 0xfffffffffffff000"),
-    ] {
-        let (made_up, pointer) = MadeUp::usual();
-        let mut screen = address.to_le_bytes().to_vec();
-        screen.extend([pitch, 1024, 768].map(u32::to_le_bytes).concat());
-        screen.extend([bits, 1, 0, 0, 16, 8, 8, 8, 0, 8]);
-        let tags = [
-            map_tag(&usual_map()),
-            tag(8, &screen),
-            tag(15, &made_up.memory.bytes(pointer, 36)),
-        ];
-        let log = by_multiboot2(made_up, tags.concat(), 0, &SHORT);
-        noticed(&log, &[told]);
-    }
 }

@@ -92,6 +92,18 @@ fn lines_that_contradict_each_other_cost_what_they_concern() {
     free_but_for_tables(&log, usual - 1024);
 }
 
+/// As some BIOSes do: graphics memory even keeps what is written to it.
+#[test]
+fn memory_of_adapters_is_no_ram() {
+    let usual = free_frames(&on(usual_map(), &[]));
+    let map: Lines = [&usual_map()[..], &[(0xa_0000, 0x5_0000, USABLE)]].concat();
+    let log = on(
+        map,
+        &["a usable line claims 0xa0000 to 0xf0000, which adapters"],
+    );
+    free_but_for_tables(&log, usual);
+}
+
 /// Other CPUs start below 1 MiB; one alone needs nothing there.
 #[test]
 fn a_map_without_low_ram_runs_on_one_cpu() {

@@ -184,3 +184,22 @@ fn a_root_pointer_that_is_none_costs_the_tables() {
         noticed(&run(Some(at), None), &["ACPI"]);
     }
 }
+
+/// The boot CPU is there, whatever the table says.
+#[test]
+fn a_boot_cpu_that_no_entry_lists_is_named() {
+    let entries: Vec<_> = (1..4).map(local_apic).collect();
+    let mut made_up = MadeUp::new();
+    let tables = [madt(&entries), fadt(), hpet(0)];
+    let pointer = made_up.memory.root_pointer(&tables, b"MADEUP", None);
+    let address = made_up.memory.put(&pointer);
+    let words = ["suite=quick", "only=tlb/invlpg", "smp=3", "shootdowns=50"];
+    let log = by_pvh(made_up, address, usual_map(), &words);
+    noticed(
+        &log,
+        &[
+            "the boot CPU, with APIC id 0, is not in the MADT",
+            "smp: 3 CPUs run of 3",
+        ],
+    );
+}
