@@ -410,3 +410,59 @@ fn boots(random: &mut StdRng, campaign: &Campaign, slow: usize) -> ([Vec<Boot>; 
     let keys = [times[0].as_slice(), &times[1]].concat();
     (sides, Turns::in_order(&keys, base))
 }
+
+/// Few trials of what the README promises; each campaign's seed is fixed, so that a run repeats.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRIALS: u32 = 20;
+
+    /// The counts of the campaigns of this name and these numbers of boots.
+    fn counts(name: &str, boots: [usize; 2]) -> Counts {
+        let found = CAMPAIGNS
+            .iter()
+            .enumerate()
+            .find(|(_, campaign)| campaign.name == name && campaign.boots == boots);
+        let (at, campaign) = found.expect("a campaign has this name");
+        count(at as u64, campaign, TRIALS)
+    }
+
+    #[test]
+    fn without_a_change_there_is_no_alarm() {
+        for (name, boots) in [
+            ("in turns, boot noise", [10, 10]),
+            ("in turns, all noise at once", [10, 10]),
+            ("base, new, base; drift of 1 %", [10, 10]),
+            ("new side 3 times as noisy", [30, 8]),
+        ] {
+            let counts = counts(name, boots);
+            assert_eq!((counts.alarms, counts.refused), (0, 0), "{name}");
+        }
+    }
+
+    #[test]
+    fn sides_one_after_the_other_are_refused() {
+        for boots in [[10, 10], [20, 20]] {
+            let counts = counts("one side after the other, drift of 1 %", boots);
+            assert_eq!(counts.refused, TRIALS);
+        }
+    }
+
+    #[test]
+    fn a_change_is_found_as_often_as_promised() {
+        for (name, boots, least) in [
+            ("+2 % in one, boot noise", [10, 10], 95),
+            ("+3 % in all, all noise at once", [10, 10], 95),
+            ("+1 % in all, all noise at once", [10, 10], 60),
+        ] {
+            let counts = counts(name, boots);
+            assert!(
+                counts.found * 100 >= least * TRIALS,
+                "{name}: {} of {TRIALS}",
+                counts.found
+            );
+            assert_eq!(counts.alarms, 0, "{name}");
+        }
+    }
+}

@@ -131,6 +131,34 @@ fn the_page_is_self_contained_and_escapes_what_a_log_says() {
     assert!(page.contains("<svg"));
 }
 
+/// What a reader without a mouse or a picture goes by.
+#[test]
+fn the_page_has_landmarks_a_contents_list_and_named_tables() {
+    let log = read(&good(Clock::Tsc)).unwrap();
+    let page = export(Format::Html, &log, Some(&judgement(1)), &[]);
+    assert_eq!(page.matches("<main>").count(), 1);
+    assert!(page.contains("<html lang=") && page.contains("<nav"));
+    assert_eq!(page.matches("<h1").count(), 1);
+    let anchors = page.split("href=\"#").skip(1);
+    let anchors: Vec<&str> = anchors
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    assert!(anchors.len() >= 4, "{anchors:?}");
+    for anchor in anchors {
+        let places = page.matches(&format!("id=\"{anchor}\"")).count();
+        assert_eq!(places, 1, "{anchor}");
+    }
+    let all = page.matches("<th").count() - page.matches("<thead").count();
+    assert_eq!(all, page.matches("<th scope=").count());
+    for plot in page.split("<svg").skip(1) {
+        let head = plot.split('>').next().unwrap();
+        assert!(
+            head.contains("role=\"img\"") && head.contains("aria-label"),
+            "{head}"
+        );
+    }
+}
+
 #[test]
 fn openmetrics_ends_as_it_must() {
     let text = written(Format::Openmetrics, 0);

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use pagemark_record::{Check, Clock, Error, Record, Verdict};
 
-use super::render;
+use super::{Detail, render, render_as};
 use crate::log::read;
 use crate::log::sample::{good, panicked, run, start, written};
 use crate::style::Look;
@@ -65,6 +65,35 @@ fn every_line_fits_a_hundred_columns_and_ends_without_spaces() {
         for line in shown(&log).lines() {
             assert!(line.chars().count() <= 100, "{line}");
             assert_eq!(line, line.trim_end());
+        }
+    }
+}
+
+/// Columns go where there is no room for them; a name stays whole, and the verdict and the summary stand ahead of the table.
+#[test]
+fn the_table_fits_its_terminal_and_breaks_no_name() {
+    let log = read(&good(Clock::Tsc)).unwrap();
+    for width in [50, 60, 80, 120] {
+        let detail = Detail {
+            width: Some(width),
+            ..Detail::default()
+        };
+        let text = render_as(&log, Look::Plain, None, &detail);
+        let head = text.split("\n  control\n").next().unwrap();
+        assert!(
+            head.contains("verdict") && head.contains("INVLPG"),
+            "{text}"
+        );
+        for result in &log.results {
+            // Cases stand in groups of the first part of their names.
+            let (_, name) = result.case.split_once('/').unwrap();
+            let row = text.lines().find(|line| {
+                line.trim_start()
+                    .strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with(' '))
+            });
+            let row = row.unwrap_or_else(|| panic!("{} in\n{text}", result.case));
+            assert!(row.chars().count() <= usize::from(width), "{row}");
         }
     }
 }
