@@ -4,6 +4,8 @@
 //! Nothing here depends on a figure.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+mod schema;
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -44,11 +46,14 @@ fn output(program: &Path, arguments: &[&str]) -> Output {
     output.expect("the program starts")
 }
 
-/// The log of a run that ends with this status.
+/// The log of a run that ends with this status. Each of its records is as the published schema says.
 fn log(program: &Path, arguments: &[&str], status: i32) -> Log {
     let output = output(program, arguments);
     let text = || String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(status), "{}", text());
+    let (records, faults) = schema::faults(&text());
+    assert!(records >= 2, "{}", text());
+    assert_eq!(faults, [""; 0]);
     read(&output.stdout).unwrap_or_else(|error| panic!("{error}\n{}", text()))
 }
 
