@@ -187,13 +187,13 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
     // That one is refused for its address is said by another.
     let asked = refused.map_or(words.serial, |_| Serial::Any);
     // SAFETY: the boot stretch has not ended, and the console is the only user of serial ports.
-    let find =
-        |asked| delivery::timed(|| unsafe { serial::find(asked, &firmware.serial, no_port) });
-    let mut port = find(asked);
-    let is_silent = port.place().is_none() && matches!(asked, Serial::At(_) | Serial::Pci);
-    if is_silent {
-        port = find(Serial::Any);
-    }
+    let find = |asked| unsafe { serial::find(asked, &firmware.serial, no_port) };
+    let (port, is_silent) = delivery::timed(|| {
+        let port = find(asked);
+        let is_silent = port.place().is_none() && matches!(asked, Serial::At(_) | Serial::Pci);
+        let port = if is_silent { find(Serial::Any) } else { port };
+        (port, is_silent)
+    });
     log::start(port);
 
     if let Ok(Some(Ok(framebuffer))) = boot.as_ref().map(|boot| boot.framebuffer) {
