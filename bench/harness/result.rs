@@ -89,7 +89,7 @@ pub fn tell_result(
             overhead,
         }),
     };
-    let overhead = round::take_off(&mut entry.samples, &entry.empties, overhead);
+    let overhead = round::take_off(&mut entry.samples, &entry.empties, entry.class, overhead);
     let mut scratch = entry.samples.clone();
     let Some(summary) = summarise(&mut scratch) else {
         return;
@@ -97,7 +97,7 @@ pub fn tell_result(
     if clock == Clock::Tsc {
         entry.disturbances.unknown = outliers(&entry.samples, &summary);
     }
-    let interval = timing.bounds(&summary, entry.shares());
+    let interval = round::bounds_of(entry.class, timing.bounds(&summary, entry.shares()));
     let Summary {
         min,
         p25,

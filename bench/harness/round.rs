@@ -6,7 +6,7 @@
 
 use pagemark::cpu::tsc;
 use pagemark_bracket::{Brackets, Sample};
-use pagemark_record::Figure;
+use pagemark_record::{Class, Figure};
 
 use super::case::Failure;
 use super::sample::{AnyCase, Temperature, sample};
@@ -83,9 +83,19 @@ pub const fn ahead(taken_before: u32) -> u32 {
 /// Takes off each of a case's rounds what the harness costs, which is `overhead` in the whole run, and returns what it came to.
 ///
 /// In a process the cost moves with the core's rate, and operations and empty brackets of a round were taken in turns: each round has its
-/// own taken off.
-pub fn take_off(rounds: &mut [Figure], empties: &[Figure], overhead: Figure) -> Figure {
+/// own taken off. On the image a round of one operation is a whole number of ticks, of which the nearest whole number is taken off: half a
+/// tick is below any resolution there, and the log of a slow line is spared digits that mean nothing.
+pub fn take_off(
+    rounds: &mut [Figure],
+    empties: &[Figure],
+    class: Class,
+    overhead: Figure,
+) -> Figure {
     if ONE_SAMPLE {
+        let overhead = match class {
+            Class::Single => whole(overhead.rounded()),
+            Class::Latency | Class::Throughput => overhead,
+        };
         for round in rounds {
             *round = round.less(overhead);
         }
@@ -96,6 +106,19 @@ pub fn take_off(rounds: &mut [Figure], empties: &[Figure], overhead: Figure) -> 
     }
     let sum = empties.iter().map(|empty| empty.thousandths()).sum();
     mean(sum, empties.len().max(1) as u32)
+}
+
+/// Bounds of a single's median, which is whole: the nearest whole numbers on the image.
+pub fn bounds_of(class: Class, [low, high]: [Figure; 2]) -> [Figure; 2] {
+    match class {
+        Class::Single if ONE_SAMPLE => [low, high].map(|bound| whole(bound.rounded())),
+        _ => [low, high],
+    }
+}
+
+/// A whole number of ticks.
+const fn whole(ticks: i64) -> Figure {
+    Figure::from_thousandths(ticks.saturating_mul(1000))
 }
 
 /// Among how many operations of a round a step of the clock is shared: the mean of samples that begin at any moment is surer than one by
