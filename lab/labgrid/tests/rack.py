@@ -88,7 +88,7 @@ class Machine:
                         client.sendall(data)
                     except OSError:
                         self.clients.remove(client)
-            if self.fault and b'"record":"start"' in seen:
+            if self.fault and b"\n" in seen.partition(b'"record":"start"')[2]:
                 if self.fault == "hang":
                     qemu.send_signal(signal.SIGSTOP)
                 else:
