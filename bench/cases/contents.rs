@@ -120,7 +120,7 @@ macro_rules! each {
     };
 }
 
-/// REP with a string instruction, so many times.
+/// A string instruction with a REP prefix; the count is in RCX.
 macro_rules! repeat {
     ($instruction:literal, $to:ident, $from:expr, $count:expr) => {
         // SAFETY: the frame at `to` is the case's, and so is the one at `from`; the direction flag is clear.

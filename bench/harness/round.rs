@@ -36,7 +36,7 @@ pub fn repeats(case: &mut AnyCase<'_>, temperature: Temperature) -> Result<u32, 
     Ok(1 << fit.clamp(1, MOST).ilog2())
 }
 
-/// Takes a round of so many samples.
+/// Takes a round of `repeats` samples.
 pub fn take(
     case: &mut AnyCase<'_>,
     temperature: Temperature,

@@ -110,7 +110,7 @@ pub fn before_leaving(code: ExitCode) {
     }
 }
 
-/// Shows the log as codes, one a second, so many times or for ever. Without a screen, or where it does not fit, there are none.
+/// Shows the log as codes, one a second, a number of times or for ever. Without a screen, or where it does not fit, there are none.
 pub fn codes(loops: Option<u32>) {
     if SHOWN.swap(true, Relaxed) {
         return;

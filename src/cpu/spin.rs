@@ -36,7 +36,7 @@ impl Bound {
     }
 
     /// One turn, with a PAUSE; false once the time is over.
-    #[inline(always)]
+    #[inline]
     #[must_use]
     pub fn spin(&mut self) -> bool {
         spin_loop();
@@ -55,7 +55,7 @@ impl Bound {
 }
 
 /// Spins until `done`; false if it is not within [`ANSWER`].
-#[inline(always)]
+#[inline]
 #[must_use]
 pub fn spin_until(done: impl Fn() -> bool) -> bool {
     let mut bound = Bound::new(ANSWER);

@@ -5,7 +5,6 @@
 //! on at its start.
 
 use core::arch::global_asm;
-use core::hint::spin_loop;
 use core::ptr;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
@@ -14,6 +13,7 @@ use super::tlbs::{self, AllCpus};
 use crate::cpu::exception_frame::ExceptionFrame;
 use crate::cpu::invalidate::flush_everything;
 use crate::cpu::per_cpu::PerCpu;
+use crate::cpu::spin::{Bound, MEASUREMENT};
 use crate::mm::shootdown::{CpuId, CpuMask, Protocol};
 
 // Waits until the word at RDI is not 0.
@@ -149,13 +149,18 @@ fn hand_out(on: &CpuMask, job: *mut Job) {
     }
 }
 
-/// Returns when each of these CPUs is through with its job and its mailbox.
+/// Returns when each of these CPUs has finished its job and emptied its mailbox.
+///
+/// # Panics
+///
+/// When one has not within [`MEASUREMENT`]: its job borrows from the caller, so that there is no going on without it.
 fn wait_for(on: &CpuMask) {
     let mailboxes = tlbs::mailboxes();
     for cpu in on {
         let per_cpu = PerCpu::of(cpu);
+        let mut bound = Bound::new(MEASUREMENT);
         while !per_cpu.job.load(Acquire).is_null() || !mailboxes.is_idle(cpu) {
-            spin_loop();
+            assert!(bound.spin(), "CPU {cpu} does not finish its job");
         }
     }
 }

@@ -57,7 +57,7 @@ pub struct Pack {
 /// `pagemark scan`.
 #[derive(Args, Debug)]
 pub struct Scan {
-    /// Pictures of the screen in any order, PNG, JPEG, BMP or PPM; any so many codes of a log suffice
+    /// Pictures of the screen in any order, PNG, JPEG, BMP or PPM; any subset with enough codes of a log suffices
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
     /// Where to write the log [default: standard output]

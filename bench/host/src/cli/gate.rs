@@ -40,7 +40,7 @@ pub struct Gate {
     /// Write the new figures to the baseline file instead
     #[arg(long)]
     pub update: bool,
-    /// Cases whose changes are told and do not count: a file with a glob a line
+    /// Cases whose changes are reported and do not count: a file with one glob a line
     #[arg(long, value_name = "FILE")]
     pub mute: Option<PathBuf>,
     /// Earlier logs, whose noise sets the least change of ticks that counts
@@ -142,7 +142,7 @@ pub(super) fn compare_logs(options: &Compare) -> Result<u8> {
         print(&beside.render(Look::of_stdout()))?;
         return Ok(0);
     };
-    // What is traced is told as the gate tells it, behind the cases that changed.
+    // Traces follow the cases that changed, in the gate's format.
     if let ([base], [new], None) = (base.as_slice(), new.as_slice(), &options.images.image) {
         let comparison = compare(base, new, options.threshold, options.allowed.allow())?;
         print(&comparison.render(Look::of_stdout()))?;

@@ -63,7 +63,7 @@ pub enum Command {
     Completions(help::Completions),
     /// Write the manual page
     Man,
-    /// Tell which figures hang on where the code lies, from logs of images built with --text-offset
+    /// Report which figures depend on where the code lies, from logs of images built with --text-offset
     Alignment(history::Alignment),
     /// Write a log's figures, or another tool's, in another tool's format
     Export(export::Export),

@@ -121,7 +121,7 @@ pub struct Image {
     /// The image, or with --hosted the program [default: built from the sources]
     #[arg(long, value_name = "ELF")]
     image: Option<PathBuf>,
-    /// Build it with all code that is measured so many bytes further up: 16, 32 or 48; `pagemark alignment` reads the logs
+    /// Build it with all measured code moved up by this many bytes: 16, 32 or 48; `pagemark alignment` reads the logs
     #[arg(long, value_name = "BYTES", default_value_t = 0, hide_default_value = true, value_parser = text_offset, conflicts_with = "image")]
     text_offset: u32,
 }

@@ -7,7 +7,7 @@
 //!   beside it ([`rank_test`]), and [`suite`] judges all cases as one;
 //! - [`turns`]: whether the sides took turns, without which a drift is a change;
 //! - [`go_text`]: the same of Go benchmark text, from any program;
-//! - [`mute`]: cases whose changes are told and do not count;
+//! - [`mute`]: cases whose changes are reported and do not count;
 //! - [`report`]: the table.
 
 pub mod baseline;

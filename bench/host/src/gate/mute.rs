@@ -1,4 +1,4 @@
-//! The list of cases whose changes are told and do not count: a file with a glob a line, `*` for any text; `#` begins a comment.
+//! The list of cases whose changes are reported and do not count: a file with one glob a line, `*` for any text; `#` begins a comment.
 
 use crate::glob;
 

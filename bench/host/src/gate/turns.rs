@@ -58,7 +58,7 @@ impl Turns {
         Self::Known([places, new])
     }
 
-    /// Whether one side was measured so much after the other that a drift cannot be told from a change. Two boots decide nothing, and
+    /// Whether one side was measured so much after the other that a drift looks like a change. Two boots decide nothing, and
     /// have no order that could be better.
     pub fn are_missing(&self) -> bool {
         let Self::Known([base, new]) = self else {
