@@ -81,6 +81,16 @@ fn is_root() -> bool {
     id.stdout == b"0\n"
 }
 
+#[test]
+#[ignore = "builds the image twice; takes two minutes"]
+fn the_image_is_reproducible() {
+    let script = checkout::root()
+        .unwrap()
+        .join("scripts/check-reproducible.sh");
+    let output = Command::new(script).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
 /// Without root the line to type is told, with root it is what apt-get is called with.
 #[test]
 fn a_command_gets_what_it_needs_and_no_more() {
