@@ -3,7 +3,7 @@
 # checkout, Cargo's home, the target folder and the toolchain: the image is then equal to the byte wherever it is built
 # (scripts/check-reproducible.sh). Cargo's `trim-paths`, which does the same, is not stable.
 case " $* " in
-*" --target x86_64-unknown-none "*) ;;
+*" --target x86_64-unknown-none "* | *" --target x86_64-unknown-linux-musl "*) ;;
 *) exec "$@" ;;
 esac
 root=${0%/scripts/rustc.sh}

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs what is missing of what a command needs, and says what it does: the pinned Rust toolchain (by rustup), packages (by apt).
 #
-#   setup.sh [run | iso | uefi | process | test]...
+#   setup.sh [run | iso | uefi | process | release | test]...
 #
-# run: QEMU. process: nothing beside. iso: GRUB and the ISO tools. uefi: UEFI firmware for QEMU. test, or no word: all of that, Bochs, and the toolchain's
-# components. Rust and a linker are part of each. Without root it prints the line to type instead. apt removes no package. Where
-# nothing is missing it does nothing, and needs no network.
+# run: QEMU. process: nothing beside. iso: GRUB and the ISO tools. uefi: UEFI firmware for QEMU. release: Rust's target for static
+# programs. test, or no word: all of that but the last, Bochs, and the toolchain's components. Rust and a linker are part of each.
+# Without root it prints the line to type instead. apt removes no package. Where nothing is missing it does nothing, and needs no
+# network.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -21,7 +22,10 @@ needs() { [[ " ${parts[*]} " == *" $1 "* || " ${parts[*]} " == *" test "* ]]; }
 parts=("$@")
 ((${#parts[@]})) || parts=(test)
 for part in "${parts[@]}"; do
-    case $part in run | iso | uefi | process | test) ;; *) die "$part: not run, iso, uefi, process or test" ;; esac
+    case $part in
+    run | iso | uefi | process | release | test) ;;
+    *) die "$part: not run, iso, uefi, process, release or test" ;;
+    esac
 done
 
 # The value of a key of rust-toolchain.toml: a word, or words.
@@ -29,13 +33,15 @@ pinned() { sed -n "s/^$1 = //p" rust-toolchain.toml | tr -d '[]",'; }
 
 setup_rust() {
     command -v rustup >/dev/null || die "rustup is missing: https://rustup.rs says how to install it"
-    local channel part
+    local channel part targets
     channel=$(pinned channel)
     if ! rustup run "$channel" rustc --version >/dev/null 2>&1; then
         say "installing Rust $channel"
         rustup toolchain install "$channel" --profile minimal --no-self-update
     fi
-    for part in $(pinned targets); do
+    targets=$(pinned targets)
+    [[ " ${parts[*]} " != *" release "* ]] || targets+=" x86_64-unknown-linux-musl"
+    for part in $targets; do
         if ! rustup target list --installed --toolchain "$channel" | grep -qx "$part"; then
             say "adding the target $part to Rust $channel"
             rustup target add "$part" --toolchain "$channel"
