@@ -9,9 +9,6 @@
 //!
 //! What is found lies in `artifacts/acpi`. Mend it, and put the file among the seeds.
 
-// Each target uses some of it.
-#![allow(dead_code)]
-
 use std::collections::BTreeSet;
 use std::format;
 use std::ops::Range;

@@ -133,11 +133,11 @@ pub const fn pages_of(area: &Area) -> Result<VirtAddr, &'static str> {
 /// Called once, by the entry code, with what the loader handed over.
 pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verdict) -> ! {
     // SAFETY: this is the boot CPU, at the link address, with interrupts off, for the first time.
-    unsafe {
-        per_cpu::load(CpuId::BOOT);
-        exceptions::fill();
-        exceptions::load();
-    }
+    unsafe { per_cpu::load(CpuId::BOOT) };
+    // SAFETY: as above; nothing uses the table yet.
+    unsafe { exceptions::fill() };
+    // SAFETY: the table is full, and its segments are loaded.
+    unsafe { exceptions::load() };
     // SAFETY: the boot stretch has not ended, and what the loader left is untouched.
     let memory = unsafe { Identity::new() };
     let mut boot = boot::read(&memory, magic, info);

@@ -15,6 +15,8 @@ use crate::mm::address::VirtAddr;
 #[inline(always)]
 pub unsafe fn at<T>(base: VirtAddr, offset: u64) -> VolatilePtr<'static, T> {
     let address = (base.0 + offset) as *mut T;
-    // SAFETY: nothing is mapped at address 0; the rest is the caller's promise.
-    unsafe { VolatilePtr::new(NonNull::new_unchecked(address)) }
+    // SAFETY: nothing is mapped at address 0.
+    let address = unsafe { NonNull::new_unchecked(address) };
+    // SAFETY: the caller's promise.
+    unsafe { VolatilePtr::new(address) }
 }

@@ -47,13 +47,12 @@ pub fn end_space(kernel: &mut Kernel, space: Space) -> Result<(), Failure> {
 
 /// Does `work` with the root of `space` in CR3.
 fn within<R>(kernel: &Kernel, space: &Space, work: impl FnOnce() -> R) -> R {
-    // SAFETY: the space lives until after the second switch, which is back to the reference table.
-    unsafe {
-        switch_to(space.root());
-        let result = work();
-        switch_to(kernel.table.root());
-        result
-    }
+    // SAFETY: the space lives until after the second switch.
+    unsafe { switch_to(space.root()) };
+    let result = work();
+    // SAFETY: that is the reference table.
+    unsafe { switch_to(kernel.table.root()) };
+    result
 }
 
 /// An area of two pages at the start of an entry of the root. Its marks are written to the frames, so that no TLB has it yet.

@@ -67,15 +67,14 @@ impl<const WRITE: bool> Case for Use<'_, WRITE> {
         self.clear_bits()?;
         // A write needs the accessed bit, too: it is the dirty one that it is about.
         for page in 0..PAGES {
-            // SAFETY: as above.
-            unsafe {
-                match (self.set, WRITE) {
-                    (true, true) => self.word(page).write_volatile(OLD),
-                    (true, false) | (false, true) => {
-                        self.word(page).read_volatile();
-                    }
-                    (false, false) => {}
+            match (self.set, WRITE) {
+                // SAFETY: as above.
+                (true, true) => unsafe { self.word(page).write_volatile(OLD) },
+                (true, false) | (false, true) => {
+                    // SAFETY: as above.
+                    unsafe { self.word(page).read_volatile() };
                 }
+                (false, false) => {}
             }
         }
         flush_everything();
@@ -84,12 +83,11 @@ impl<const WRITE: bool> Case for Use<'_, WRITE> {
 
     fn operation(&mut self) {
         let word = self.word(self.next);
-        // SAFETY: as in `prepare`.
-        unsafe {
-            match WRITE {
-                true => word.write_volatile(NEW),
-                false => self.seen = word.read_volatile(),
-            }
+        match WRITE {
+            // SAFETY: as in `prepare`.
+            true => unsafe { word.write_volatile(NEW) },
+            // SAFETY: as in `prepare`.
+            false => self.seen = unsafe { word.read_volatile() },
         }
         self.next += 1;
     }

@@ -105,11 +105,10 @@ fn map(machine: &mut Machine, run: &mut Run) -> Result<(), Failure> {
     run.measure(MAP, &mut case);
     let machine = case.machine;
     let pt = case.demand.pt;
-    // SAFETY: none are mapped any more, and nobody else has the PT.
-    unsafe {
-        demand::set(None);
-        machine.kernel.table.release_fixed(pt);
-    }
+    // SAFETY: none are mapped any more.
+    unsafe { demand::set(None) };
+    // SAFETY: as above, and nobody else has the PT.
+    unsafe { machine.kernel.table.release_fixed(pt) };
     machine.kernel.frames.free(block)?;
     Ok(())
 }

@@ -64,11 +64,10 @@ fn guard_page(_: &mut Machine, area: &Area) -> Result<(), Failure> {
 
 fn not_executable(_: &mut Machine, area: &Area) -> Result<(), Failure> {
     const RETS: u64 = u64::from_ne_bytes([0xc3; 8]);
-    // SAFETY: the area is ours, and holds a RET then.
-    unsafe {
-        proof::write(area.start(), RETS)?;
-        proof::expect_fetch_fault(area.start())
-    }
+    // SAFETY: the area is ours.
+    unsafe { proof::write(area.start(), RETS)? };
+    // SAFETY: it holds a RET.
+    unsafe { proof::expect_fetch_fault(area.start()) }
 }
 
 fn read_only(machine: &mut Machine, area: &Area) -> Result<(), Failure> {

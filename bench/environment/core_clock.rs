@@ -109,7 +109,6 @@ fn start_fixed_counters() -> bool {
     const BOTH_AT_ALL_LEVELS: u64 = 0x330;
     const ENABLE_BOTH: u64 = 0b110 << 32;
     // SAFETY: nobody else uses the counters, and none of them is asked to interrupt.
-    unsafe {
-        write_msr(FIXED_CONTROL, BOTH_AT_ALL_LEVELS) && write_msr(GLOBAL_CONTROL, ENABLE_BOTH)
-    }
+    let write = |register, value| unsafe { write_msr(register, value) };
+    write(FIXED_CONTROL, BOTH_AT_ALL_LEVELS) && write(GLOBAL_CONTROL, ENABLE_BOTH)
 }

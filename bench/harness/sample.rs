@@ -118,9 +118,10 @@ pub fn sample(any: &mut AnyCase<'_>, temperature: Temperature) -> Result<Sample,
     let brackets = brackets(any, temperature);
     let (operation, state) = (any.operation, any.state());
     // The case is used by its pointer alone from here on: the bracket's calls and ours take turns.
-    // SAFETY: we hold the case exclusively. `operation` gets the case that it is made for; a case says how often its operation can
-    // follow on itself.
-    unsafe { brackets.sample(operation, state, prepared(any.case, temperature)) }
+    // SAFETY: we hold the case exclusively.
+    let prepared = unsafe { prepared(any.case, temperature) };
+    // SAFETY: `operation` gets the case that it is made for; a case says how often its operation can follow on itself.
+    unsafe { brackets.sample(operation, state, prepared) }
 }
 
 /// Takes one sample by counters.
@@ -132,7 +133,9 @@ pub fn count(
     let brackets = brackets(any, temperature);
     let (operation, state) = (any.operation, any.state());
     // SAFETY: as in `sample`.
-    unsafe { brackets.count(operation, state, prepared(any.case, temperature), meter) }
+    let prepared = unsafe { prepared(any.case, temperature) };
+    // SAFETY: as in `sample`.
+    unsafe { brackets.count(operation, state, prepared, meter) }
 }
 
 /// Takes samples until all is as it stays, and as many more as earlier passes have kept. Many an operation changes the state that the

@@ -1,5 +1,6 @@
 #![no_main]
 
+#[expect(dead_code, reason = "each target uses a part of it")]
 #[path = "../properties.rs"]
 mod properties;
 

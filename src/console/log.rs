@@ -209,11 +209,10 @@ pub fn last_words(
         line,
         addresses,
     });
-    // SAFETY: one CPU runs, and it will not return to whoever holds the locks.
-    unsafe {
-        LOG.force_unlock();
-        SCREEN.force_unlock();
-    }
+    // SAFETY: one CPU runs, and it does not return to the code that holds the lock.
+    unsafe { LOG.force_unlock() };
+    // SAFETY: as above.
+    unsafe { SCREEN.force_unlock() };
     let _ = LOG
         .lock()
         .get_or_insert_with(|| {

@@ -245,16 +245,16 @@ impl<'c> Screen<'c> {
     fn put_pixel(&self, address: VirtAddr, x: usize, y: usize, pixel: u32) {
         let bytes = self.framebuffer.pixel_bytes();
         let at = (y * self.framebuffer.pitch() + x * bytes) as u64;
-        // SAFETY: rows and columns are such that each character lies inside the framebuffer, which is mapped there (the promise to
-        // `show_at`) and nobody else's (the promise to `new`). Pixels that are words are aligned (`Framebuffer::new`).
-        unsafe {
-            match bytes {
-                4 => mmio::at(address, at).write(pixel),
-                2 => mmio::at(address, at).write(pixel as u16),
-                _ => {
-                    for (byte, value) in (at..).zip(pixel.to_le_bytes()).take(bytes) {
-                        mmio::at(address, byte).write(value);
-                    }
+        match bytes {
+            // SAFETY: rows and columns are such that each character lies inside the framebuffer, which is mapped there (the promise
+            // to `show_at`) and nobody else's (the promise to `new`). Pixels that are words are aligned (`Framebuffer::new`).
+            4 => unsafe { mmio::at(address, at) }.write(pixel),
+            // SAFETY: as above.
+            2 => unsafe { mmio::at(address, at) }.write(pixel as u16),
+            _ => {
+                for (byte, value) in (at..).zip(pixel.to_le_bytes()).take(bytes) {
+                    // SAFETY: as above.
+                    unsafe { mmio::at(address, byte) }.write(value);
                 }
             }
         }

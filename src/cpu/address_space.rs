@@ -63,11 +63,10 @@ pub unsafe fn enter(space: Loadable<'_>, contexts: &mut Contexts) {
     };
     // SAFETY: as for `switch_to`; PCIDs are enabled where the contexts say so. What is kept is true, and nothing uses what another
     // CPU changes meanwhile before it is dropped.
-    unsafe {
-        pcid::load(space.root(), pcid, keep);
-        if keep && contexts.changed_meanwhile(space.context()) {
-            pcid::load(space.root(), pcid, false);
-        }
+    unsafe { pcid::load(space.root(), pcid, keep) };
+    if keep && contexts.changed_meanwhile(space.context()) {
+        // SAFETY: as above.
+        unsafe { pcid::load(space.root(), pcid, false) };
     }
 }
 

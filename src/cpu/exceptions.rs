@@ -118,13 +118,12 @@ pub unsafe fn fill() {
 ///
 /// Called on each CPU after [`fill`] and [`segments::load`](super::segments::load).
 pub unsafe fn load() {
+    let table = DescriptorTablePointer {
+        limit: size_of::<[Descriptor64; EXCEPTIONS]>() as u16 - 1,
+        base: &raw const IDT,
+    };
     // SAFETY: each gate leads to a stub that keeps the ABI, through the code segment that this CPU has loaded.
-    unsafe {
-        lidt(&DescriptorTablePointer {
-            limit: size_of::<[Descriptor64; EXCEPTIONS]>() as u16 - 1,
-            base: &raw const IDT,
-        });
-    }
+    unsafe { lidt(&table) };
 }
 
 /// The instruction that the last unexpected exception interrupted; 0 if there was none.

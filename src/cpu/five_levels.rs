@@ -25,11 +25,10 @@ pub fn active() -> bool {
 /// The CPU has LA57, and this is the boot stretch of the boot CPU: CR3 holds the boot tables, interrupts are off, and neither
 /// global translations nor PCIDs are in use.
 pub unsafe fn enter() {
-    // SAFETY: the caller's promise; the code keeps all registers that a C function has to keep. GS may lose the upper half of
-    // its base outside 64-bit mode, so it is put back.
-    unsafe {
-        let gs = rdmsr(IA32_GS_BASE);
-        enter_five_levels();
-        wrmsr(IA32_GS_BASE, gs);
-    }
+    // SAFETY: every CPU with long mode has the register.
+    let gs = unsafe { rdmsr(IA32_GS_BASE) };
+    // SAFETY: the caller's promise; the code keeps all registers that a C function has to keep.
+    unsafe { enter_five_levels() };
+    // SAFETY: GS may lose the upper half of its base outside 64-bit mode; this is the base that it had.
+    unsafe { wrmsr(IA32_GS_BASE, gs) };
 }

@@ -46,9 +46,10 @@ impl IoApicRegisters {
     /// The register of this index.
     fn at(self, index: u32) -> VolatilePtr<'static, u32> {
         // SAFETY: the registers are mapped and ours (the promise to `new`).
-        let (select, window) = unsafe { (mmio::at::<u32>(self.0, 0), mmio::at(self.0, 0x10)) };
+        let select = unsafe { mmio::at::<u32>(self.0, 0) };
         select.write(index);
-        window
+        // SAFETY: as above.
+        unsafe { mmio::at(self.0, 0x10) }
     }
 
     /// How many lines it has.

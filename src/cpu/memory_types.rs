@@ -253,7 +253,7 @@ fn amd_write_back(cpu: &impl CpuAccess, features: &Features) -> Option<u64> {
 }
 
 #[cfg(test)]
-#[allow(clippy::single_range_in_vec_init, reason = "RAM of one range")]
+#[expect(clippy::single_range_in_vec_init, reason = "RAM of one range")]
 mod tests {
     use super::*;
     use crate::cpu::access::made_up::MadeUpCpu;

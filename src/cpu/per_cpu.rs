@@ -120,11 +120,10 @@ pub unsafe fn load(cpu: CpuId) {
     per_cpu
         .this
         .store((&raw const *per_cpu).cast_mut(), Relaxed);
-    // SAFETY: the register exists on every CPU with long mode; nothing has used GS before. The tables are this CPU's.
-    unsafe {
-        wrmsr(IA32_GS_BASE, &raw const *per_cpu as u64);
-        segments::load(per_cpu.segments.get(), &per_cpu.stacks());
-    }
+    // SAFETY: the register exists on every CPU with long mode; nothing has used GS before.
+    unsafe { wrmsr(IA32_GS_BASE, &raw const *per_cpu as u64) };
+    // SAFETY: the tables are this CPU's.
+    unsafe { segments::load(per_cpu.segments.get(), &per_cpu.stacks()) };
 }
 
 /// This CPU.
@@ -148,6 +147,7 @@ pub fn this() -> &'static PerCpu {
     // SAFETY: GS:8 is where it lies, which never changes once GS points to it.
     unsafe {
         asm!("mov {}, gs:[8]", out(reg) this, options(nostack, preserves_flags, readonly, pure));
-        &*this
     }
+    // SAFETY: it is a static, and its fields are atomics.
+    unsafe { &*this }
 }

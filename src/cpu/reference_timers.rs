@@ -64,6 +64,10 @@ const PIT_GATE: u16 = 0x61;
 impl Pit {
     /// Starts the channel.
     #[must_use]
+    #[expect(
+        clippy::multiple_unsafe_ops_per_block,
+        reason = "one sequence of port accesses"
+    )]
     pub fn start() -> Self {
         // SAFETY: nobody else uses the channel; the speaker stays off.
         unsafe {
@@ -93,6 +97,10 @@ impl ReferenceTimer for Pit {
         0xffff
     }
 
+    #[expect(
+        clippy::multiple_unsafe_ops_per_block,
+        reason = "one sequence of port accesses"
+    )]
     fn read(&self) -> u64 {
         // SAFETY: the latch command holds the count of channel 2 until both bytes have been read.
         let left = unsafe {

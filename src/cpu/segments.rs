@@ -62,6 +62,10 @@ impl Segments {
 /// # Safety
 ///
 /// Called once on each CPU, at the image's link address, with interrupts off; `segments` are this CPU's, and stay.
+#[expect(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "the registers that one table is loaded by"
+)]
 pub unsafe fn load(segments: *mut Segments, stacks: &[Stack; 4]) {
     let mut tss = TaskStateSegment::new();
     let [_, exceptions @ ..] = stacks;
@@ -85,30 +89,33 @@ pub unsafe fn load(segments: *mut Segments, stacks: &[Stack; 4]) {
         size_of::<TaskStateSegment>() as u64 - 1,
         true,
     );
-    // SAFETY: the tables are this CPU's, and only here are they touched by software; from LGDT and LTR on they are the CPU's,
-    // which marks the TSS busy. The descriptors are the flat ones that 64-bit mode expects.
+    let gdt = Gdt {
+        null: Descriptor::NULL,
+        code: code
+            .present()
+            .dpl(Ring::Ring0)
+            .limit_granularity_4kb()
+            .l()
+            .finish(),
+        data: data
+            .present()
+            .dpl(Ring::Ring0)
+            .limit_granularity_4kb()
+            .db()
+            .finish(),
+        task: task.present().dpl(Ring::Ring0).finish(),
+    };
+    // SAFETY: the tables are this CPU's, which has not loaded them yet.
+    unsafe { segments.write(Segments { gdt, tss }) };
+    let gdt = DescriptorTablePointer {
+        limit: size_of::<Gdt>() as u16 - 1,
+        // SAFETY: as above.
+        base: unsafe { &raw const (*segments).gdt },
+    };
+    // SAFETY: the descriptors are the flat ones that 64-bit mode expects. From here on software leaves the tables alone: the CPU marks
+    // the TSS busy.
     unsafe {
-        (*segments).tss = tss;
-        (*segments).gdt = Gdt {
-            null: Descriptor::NULL,
-            code: code
-                .present()
-                .dpl(Ring::Ring0)
-                .limit_granularity_4kb()
-                .l()
-                .finish(),
-            data: data
-                .present()
-                .dpl(Ring::Ring0)
-                .limit_granularity_4kb()
-                .db()
-                .finish(),
-            task: task.present().dpl(Ring::Ring0).finish(),
-        };
-        lgdt(&DescriptorTablePointer {
-            limit: size_of::<Gdt>() as u16 - 1,
-            base: &raw const (*segments).gdt,
-        });
+        lgdt(&gdt);
         load_cs(CODE);
         load_ds(DATA);
         load_es(DATA);

@@ -71,28 +71,26 @@ fn reset_machine() {
         unsafe { outb((word >> 8) as u16, word as u8) };
         wait();
     }
-    // SAFETY: pulsing the reset line is a command of the keyboard controller, whose input buffer has to be empty first; a controller
-    // that is not there reads as all ones, so the looks are bounded.
-    unsafe {
-        for _ in 0..100_000 {
-            let status = inb(KEYBOARD_CONTROLLER);
-            if status & INPUT_FULL == 0 || status == ABSENT {
-                break;
-            }
-            spin_loop();
+    // The controller takes a command when its input buffer is empty. One that is not there reads as all ones.
+    for _ in 0..100_000 {
+        // SAFETY: reading the status has no effect.
+        let status = unsafe { inb(KEYBOARD_CONTROLLER) };
+        if status & INPUT_FULL == 0 || status == ABSENT {
+            break;
         }
-        outb(KEYBOARD_CONTROLLER, PULSE_RESET);
+        spin_loop();
     }
+    // SAFETY: a command of the keyboard controller that pulses the reset line.
+    unsafe { outb(KEYBOARD_CONTROLLER, PULSE_RESET) };
     wait();
     let none = DescriptorTablePointer::<u64> {
         limit: 0,
         base: core::ptr::null(),
     };
-    // SAFETY: nothing is left to run, and no exception leads anywhere any more.
-    unsafe {
-        lidt(&none);
-        asm!("int3", options(nomem, nostack));
-    }
+    // SAFETY: nothing is left to run.
+    unsafe { lidt(&none) };
+    // SAFETY: as above; the exception finds no handler, and the CPU shuts down.
+    unsafe { asm!("int3", options(nomem, nostack)) };
 }
 
 /// Gives the machine time to reset, 13 ms at 5 GHz, or as many looks where the TSC stands still.

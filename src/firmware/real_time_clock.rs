@@ -206,23 +206,21 @@ pub fn read() -> Option<DateTime> {
 fn register(number: u8) -> u8 {
     use x86::io::{inb, outb};
 
-    // SAFETY: selecting and reading a register below 0EH changes nothing of the clock. Bit 7 of the selector, clear here, leaves
-    // NMIs enabled, as they are.
-    unsafe {
-        outb(0x70, number);
-        inb(0x71)
-    }
+    // SAFETY: selecting a register below 0EH changes nothing of the clock. Bit 7 of the selector, clear here, leaves NMIs enabled, as
+    // they are.
+    unsafe { outb(0x70, number) };
+    // SAFETY: neither does reading it.
+    unsafe { inb(0x71) }
 }
 
 #[cfg(target_os = "none")]
 fn set_register(number: u8, value: u8) {
     use x86::io::outb;
 
-    // SAFETY: as in `register`; the registers of the alarm and its interrupt are the watchdog's.
-    unsafe {
-        outb(0x70, number);
-        outb(0x71, value);
-    }
+    // SAFETY: as in `register`.
+    unsafe { outb(0x70, number) };
+    // SAFETY: the registers of the alarm and its interrupt are the watchdog's.
+    unsafe { outb(0x71, value) };
 }
 
 #[cfg(test)]

@@ -50,12 +50,10 @@ pub fn current_core() -> Option<usize> {
 ///
 /// The kernel refuses.
 pub fn pin_to(core: usize) -> io::Result<()> {
-    // SAFETY: any bits are a set, and the number lies in it.
-    let set = unsafe {
-        let mut set: libc::cpu_set_t = mem::zeroed();
-        libc::CPU_SET(core, &mut set);
-        set
-    };
+    // SAFETY: any bits are a set.
+    let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
+    // SAFETY: the number lies in it.
+    unsafe { libc::CPU_SET(core, &mut set) };
     // SAFETY: the set has the size that is given.
     match unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) } {
         0 => Ok(()),
@@ -85,8 +83,10 @@ fn serve(cpu: CpuId, core: usize) {
             }
             continue;
         }
-        // SAFETY: whoever gave the job keeps it, and what it works on, until the pointer is null again.
-        unsafe { (*given).run(cpu) };
+        // SAFETY: the thread that gave the job keeps it until the pointer is null again.
+        let given = unsafe { &*given };
+        // SAFETY: so it does with what the job works on.
+        unsafe { given.run(cpu) };
         job.store(ptr::null_mut(), Release);
     }
 }

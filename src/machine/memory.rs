@@ -40,7 +40,7 @@ use crate::smp::bring_up::{self, LOW_FRAMES_END};
 use crate::smp::tlbs::{self, AllCpus, MachineTlb};
 
 /// End of the boot stretch's identity mapping.
-const IDENTITY_END: Pfn = Pfn(1 << 20);
+const IDENTITY_END: Pfn = PhysAddr(crate::boot::info::IDENTITY_END).frame();
 /// Most vmalloc areas at a time.
 const AREAS: usize = 128 << 10;
 /// Part of the RAM in the direct map that the books of the areas may take: with 1.2 GiB there is room for all.
@@ -166,14 +166,15 @@ pub unsafe fn set_up(
 
     log::boot_stretch_ends();
     // SAFETY: the new tables map this code, the stack and all data at the same addresses as the boot tables do; what the loader
-    // left has been copied. CR4.PGE is set after, so that no global translation of the boot tables can stay.
-    unsafe {
-        write_cr3(root.address().0);
-        if features.global_pages {
-            write_cr4(cr4() | CR4_PGE);
-        }
-        pcid::enable(features);
+    // left has been copied.
+    unsafe { write_cr3(root.address().0) };
+    if features.global_pages {
+        // After CR3, so that no global translation of the boot tables can stay.
+        // SAFETY: CPUID reports the bit; the kernel's entries are global, and every root has them.
+        unsafe { write_cr4(cr4() | CR4_PGE) };
     }
+    // SAFETY: the features are this CPU's, and CR3 holds no PCID yet.
+    unsafe { pcid::enable(features) };
     // SAFETY: from here on all RAM that the layout puts there is mapped there.
     let direct_map = unsafe { DirectMap::new(layout.direct_map.start) };
     let free = FREE_RANGES.call_once(|| free);
@@ -210,20 +211,22 @@ pub unsafe fn set_up(
     let lazy_max_pages = options
         .lazy_max_pages
         .map_or(Lazy::default_max_pages(cpus as u32), |pages| pages.0);
-    // SAFETY: the frames were set aside for just this, and have room for these numbers.
-    let shootdown_slots = of_others.map(|(per_cpu, slots)| unsafe {
-        PerCpu::make_room(set_aside(direct_map, &per_cpu, others, PerCpu::new));
-        &*set_aside(direct_map, &slots, others + 1, shootdown::Slot::new)
+    let shootdown_slots = of_others.map(|(per_cpu, slots)| {
+        // SAFETY: the frames were set aside for just this, and have room for this number.
+        let per_cpu = unsafe { set_aside(direct_map, &per_cpu, others, PerCpu::new) };
+        PerCpu::make_room(per_cpu);
+        // SAFETY: as above.
+        &*unsafe { set_aside(direct_map, &slots, others + 1, shootdown::Slot::new) }
     });
     let mailboxes = tlbs::start(shootdown_slots);
     let tlbs = MachineTlb::new(AllCpus::new(LocalTlb::new(features)), mailboxes);
     let ceiling = options
         .ceiling
         .map_or(Tlb::<LocalTlb>::DEFAULT_CEILING, |ceiling| ceiling.0);
-    // SAFETY: the tree was built above and is this value's alone; the direct map covers all zones but HIGHMEM, and the frame
-    // allocator has only frames that nobody uses.
+    // SAFETY: the tree was built above and is this value's alone; the direct map covers all tables.
+    let table = unsafe { PageTable::new(direct_map, root, levels) };
+    // SAFETY: the direct map covers all zones but HIGHMEM, and the frame allocator has only frames that nobody uses.
     let mut kernel = unsafe {
-        let table = PageTable::new(direct_map, root, levels);
         KernelMemory::new(
             direct_map,
             RAM.call_once(|| map.ram().iter().cloned().collect()),
@@ -324,14 +327,13 @@ unsafe fn set_aside<T>(
     value: impl Fn() -> T,
 ) -> &'static mut [T] {
     let first = direct_map.address(frames.start).0 as *mut MaybeUninit<T>;
-    // SAFETY: the caller's promise; every value is written before it is read.
-    unsafe {
-        let values = slice::from_raw_parts_mut(first, count);
-        for place in &mut *values {
-            place.write(value());
-        }
-        values.assume_init_mut()
+    // SAFETY: the caller's promise; the values need not be initialised.
+    let values = unsafe { slice::from_raw_parts_mut(first, count) };
+    for place in &mut *values {
+        place.write(value());
     }
+    // SAFETY: each was written.
+    unsafe { values.assume_init_mut() }
 }
 
 /// # Safety

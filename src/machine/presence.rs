@@ -25,6 +25,10 @@ const LEAF: u64 = 0x83;
 ///
 /// Called in the boot stretch, while nobody uses the frame, nor the firmware's ROM.
 #[inline(never)]
+#[expect(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "the entry is changed and put back"
+)]
 pub(super) unsafe fn answers(frame: Pfn) -> bool {
     let address = frame.address().0;
     if address < WINDOW {
@@ -53,6 +57,10 @@ pub(super) unsafe fn answers(frame: Pfn) -> bool {
 /// # Safety
 ///
 /// The page is mapped, writable and nobody's.
+#[expect(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "the word is changed and put back"
+)]
 unsafe fn keeps(page: u64) -> bool {
     debug_assert!(page.is_multiple_of(PAGE_SIZE));
     let word = page as *mut u64;

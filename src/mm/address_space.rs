@@ -71,12 +71,10 @@ impl<M: PhysicalMemory + Copy> AddressSpace<M> {
         tables: &mut impl TableFrames,
     ) -> Option<Self> {
         let mut frame = tables.allocate_tables(1)?;
-        // SAFETY: the frame is full of zeros, covered (the caller's promise) and nobody else's.
-        let root = unsafe {
-            let root = frame.pop(&memory)?;
-            reference.copy_kernel_half(root);
-            root
-        };
+        // SAFETY: `memory` covers the frame (the caller's promise).
+        let root = unsafe { frame.pop(&memory)? };
+        // SAFETY: the frame is full of zeros, covered and nobody else's.
+        unsafe { reference.copy_kernel_half(root) };
         Some(AddressSpace {
             reference,
             memory,
@@ -191,10 +189,9 @@ impl<M: PhysicalMemory + Copy> AddressSpace<M> {
         }
         let root = self.root();
         // SAFETY: the frame is this value's, covered by `memory`, and no CPU walks from it any more.
-        unsafe {
-            self.memory.zero(root);
-            tables.push(root, &self.memory);
-        }
+        unsafe { self.memory.zero(root) };
+        // SAFETY: as above; it is full of zeros.
+        unsafe { tables.push(root, &self.memory) };
         tables
     }
 }

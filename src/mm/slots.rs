@@ -62,8 +62,10 @@ impl<'m, T> Slots<'m, T> {
         if number >= self.len {
             return None;
         }
-        // SAFETY: entries below `len` are initialised and within the memory.
-        Some(unsafe { self.memory.get_unchecked(number as usize).assume_init_ref() })
+        // SAFETY: entries below `len` are within the memory.
+        let entry = unsafe { self.memory.get_unchecked(number as usize) };
+        // SAFETY: and initialised.
+        Some(unsafe { entry.assume_init_ref() })
     }
 
     /// The entry of this number, to change.
@@ -73,11 +75,9 @@ impl<'m, T> Slots<'m, T> {
             return None;
         }
         // SAFETY: as in `get`.
-        Some(unsafe {
-            self.memory
-                .get_unchecked_mut(number as usize)
-                .assume_init_mut()
-        })
+        let entry = unsafe { self.memory.get_unchecked_mut(number as usize) };
+        // SAFETY: as in `get`.
+        Some(unsafe { entry.assume_init_mut() })
     }
 }
 

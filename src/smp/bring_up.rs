@@ -156,10 +156,9 @@ extern "C" fn arrive(number: u64) -> ! {
         crate::cpu::halt();
     };
     // SAFETY: the boot CPU has filled the IDT, and gives each number, with its stacks, to one CPU.
-    unsafe {
-        per_cpu::load(this);
-        exceptions::load();
-    }
+    unsafe { per_cpu::load(this) };
+    // SAFETY: as above; the segments are loaded.
+    unsafe { exceptions::load() };
     stop::take_part();
     if PANIC_AT_START.load(Relaxed) {
         panic!("provoked on CPU {this}, which is being started, by the command line");

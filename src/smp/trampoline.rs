@@ -87,17 +87,19 @@ impl Trampoline {
         assert!(bytes <= PAGE_SIZE, "the trampoline is larger than a frame");
         let place = window.0 as *mut u8;
         let parameters = (window.0 + offset(&raw const trampoline_parameters)) as *mut Parameters;
-        // SAFETY: the frame is ours and mapped there, and the parameters are its last part. Reading CR0 and EFER has no effect.
-        unsafe {
-            ptr::copy_nonoverlapping(start, place, bytes as usize);
-            (*parameters).cr3 = root.0 as u32;
-            (*parameters).cr4 = (cr4() & !CR4_PCIDE) as u32;
-            (*parameters).efer = (rdmsr(IA32_EFER) & !EFER_LMA) as u32;
-            (*parameters).cr0 = x86::controlregs::cr0().bits() as u32;
-            (*parameters).to_protected = linear(&raw const trampoline_protected);
-            (*parameters).gdt = linear(&raw const trampoline_gdt);
-            (*parameters).to_long = linear(&raw const trampoline_long);
-        }
+        // SAFETY: the frame is ours and mapped there.
+        unsafe { ptr::copy_nonoverlapping(start, place, bytes as usize) };
+        // SAFETY: the parameters are the last part of what was copied, and no CPU reads them yet.
+        let values = unsafe { &mut *parameters };
+        values.cr3 = root.0 as u32;
+        values.cr4 = (cr4() & !CR4_PCIDE) as u32;
+        // SAFETY: every CPU with long mode has the register.
+        values.efer = (unsafe { rdmsr(IA32_EFER) } & !EFER_LMA) as u32;
+        // SAFETY: reading CR0 has no effect.
+        values.cr0 = unsafe { x86::controlregs::cr0() }.bits() as u32;
+        values.to_protected = linear(&raw const trampoline_protected);
+        values.gdt = linear(&raw const trampoline_gdt);
+        values.to_long = linear(&raw const trampoline_long);
         Trampoline { frame, parameters }
     }
 
@@ -117,6 +119,10 @@ impl Trampoline {
     }
 
     /// Makes a place ready. The one before has been claimed or taken back, and a CPU that claimed it has arrived.
+    #[expect(
+        clippy::multiple_unsafe_ops_per_block,
+        reason = "the fields of one value"
+    )]
     pub fn make_ready(&mut self, place: &Place) {
         // SAFETY: no CPU reads the parameters while no place is ready.
         unsafe {

@@ -52,8 +52,10 @@ pub(super) fn serve(cpus: &AllCpus, this: CpuId) -> ! {
         unsafe { wait_in_hlt(per_cpu.job.as_ptr().cast_const().cast()) };
         mailboxes.leave_idle(cpus);
         let job = per_cpu.job.load(Acquire);
-        // SAFETY: whoever gave the job keeps it, and what it works on, until the pointer is null again.
-        unsafe { (*job).run(this) };
+        // SAFETY: the CPU that gave the job keeps it until the pointer is null again.
+        let job = unsafe { &*job };
+        // SAFETY: so it does with what the job works on.
+        unsafe { job.run(this) };
         per_cpu.job.store(ptr::null_mut(), Release);
     }
 }

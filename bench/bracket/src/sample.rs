@@ -149,6 +149,10 @@ impl Brackets {
     /// # Safety
     ///
     /// `operation` may be called with `state`, `count` times.
+    #[expect(
+        clippy::multiple_unsafe_ops_per_block,
+        reason = "one timed sequence, with one promise"
+    )]
     unsafe fn counts(
         self,
         operation: Operation,
@@ -185,6 +189,10 @@ impl Brackets {
     /// # Safety
     ///
     /// `operation` may be called with `state`, `count` times.
+    #[expect(
+        clippy::multiple_unsafe_ops_per_block,
+        reason = "one timed sequence, with one promise"
+    )]
     unsafe fn readings(self, operation: Operation, state: *mut (), count: u32) -> [u64; 2] {
         let (bracket, nothing) = self.bracket();
         let count = u64::from(count);

@@ -24,15 +24,14 @@ pub(super) fn with_books<B: Buddy>(
     let size = FrameAllocator::<B>::metadata_size(ranges, zones)?;
     let area = machine.vmalloc.vmalloc(bytes(size), &mut machine.kernel)?;
     let pages = pages_of(&area).map_err(|reason| Failure::new(format_args!("{reason}")))?;
-    // SAFETY: the area is ours until it is freed below, and large enough for the descriptors and then the words; any bits are
-    // valid values of both.
-    let books = unsafe {
-        let descriptors = pages.0 as *mut Descriptor;
-        let words = descriptors.add(size.descriptors).cast();
-        Metadata {
-            descriptors: slice::from_raw_parts_mut(descriptors, size.descriptors),
-            words: slice::from_raw_parts_mut(words, size.words),
-        }
+    let descriptors = pages.0 as *mut Descriptor;
+    let words = descriptors.wrapping_add(size.descriptors).cast();
+    let books = Metadata {
+        // SAFETY: the area is ours until it is freed below, and large enough for the descriptors and then the words; any bits are valid
+        // values of both.
+        descriptors: unsafe { slice::from_raw_parts_mut(descriptors, size.descriptors) },
+        // SAFETY: as above.
+        words: unsafe { slice::from_raw_parts_mut(words, size.words) },
     };
     let result = work(books);
     machine.vmalloc.vfree(area, &mut machine.kernel)?;

@@ -335,15 +335,18 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
     };
     let outcome = memory.measure(run, &bitmap, Bitmap::new(&mut BITS.lock()));
     run.check("peer/bitmap-allocator", outcome);
-    // SAFETY: the region is aligned and large enough for each of them, and each is gone when the next one comes.
-    unsafe {
-        let outcome = memory.measure(run, &buddy_slab, BuddySlab::new(memory.region));
-        run.check("peer/buddy-slab-allocator", outcome);
-        let outcome = memory.measure(run, &buddy_system, BuddySystemHeap::new(memory.region));
-        run.check("peer/buddy_system_allocator", outcome);
-        let outcome = memory.measure(run, &talc, Talc::new(memory.region));
-        run.check("peer/talc", outcome);
-    }
+    // SAFETY: the region is aligned and large enough, and nobody else's.
+    let peer = unsafe { BuddySlab::new(memory.region) };
+    let outcome = memory.measure(run, &buddy_slab, peer);
+    run.check("peer/buddy-slab-allocator", outcome);
+    // SAFETY: as above: the one before is gone.
+    let peer = unsafe { BuddySystemHeap::new(memory.region) };
+    let outcome = memory.measure(run, &buddy_system, peer);
+    run.check("peer/buddy_system_allocator", outcome);
+    // SAFETY: as above: the one before is gone.
+    let peer = unsafe { Talc::new(memory.region) };
+    let outcome = memory.measure(run, &talc, peer);
+    run.check("peer/talc", outcome);
     let freed = machine.vmalloc.vfree(area, &mut machine.kernel);
     run.check("peer/memory", freed.map_err(Failure::from));
 }

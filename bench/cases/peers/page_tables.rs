@@ -268,14 +268,15 @@ impl Memory {
     ) {
         let root = PhysAddr(peer.root()).frame();
         let kernel = &machine.kernel;
-        // SAFETY: the reference table's upper tables stay while this runs; the peer's root has the kernel's half of it, and stays
-        // until after the second switch, which is back to the reference table.
-        unsafe {
-            kernel.table.reference().copy_kernel_half(root);
-            switch_to(root);
-            self.measure(machine, run, names, &mut peer);
-            switch_to(kernel.table.root());
-        }
+        // SAFETY: the reference table's upper tables stay while this runs.
+        let reference = unsafe { kernel.table.reference() };
+        // SAFETY: the root is the peer's, which uses its other half alone.
+        unsafe { reference.copy_kernel_half(root) };
+        // SAFETY: it has the kernel's half, and stays until after the second switch.
+        unsafe { switch_to(root) };
+        self.measure(machine, run, names, &mut peer);
+        // SAFETY: that is the reference table.
+        unsafe { switch_to(machine.kernel.table.root()) };
     }
 }
 
@@ -309,14 +310,13 @@ fn measure_all(
     };
     let window = machine.layout.direct_map.start.0;
     let tables = memory.tables.pfn().address().0;
-    // SAFETY: the direct map has all RAM that is allocated for the kernel, the frames are ours, and each peer is gone when the
-    // next one comes.
-    unsafe {
-        memory.measure_within(machine, run, offset, Offset::new(window, tables));
-        let peer = Multiarch::new(window, tables);
-        let peer = peer.ok_or(Failure::new(format_args!("the peer has no root")))?;
-        memory.measure_within(machine, run, multiarch, peer);
-    }
+    // SAFETY: the direct map has all RAM that is allocated for the kernel, and the frames are ours.
+    let peer = unsafe { Offset::new(window, tables) };
+    memory.measure_within(machine, run, offset, peer);
+    // SAFETY: as above: the one before is gone.
+    let peer = unsafe { Multiarch::new(window, tables) };
+    let peer = peer.ok_or(Failure::new(format_args!("the peer has no root")))?;
+    memory.measure_within(machine, run, multiarch, peer);
     machine.kernel.frames.free(memory.mapped)?;
     machine.kernel.frames.free(memory.tables)?;
     Ok(())

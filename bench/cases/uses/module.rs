@@ -33,12 +33,12 @@ fn load(machine: &mut Machine) -> Result<(Area, u64), Refused> {
         .map_err(Refused::Vmalloc)?;
     let start = area.start();
     // The area is data up to here, and code from here on: x86 keeps both views coherent on the CPU that wrote it.
-    // SAFETY: the area is ours, writable, and larger than the code. The last page is the module's constants: nothing is fetched
-    // from there, so that only a flush takes the right to write to it out of the TLB.
-    unsafe {
-        (start.0 as *mut [u8; CODE.len()]).write_volatile(CODE);
-        ((start.0 + BYTES - PAGE_SIZE) as *mut u64).write_volatile(0);
-    }
+    // SAFETY: the area is ours, writable, and larger than the code.
+    unsafe { (start.0 as *mut [u8; CODE.len()]).write_volatile(CODE) };
+    // The last page is the module's constants: nothing is fetched from there, so that only a flush takes the right to write to it out
+    // of the TLB.
+    // SAFETY: as above.
+    unsafe { ((start.0 + BYTES - PAGE_SIZE) as *mut u64).write_volatile(0) };
     if let Err(error) = machine
         .vmalloc
         .protect(start, Protection::READ_EXECUTE, kernel)

@@ -101,10 +101,9 @@ pub(super) fn changing_space(
             reads.read(&known, PAGE);
             if cpu.number().is_multiple_of(2) {
                 // SAFETY: as above.
-                unsafe {
-                    enter(away.loadable(), &mut contexts);
-                    enter(loadable, &mut contexts);
-                }
+                unsafe { enter(away.loadable(), &mut contexts) };
+                // SAFETY: as above.
+                unsafe { enter(loadable, &mut contexts) };
             }
         }
         // SAFETY: that is the reference table.

@@ -26,7 +26,9 @@ impl BuddySlab {
     pub unsafe fn new(region: *mut u8) -> Self {
         let mut buddy = BuddyAllocator::new();
         // SAFETY: the caller's promise.
-        let started = unsafe { buddy.init(slice::from_raw_parts_mut(region, Self::REGION_BYTES)) };
+        let region = unsafe { slice::from_raw_parts_mut(region, Self::REGION_BYTES) };
+        // SAFETY: as above: it is this value's for as long as it lives.
+        let started = unsafe { buddy.init(region) };
         assert!(started.is_ok(), "the region is large enough");
         // What is left of the region beside whole blocks would spare it all splits and merges.
         while buddy.free_pages() % BLOCK_FRAMES != 0 {

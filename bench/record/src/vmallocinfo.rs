@@ -59,7 +59,7 @@ pub struct Area {
     pub physical: Option<Hex>,
 }
 
-#[allow(
+#[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"
 )]

@@ -132,11 +132,10 @@ impl LocalApic {
     /// Brings this CPU's APIC into the mode that all use.
     pub fn enable(self) {
         if self == LocalApic::X2 {
+            // SAFETY: every CPU with a local APIC and long mode has the register.
+            let base = unsafe { rdmsr(IA32_APIC_BASE) };
             // SAFETY: CPUID reports the mode; from xAPIC mode it is one step, and in x2APIC mode nothing changes.
-            unsafe {
-                let base = rdmsr(IA32_APIC_BASE);
-                wrmsr(IA32_APIC_BASE, base | BASE_X2APIC | BASE_ENABLED);
-            }
+            unsafe { wrmsr(IA32_APIC_BASE, base | BASE_X2APIC | BASE_ENABLED) };
         }
     }
 
@@ -178,11 +177,11 @@ impl LocalApic {
     fn send(self, cpu: ApicId, command: u32) {
         match self {
             LocalApic::X2 => {
-                // SAFETY: the mode is on. Unlike a store, the WRMSR waits for no earlier store by itself (SDM 12.12.3).
-                unsafe {
-                    asm!("mfence", "lfence", options(nostack, preserves_flags));
-                    wrmsr(msr(XAPIC_ICR0), u64::from(cpu.0) << 32 | u64::from(command));
-                }
+                // Unlike a store, the WRMSR does not wait for earlier stores (SDM 12.12.3).
+                // SAFETY: fences.
+                unsafe { asm!("mfence", "lfence", options(nostack, preserves_flags)) };
+                // SAFETY: the mode is on.
+                unsafe { wrmsr(msr(XAPIC_ICR0), u64::from(cpu.0) << 32 | u64::from(command)) };
             }
             LocalApic::X(registers) => {
                 for _ in 0..PATIENCE {

@@ -417,12 +417,9 @@ fn of_walks(walks: Option<Walks>) -> ArrayVec<(Kind, Event), 4> {
 
 /// Whether a counter that does not run keeps what is written to it. It is zero then.
 fn keeps<C: CpuAccess>(cpu: &C, register: u32) -> bool {
-    // SAFETY: a counter that is stopped, and that nobody else uses.
-    unsafe {
-        cpu.write_msr(register, PATTERN)
-            && cpu.read_msr(register) == Some(PATTERN)
-            && cpu.write_msr(register, 0)
-    }
+    // SAFETY: the counter is stopped, and nobody else uses it.
+    let write = |value| unsafe { cpu.write_msr(register, value) };
+    write(PATTERN) && cpu.read_msr(register) == Some(PATTERN) && write(0)
 }
 
 #[cfg(test)]

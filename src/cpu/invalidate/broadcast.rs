@@ -56,13 +56,12 @@ impl TlbInvalidate for BroadcastTlb {
         if left_out::this_one() {
             return;
         }
-        // SAFETY: CPUID reports the instructions (`new`), and how many pages they take.
-        unsafe {
-            for portion in portions(start, pages, size, self.most) {
-                invlpgb(portion.operands());
-            }
-            tlbsync();
+        for portion in portions(start, pages, size, self.most) {
+            // SAFETY: CPUID reports the instruction (`new`), and how many pages it takes.
+            unsafe { invlpgb(portion.operands()) };
         }
+        // SAFETY: CPUID reports the instruction (`new`).
+        unsafe { tlbsync() };
     }
 
     #[inline]
@@ -70,11 +69,10 @@ impl TlbInvalidate for BroadcastTlb {
         if left_out::this_one() {
             return;
         }
-        // SAFETY: CPUID reports the instructions (`new`).
-        unsafe {
-            invlpgb(Operands::ALL);
-            tlbsync();
-        }
+        // SAFETY: CPUID reports the instruction (`new`).
+        unsafe { invlpgb(Operands::ALL) };
+        // SAFETY: as above.
+        unsafe { tlbsync() };
     }
 
     #[inline]

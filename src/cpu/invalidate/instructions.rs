@@ -23,11 +23,10 @@ pub fn reload_cr3() {
 #[inline(always)]
 pub fn toggle_pge() {
     let value = cr4();
-    // SAFETY: only PGE changes, and only for two instructions; every other bit is written back as read.
-    unsafe {
-        write_cr4(value & !CR4_PGE);
-        write_cr4(value);
-    }
+    // SAFETY: only PGE changes, until the next instruction.
+    unsafe { write_cr4(value & !CR4_PGE) };
+    // SAFETY: every bit is written back as it was read.
+    unsafe { write_cr4(value) };
 }
 
 /// Drops everything from this CPU's TLB, global translations included, on a CPU of any kind.

@@ -38,11 +38,11 @@ impl<'a> World<'a> {
     }
 
     fn space(&mut self) -> AddressSpace<&'a Arena> {
-        // SAFETY: the tables stay, and the arena covers all.
-        unsafe {
-            let reference = self.table.reference();
-            AddressSpace::new(reference, self.arena, &mut self.tables).unwrap()
-        }
+        // SAFETY: the tables stay.
+        let reference = unsafe { self.table.reference() };
+        // SAFETY: the arena covers all.
+        let space = unsafe { AddressSpace::new(reference, self.arena, &mut self.tables) };
+        space.unwrap()
     }
 
     /// What a CPU with this root sees.

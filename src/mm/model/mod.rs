@@ -91,9 +91,16 @@ impl Arena {
 
     fn word(&self, address: PhysAddr) -> &AtomicU64 {
         assert!(address.frame().0 < self.frames, "{address} is not there");
-        // SAFETY: within the allocation, as just checked, and tests share the arena as atomics only.
-        let words = unsafe { &*self.words.add(address.frame().0 as usize) };
-        &words[(address.0 % PAGE_SIZE / 8) as usize]
+        &self.frame(address.frame())[(address.0 % PAGE_SIZE / 8) as usize]
+    }
+
+    /// The words of a frame of the arena.
+    fn frame(&self, frame: Pfn) -> &FrameWords {
+        assert!(frame.0 < self.frames, "{frame:?} is no frame of the arena");
+        // SAFETY: within the allocation, as just checked.
+        let words = unsafe { self.words.add(frame.0 as usize) };
+        // SAFETY: as above; tests share the arena as atomics only.
+        unsafe { &*words }
     }
 }
 
@@ -108,16 +115,14 @@ impl Drop for Arena {
 unsafe impl PhysicalMemory for Arena {
     unsafe fn words(&self, frame: Pfn) -> &FrameWords {
         assert!(frame.0 < self.high, "{frame:?} is not covered");
-        // SAFETY: within the allocation, as just checked.
-        unsafe { &*self.words.add(frame.0 as usize) }
+        self.frame(frame)
     }
 
     unsafe fn with_words<R>(&self, frame: Pfn, work: impl FnOnce(&FrameWords) -> R) -> R {
-        assert!(frame.0 < self.frames, "{frame:?} is no frame of the arena");
+        let words = self.frame(frame);
         let high = frame.0 >= self.high;
         assert!(!(high && self.busy.replace(true)), "two at a time");
-        // SAFETY: within the allocation, as just checked.
-        let result = work(unsafe { &*self.words.add(frame.0 as usize) });
+        let result = work(words);
         if high {
             self.busy.set(false);
         }

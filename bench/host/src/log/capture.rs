@@ -92,7 +92,10 @@ impl<R: Read> Captures<R> {
     }
 
     /// The next run; none at the capture's end. Each capture without any yields one error.
-    #[allow(clippy::should_implement_trait)]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an iterator's next cannot fail by itself"
+    )]
     pub fn next(&mut self) -> io::Result<Option<Result<Run, LogError>>> {
         if self.at > FORGOTTEN {
             self.forget();

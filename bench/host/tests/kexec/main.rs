@@ -5,6 +5,7 @@
 //!
 //! `cargo test -p pagemark-host --test kexec -- --ignored`; Debian's packages are fetched once.
 
+#[expect(dead_code, unused_imports, reason = "these tests use a part of it")]
 #[path = "../linux/mod.rs"]
 mod linux;
 

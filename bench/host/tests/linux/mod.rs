@@ -4,12 +4,6 @@
 //! The host's own KVM is never used. [`Tree`] is the initial file system, [`Linux`] the machine; the script `run` of a [`Tree`] is
 //! what Linux does, by the shell functions of `init`.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "each test that includes this module uses a part of it"
-)]
-
 mod guest;
 mod packages;
 mod tree;

@@ -1,9 +1,4 @@
 //! The published schema of records (`docs/log-format.schema.json`), held against logs.
-#![allow(
-    dead_code,
-    reason = "each test takes what it needs of this, and is compiled by itself"
-)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

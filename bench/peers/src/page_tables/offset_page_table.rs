@@ -50,10 +50,11 @@ impl Offset {
         let root = (window + frames) as *mut PageTable;
         let first = PhysFrame::containing_address(PhysAddr::new(frames));
         // SAFETY: the caller's promise.
-        let tables = unsafe {
-            root.write(PageTable::new());
-            OffsetPageTable::new(&mut *root, VirtAddr::new(window))
-        };
+        unsafe { root.write(PageTable::new()) };
+        // SAFETY: the root was written, and is this value's.
+        let root = unsafe { &mut *root };
+        // SAFETY: physical memory lies at `window` (the caller's promise).
+        let tables = unsafe { OffsetPageTable::new(root, VirtAddr::new(window)) };
         Offset {
             tables,
             root: frames,

@@ -32,8 +32,8 @@ pub const MAX_ADDRESSES: usize = 32;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "read", derive(Deserialize))]
 #[serde(tag = "record", rename_all = "lowercase")]
-#[allow(missing_docs, reason = "each type says what it is")]
-#[allow(
+#[expect(missing_docs, reason = "each type says what it is")]
+#[expect(
     clippy::large_enum_variant,
     reason = "the addresses of a panic cannot be boxed in the image"
 )]

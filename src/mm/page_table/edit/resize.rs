@@ -102,10 +102,9 @@ impl<M: PhysicalMemory> PageTable<M> {
         let mut tables = Tables::NONE;
         // SAFETY: the table came out of the flush, so no CPU walks through it any more; the tree owned it, and `memory` covers
         // it (promised to `new`).
-        unsafe {
-            self.memory.zero(table.0);
-            tables.push(table.0, &self.memory);
-        }
+        unsafe { self.memory.zero(table.0) };
+        // SAFETY: as above; it is full of zeros.
+        unsafe { tables.push(table.0, &self.memory) };
         tables
     }
 

@@ -120,7 +120,11 @@ unsafe fn fill_many_scattered(entries: &[AtomicU64], frames: *const Pfn, flags: 
     let (mut at, count) = (0, entries.len());
     let mut step = |size: usize, write: unsafe fn(*const AtomicU64, *const Pfn, u64)| {
         // SAFETY: `at + size` is at most `count`: whole steps, and then the bits of what is left, each once.
-        unsafe { write(entries.as_ptr().add(at), frames.add(at), flags) };
+        let frames = unsafe { frames.add(at) };
+        // SAFETY: as above.
+        let entries = unsafe { entries.as_ptr().add(at) };
+        // SAFETY: as above.
+        unsafe { write(entries, frames, flags) };
         at += size;
     };
     for _ in 0..count / STEP {
