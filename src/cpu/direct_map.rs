@@ -1,7 +1,7 @@
 //! The machine's side of the physical-memory seam: a window in which frame `n` lies at `base + n * 4096`.
 //!
 //! During the boot stretch the window is the identity mapping of the first 4 GiB, from then on the direct map. Frames of high
-//! memory, which are not in it, are reached by [`HighMemory`].
+//! memory, which are not in it, are reached by `HighMemory`.
 
 #[cfg(target_os = "none")]
 use super::high_memory::HighMemory;

@@ -2,7 +2,7 @@
 //!
 //! With RFLAGS.IF clear nothing interrupts, but an interrupt that is pending meanwhile can slow the CPU down (nanoBench found
 //! it on Ice Lake). So the sources themselves are masked: the two 8259s and the I/O APICs here, what the local APIC has in
-//! [`apic::local_vectors`](super::apic::local_vectors). Nothing that is masked here was ever switched on by the image: it is what firmware and loader left.
+//! `apic::local_vectors`. Nothing that is masked here was ever switched on by the image: it is what firmware and loader left.
 
 use volatile::VolatilePtr;
 #[cfg(target_os = "none")]

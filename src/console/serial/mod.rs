@@ -1,6 +1,6 @@
 //! Serial ports: 16550s at I/O ports, in memory and on PCI, with 8 data bits, no parity, 1 stop bit and no flow control.
 //!
-//! [`find`] picks the one that the log goes to. Every byte is polled out, so nothing is printed inside a timed region; a port
+//! `find` picks the one that the log goes to. Every byte is polled out, so nothing is printed inside a timed region; a port
 //! that takes no more bytes is given up, and the run goes on without it.
 
 #[cfg(target_os = "none")]
