@@ -1,8 +1,9 @@
 //! What `pagemark run` makes of an emulator's every behaviour. A shell script stands in for QEMU.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
 use pagemark_record::{
@@ -195,8 +196,8 @@ fn an_image_that_ends_its_log_and_stays_is_not_waited_for() {
     assert!(begun.elapsed() < Duration::from_secs(50));
 }
 
-#[test]
-fn an_interrupt_ends_qemu_too() {
+/// Sends pagemark this signal while QEMU runs; returns pagemark's status, and QEMU's folder in /proc.
+fn signalled(signal: &str) -> (ExitStatus, PathBuf) {
     let stand_in = StandIn::new("", "echo $$; exec sleep 100");
     let mut pagemark = stand_in.command(&[]).spawn().unwrap();
     let qemu = loop {
@@ -210,15 +211,34 @@ fn an_interrupt_ends_qemu_too() {
         }
     };
     let kill = Command::new("kill")
-        .args(["-INT", &pagemark.id().to_string()])
+        .args([signal, &pagemark.id().to_string()])
         .status()
         .unwrap();
     assert!(kill.success());
-    assert_eq!(pagemark.wait().unwrap().code(), Some(130));
-    assert!(
-        !PathBuf::from(format!("/proc/{qemu}")).exists(),
-        "QEMU outlived pagemark"
-    );
+    let status = pagemark.wait().unwrap();
+    (status, PathBuf::from(format!("/proc/{qemu}")))
+}
+
+#[test]
+fn an_interrupt_ends_qemu_too() {
+    let (status, qemu) = signalled("-INT");
+    assert_eq!(status.code(), Some(130));
+    assert!(!qemu.exists(), "QEMU outlived pagemark");
+}
+
+/// No code of pagemark runs after SIGKILL: the kernel ends QEMU.
+#[test]
+#[cfg(target_os = "linux")]
+fn qemu_does_not_outlive_a_killed_tool() {
+    let (status, qemu) = signalled("-KILL");
+    assert_eq!(status.signal(), Some(9));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    // It is gone, or waits to be reaped.
+    let runs = || fs::read_to_string(qemu.join("stat")).is_ok_and(|stat| !stat.contains(") Z "));
+    while runs() {
+        assert!(Instant::now() < deadline, "QEMU outlived pagemark");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]

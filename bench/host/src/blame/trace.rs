@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::ops::Range;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use super::Profile;
 use super::gdb::{Gdb, Register};
 use crate::image::{Inlined, Symbols};
 use crate::log::Log;
-use crate::run::{Boot, Door};
+use crate::run::{Boot, Door, Process};
 
 /// The functions that bracket each sample.
 const BRACKETS: [&str; 2] = ["block::independent", "block::chained"];
@@ -62,16 +62,15 @@ pub fn trace(boot: &Boot) -> Result<Trace> {
     let ends = ends(&symbols)?;
     let scratch = tempfile::tempdir().context("no temporary folder for QEMU's files")?;
     let socket = scratch.path().join("gdb");
-    let mut qemu = boot
-        .command(scratch.path())?
+    let mut command = boot.command(scratch.path())?;
+    command
         .arg("-S")
         .arg("-gdb")
         .arg(format!("unix:{},server=on,wait=off", socket.display()))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map(Qemu)
+        .stderr(Stdio::piped());
+    let mut qemu = Process::start(&mut command)
         .with_context(|| format!("{} cannot be started", boot.qemu.display()))?;
     let (Some(mut stdout), Some(stderr)) = (qemu.0.stdout.take(), qemu.0.stderr.take()) else {
         bail!("QEMU's output cannot be read");
@@ -103,17 +102,6 @@ pub fn trace(boot: &Boot) -> Result<Trace> {
     };
     let profile = Profile::new(operations, &addresses, name);
     Ok(Trace { profile, log })
-}
-
-/// QEMU, which does not outlive us.
-struct Qemu(Child);
-
-impl Drop for Qemu {
-    fn drop(&mut self) {
-        // It may be gone, which is all that is wanted.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// The addresses of the two RDTSC of each bracket.

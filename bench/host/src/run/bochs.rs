@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use pagemark_record::Record;
 
-use super::watch::Process;
+use super::process::Process;
 use super::{By, Ended, Finished, INTERRUPTED};
 use crate::log::lines::{lines, record};
 
@@ -81,7 +81,8 @@ impl Bochs {
         fs::write(&commands, "c\n")?;
         let name = self.program.display();
         let console = fs::File::create(scratch.path().join(CONSOLE))?;
-        let child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
             .arg("-q")
             .arg("-f")
             .arg(&configuration)
@@ -89,10 +90,9 @@ impl Bochs {
             .arg(&commands)
             .stdin(Stdio::null())
             .stdout(console.try_clone()?)
-            .stderr(console)
-            .spawn()
+            .stderr(console);
+        let mut bochs = Process::start(&mut command)
             .with_context(|| format!("{name} cannot be started; scripts/setup.sh installs it"))?;
-        let mut bochs = Process(child);
         let read = |name| fs::read(scratch.path().join(name)).unwrap_or_default();
         let deadline = Instant::now() + self.timeout;
         let ended = loop {

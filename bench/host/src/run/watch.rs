@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStderr, ChildStdout, ExitStatus, Stdio};
+use std::process::{ChildStderr, ChildStdout, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +14,7 @@ use pagemark_record::Record;
 
 use super::cpus::{self, CpuAt};
 use super::kvm;
+use super::process::Process;
 use super::qemu::MONITOR;
 use super::silence::grub_error;
 use super::{Boot, Door, LogFile};
@@ -116,11 +117,10 @@ fn watch(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let name = boot.started().display();
-    let child = command.spawn().with_context(|| match boot.door {
+    let mut qemu = Process::start(&mut command).with_context(|| match boot.door {
         Door::Process { .. } => format!("{name} cannot be started"),
         _ => format!("{name} cannot be started; scripts/setup.sh installs it"),
     })?;
-    let mut qemu = Process(child);
     let (stdout, stderr) = (qemu.0.stdout.take(), qemu.0.stderr.take());
     let stdout = stdout.context("QEMU has no standard output")?;
     let stderr = stderr.context("QEMU has no standard error")?;
@@ -248,25 +248,5 @@ fn read_serial(mut stdout: ChildStdout, sender: &SyncSender<Vec<u8>>) {
         if sender.send(buffer[..len].to_vec()).is_err() {
             break;
         }
-    }
-}
-
-/// An emulator's process, which does not outlive this value.
-pub(super) struct Process(pub(super) Child);
-
-impl Process {
-    /// Its status, if it has ended.
-    pub(super) fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
-        self.0
-            .try_wait()
-            .context("the emulator's end cannot be waited for")
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Both fail only when it is gone already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
