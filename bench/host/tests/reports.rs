@@ -12,6 +12,10 @@ use pagemark::pagemark;
 
 /// A log with one case, whose every sample took `insns` instructions.
 fn written(folder: &TempDir, name: &str, cpu: &str, insns: u64) -> PathBuf {
+    written_by(Clock::Icount, folder, name, cpu, insns)
+}
+
+fn written_by(clock: Clock, folder: &TempDir, name: &str, cpu: &str, figure: u64) -> PathBuf {
     let mut log = LogWriter::new(String::new());
     let text = pagemark_record::Text::Plain;
     let start = Start {
@@ -28,7 +32,7 @@ fn written(folder: &TempDir, name: &str, cpu: &str, insns: u64) -> PathBuf {
         model: 1,
         stepping: 1,
         hypervisor: None,
-        clock: Clock::Icount,
+        clock,
         tsc_hz: None,
         tsc_source: text("none"),
         invariant_tsc: true,
@@ -46,8 +50,8 @@ fn written(folder: &TempDir, name: &str, cpu: &str, insns: u64) -> PathBuf {
         overhead: 5.into(),
         ..CaseResult::of_equal(
             text("tlb/invlpg"),
-            Clock::Icount.unit(),
-            insns.into(),
+            clock.unit(),
+            figure.into(),
             10,
             text("7*10"),
         )
@@ -152,6 +156,17 @@ fn gate_holds_a_log_against_the_committed_baseline() {
     );
     assert_eq!(gate(&[], &elsewhere).status.code(), Some(2));
     assert_eq!(gate(&["--force"], &elsewhere).status.code(), Some(0));
+    // Nothing sets one clock against another.
+    let ticks = written_by(Clock::Tsc, &folder, "ticks", "a CPU", 6);
+    for base in [&baseline, &fast] {
+        for force in [&[][..], &["--force"]] {
+            let base = ["gate", "--base", base.to_str().unwrap()];
+            let output = pagemark(&[&base[..], force].concat(), &[&ticks]);
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{stderr}");
+            assert!(stderr.contains("clock"), "{stderr}");
+        }
+    }
     let mute = folder.path().join("mute");
     fs::write(&mute, "tlb/*\n").unwrap();
     assert_eq!(
