@@ -59,6 +59,8 @@ pub struct Run {
     tier: Tier,
     /// Cases that the filter let pass, run or skipped.
     wanted: u32,
+    /// Whether a pass began: a run that fails before has looked at no case.
+    begun: bool,
     /// How often the cases are gone through, and how many rounds each time.
     passes: u32,
     rounds: u32,
@@ -94,6 +96,7 @@ impl Run {
             },
             tier: Tier::Quick,
             wanted: 0,
+            begun: false,
             passes: 0,
             rounds: 0,
             course: 1,
@@ -202,6 +205,7 @@ impl Run {
         // What comes after the last pass comes once, and is told.
         self.pass = if more { self.pass + 1 } else { 0 };
         if more {
+            self.begun = true;
             self.overheads.measure(self.timing.clock, self.passes);
         }
         if let (2, None, Some(seconds @ 1..)) = (self.pass, self.limit, self.progress.seconds()) {
@@ -382,6 +386,7 @@ impl Run {
             witness.end();
         }
         if let Some(filter) = &self.only
+            && self.begun
             && self.wanted == 0
         {
             log::record(&Record::Error(Error {

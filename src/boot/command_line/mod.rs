@@ -221,6 +221,14 @@ mod tests {
                 "command line: `rounds` cannot be `251`; it takes a number from 1 to 250",
             ),
             (
+                "shootdowns=0",
+                "command line: `shootdowns` cannot be `0`; it takes a number from 1 to 1000000",
+            ),
+            (
+                "shootdowns=1000001",
+                "command line: `shootdowns` cannot be `1000001`; it takes a number from 1 to 1000000",
+            ),
+            (
                 "ceiling=-1",
                 "command line: `ceiling` cannot be `-1`; it takes a number of pages",
             ),

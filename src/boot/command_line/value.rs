@@ -322,15 +322,23 @@ impl Value for Ceiling {
     }
 }
 
-/// A number of shootdowns.
+/// Rounds of each check of shootdowns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shootdowns(pub u64);
 
+impl Shootdowns {
+    /// Minutes on any machine; a watchdog cannot tell a longer run from one that hangs.
+    pub const MAX: u64 = 1_000_000;
+}
+
 impl Value for Shootdowns {
-    const ACCEPTED: Accepted = Accepted::Text("a number");
+    const ACCEPTED: Accepted = Accepted::Text("a number from 1 to 1000000");
 
     fn parse(text: &str) -> Option<Self> {
-        u64::from_str(text).ok().map(Shootdowns)
+        let rounds = u64::from_str(text).ok()?;
+        (1..=Self::MAX)
+            .contains(&rounds)
+            .then_some(Shootdowns(rounds))
     }
 }
 

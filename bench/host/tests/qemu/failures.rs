@@ -253,6 +253,17 @@ fn a_glob_that_no_case_matches_is_refused() {
     );
 }
 
+/// A run that is refused before its first pass has looked for no case, so it names the first reason alone.
+#[test]
+fn a_run_without_a_pass_says_nothing_of_its_filter() {
+    let errors = refused(&pvh(&["suite=quick", "only=control/empty", "seconds=5"]));
+    assert_eq!(
+        errors,
+        ["command line: `seconds` needs suite=soak"],
+        "{errors:?}"
+    );
+}
+
 #[test]
 fn too_little_memory_is_one_clear_error() {
     let errors = refused(&Boot {
