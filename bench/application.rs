@@ -15,6 +15,8 @@ use pagemark_record::{Boot, Buddyinfo, Clock, Error, Frames, Moment, Record, Ver
 use crate::environment::{Found, Strikes};
 use crate::harness::case::{Failure, expect_eq};
 use crate::harness::ledger::{Entry, Ledger, MAX_CASES};
+#[cfg(target_os = "none")]
+use crate::harness::reset::Reset;
 use crate::harness::run::Run;
 use crate::{cases, checks, environment, platform, provoke, vmallocinfo};
 
@@ -68,6 +70,13 @@ pub fn run(machine: &mut Machine) -> Verdict {
     );
     let (clock, first_look) = (found.clock(), found.first_look());
     run.watch(found.witness());
+    #[cfg(target_os = "none")]
+    if clock != Clock::Icount && machine.options.mutate.is_none() {
+        match Reset::new(machine) {
+            Ok(reset) => run.reset_by(reset),
+            Err(error) => run.check("reset", Err(error)),
+        }
+    }
 
     let at_start = frames(machine);
     let tables = machine.kernel.tables_elsewhere();

@@ -1,15 +1,17 @@
-//! How steadily the machine runs, by an operation that always takes the same number of cycles.
+//! How steadily the machine runs, by two operations that always do the same.
 //!
 //! The samples that one pass takes of a case are of one moment, and order statistics bound the median of that moment. The clock rate,
-//! neighbours and an emulator's host change from one moment to the next, by more than samples of one moment differ. So the operation is
-//! timed beside every case, and the interval of a case that was sampled in few passes is widened by as much as its times vary over
-//! the run. With [`PASSES`] and more the samples themselves show it.
+//! neighbours and an emulator's host change from one moment to the next, by more than samples of one moment differ. So two
+//! operations are timed beside every case: a chain of multiplications, which follows the core's rate, and calls that do not wait for each
+//! other, which also a neighbour on the same core slows down. The interval of a case that was sampled in few passes is widened by the
+//! range of the times of the less steady one: the case was sampled at a moment of unknown pace, and the median that it is to enclose may
+//! be one of any other pace that the run has seen. With [`PASSES`] and more the samples themselves show it.
 //!
 //! It does not show what a case's memory has to do with it: which frames a pass happens to get.
 
 use arrayvec::ArrayVec;
 use pagemark::cpu::tsc;
-use pagemark_bracket::block::{PAIR, nothing_linked};
+use pagemark_bracket::block::{PAIR, nothing, nothing_linked};
 use pagemark_record::Figure;
 
 use super::random::Random;
@@ -17,19 +19,19 @@ use super::random::Random;
 /// Passes from which on the samples themselves show how moments differ: with as many, order statistics bound a median with 99 %.
 pub const PASSES: u32 = 8;
 
-/// Links of the chain that is timed: some microseconds.
-const LINKS: u64 = 256;
+/// Links of the chain, and calls: some microseconds together.
+const COUNT: u64 = 256;
 /// Times that are kept.
 const KEPT: usize = 512;
 /// Times before the first case, and ticks between two of them: some milliseconds together.
 const AT_FIRST: u32 = 64;
 const APART: u64 = 200_000;
 
-/// Times of the operation all over the run.
+/// Times of the operations all over the run.
 #[derive(Default)]
 pub struct Pace {
-    times: ArrayVec<Figure, KEPT>,
-    taken: u64,
+    chain: Times,
+    calls: Times,
 }
 
 impl Pace {
@@ -46,48 +48,84 @@ impl Pace {
         pace
     }
 
-    /// Times the operation: the middle one of three, of which an interrupt strikes one.
+    /// Times the operations.
     pub fn look(&mut self, random: &mut Random) {
+        let state = core::ptr::null_mut();
         // SAFETY: nothing may be called with any state.
-        // SAFETY: nothing may be called with any state.
-        let time = || unsafe { (PAIR.chained)(nothing_linked, core::ptr::null_mut(), LINKS) };
-        let [a, b, c] = [time(), time(), time()];
-        let time = Figure::from(a.max(b).min(a.min(b).max(c)));
+        let chain = middle(|| unsafe { (PAIR.chained)(nothing_linked, state, COUNT) });
+        // SAFETY: as above.
+        let calls = middle(|| unsafe { (PAIR.independent)(nothing, state, COUNT) });
+        self.chain.push(chain, random);
+        self.calls.push(calls, random);
+    }
+
+    /// The bounds at any moment that the run has seen of a median that has these bounds at one of them.
+    pub fn widen(&self, bounds: [Figure; 2]) -> [Figure; 2] {
+        let [chain, calls] = [&self.chain, &self.calls].map(Times::range);
+        // The less steady of the two: of larger quotient.
+        let less_steady = if chain[1] * calls[0] > calls[1] * chain[0] {
+            chain
+        } else {
+            calls
+        };
+        widened(less_steady, bounds)
+    }
+}
+
+/// The middle one of three times, of which an interrupt strikes one.
+fn middle(time: impl Fn() -> u64) -> Figure {
+    let [a, b, c] = [time(), time(), time()];
+    Figure::from(a.max(b).min(a.min(b).max(c)))
+}
+
+/// Times of one operation, each of them kept with the same probability.
+#[derive(Default)]
+struct Times {
+    kept: ArrayVec<Figure, KEPT>,
+    taken: u64,
+}
+
+impl Times {
+    fn push(&mut self, time: Figure, random: &mut Random) {
         self.taken += 1;
-        if self.times.try_push(time).is_err() {
+        if self.kept.try_push(time).is_err() {
             let place = random.below(self.taken) as usize;
-            if let Some(kept) = self.times.get_mut(place) {
+            if let Some(kept) = self.kept.get_mut(place) {
                 *kept = time;
             }
         }
     }
 
-    /// The bounds of the median over all moments of what has these bounds at one moment.
-    pub fn widen(&self, [low, high]: [Figure; 2]) -> [Figure; 2] {
-        let mut times = self.times.clone();
-        times.sort_unstable();
-        widened(&times, [low, high])
+    fn range(&self) -> [i128; 2] {
+        let mut sorted = self.kept.clone();
+        sorted.sort_unstable();
+        range(&sorted)
     }
 }
 
-/// The hundredth at either end is left out, one at least: what strikes as rarely strikes as few cases.
-#[inline(never)]
-fn widened(sorted: &[Figure], [low, high]: [Figure; 2]) -> [Figure; 2] {
+/// The shortest and the longest of sorted times, in thousandths. The hundredth at either end is left out, one at least: what strikes as
+/// rarely strikes as few cases.
+fn range(sorted: &[Figure]) -> [i128; 2] {
     let Some(last) = sorted.len().checked_sub(1) else {
-        return [low, high];
+        return [1, 1];
     };
     let end = sorted.len().div_ceil(100).min(last / 2);
-    let [fast, median, slow] = [end, sorted.len() / 2, last - end]
-        .map(|place| i128::from(sorted[place].thousandths().max(1)));
-    // A case of a slow moment would be as much shorter at another, and one of a fast moment longer.
-    let share = |figure: Figure, part: i128, whole: i128| {
-        let thousandths = i128::from(figure.thousandths()).abs() * part / whole;
+    [end, last - end].map(|place| i128::from(sorted[place].thousandths().max(1)))
+}
+
+/// Bounds that hold at any moment whose pace lies between `fast` and `slow`, of what has these bounds at one of them.
+#[inline(never)]
+fn widened([fast, slow]: [i128; 2], [low, high]: [Figure; 2]) -> [Figure; 2] {
+    // What was sampled at the slowest moment is as much shorter at the fastest, and the other way round.
+    let share = |figure: Figure, whole: i128| {
+        let thousandths = i128::from(figure.thousandths()).abs() * (slow - fast) / whole;
         Figure::from_thousandths(i64::try_from(thousandths).unwrap_or(i64::MAX))
     };
-    let below = share(low, slow - median, slow);
-    let above = share(high, median - fast, fast);
     let zero = Figure::default();
-    [low.less(below), high.less(zero.less(above))]
+    [
+        low.less(share(low, slow)),
+        high.less(zero.less(share(high, fast))),
+    ]
 }
 
 #[cfg(test)]
@@ -95,24 +133,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_steady_machine_widens_nothing_and_an_unsteady_one_by_its_share() {
+    fn a_steady_machine_widens_nothing_and_an_unsteady_one_by_its_range() {
         let bounds = [1000.into(), 1100.into()];
-        assert_eq!(widened(&[], bounds), bounds);
-        assert_eq!(widened(&[6000.into(); 100], bounds), bounds);
-        // From a fifth faster to a quarter slower, but for one in a hundred.
+        assert_eq!(widened(range(&[]), bounds), bounds);
+        assert_eq!(widened(range(&[6000.into(); 100]), bounds), bounds);
+        // From 5,000 to 8,000 ticks, but for one in a hundred.
         let mut times = [Figure::from(6000); 400];
         times[..10].fill(5000.into());
         times[..4].fill(100.into());
         times[390..].fill(8000.into());
         times[396..].fill(1_000_000.into());
-        assert_eq!(widened(&times, bounds), [750.into(), 1320.into()]);
+        assert_eq!(widened(range(&times), bounds), [625.into(), 1760.into()]);
         let negative = Figure::from_thousandths(-10_000);
         assert_eq!(
-            widened(&times, [negative, negative]),
+            widened(range(&times), [negative, negative]),
             [
-                Figure::from_thousandths(-12_500),
-                Figure::from_thousandths(-8000)
+                Figure::from_thousandths(-13_750),
+                Figure::from_thousandths(-4000)
             ]
         );
+    }
+
+    #[test]
+    fn the_less_steady_operation_counts() {
+        let of = |ticks: [u64; 2]| Times {
+            kept: ticks
+                .into_iter()
+                .flat_map(|time| [Figure::from(time); 3])
+                .collect(),
+            taken: 6,
+        };
+        let bounds = [1000.into(), 1000.into()];
+        let doubled = [500.into(), 2000.into()];
+        let (steady, unsteady) = ([1000, 1100], [20, 40]);
+        for [chain, calls] in [[steady, unsteady], [unsteady, steady]] {
+            let pace = Pace {
+                chain: of(chain),
+                calls: of(calls),
+            };
+            assert_eq!(pace.widen(bounds), doubled);
+        }
+        assert_eq!(Pace::default().widen(bounds), bounds);
     }
 }

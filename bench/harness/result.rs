@@ -90,6 +90,9 @@ pub fn tell_result(
         }),
     };
     let overhead = round::take_off(&mut entry.samples, &entry.empties, entry.class, overhead);
+    if clock != Clock::Icount {
+        round::cut_digits(&mut entry.samples, resolution);
+    }
     let mut scratch = entry.samples.clone();
     let Some(summary) = summarise(&mut scratch) else {
         return;
@@ -97,7 +100,10 @@ pub fn tell_result(
     if clock == Clock::Tsc {
         entry.disturbances.unknown = outliers(&entry.samples, &summary);
     }
-    let interval = round::bounds_of(entry.class, timing.bounds(&summary, entry.shares()));
+    let mut interval = round::bounds_of(entry.class, timing.bounds(&summary, entry.shares()));
+    if clock != Clock::Icount {
+        interval = round::cut_bounds(interval, resolution);
+    }
     let Summary {
         min,
         p25,

@@ -108,6 +108,32 @@ pub fn take_off(
     mean(sum, empties.len().max(1) as u32)
 }
 
+/// Leaves out of the figures of a case what its resolution says nothing about: digits below a fortieth of it, of which the log of a slow line
+/// would be full.
+pub fn cut_digits(rounds: &mut [Figure], resolution: Figure) {
+    let grain = grain(resolution);
+    for round in rounds {
+        let half = round.thousandths().saturating_add(grain / 2);
+        *round = Figure::from_thousandths(half.div_euclid(grain) * grain);
+    }
+}
+
+/// As [`cut_digits`] of the bounds of a median, which leave nothing out that they had.
+pub fn cut_bounds([low, high]: [Figure; 2], resolution: Figure) -> [Figure; 2] {
+    let grain = grain(resolution);
+    let down = |thousandths: i64| thousandths.div_euclid(grain) * grain;
+    [
+        Figure::from_thousandths(down(low.thousandths())),
+        Figure::from_thousandths(-down(-high.thousandths())),
+    ]
+}
+
+/// The largest power of ten that is at most a fortieth of the resolution, and one tick; in thousandths.
+fn grain(resolution: Figure) -> i64 {
+    let fits = |grain: &i64| 40 * grain <= resolution.thousandths();
+    [1000, 100, 10].into_iter().find(fits).unwrap_or(1)
+}
+
 /// Bounds of a single's median, which is whole: the nearest whole numbers on the image.
 pub fn bounds_of(class: Class, [low, high]: [Figure; 2]) -> [Figure; 2] {
     match class {
@@ -128,4 +154,34 @@ pub const fn shares(batch: u32, repeats: u32) -> u32 {
         return batch;
     }
     batch * repeats.isqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_figure_has_digits_below_a_fortieth_of_its_resolution() {
+        let seen = |resolution: i64, figure: i64| {
+            let mut rounds = [Figure::from_thousandths(figure)];
+            cut_digits(&mut rounds, Figure::from_thousandths(resolution));
+            rounds[0].thousandths()
+        };
+        assert_eq!(seen(52_000, 12_499), 12_000);
+        assert_eq!(seen(40_000, -12_501), -13_000);
+        assert_eq!(seen(39_999, 12_450), 12_500);
+        assert_eq!(seen(812, 164), 160);
+        assert_eq!(seen(399, 164), 164);
+    }
+
+    #[test]
+    fn the_bounds_go_outwards() {
+        let bounds = [-1_234, 1_234].map(Figure::from_thousandths);
+        let cut = |resolution| {
+            cut_bounds(bounds, Figure::from_thousandths(resolution)).map(Figure::thousandths)
+        };
+        assert_eq!(cut(52_000), [-2_000, 2_000]);
+        assert_eq!(cut(4_000), [-1_300, 1_300]);
+        assert_eq!(cut(1), [-1_234, 1_234]);
+    }
 }

@@ -22,9 +22,10 @@ use super::overhead::Overheads;
 use super::pace::{self, Pace};
 use super::progress::{Progress, Stage};
 use super::random::Random;
+use super::reset::{Reset, SETTLING};
 use super::result::{Timing, tell_result};
 use super::round;
-use super::sample::{AnyCase, Temperature, count, prove, warm_up};
+use super::sample::{AnyCase, Temperature, count, prove, settle, warm_up};
 use crate::environment::Witness;
 
 /// Rounds of the quick suite: enough for a 99 % interval of the median that leaves out the seven at each end. A process has more passes:
@@ -76,6 +77,8 @@ pub struct Run {
     progress: Progress,
     /// Who sees what strikes a sample.
     witness: Option<Witness>,
+    /// What makes the state before each round the same.
+    reset: Option<Reset>,
     verdict: Verdict,
     ledger: Ledger,
     overheads: Overheads,
@@ -106,6 +109,7 @@ impl Run {
             limit: None,
             progress: Progress::SILENT,
             witness: None,
+            reset: None,
             verdict: Verdict::Pass,
             ledger,
             overheads: Overheads::default(),
@@ -186,6 +190,12 @@ impl Run {
     /// Has somebody look at every sample.
     pub fn watch(&mut self, witness: Witness) {
         self.witness = Some(witness);
+    }
+
+    /// Has the state before each round made the same.
+    #[cfg(target_os = "none")]
+    pub const fn reset_by(&mut self, reset: Reset) {
+        self.reset = Some(reset);
     }
 
     /// Ends the run before it began: it cannot be made as it was asked for.
@@ -458,7 +468,8 @@ impl Run {
         })?;
         prove(case)?;
         let kept_before = self.pass.saturating_sub(1).saturating_mul(self.rounds) % self.course;
-        warm_up(case, round::ahead(kept_before))?;
+        let settling = self.reset.as_ref().map_or(0, |_| SETTLING);
+        warm_up(case, round::ahead(kept_before) * (1 + settling))?;
         if entry.repeats == 0 {
             entry.repeats = round::repeats(case, temperature)?;
         }
@@ -475,6 +486,10 @@ impl Run {
             }
             if self.align == Align::Sweep {
                 case.sweep(round + self.pass);
+            }
+            if let Some(reset) = &self.reset {
+                reset.apply();
+                settle(case, SETTLING)?;
             }
             let sample = undisturbed(case, temperature, repeats, witness, &mut entry.disturbances)?;
             entry.push(sample, &mut self.random);

@@ -142,7 +142,12 @@ pub fn count(
 /// next one meets, and is dear only now and then. So the n-th sample of a case comes after as many others in each way of cutting a
 /// run into passes: otherwise each pass would take its samples at the same point of such a course.
 pub fn warm_up(any: &mut AnyCase<'_>, kept_before: u32) -> Result<(), Failure> {
-    for _ in 0..WARM_UP + kept_before {
+    settle(any, WARM_UP + kept_before)
+}
+
+/// Takes samples that are not kept.
+pub fn settle(any: &mut AnyCase<'_>, samples: u32) -> Result<(), Failure> {
+    for _ in 0..samples {
         sample(any, Temperature::Hot)?;
     }
     Ok(())
