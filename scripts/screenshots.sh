@@ -16,3 +16,18 @@ for picture in light-wide:1:1400,1250 light-narrow:1:400,1250 dark-wide:0:1400,1
         --screenshot="$root/docs/report-$name.png" "file://$folder/page.html" 2>"$folder/messages" ||
         { cat "$folder/messages" >&2; exit 1; }
 done
+
+# The README's plot: one figure of the page by its caption.
+python3 - "$folder/page.html" "$folder/plot.html" <<'PYTHON'
+import re, sys
+page = open(sys.argv[1]).read()
+plot = next(f for f in re.findall(r"<figure.*?</figure>", page, re.S) if "<figcaption>vmalloc alloc by live<" in f)
+open(sys.argv[2], "w").write(page[: page.index("<body")] + "<body><main style='margin:0;padding:8px'>" + plot + "</main>")
+PYTHON
+for picture in light:1 dark:0; do
+    IFS=: read -r name scheme <<<"$picture"
+    "${CHROMIUM:-chromium}" --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$folder/profile" \
+        --blink-settings="preferredColorScheme=$scheme" --window-size=620,445 \
+        --screenshot="$root/docs/areas-$name.png" "file://$folder/plot.html" 2>"$folder/messages" ||
+        { cat "$folder/messages" >&2; exit 1; }
+done

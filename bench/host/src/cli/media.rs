@@ -67,7 +67,7 @@ pub(super) fn write_iso(options: Iso) -> Result<u8> {
     print(&format!(
         "{iso}\n\nTo write it to a USB stick, all of which is overwritten (lsblk names the device):\n  \
          sudo dd if={iso} of=/dev/sdX bs=4M conv=fsync status=progress\n\n\
-         For a GRUB that is installed already (README.md has the menu entry):\n  \
+         For a GRUB that is installed already (docs/real-machines.md has the menu entry):\n  \
          sudo cp {elf} /boot/\n",
         iso = iso.display(),
         elf = elf.display()

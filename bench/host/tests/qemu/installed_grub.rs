@@ -1,4 +1,4 @@
-//! A GRUB that is installed already loads the file that `pagemark iso` writes beside the ISO, by the menu entry in README.md.
+//! A GRUB that is installed already loads the file that `pagemark iso` writes beside the ISO, by the menu entry in docs/real-machines.md.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,12 +13,13 @@ use pagemark_host::run::{Accelerator, Boot, Door};
 use super::pagemark::pagemark;
 use super::{SHORT, image, passed, pvh};
 
-/// The menu entry of README.md, with the words of a short run.
+/// The menu entry of docs/real-machines.md, with the words of a short run.
 fn menu_entry() -> String {
-    let readme = fs::read_to_string(checkout::root().unwrap().join("README.md")).unwrap();
+    let readme =
+        fs::read_to_string(checkout::root().unwrap().join("docs/real-machines.md")).unwrap();
     let start = readme
         .find("\nmenuentry ")
-        .expect("README.md has a menu entry");
+        .expect("docs/real-machines.md has a menu entry");
     let end = readme[start..].find("\n}\n").unwrap() + "\n}\n".len();
     let entry = &readme[start..][..end];
     assert!(entry.contains(" suite=full\n"), "{entry}");

@@ -1,4 +1,4 @@
-//! The image over the network from servers as a lab has them: dnsmasq with README.md's own lines, and an HTTP server. By PXE, by UEFI's
+//! The image over the network from servers as a lab has them: dnsmasq with docs/real-machines.md's own lines, and an HTTP server. By PXE, by UEFI's
 //! HTTP boot, and by iPXE.
 //!
 //! It needs root, for a network of its own, and Debian's packages `dnsmasq-base`, `ipxe` and `iproute2`:
@@ -20,14 +20,15 @@ const NO_ROM: &str = "-global virtio-net-pci.romfile=";
 /// UEFI without PXE, which would come first (OVMF's `IPv4PXESupport`).
 const HTTP_ALONE: &str = "-fw_cfg name=opt/org.tianocore/IPv4PXESupport,string=no -fw_cfg name=opt/org.tianocore/IPv6PXESupport,string=no";
 
-/// README.md's lines for dnsmasq, on the interface and with the folder of this test.
+/// docs/real-machines.md's lines for dnsmasq, on the interface and with the folder of this test.
 fn dnsmasq(folder: &Path) -> String {
-    let readme = std::fs::read_to_string(checkout::root().unwrap().join("README.md")).unwrap();
+    let readme =
+        std::fs::read_to_string(checkout::root().unwrap().join("docs/real-machines.md")).unwrap();
     let lines = readme
         .split("```")
         .find(|block| block.starts_with("\nport=0\n"));
     lines
-        .expect("README.md has lines for dnsmasq")
+        .expect("docs/real-machines.md has lines for dnsmasq")
         .replace("=eth1", "=pagemark")
         .replace("=/srv/pagemark", &format!("={}", folder.display()))
 }
