@@ -46,7 +46,7 @@ use crate::firmware::acpi::{self, Firmware, RootPointer, SerialTable};
 use crate::firmware::bios;
 use crate::firmware::leave;
 use crate::firmware::physical::Identity;
-use crate::kernel::{Kernel, VmallocRegion};
+use crate::kernel::{Addresses, Kernel, VmallocRegion};
 use crate::mm::address::{FrameRange, Order, PAGE_SIZE, Pfn, PhysAddr, VirtAddr};
 use crate::mm::fixmap::Fixmap;
 use crate::mm::frame::{Gfp, ZoneEnds};
@@ -89,6 +89,8 @@ pub struct Machine {
     pub kmap: Kmap<'static, DirectMap>,
     /// The vmalloc region.
     pub vmalloc: VmallocRegion,
+    /// The scratch region, where nothing is mapped but by who uses it at a time.
+    pub scratch: Addresses,
     /// The CPUs.
     pub processors: Processors,
 }
@@ -375,6 +377,7 @@ unsafe fn bring_up(
         fixmap: memory.fixmap,
         kmap: memory.kmap,
         vmalloc: memory.vmalloc,
+        scratch: memory.scratch,
         processors,
     })
 }

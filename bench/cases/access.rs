@@ -132,7 +132,7 @@ fn measure(
                     return Ok(VirtAddr(pages_of_area.0 + number * PAGE_SIZE));
                 }
                 let address = VirtAddr(area.start().0 + number * PAGE_SIZE);
-                let frame = machine.vmalloc.vmalloc_to_page(address, &machine.kernel);
+                let frame = machine.vmalloc.vmalloc_to_page(address);
                 let frame = frame.ok_or(Failure::new(format_args!("{address} has no frame")))?;
                 Ok(machine.frame_address(frame))
             })?;

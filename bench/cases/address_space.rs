@@ -13,7 +13,7 @@ use pagemark::machine::Machine;
 use pagemark::mm::address::{PAGE_SIZE, VirtAddr};
 use pagemark::mm::address_space::AddressSpace;
 use pagemark::mm::hardware::PhysicalMemory;
-use pagemark::mm::page_table::Reference;
+use pagemark::mm::page_table::{NoOtherRoot, Reference};
 use pagemark::mm::vmalloc::{Area, Request};
 
 use super::proof;
@@ -32,7 +32,7 @@ fn reference(kernel: &Kernel) -> Reference<DirectMap> {
 
 pub fn new_space(kernel: &mut Kernel) -> Result<Space, Failure> {
     let (reference, memory) = (reference(kernel), *kernel.memory());
-    let (_, mut tables) = kernel.table_and_tables();
+    let mut tables = kernel.tables();
     // SAFETY: the direct map covers all tables.
     let space = unsafe { AddressSpace::new(reference, memory, &mut tables) };
     space.ok_or(Failure::new(format_args!("no frame for a root")))
@@ -62,7 +62,7 @@ fn new_area(machine: &mut Machine) -> Result<Area, Failure> {
     let area = machine.vmalloc.vmalloc_with(request, &mut machine.kernel)?;
     for (page, mark) in (0..).zip(MARKS) {
         let address = VirtAddr(area.start().0 + page * PAGE_SIZE);
-        let frame = machine.vmalloc.vmalloc_to_page(address, &machine.kernel);
+        let frame = machine.vmalloc.vmalloc_to_page(address);
         let frame = frame.ok_or(Failure::new(format_args!("{address} has no frame")))?;
         // SAFETY: the frame is the area's, which is ours.
         unsafe {
@@ -132,9 +132,10 @@ fn release(machine: &mut Machine, address: VirtAddr) -> Result<(), Failure> {
     }
     machine.vmalloc.purge(&machine.kernel);
     let pages = reference(&machine.kernel).entry_bytes() / PAGE_SIZE;
-    let kernel = &mut machine.kernel;
+    let (vmalloc, kernel) = (&mut machine.vmalloc, &mut machine.kernel);
     // SAFETY: no other root is in use.
-    let released = unsafe { kernel.table.release_tables_of_root(address, pages) }?;
+    let alone = unsafe { NoOtherRoot::promise() };
+    let released = vmalloc.release_tables_of_root(address, pages, alone)?;
     let tables = released.flush(&kernel.tlb);
     kernel.free_tables(tables)?;
     Ok(())
@@ -143,8 +144,8 @@ fn release(machine: &mut Machine, address: VirtAddr) -> Result<(), Failure> {
 /// Maps an area at `next` after a space was made, and touches it in the space.
 fn touch(machine: &mut Machine, way: Way, before: &Area, next: VirtAddr) -> Result<(), Failure> {
     if way == Way::Preallocated {
-        let (table, mut tables) = machine.kernel.table_and_tables();
-        table.preallocate(next, 1, &mut tables)?;
+        let table = machine.kernel.table;
+        table.preallocate(next, 1, &mut machine.kernel.tables())?;
     }
     let is_there =
         way == Way::Preallocated || machine.options.propagation == Propagation::Preallocated;

@@ -44,15 +44,14 @@ impl<const WRITE: bool> Use<'_, WRITE> {
 
     /// Clears the bits of all pages, and returns those that page 0 had.
     fn clear_bits(&mut self) -> Result<(bool, bool), Failure> {
-        let kernel = &mut self.machine.kernel;
         let (start, mut found) = (self.start, (false, false));
         let visit = |page, usage: Usage| {
             if page == start {
                 found = (usage.accessed, usage.dirty);
             }
         };
-        let owed = kernel.table.harvest(start, PAGES, visit)?;
-        owed.flush(&kernel.tlb);
+        let owed = self.machine.scratch.harvest(start, PAGES, visit)?;
+        owed.flush(&self.machine.kernel.tlb);
         Ok(found)
     }
 }
@@ -118,9 +117,9 @@ fn measure<const WRITE: bool>(
     let block = machine.kernel.frames.alloc_pages(Gfp::KERNEL, order)?;
     let start = machine.layout.scratch.start;
     let frames = block.pfn()..block.pfn().add(PAGES);
-    let (table, mut tables) = machine.kernel.table_and_tables();
     let (access, size) = (Protection::READ_WRITE, PageSize::Size4K);
-    table.map(start, frames, access, size, &mut tables)?;
+    let (scratch, tables) = (&mut machine.scratch, &mut machine.kernel.tables());
+    scratch.map(start, frames, access, size, tables)?;
     let mut case = Use::<WRITE> {
         machine,
         start,
@@ -132,8 +131,7 @@ fn measure<const WRITE: bool>(
     run.measure(name, &mut case);
     let Use { machine, block, .. } = case;
     let kernel = &mut machine.kernel;
-    // SAFETY: the pages are the case's.
-    unsafe { kernel.table.unmap_at(start, PAGES) }?.flush(&kernel.tlb);
+    machine.scratch.unmap(start, PAGES)?.flush(&kernel.tlb);
     kernel.frames.free(block)?;
     Ok(())
 }

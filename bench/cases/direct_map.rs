@@ -5,7 +5,7 @@ use pagemark::machine::Machine;
 use pagemark::mm::address::{FrameRange, PageSize, Pfn, PhysAddr};
 use pagemark::mm::kernel_map::{self, KernelMapError};
 use pagemark::mm::layout::{Constants, Layout};
-use pagemark::mm::page_table::{Levels, PageTable, TableFrames};
+use pagemark::mm::page_table::{Levels, NoOtherRoot, OwnedRange, PageTable, TableFrames};
 
 use crate::harness::case::{Case, Failure, expect_eq};
 use crate::harness::run::{Run, Tier};
@@ -16,16 +16,16 @@ static RAM: [FrameRange; 1] = [Pfn(0)..Pfn(1 << 18)];
 struct Build<'m> {
     machine: &'m mut Machine,
     layout: Layout,
-    table: PageTable<DirectMap>,
+    owned: OwnedRange<DirectMap>,
     largest: PageSize,
     outcome: Result<(), KernelMapError>,
 }
 
 impl Case for Build<'_> {
     fn operation(&mut self) {
-        let (_, mut tables) = self.machine.kernel.table_and_tables();
+        let mut tables = self.machine.kernel.tables();
         let (layout, largest) = (&self.layout, self.largest);
-        self.outcome = kernel_map::build(&mut self.table, layout, &RAM, &[], largest, &mut tables);
+        self.outcome = kernel_map::build(&mut self.owned, layout, &RAM, &[], largest, &mut tables);
     }
 
     fn verify(&mut self) -> Result<(), Failure> {
@@ -33,7 +33,7 @@ impl Case for Build<'_> {
         let start = self.layout.direct_map.start;
         let (mut leaves, mut misplaced) = (0, 0);
         let largest = self.largest;
-        self.table.for_each_leaf(|address, leaf| {
+        self.owned.for_each_leaf(|address, leaf| {
             leaves += 1;
             let right = leaf.address.0 == address.0 - start.0 && leaf.size() == largest;
             misplaced += u64::from(!right);
@@ -47,12 +47,13 @@ impl Case for Build<'_> {
         self.outcome?;
         let start = self.layout.direct_map.start;
         let kernel = &mut self.machine.kernel;
-        // SAFETY: nobody uses the tree's addresses.
-        unsafe { self.table.unmap_at(start, 1 << 18) }?.flush(&kernel.tlb);
+        self.owned.unmap(start, 1 << 18)?.flush(&kernel.tlb);
         // The PDPT, too, which covers all addresses of the root's entry: the next operation begins with an empty root.
         let pages = Levels::Four.pages_of_root_entry();
-        // SAFETY: nobody uses the tree's addresses.
-        let tables = unsafe { self.table.release_tables_of_root(start, pages) }?.flush(&kernel.tlb);
+        // SAFETY: there is no other root.
+        let alone = unsafe { NoOtherRoot::promise() };
+        let tables = self.owned.release_tables_of_root(start, pages, alone)?;
+        let tables = tables.flush(&kernel.tlb);
         kernel.free_tables(tables)?;
         Ok(())
     }
@@ -66,24 +67,26 @@ fn build(
 ) -> Result<(), Failure> {
     let layout = Layout::new(&Constants::WIDE, PhysAddr(1 << 30))?;
     let memory = *machine.kernel.memory();
-    let (_, mut tables) = machine.kernel.table_and_tables();
+    let mut tables = machine.kernel.tables();
     let mut root = tables
         .allocate_tables(1)
         .ok_or(Failure::new(format_args!("no frame for a root")))?;
     // SAFETY: the direct map covers all tables.
     let root = unsafe { root.pop(&memory) };
     let root = root.ok_or(Failure::new(format_args!("no frame for a root")))?;
+    // SAFETY: the root is full of zeros and ours, and all other tables come from the kernel's.
+    let table = unsafe { PageTable::new(memory, root, Levels::Four) };
     let mut case = Build {
         machine,
         layout,
-        // SAFETY: the root is full of zeros and ours, and all other tables come from the kernel's.
-        table: unsafe { PageTable::new(memory, root, Levels::Four) },
+        // SAFETY: nobody else has the tree.
+        owned: unsafe { table.own_all() },
         largest,
         outcome: Ok(()),
     };
     run.measure(name, &mut case);
     // SAFETY: no CPU walks from the root.
-    let tables = unsafe { case.table.into_root() }?;
+    let tables = unsafe { case.owned.into_root() }?;
     case.machine.kernel.free_tables(tables)?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use pagemark::cpu::spurious;
 use pagemark::machine::Machine;
 use pagemark::mm::address::{PageSize, VirtAddr};
 use pagemark::mm::frame::{Block, Gfp};
-use pagemark::mm::page_table::Protection;
+use pagemark::mm::page_table::{OwnedRange, Protection};
 
 use super::proof;
 use crate::harness::case::{Case, Failure, expect_eq};
@@ -89,10 +89,10 @@ fn map(machine: &mut Machine, run: &mut Run) -> Result<(), Failure> {
     let block = new_page(machine)?;
     // In a PT of its own.
     let start = VirtAddr(machine.layout.scratch.end.0 - PageSize::Size2M.bytes());
-    let (table, mut tables) = machine.kernel.table_and_tables();
     let frames = block.pfn()..block.pfn().add(1);
+    let owned = machine.scratch.split_off(start);
     let demand = Demand {
-        pt: table.fixed(start, &mut tables)?,
+        pt: owned.into_fixed(&mut machine.kernel.tables())?,
         frames,
     };
     // SAFETY: the frame is ours, and goes back when the pages are gone.
@@ -108,7 +108,9 @@ fn map(machine: &mut Machine, run: &mut Run) -> Result<(), Failure> {
     // SAFETY: none are mapped any more.
     unsafe { demand::set(None) };
     // SAFETY: as above, and nobody else has the PT.
-    unsafe { machine.kernel.table.release_fixed(pt) };
+    let owned = unsafe { OwnedRange::of_fixed(pt) };
+    let joined = machine.scratch.join(owned);
+    expect_eq!("the pages are the region's again", joined.is_ok(), true);
     machine.kernel.frames.free(block)?;
     Ok(())
 }
@@ -149,13 +151,12 @@ fn write_protect(machine: &mut Machine, run: &mut Run) -> Result<(), Failure> {
     let block = new_page(machine)?;
     let page = machine.layout.scratch.start;
     let frames = block.pfn()..block.pfn().add(1);
-    let (table, mut tables) = machine.kernel.table_and_tables();
     let (access, size) = (Protection::READ, PageSize::Size4K);
-    table.map(page, frames, access, size, &mut tables)?;
+    let (scratch, tables) = (&mut machine.scratch, &mut machine.kernel.tables());
+    scratch.map(page, frames, access, size, tables)?;
     run.measure(WRITE_PROTECT, &mut WriteProtect { page, fault: None });
     let kernel = &mut machine.kernel;
-    // SAFETY: the page is the case's.
-    unsafe { kernel.table.unmap_at(page, 1) }?.flush(&kernel.tlb);
+    machine.scratch.unmap(page, 1)?.flush(&kernel.tlb);
     kernel.frames.free(block)?;
     Ok(())
 }
@@ -177,18 +178,12 @@ impl Case for Spurious<'_> {
     fn prepare(&mut self) -> Result<(), Failure> {
         // SAFETY: the frame is ours.
         unsafe { proof::write(self.machine.frame_address(self.block.pfn()), MARK)? };
-        let kernel = &mut self.machine.kernel;
-        // SAFETY: the page is the case's.
-        let owed = unsafe { kernel.table.protect_at(self.page, 1, Protection::READ) }?;
-        owed.flush(&kernel.tlb);
+        let scratch = &mut self.machine.scratch;
+        let owed = scratch.protect(self.page, 1, Protection::READ)?;
+        owed.flush(&self.machine.kernel.tlb);
         proof::read(self.page)?;
         // It allows more than before: no flush is made.
-        // SAFETY: the page is the case's.
-        drop(unsafe {
-            kernel
-                .table
-                .protect_at(self.page, 1, Protection::READ_WRITE)
-        }?);
+        drop(scratch.protect(self.page, 1, Protection::READ_WRITE)?);
         Ok(())
     }
 
@@ -216,10 +211,8 @@ fn looks_again(machine: &mut Machine, page: VirtAddr) -> Result<(), Failure> {
         (Protection::READ_WRITE, [true, true, false]),
         (Protection::READ_EXECUTE, [true, false, true]),
     ] {
-        let kernel = &mut machine.kernel;
-        // SAFETY: the page is the case's.
-        let owed = unsafe { kernel.table.protect_at(page, 1, protection) }?;
-        owed.flush(&kernel.tlb);
+        let owed = machine.scratch.protect(page, 1, protection)?;
+        owed.flush(&machine.kernel.tlb);
         let seen = [present, present | write, present | fetch].map(found);
         expect_eq!("reading, writing, fetching", seen, expected);
         for other in [PageFaultError::RESERVED, PageFaultError::USER] {
@@ -233,13 +226,12 @@ fn looks_again(machine: &mut Machine, page: VirtAddr) -> Result<(), Failure> {
 fn spurious(machine: &mut Machine, run: &mut Run) -> Result<(), Failure> {
     let block = new_page(machine)?;
     let page = machine.layout.scratch.start;
-    let (table, mut tables) = machine.kernel.table_and_tables();
-    table.map(
+    machine.scratch.map(
         page,
         block.pfn()..block.pfn().add(1),
         Protection::READ_WRITE,
         PageSize::Size4K,
-        &mut tables,
+        &mut machine.kernel.tables(),
     )?;
     let looks = looks_again(machine, page);
     run.check("fault/spurious/looks_again", looks);
@@ -261,8 +253,7 @@ fn spurious(machine: &mut Machine, run: &mut Run) -> Result<(), Failure> {
     }
     let Spurious { machine, block, .. } = case;
     let kernel = &mut machine.kernel;
-    // SAFETY: the page is the case's.
-    unsafe { kernel.table.unmap_at(page, 1) }?.flush(&kernel.tlb);
+    machine.scratch.unmap(page, 1)?.flush(&kernel.tlb);
     kernel.frames.free(block)?;
     Ok(())
 }

@@ -91,8 +91,7 @@ fn zones(machine: &mut Machine) -> Result<(), Failure> {
         let below_4_gib = (vmalloc.vmalloc_32(bytes, kernel)?, Pfn(4 << 18));
         for (area, end) in [dma, below_4_gib] {
             let pages = (0..pages).map(|number| area.start().0 + number * PAGE_SIZE);
-            let mut frames =
-                pages.map(|address| vmalloc.vmalloc_to_page(VirtAddr(address), kernel));
+            let mut frames = pages.map(|address| vmalloc.vmalloc_to_page(VirtAddr(address)));
             let above = frames.find(|frame| frame.is_none_or(|frame| frame >= end));
             vmalloc.vfree(area, kernel)?;
             expect_eq!("a frame beyond the limit", above, None);
@@ -182,7 +181,7 @@ fn neighbours(machine: &Machine, area: &Area) -> Result<(), Failure> {
         let mut bytes = [0; 8];
         machine.vmalloc.vread(address, &mut bytes, &machine.kernel);
         expect_eq!("a word in its frame", u64::from_ne_bytes(bytes), number);
-        let frame = machine.vmalloc.vmalloc_to_page(address, &machine.kernel);
+        let frame = machine.vmalloc.vmalloc_to_page(address);
         expect_eq!("a frame behind its neighbour", frame == previous, false);
         previous = frame.map(|frame| frame.add(1));
     }

@@ -17,7 +17,8 @@ use crate::cpu::access::ThisCpu;
 use crate::cpu::direct_map::DirectMap;
 use crate::cpu::features::Features;
 use crate::cpu::tsc;
-use crate::kernel::{Kernel, VmallocRegion};
+use crate::kernel::{Addresses, Kernel, VmallocRegion};
+use crate::mm;
 use crate::mm::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr};
 use crate::mm::fixmap::Fixmap;
 use crate::mm::frame::{self, FrameAllocator, InDescriptor, Metadata, ZoneEnds};
@@ -77,6 +78,8 @@ pub struct Machine {
     pub kmap: Kmap<'static, DirectMap>,
     /// The vmalloc region.
     pub vmalloc: VmallocRegion,
+    /// The scratch region, where nothing is mapped but by who uses it at a time.
+    pub scratch: Addresses,
     /// The CPUs.
     pub processors: Processors,
     ticks_at_start: u64,
@@ -248,12 +251,15 @@ pub fn bring_up(request: Request) -> Result<Machine, BringUpError> {
     let mut tables = unsafe { BootTables::new(direct_map, &mut early, covered) };
     let root = tables.allocate_table().ok_or(BringUpError::NoRootTable)?;
     // SAFETY: the root is all zeros and ours, and every table is from the arena.
-    let mut table = unsafe { PageTable::new(direct_map, root, Levels::Four) };
+    let table = unsafe { PageTable::new(direct_map, root, Levels::Four) };
     let largest = match features.gib_pages {
         true => PageSize::Size1G,
         false => PageSize::Size2M,
     };
-    kernel_map::build(&mut table, &layout, ram, &[], largest, &mut tables)
+    // SAFETY: each region is owned once: the direct map here, the others below.
+    let own = |region: mm::layout::Region| unsafe { table.own_range(&region.range()) };
+    let mut aliases = own(layout.direct_map);
+    kernel_map::build(&mut aliases, &layout, ram, &[], largest, &mut tables)
         .map_err(BringUpError::DirectMap)?;
     let free: &'static [FrameRange] = early.finish();
     // SAFETY: the arena stays, and tables are edited as atomics.
@@ -267,12 +273,9 @@ pub fn bring_up(request: Request) -> Result<Machine, BringUpError> {
     let tlb = Tlb::new(ProcessTlb::new(&features), ceiling);
     // SAFETY: the tree was built above and is this value's alone; the arena covers all frames.
     let mut kernel = unsafe { KernelMemory::new(direct_map, ram, frames, table, tlb) };
-    kernel.set_aliases(Aliases {
-        start: layout.direct_map.start,
-        frames: Pfn(0)..covered,
-    });
-    let (table, mut tables) = kernel.table_and_tables();
-    let fixmap = Fixmap::new(table, &layout, &mut tables).map_err(BringUpError::Tables)?;
+    kernel.set_aliases(Aliases::new(aliases, Pfn(0)));
+    let mut tables = kernel.tables();
+    let fixmap = Fixmap::new(own(layout.fixmap), &mut tables).map_err(BringUpError::Tables)?;
     if options.propagation == Propagation::Preallocated {
         let pages = layout.vmalloc.bytes() / PAGE_SIZE;
         table
@@ -283,7 +286,7 @@ pub fn bring_up(request: Request) -> Result<Machine, BringUpError> {
         .lazy_max_pages
         .map_or(Lazy::default_max_pages(cpus as u32), |pages| pages.0);
     let ram_bytes = map.ram_frames() * PAGE_SIZE;
-    let slot_bytes = size_of::<TreeSlot<crate::mm::vmalloc::Contents>>();
+    let slot_bytes = size_of::<TreeSlot<mm::vmalloc::Contents>>();
     let areas = ((ram_bytes / AREA_METADATA) as usize / slot_bytes).min(AREAS);
     let slots = uninitialised(areas).map_err(refused("the metadata of the areas"))?;
     let nodes = uninitialised(TreeNode::enough_for(areas));
@@ -306,7 +309,8 @@ pub fn bring_up(request: Request) -> Result<Machine, BringUpError> {
         fixmap,
         kmap: Kmap::new(&layout, None),
         layout,
-        vmalloc: Vmalloc::new(region, Lazy::new(lazy_max_pages)),
+        vmalloc: Vmalloc::new(own(layout.vmalloc), region, Lazy::new(lazy_max_pages)),
+        scratch: own(layout.scratch),
         processors: Processors::start(&cores[1..wanted]),
         ticks_at_start,
     })

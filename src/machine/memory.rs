@@ -24,7 +24,8 @@ use crate::cpu::pcid;
 use crate::cpu::per_cpu::PerCpu;
 use crate::cpu::registers::{CR4_PGE, cr4, write_cr3, write_cr4};
 use crate::firmware::acpi::Firmware;
-use crate::kernel::{Kernel, VmallocRegion};
+use crate::kernel::{Addresses, Kernel, VmallocRegion};
+use crate::mm;
 use crate::mm::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr};
 use crate::mm::fixmap::Fixmap;
 use crate::mm::frame::{self, BootAllocator, FrameAllocator, InDescriptor, Metadata, ZoneEnds};
@@ -58,6 +59,7 @@ pub struct Memory {
     pub fixmap: Fixmap<DirectMap>,
     pub kmap: Kmap<'static, DirectMap>,
     pub vmalloc: VmallocRegion,
+    pub scratch: Addresses,
 }
 
 /// The free ranges; the boot-time allocator shortens them, and the frame allocator refers to them ever after.
@@ -236,18 +238,18 @@ pub unsafe fn set_up(
         )
     };
     kernel.set_physical_bits(features.physical_bits);
-    kernel.set_aliases(Aliases {
-        start: layout.direct_map.start,
-        frames: Pfn(0)..covered,
-    });
-    let (table, mut tables) = kernel.table_and_tables();
-    let fixmap = Fixmap::new(table, &layout, &mut tables).map_err(SetUpError::Tables)?;
+    let table = kernel.table;
+    // SAFETY: each region is owned once, here and below, and the tree stays.
+    let own = |region: mm::layout::Region| unsafe { table.own_range(&region.range()) };
+    kernel.set_aliases(Aliases::new(own(layout.direct_map), Pfn(0)));
+    let mut tables = kernel.tables();
+    let fixmap = Fixmap::new(own(layout.fixmap), &mut tables).map_err(SetUpError::Tables)?;
     let mut window = None;
     if let (Some(region), Some(frames)) = (high_memory, kmap_slots) {
         let count = KMAP_SLOTS as usize;
         // SAFETY: the frames were set aside for just this, as many bytes as the slots have.
         let slots = unsafe { set_aside(direct_map, &frames, count, || kmap::Slot::CLEAR) };
-        let pt = table.fixed(region.start, &mut tables);
+        let pt = own(region).into_fixed(&mut tables);
         window = Some((pt.map_err(SetUpError::Tables)?, slots));
         HighMemory::start(covered, fixmap, Tlb::new(LocalTlb::new(features), ceiling));
     }
@@ -272,7 +274,9 @@ pub unsafe fn set_up(
         zones,
         ram_bytes: map.ram_frames() * PAGE_SIZE,
         kernel,
+        scratch: own(layout.scratch),
         vmalloc: Vmalloc::new(
+            own(layout.vmalloc),
             GapTree::new(layout.vmalloc.range(), slots, nodes),
             Lazy::new(lazy_max_pages),
         ),
@@ -351,9 +355,11 @@ unsafe fn build_tables(
     let mut tables = unsafe { BootTables::new(DirectMap::IDENTITY, early, below) };
     let root = tables.allocate_table().ok_or(SetUpError::NoRootTable)?;
     // SAFETY: the root is all zeros and ours, and every table comes from `tables`.
-    let mut table = unsafe { PageTable::new(DirectMap::IDENTITY, root, levels) };
+    let table = unsafe { PageTable::new(DirectMap::IDENTITY, root, levels) };
+    // SAFETY: as above.
+    let mut owned = unsafe { table.own_all() };
     kernel_map::build(
-        &mut table,
+        &mut owned,
         layout,
         ram,
         &image::sections(),

@@ -1,4 +1,4 @@
-//! Floor 5: address spaces: roots of their own, whose kernel half follows the reference table.
+//! Floor 6: address spaces: roots of their own, whose kernel half follows the reference table.
 //!
 //! A root is made with the kernel half as it is at that time. An entry that the reference table gets later (the first vmalloc
 //! in 512 GiB, with four levels) is missing there until somebody touches it: the page fault copies it, and never again (the
@@ -13,7 +13,8 @@ use core::fmt;
 use super::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use super::hardware::PhysicalMemory;
 use super::page_table::{
-    ChangeError, Frames, MapError, PageTable, Protection, Reference, TableFrames, Tables,
+    ChangeError, Frames, MapError, NoOtherRoot, OwnedRange, PageTable, Protection, Reference,
+    TableFrames, Tables,
 };
 use super::tlb::{Context, ContextFlush};
 
@@ -23,8 +24,8 @@ use super::tlb::{Context, ContextFlush};
 pub struct AddressSpace<M> {
     reference: Reference<M>,
     memory: M,
-    /// Edited in the user half alone.
-    table: PageTable<M>,
+    /// The user half.
+    owned: OwnedRange<M>,
     context: Context,
 }
 
@@ -75,12 +76,15 @@ impl<M: PhysicalMemory + Copy> AddressSpace<M> {
         let root = unsafe { frame.pop(&memory)? };
         // SAFETY: the frame is full of zeros, covered and nobody else's.
         unsafe { reference.copy_kernel_half(root) };
+        // SAFETY: the root is this value's, with the shape of the reference table.
+        let table = unsafe { PageTable::new(memory, root, reference.levels()) };
+        let half = 1 << (reference.levels().virtual_bits() - 1);
+        // SAFETY: nobody else has the user half, and below it are only tables that `map` takes.
+        let owned = unsafe { table.own(VirtAddr(0), half / PAGE_SIZE) };
         Some(AddressSpace {
             reference,
             memory,
-            // SAFETY: the root is this value's, with the shape of the reference table; below its user half are only tables that
-            // `map` takes, and those of the kernel half are not edited.
-            table: unsafe { PageTable::new(memory, root, reference.levels()) },
+            owned,
             context: Context::new(),
         })
     }
@@ -88,7 +92,7 @@ impl<M: PhysicalMemory + Copy> AddressSpace<M> {
     /// The frame of the root: what CR3 holds while the space is in use.
     #[must_use]
     pub const fn root(&self) -> Pfn {
-        self.table.root()
+        self.owned.root()
     }
 
     /// The space as TLBs know it.
@@ -101,7 +105,7 @@ impl<M: PhysicalMemory + Copy> AddressSpace<M> {
     #[must_use]
     pub const fn loadable(&self) -> Loadable<'_> {
         Loadable {
-            root: self.table.root(),
+            root: self.owned.root(),
             context: &self.context,
         }
     }
@@ -109,11 +113,11 @@ impl<M: PhysicalMemory + Copy> AddressSpace<M> {
     /// The user half, to be changed on one CPU while others load the space and leave it.
     pub const fn split(&mut self) -> (UserHalf<'_, M>, Loadable<'_>) {
         let loadable = Loadable {
-            root: self.table.root(),
+            root: self.owned.root(),
             context: &self.context,
         };
         let half = UserHalf {
-            table: &mut self.table,
+            owned: &mut self.owned,
             context: &self.context,
         };
         (half, loadable)
@@ -177,13 +181,11 @@ impl<M: PhysicalMemory + Copy> AddressSpace<M> {
     /// No CPU has the root in CR3. Nobody loads the context's PCID again without dropping its translations first: switches
     /// through [`Contexts`](super::tlb::Contexts) see to that, as no other context has this one's id.
     pub unsafe fn into_tables(mut self) -> Tables {
-        let half = 1 << (self.reference.levels().virtual_bits() - 1);
+        let (start, pages) = (self.owned.start(), self.owned.pages());
         let mut tables = Tables::NONE;
-        // SAFETY: the user half is this value's alone.
-        if let Ok(pending) = unsafe {
-            self.table
-                .release_tables_of_root(VirtAddr(0), half / PAGE_SIZE)
-        } {
+        // SAFETY: no other root leads to the tables of the user half.
+        let alone = unsafe { NoOtherRoot::promise() };
+        if let Ok(pending) = self.owned.release_tables_of_root(start, pages, alone) {
             // No CPU walks through them any more (the caller's promise).
             tables = self.context.changed(pending).into_unreachable();
         }
@@ -220,7 +222,7 @@ impl Loadable<'_> {
 /// The user half of a space, which one CPU changes.
 #[derive(Debug)]
 pub struct UserHalf<'s, M> {
-    table: &'s mut PageTable<M>,
+    owned: &'s mut OwnedRange<M>,
     context: &'s Context,
 }
 
@@ -229,7 +231,7 @@ impl<M: PhysicalMemory> UserHalf<'_, M> {
     ///
     /// # Errors
     ///
-    /// The start lies in the kernel half, or as for [`PageTable::map`]. No mapping has changed.
+    /// The start lies in the kernel half, or as for [`OwnedRange::map`]. No mapping has changed.
     pub fn map(
         &mut self,
         start: VirtAddr,
@@ -239,7 +241,7 @@ impl<M: PhysicalMemory> UserHalf<'_, M> {
     ) -> Result<(), UserError> {
         in_user_half(start)?;
         let protection = protection.not_global();
-        self.table
+        self.owned
             .map(start, frames, protection, PageSize::Size4K, tables)
             .map_err(UserError::Map)
     }
@@ -248,15 +250,15 @@ impl<M: PhysicalMemory> UserHalf<'_, M> {
     ///
     /// # Errors
     ///
-    /// The start lies in the kernel half, or as for [`PageTable::remap_at`]. No mapping has changed.
+    /// The start lies in the kernel half, or as for [`OwnedRange::remap`]. No mapping has changed.
     pub fn remap(
         &mut self,
         start: VirtAddr,
         frames: impl Frames,
     ) -> Result<ContextFlush, UserError> {
         in_user_half(start)?;
-        // SAFETY: the user half is this value's alone.
-        let pending = unsafe { self.table.remap_at(start, frames) }.map_err(UserError::Change)?;
+        let pending = self.owned.remap(start, frames);
+        let pending = pending.map_err(UserError::Change)?;
         Ok(self.context.changed(pending))
     }
 
@@ -264,11 +266,11 @@ impl<M: PhysicalMemory> UserHalf<'_, M> {
     ///
     /// # Errors
     ///
-    /// The start lies in the kernel half, or as for [`PageTable::unmap_at`]. No mapping has changed.
+    /// The start lies in the kernel half, or as for [`OwnedRange::unmap`]. No mapping has changed.
     pub fn unmap(&mut self, start: VirtAddr, pages: u64) -> Result<ContextFlush, UserError> {
         in_user_half(start)?;
-        // SAFETY: the user half is this value's alone.
-        let pending = unsafe { self.table.unmap_at(start, pages) }.map_err(UserError::Change)?;
+        let pending = self.owned.unmap(start, pages);
+        let pending = pending.map_err(UserError::Change)?;
         Ok(self.context.changed(pending))
     }
 }

@@ -8,8 +8,8 @@
 
 use super::address::{PAGE_SIZE, Pfn, VirtAddr};
 use super::hardware::{PhysicalMemory, TlbInvalidate};
-use super::layout::{FIXADDR_TOP, FIXMAP_SLOTS, Layout};
-use super::page_table::{FixedPt, MapError, PageTable, Protection, TableFrames};
+use super::layout::{FIXADDR_TOP, FIXMAP_SLOTS};
+use super::page_table::{FixedPt, MapError, OwnedRange, Protection, TableFrames};
 use super::tlb::Tlb;
 
 /// A slot of the fixmap: its number, counted down from FIXADDR_TOP.
@@ -56,17 +56,13 @@ pub struct Fixmap<M> {
 }
 
 impl<M: PhysicalMemory + Copy> Fixmap<M> {
-    /// The fixmap of this layout, in a table in which nothing is mapped there yet.
+    /// The fixmap at the addresses that a layout has for it; nothing is mapped there yet.
     ///
     /// # Errors
     ///
-    /// As for [`PageTable::fixed`].
-    pub fn new(
-        table: &mut PageTable<M>,
-        layout: &Layout,
-        tables: &mut impl TableFrames,
-    ) -> Result<Self, MapError> {
-        let pt = table.fixed(layout.fixmap.start, tables)?;
+    /// As for [`OwnedRange::into_fixed`].
+    pub fn new(owned: OwnedRange<M>, tables: &mut impl TableFrames) -> Result<Self, MapError> {
+        let pt = owned.into_fixed(tables)?;
         Ok(Fixmap { pt })
     }
 
@@ -103,8 +99,8 @@ impl<M: PhysicalMemory + Copy> Fixmap<M> {
 mod tests {
     use super::*;
     use crate::mm::address::PhysAddr;
-    use crate::mm::layout::Constants;
-    use crate::mm::model::{Arena, ModelTlb};
+    use crate::mm::layout::{Constants, Layout};
+    use crate::mm::model::{Arena, ModelTlb, own};
 
     #[test]
     fn slots_go_down_from_the_top() {
@@ -128,10 +124,10 @@ mod tests {
     #[test]
     fn a_slot_shows_what_it_was_set_to_last_and_no_other_changes() {
         let arena = Arena::new(8);
-        let mut table = arena.page_table();
+        let table = arena.page_table();
         let mut tables = arena.tables(7);
         let layout = Layout::new(&Constants::CLASSIC, PhysAddr(6 << 30)).unwrap();
-        let fixmap = Fixmap::new(&mut table, &layout, &mut tables).unwrap();
+        let fixmap = Fixmap::new(own(&table, layout.fixmap.range()), &mut tables).unwrap();
         let model = ModelTlb::default();
         let local = Tlb::new(&model, 33);
         let (apic, mine) = (FixmapSlot::LOCAL_APIC, FixmapSlot::of_cpu(5).unwrap());

@@ -311,14 +311,15 @@ unsafe fn start_others(with: BringUp<'_>, wanted: usize) -> Result<(CpuMask, Loc
     doorbell::expect(cpus);
 
     let identity = VirtAddr(low_frame.address().0);
-    let (table, mut tables) = kernel.table_and_tables();
-    table
+    // SAFETY: nobody else has addresses of the lower half.
+    let mut owned = unsafe { kernel.table.own(identity, 1) };
+    owned
         .map(
             identity,
             low_frame..low_frame.add(1),
             Protection::READ_EXECUTE.not_global(),
             PageSize::Size4K,
-            &mut tables,
+            &mut kernel.tables(),
         )
         .map_err(Shortage::NoIdentity)?;
     let root: PhysAddr = kernel.table.root().address();
@@ -344,8 +345,7 @@ unsafe fn start_others(with: BringUp<'_>, wanted: usize) -> Result<(CpuMask, Loc
     Starter::reset(&mut hardware, others.iter().copied());
     let started = start_each(&mut hardware, &others, wanted, kernel, vmalloc);
     // It was mapped above. The others drop it when they are brought online.
-    // SAFETY: it was mapped above, for the trampoline alone.
-    if let Ok(pending) = unsafe { kernel.table.unmap_at(identity, 1) } {
+    if let Ok(pending) = owned.unmap(identity, 1) {
         pending.flush(&kernel.tlb);
     }
     Ok((started, apic))

@@ -63,29 +63,25 @@ impl Gib<'_> {
     #[inline(always)]
     fn map(&mut self) -> Result<(), MapError> {
         let (start, frames) = (self.start(), around(self.block.pfn()));
-        let (table, mut tables) = self.machine.kernel.table_and_tables();
-        table.map(start, frames, Protection::READ_WRITE, SIZE, &mut tables)
+        let (scratch, tables) = (&mut self.machine.scratch, &mut self.machine.kernel.tables());
+        scratch.map(start, frames, Protection::READ_WRITE, SIZE, tables)
     }
 
     #[inline(always)]
     fn change(&mut self) -> Result<(), ChangeError> {
         let start = self.start();
-        let kernel = &mut self.machine.kernel;
-        let (table, frames) = (&mut kernel.table, SIZE.frames());
+        let (scratch, frames) = (&mut self.machine.scratch, SIZE.frames());
         let pending = match self.operation {
-            // SAFETY: the scratch region is the case's.
-            Operation::Remap(frame) => unsafe { table.remap_at(start, around(frame)) }?,
-            // SAFETY: the scratch region is the case's.
-            Operation::Protect => unsafe { table.protect_at(start, frames, Protection::READ) }?,
-            // SAFETY: the scratch region is the case's.
-            Operation::Map | Operation::Unmap => unsafe { table.unmap_at(start, frames) }?,
+            Operation::Remap(frame) => scratch.remap(start, around(frame))?,
+            Operation::Protect => scratch.protect(start, frames, Protection::READ)?,
+            Operation::Map | Operation::Unmap => scratch.unmap(start, frames)?,
         };
-        pending.flush(&kernel.tlb);
+        pending.flush(&self.machine.kernel.tlb);
         Ok(())
     }
 
     fn protection(&self) -> Option<(PageSize, Protection)> {
-        let leaf = self.machine.kernel.table.translate(self.start())?;
+        let leaf = self.machine.scratch.translate(self.start())?;
         Some((leaf.size(), leaf.protection()))
     }
 }
@@ -147,10 +143,8 @@ impl Case for Gib<'_> {
             return Ok(());
         }
         let start = self.start();
-        let kernel = &mut self.machine.kernel;
-        // SAFETY: the scratch region is the case's.
-        let pending = unsafe { kernel.table.unmap_at(start, SIZE.frames()) }?;
-        pending.flush(&kernel.tlb);
+        let pending = self.machine.scratch.unmap(start, SIZE.frames())?;
+        pending.flush(&self.machine.kernel.tlb);
         Ok(())
     }
 }

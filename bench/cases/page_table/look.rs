@@ -34,7 +34,7 @@ impl Case for Translate<'_> {
     }
 
     fn operation(&mut self) {
-        self.found = self.window.machine.kernel.table.translate(self.address);
+        self.found = self.window.machine.scratch.translate(self.address);
     }
 
     fn verify(&mut self) -> Result<(), Failure> {
@@ -61,12 +61,11 @@ impl<S: Shape> Harvest<'_, S> {
     #[inline(always)]
     fn harvest(&mut self) -> Result<(), ChangeError> {
         let (start, pages) = (self.window.start, self.window.pages);
-        let kernel = &mut self.window.machine.kernel;
-        let mut dirty = 0;
-        let pending = kernel
-            .table
+        let (mut dirty, machine) = (0, &mut *self.window.machine);
+        let pending = machine
+            .scratch
             .harvest(start, pages, |_, usage| dirty += u64::from(usage.dirty))?;
-        pending.flush(&kernel.tlb);
+        pending.flush(&machine.kernel.tlb);
         self.dirty = dirty;
         Ok(())
     }

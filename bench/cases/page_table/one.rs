@@ -71,9 +71,8 @@ impl<'m, E: Edit> One<'m, E> {
 
     fn unmap(&mut self, start: VirtAddr, pages: u64) -> Result<(), Failure> {
         if pages > 0 {
-            let kernel = &mut self.row.machine.kernel;
-            // SAFETY: the scratch region is the row's.
-            unsafe { kernel.table.unmap_at(start, pages) }?.flush(&kernel.tlb);
+            let pending = self.row.machine.scratch.unmap(start, pages)?;
+            pending.flush(&self.row.machine.kernel.tlb);
         }
         Ok(())
     }
@@ -138,13 +137,13 @@ impl Edit for Map {
     #[inline(always)]
     fn edit(&mut self, row: &mut Row<'_>, page: VirtAddr, number: u64) -> Result<(), MapError> {
         let frame = row.frame(number);
-        let (table, mut tables) = row.machine.kernel.table_and_tables();
         let (frames, protection) = (frame..frame.add(1), Protection::READ_WRITE);
-        table.map(page, frames, protection, PageSize::Size4K, &mut tables)
+        let (scratch, tables) = (&mut row.machine.scratch, &mut row.machine.kernel.tables());
+        scratch.map(page, frames, protection, PageSize::Size4K, tables)
     }
 
     fn prove(&self, row: &mut Row<'_>, number: u64) -> Result<(), Failure> {
-        let leaf = row.machine.kernel.table.translate(row.page(number));
+        let leaf = row.machine.scratch.translate(row.page(number));
         expect_eq!(
             "a leaf",
             leaf.map(|leaf| leaf.size()),
@@ -166,9 +165,8 @@ impl Edit for Remap {
     #[inline(always)]
     fn edit(&mut self, row: &mut Row<'_>, page: VirtAddr, number: u64) -> Result<(), ChangeError> {
         let frame = row.second_frame(number);
-        let kernel = &mut row.machine.kernel;
-        // SAFETY: the scratch region is the row's.
-        unsafe { kernel.table.remap_at(page, frame..frame.add(1)) }?.flush(&kernel.tlb);
+        let pending = row.machine.scratch.remap(page, frame..frame.add(1))?;
+        pending.flush(&row.machine.kernel.tlb);
         Ok(())
     }
 
@@ -188,9 +186,8 @@ impl Edit for Protect {
 
     #[inline(always)]
     fn edit(&mut self, row: &mut Row<'_>, page: VirtAddr, _: u64) -> Result<(), ChangeError> {
-        let kernel = &mut row.machine.kernel;
-        // SAFETY: the scratch region is the row's.
-        unsafe { kernel.table.protect_at(page, 1, Protection::READ) }?.flush(&kernel.tlb);
+        let pending = row.machine.scratch.protect(page, 1, Protection::READ)?;
+        pending.flush(&row.machine.kernel.tlb);
         Ok(())
     }
 
@@ -211,9 +208,8 @@ impl Edit for Unmap {
 
     #[inline(always)]
     fn edit(&mut self, row: &mut Row<'_>, page: VirtAddr, _: u64) -> Result<(), ChangeError> {
-        let kernel = &mut row.machine.kernel;
-        // SAFETY: the scratch region is the row's.
-        unsafe { kernel.table.unmap_at(page, 1) }?.flush(&kernel.tlb);
+        let pending = row.machine.scratch.unmap(page, 1)?;
+        pending.flush(&row.machine.kernel.tlb);
         Ok(())
     }
 
@@ -238,11 +234,7 @@ impl Edit for Translate {
 
     #[inline(always)]
     fn edit(&mut self, row: &mut Row<'_>, page: VirtAddr, _: u64) -> Result<(), ChangeError> {
-        self.0 = row
-            .machine
-            .kernel
-            .table
-            .translate(VirtAddr(page.0 + OFFSET));
+        self.0 = row.machine.scratch.translate(VirtAddr(page.0 + OFFSET));
         Ok(())
     }
 
@@ -272,12 +264,12 @@ impl Edit for Harvest {
 
     #[inline(always)]
     fn edit(&mut self, row: &mut Row<'_>, page: VirtAddr, _: u64) -> Result<(), ChangeError> {
-        let kernel = &mut row.machine.kernel;
         let dirty = &mut self.dirty;
-        let pending = kernel
-            .table
+        let pending = row
+            .machine
+            .scratch
             .harvest(page, 1, |_, usage| *dirty += u64::from(usage.dirty))?;
-        pending.flush(&kernel.tlb);
+        pending.flush(&row.machine.kernel.tlb);
         Ok(())
     }
 

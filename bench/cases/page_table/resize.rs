@@ -23,9 +23,8 @@ impl Case for Split<'_> {
 
     fn operation(&mut self) {
         let start = self.0.start;
-        let kernel = &mut self.0.machine.kernel;
-        let (table, mut tables) = kernel.table_and_tables();
-        match table.split(start, &mut tables) {
+        let (scratch, kernel) = (&mut self.0.machine.scratch, &mut self.0.machine.kernel);
+        match scratch.split(start, &mut kernel.tables()) {
             Ok(pending) => pending.flush(&kernel.tlb),
             Err(error) => self.1 = Err(error),
         }
@@ -61,18 +60,19 @@ impl Case for Collapse<'_> {
     fn prepare(&mut self) -> Result<(), Failure> {
         self.window.map()?;
         self.window.expect_leaves(PageSize::Size2M)?;
-        let kernel = &mut self.window.machine.kernel;
-        let (table, mut tables) = kernel.table_and_tables();
-        table
-            .split(self.window.start, &mut tables)?
-            .flush(&kernel.tlb);
+        let machine = &mut *self.window.machine;
+        machine
+            .scratch
+            .split(self.window.start, &mut machine.kernel.tables())?
+            .flush(&machine.kernel.tlb);
         self.window.expect_frame(0, PAGE)
     }
 
     fn operation(&mut self) {
         let start = self.window.start;
         let kernel = &mut self.window.machine.kernel;
-        match kernel.table.collapse(start, PageSize::Size2M) {
+        let scratch = &mut self.window.machine.scratch;
+        match scratch.collapse(start, PageSize::Size2M) {
             Ok(pending) => self.old = Some(pending.flush(&kernel.tlb)),
             Err(error) => self.outcome = Err(error),
         }
@@ -89,9 +89,8 @@ impl Case for Collapse<'_> {
         self.outcome?;
         self.window.unmap()?;
         if let Some(old) = self.old.take() {
-            let kernel = &mut self.window.machine.kernel;
-            let tables = kernel.table.clear(old);
-            kernel.free_tables(tables)?;
+            let tables = self.window.machine.scratch.clear(old);
+            self.window.machine.kernel.free_tables(tables)?;
         }
         self.window.release_tables()?;
         Ok(())

@@ -7,7 +7,7 @@ use pagemark::cpu::probe::PageFaultError;
 use pagemark::machine::Machine;
 use pagemark::mm::address::{Order, PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use pagemark::mm::frame::{Block, Gfp};
-use pagemark::mm::page_table::{ChangeError, Frames, MapError, Protection, Runs};
+use pagemark::mm::page_table::{ChangeError, Frames, MapError, NoOtherRoot, Protection, Runs};
 
 use crate::cases::proof;
 use crate::harness::case::{Failure, expect_eq};
@@ -165,11 +165,11 @@ impl<'m, S: Shape> Window<'m, S> {
 
     /// Takes all empty tables of the scratch region out of the page table. Returns how many there were.
     pub fn release_tables(&mut self) -> Result<u64, Failure> {
-        let scratch = self.machine.layout.scratch;
-        let pages = (scratch.end.0 - scratch.start.0) / PAGE_SIZE;
-        let kernel = &mut self.machine.kernel;
-        // SAFETY: the scratch region is the window's.
-        let tables = unsafe { kernel.table.release_tables_of_root(scratch.start, pages) }?;
+        let (scratch, kernel) = (&mut self.machine.scratch, &mut self.machine.kernel);
+        let (start, pages) = (scratch.start(), scratch.pages());
+        // SAFETY: no other root is in use.
+        let alone = unsafe { NoOtherRoot::promise() };
+        let tables = scratch.release_tables_of_root(start, pages, alone)?;
         let tables = tables.flush(&kernel.tlb);
         let count = tables.count();
         kernel.free_tables(tables)?;
@@ -184,12 +184,11 @@ impl<'m, S: Shape> Window<'m, S> {
         // The PT behind that of the last page.
         let page = VirtAddr((self.page(self.pages).0 | (PageSize::Size2M.bytes() - 1)) + 1);
         let frame = self.frame(0);
-        let kernel = &mut self.machine.kernel;
-        let (table, mut tables) = kernel.table_and_tables();
+        let (scratch, kernel) = (&mut self.machine.scratch, &mut self.machine.kernel);
         let (frames, size) = (frame..frame.add(1), PageSize::Size4K);
-        table.map(page, frames, Protection::READ_WRITE, size, &mut tables)?;
-        // SAFETY: the scratch region is the window's.
-        unsafe { kernel.table.unmap_at(page, 1) }?.flush(&kernel.tlb);
+        let protection = Protection::READ_WRITE;
+        scratch.map(page, frames, protection, size, &mut kernel.tables())?;
+        scratch.unmap(page, 1)?.flush(&kernel.tlb);
         Ok(())
     }
 
@@ -204,31 +203,28 @@ impl<'m, S: Shape> Window<'m, S> {
 
     #[inline(always)]
     pub fn map(&mut self) -> Result<(), MapError> {
-        let (table, mut tables) = self.machine.kernel.table_and_tables();
         let frames = S::frames(&self.backing[0], self.pages);
         let (protection, largest) = (Protection::READ_WRITE, self.plan.largest);
-        table.map(self.start, frames, protection, largest, &mut tables)
+        let (scratch, tables) = (&mut self.machine.scratch, &mut self.machine.kernel.tables());
+        scratch.map(self.start, frames, protection, largest, tables)
     }
 
     #[inline(always)]
     pub fn unmap(&mut self) -> Result<(), ChangeError> {
-        let kernel = &mut self.machine.kernel;
-        // SAFETY: the scratch region is the window's.
-        let pending = unsafe { kernel.table.unmap_at(self.start, self.pages) }?;
-        pending.flush(&kernel.tlb);
+        let pending = self.machine.scratch.unmap(self.start, self.pages)?;
+        pending.flush(&self.machine.kernel.tlb);
         Ok(())
     }
 
     /// Unmaps, and gives the tables back that the mapping had built, under one flush. Returns how many those were.
     #[inline(always)]
     pub fn unmap_with_tables(&mut self) -> Result<u64, Failure> {
-        let scratch = self.machine.layout.scratch;
-        let kernel = &mut self.machine.kernel;
-        // SAFETY: the scratch region is the window's.
-        let pages = unsafe { kernel.table.unmap_at(self.start, self.pages) }?;
-        let all = (scratch.end.0 - scratch.start.0) / PAGE_SIZE;
-        // SAFETY: the scratch region is the window's.
-        let tables = unsafe { kernel.table.release_tables_of_root(scratch.start, all) }?;
+        let (scratch, kernel) = (&mut self.machine.scratch, &mut self.machine.kernel);
+        let pages = scratch.unmap(self.start, self.pages)?;
+        let (start, all) = (scratch.start(), scratch.pages());
+        // SAFETY: no other root is in use.
+        let alone = unsafe { NoOtherRoot::promise() };
+        let tables = scratch.release_tables_of_root(start, all, alone)?;
         let tables = tables.merge(pages).flush(&kernel.tlb);
         let count = tables.count();
         kernel.free_tables(tables)?;
@@ -237,22 +233,18 @@ impl<'m, S: Shape> Window<'m, S> {
 
     #[inline(always)]
     pub fn protect(&mut self) -> Result<(), ChangeError> {
-        let kernel = &mut self.machine.kernel;
-        let protection = Protection::READ;
-        // SAFETY: the scratch region is the window's.
-        let pending = unsafe { kernel.table.protect_at(self.start, self.pages, protection) }?;
-        pending.flush(&kernel.tlb);
+        let (scratch, protection) = (&mut self.machine.scratch, Protection::READ);
+        let pending = scratch.protect(self.start, self.pages, protection)?;
+        pending.flush(&self.machine.kernel.tlb);
         Ok(())
     }
 
     /// Remaps to the second set of frames.
     #[inline(always)]
     pub fn remap(&mut self) -> Result<(), ChangeError> {
-        let kernel = &mut self.machine.kernel;
         let frames = S::frames(&self.backing[1], self.pages);
-        // SAFETY: the scratch region is the window's.
-        let pending = unsafe { kernel.table.remap_at(self.start, frames) }?;
-        pending.flush(&kernel.tlb);
+        let pending = self.machine.scratch.remap(self.start, frames)?;
+        pending.flush(&self.machine.kernel.tlb);
         Ok(())
     }
 
@@ -260,22 +252,14 @@ impl<'m, S: Shape> Window<'m, S> {
     pub fn remap_page_without_flush(&mut self, page: u64) -> Result<(), Failure> {
         let frame = S::frame(&self.backing[1], page);
         let address = self.page(page);
-        // SAFETY: the scratch region is the window's.
-        let pending = unsafe {
-            self.machine
-                .kernel
-                .table
-                .remap_at(address, frame..frame.add(1))
-        }?;
-        drop(pending);
+        drop(self.machine.scratch.remap(address, frame..frame.add(1))?);
         Ok(())
     }
 
     /// The same of the whole window.
     pub fn remap_without_flush(&mut self) -> Result<(), Failure> {
         let frames = S::frames(&self.backing[1], self.pages);
-        // SAFETY: the scratch region is the window's.
-        drop(unsafe { self.machine.kernel.table.remap_at(self.start, frames) }?);
+        drop(self.machine.scratch.remap(self.start, frames)?);
         Ok(())
     }
 
@@ -322,7 +306,7 @@ impl<'m, S: Shape> Window<'m, S> {
     /// Expects the window to be mapped by leaves of one size.
     pub fn expect_leaves(&self, size: PageSize) -> Result<(), Failure> {
         for number in (0..self.pages).step_by(size.frames() as usize) {
-            let found = self.machine.kernel.table.translate(self.page(number));
+            let found = self.machine.scratch.translate(self.page(number));
             expect_eq!("a leaf", found.map(|leaf| leaf.size()), Some(size));
         }
         Ok(())

@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use pagemark::cpu::direct_map::DirectMap;
-use pagemark::kernel::Kernel;
+use pagemark::kernel::{Addresses, Kernel};
 use pagemark::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use pagemark::mm::frame::{Block, Gfp};
 use pagemark::mm::page_table::Protection;
@@ -16,6 +16,7 @@ pub const MAX_PAGES: usize = 512;
 
 /// A range of pages, and the two frames that it can show.
 pub struct Pages {
+    owned: Addresses,
     start: VirtAddr,
     pages: usize,
     frames: [Block; 2],
@@ -37,7 +38,9 @@ impl Pages {
         ];
         let windows = [0, 1].map(|frame: usize| direct_map.address(frames[frame].pfn()));
         let aliases = [frames[0].pfn(); MAX_PAGES];
-        let range = Pages {
+        let mut range = Pages {
+            // SAFETY: they lie in the scratch region, which is the case's, and are nobody else's until the value ends.
+            owned: unsafe { kernel.table.own(start, pages as u64) },
             start,
             pages,
             frames,
@@ -47,13 +50,12 @@ impl Pages {
         for frame in 0..2 {
             range.write(frame, 0);
         }
-        let (table, mut tables) = kernel.table_and_tables();
-        table.map(
+        range.owned.map(
             start,
             &aliases[..pages],
             Protection::READ_WRITE,
             PageSize::Size4K,
-            &mut tables,
+            &mut kernel.tables(),
         )?;
         Ok(range)
     }
@@ -75,11 +77,10 @@ impl Pages {
     }
 
     /// Has all pages show the other frame. The flush is owed.
-    pub fn turn(&mut self, kernel: &mut Kernel) -> Result<PendingFlush, Failure> {
+    pub fn turn(&mut self, _: &mut Kernel) -> Result<PendingFlush, Failure> {
         let shown = 1 - self.shown;
         let aliases: [Pfn; MAX_PAGES] = [self.frames[shown].pfn(); MAX_PAGES];
-        // SAFETY: the pages are this value's.
-        let pending = unsafe { kernel.table.remap_at(self.start, &aliases[..self.pages]) }?;
+        let pending = self.owned.remap(self.start, &aliases[..self.pages])?;
         self.shown = shown;
         Ok(pending)
     }
@@ -91,9 +92,9 @@ impl Pages {
     }
 
     /// Unmaps the pages and frees the frames.
-    pub fn end(self, kernel: &mut Kernel) -> Result<(), Failure> {
-        // SAFETY: the pages are this value's.
-        unsafe { kernel.table.unmap_at(self.start, self.pages as u64) }?.flush(&kernel.tlb);
+    pub fn end(mut self, kernel: &mut Kernel) -> Result<(), Failure> {
+        let owed = self.owned.unmap(self.start, self.pages as u64)?;
+        owed.flush(&kernel.tlb);
         for frame in self.frames {
             kernel.frames.free(frame)?;
         }

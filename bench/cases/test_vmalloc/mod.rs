@@ -24,7 +24,7 @@ use pagemark::boot::command_line::Propagation;
 use pagemark::machine::Machine;
 use pagemark::mm::address::{PAGE_SIZE, Pfn, VirtAddr};
 use pagemark::mm::frame::Gfp;
-use pagemark::mm::page_table::Protection;
+use pagemark::mm::page_table::{NoOtherRoot, Protection};
 use pagemark::mm::vmalloc::Request;
 
 use self::iteration::{Loop, Refused, Trace, free, map_ram, take, take_and_free};
@@ -216,13 +216,11 @@ fn forget_far_tables(machine: &mut Machine) -> Result<(), Failure> {
     if machine.options.propagation == Propagation::Preallocated {
         return Ok(());
     }
-    let kernel = &mut machine.kernel;
+    let (vmalloc, kernel) = (&mut machine.vmalloc, &mut machine.kernel);
     // SAFETY: no other root is in use.
-    let released = unsafe {
-        kernel
-            .table
-            .release_tables_of_root(start, (region.end.0 - start.0) / PAGE_SIZE)
-    }?;
+    let alone = unsafe { NoOtherRoot::promise() };
+    let pages = (region.end.0 - start.0) / PAGE_SIZE;
+    let released = vmalloc.release_tables_of_root(start, pages, alone)?;
     let tables = released.flush(&kernel.tlb);
     Ok(kernel.free_tables(tables)?)
 }

@@ -167,9 +167,9 @@ impl<'m> FlushBeside<'m> {
     }
 
     fn map(&mut self, page: VirtAddr, frame: Pfn) -> Result<(), Failure> {
-        let (table, mut tables) = self.machine.kernel.table_and_tables();
         let (frames, protection) = (frame..frame.add(1), protection(self.translations));
-        table.map(page, frames, protection, PageSize::Size4K, &mut tables)?;
+        let (scratch, tables) = (&mut self.machine.scratch, &mut self.machine.kernel.tables());
+        scratch.map(page, frames, protection, PageSize::Size4K, tables)?;
         Ok(())
     }
 
@@ -200,8 +200,8 @@ impl<'m> FlushBeside<'m> {
             (self.live, self.live_pages),
         ] {
             if pages > 0 {
-                // SAFETY: the pages are the case's.
-                unsafe { kernel.table.unmap_at(start, pages) }?.flush(&kernel.tlb);
+                let owed = self.machine.scratch.unmap(start, pages)?;
+                owed.flush(&kernel.tlb);
             }
         }
         for block in self.doomed.frames.into_iter().chain(self.live_frames) {
@@ -221,9 +221,8 @@ impl Case for FlushBeside<'_> {
         for page in 0..self.doomed.pages {
             let frame = self.doomed_frame(self.doomed.mapped, page);
             let address = self.doomed_page(page);
-            let table = &mut self.machine.kernel.table;
-            // SAFETY: the page is the case's.
-            drop(unsafe { table.remap_at(address, frame..frame.add(1)) }?);
+            let scratch = &mut self.machine.scratch;
+            drop(scratch.remap(address, frame..frame.add(1))?);
         }
         self.sum = 0;
         Ok(())

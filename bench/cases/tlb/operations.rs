@@ -53,30 +53,28 @@ impl<'m, F: FnMut(VirtAddr)> Flush<'m, F> {
 
     fn map(&mut self, frame: usize) -> Result<(), Failure> {
         let frame = self.frames[frame].pfn();
-        let (table, mut tables) = self.machine.kernel.table_and_tables();
-        table.map(
+        self.machine.scratch.map(
             self.page,
             frame..frame.add(1),
             self.protection,
             PageSize::Size4K,
-            &mut tables,
+            &mut self.machine.kernel.tables(),
         )?;
         Ok(())
     }
 
     /// Maps the first frame at the page with this number, and nothing where it was.
     fn move_to(&mut self, place: u64) -> Result<(), Failure> {
-        let kernel = &mut self.machine.kernel;
-        // SAFETY: the page is the case's.
-        unsafe { kernel.table.unmap_at(self.page, 1) }?.flush(&kernel.tlb);
+        let owed = self.machine.scratch.unmap(self.page, 1)?;
+        owed.flush(&self.machine.kernel.tlb);
         self.page = VirtAddr(self.machine.layout.scratch.start.0 + place * PAGE_SIZE);
         self.map(0)
     }
 
     fn end(self) -> Result<(), Failure> {
         let kernel = &mut self.machine.kernel;
-        // SAFETY: the page is the case's.
-        unsafe { kernel.table.unmap_at(self.page, 1) }?.flush(&kernel.tlb);
+        let owed = self.machine.scratch.unmap(self.page, 1)?;
+        owed.flush(&kernel.tlb);
         for frame in self.frames {
             kernel.frames.free(frame)?;
         }
@@ -101,8 +99,7 @@ impl<F: FnMut(VirtAddr)> Case for Flush<'_, F> {
                 let before = proof::read(self.page)?;
                 expect_eq!("the page before", before, MARKS[1 - frame]);
                 // The operation is the flush that is owed.
-                // SAFETY: the page is the case's.
-                drop(unsafe { self.machine.kernel.table.unmap_at(self.page, 1) }?);
+                drop(self.machine.scratch.unmap(self.page, 1)?);
                 self.map(frame)?;
                 all_old &= staleness::is_old(self.page, MARKS[1 - frame], MARKS[frame])?;
                 perform(self);
@@ -139,8 +136,7 @@ fn spares_global(machine: &mut Machine, spare: impl FnMut(VirtAddr)) -> Result<(
         case.move_to(place)?;
         let before = proof::read(case.page)?;
         expect_eq!("the page before", before, MARKS[0]);
-        // SAFETY: the page is the case's.
-        drop(unsafe { case.machine.kernel.table.unmap_at(case.page, 1) }?);
+        drop(case.machine.scratch.unmap(case.page, 1)?);
         case.map(1)?;
         case.operation();
         let old = staleness::is_old(case.page, MARKS[0], MARKS[1])?;

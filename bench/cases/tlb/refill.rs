@@ -89,13 +89,12 @@ impl<'m> Refill<'m> {
             half: 0,
             sum: 0,
         };
-        let (table, mut tables) = case.machine.kernel.table_and_tables();
-        table.map(
+        case.machine.scratch.map(
             case.start,
             &case.frames[0][..pages as usize],
             Protection::READ_WRITE,
             PageSize::Size4K,
-            &mut tables,
+            &mut case.machine.kernel.tables(),
         )?;
         Ok(case)
     }
@@ -108,8 +107,8 @@ impl<'m> Refill<'m> {
 
     fn end(self) -> Result<(), Failure> {
         let kernel = &mut self.machine.kernel;
-        // SAFETY: the pages are the case's.
-        unsafe { kernel.table.unmap_at(self.start, self.pages) }?.flush(&kernel.tlb);
+        let owed = self.machine.scratch.unmap(self.start, self.pages)?;
+        owed.flush(&kernel.tlb);
         kernel.frames.free(self.block)?;
         Ok(())
     }
@@ -121,8 +120,7 @@ impl Case for Refill<'_> {
         self.touch();
         self.half ^= 1;
         let frames = &self.frames[self.half as usize][..self.pages as usize];
-        // SAFETY: the pages are the case's.
-        drop(unsafe { self.machine.kernel.table.remap_at(self.start, frames) }?);
+        drop(self.machine.scratch.remap(self.start, frames)?);
         self.sum = 0;
         Ok(())
     }

@@ -50,7 +50,7 @@ impl Own {
             // SAFETY: the block is ours.
             unsafe { proof::write(word, own.mark(page))? };
         }
-        let (_, mut tables) = machine.kernel.table_and_tables();
+        let mut tables = machine.kernel.tables();
         let frames = own.frame(0)..own.frame(pages);
         own.space
             .map(at, frames, Protection::READ_WRITE, &mut tables)?;

@@ -6,6 +6,7 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 use core::slice;
 
+use pagemark::kernel::OnMachine;
 use pagemark::machine::{Machine, pages_of};
 use pagemark::mm::address::{PAGE_SIZE, PageSize, VirtAddr};
 use pagemark::mm::frame::Gfp;
@@ -179,35 +180,48 @@ fn measure<S: AreaSearch<Contents = Contents>>(
     search: S,
     held: &mut [MaybeUninit<Option<Area>>],
 ) -> Result<(), Failure> {
-    let mut vmalloc = Vmalloc::new(search, Eager);
+    let mut vmalloc = Vmalloc::new(machine.scratch.take(), search, Eager);
+    let outcome = measure_in(&mut vmalloc, machine, run, rows, held);
+    machine.scratch = vmalloc.into_owned(&machine.kernel);
+    outcome
+}
+
+fn measure_in<S: AreaSearch<Contents = Contents>>(
+    vmalloc: &mut Vmalloc<OnMachine, S, Eager>,
+    machine: &mut Machine,
+    run: &mut Run,
+    rows: &[Row],
+    held: &mut [MaybeUninit<Option<Area>>],
+) -> Result<(), Failure> {
     let mut held = Slots::new(held);
     let block = machine.kernel.alloc_page(Gfp::KERNEL)?;
-    let mut case = |vmalloc: &mut Vmalloc<S, Eager>, machine: &mut Machine, name: &str| {
-        let mut case = Alloc {
-            region: Region {
-                vmalloc,
-                kernel: &mut machine.kernel,
-            },
-            call: Call::Ordinary(PAGE_SIZE),
-            area: None,
-            size: PageSize::Size4K,
+    let mut case =
+        |vmalloc: &mut Vmalloc<OnMachine, S, Eager>, machine: &mut Machine, name: &str| {
+            let mut case = Alloc {
+                region: Region {
+                    vmalloc,
+                    kernel: &mut machine.kernel,
+                },
+                call: Call::Ordinary(PAGE_SIZE),
+                area: None,
+                size: PageSize::Size4K,
+            };
+            run.measure(name, &mut case);
         };
-        run.measure(name, &mut case);
-    };
     for &(live, packed, holes) in rows {
         while vmalloc.live() < live {
             let frames = &[block.pfn()];
             let area = vmalloc.vmap(frames, Protection::READ, &mut machine.kernel)?;
             let _ = held.push(Some(area));
         }
-        case(&mut vmalloc, machine, packed);
+        case(vmalloc, machine, packed);
         if let Some(holes) = holes {
-            unmap_every(2, &mut held, &mut vmalloc, machine)?;
-            case(&mut vmalloc, machine, holes);
+            unmap_every(2, &mut held, vmalloc, machine)?;
+            case(vmalloc, machine, holes);
         }
     }
     // Lowest first: the list finds those at once.
-    unmap_every(1, &mut held, &mut vmalloc, machine)?;
+    unmap_every(1, &mut held, vmalloc, machine)?;
     machine.kernel.free_page(block)?;
     Ok(())
 }
@@ -216,7 +230,7 @@ fn measure<S: AreaSearch<Contents = Contents>>(
 fn unmap_every<S: AreaSearch<Contents = Contents>>(
     step: usize,
     held: &mut Slots<'_, Option<Area>>,
-    vmalloc: &mut Vmalloc<S, Eager>,
+    vmalloc: &mut Vmalloc<OnMachine, S, Eager>,
     machine: &mut Machine,
 ) -> Result<(), Failure> {
     for number in (0..held.len()).step_by(step) {

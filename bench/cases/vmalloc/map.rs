@@ -37,10 +37,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Case for Vmap<'_, S, P> {
             // SAFETY: the frames are ours.
             unsafe { proof::write(address, frame.0)? };
             expect_eq!("a word in its frame", self.region.word(address)?, frame.0);
-            let page = self
-                .region
-                .vmalloc
-                .vmalloc_to_page(address, self.region.kernel);
+            let page = self.region.vmalloc.vmalloc_to_page(address);
             expect_eq!("the frame", page, Some(*frame));
         }
         Ok(())

@@ -12,7 +12,7 @@ use core::mem::MaybeUninit;
 use core::slice;
 
 use pagemark::cpu::probe::PageFaultError;
-use pagemark::kernel::Kernel;
+use pagemark::kernel::{Kernel, OnMachine};
 use pagemark::machine::{Machine, pages_of};
 use pagemark::mm::address::{Order, PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use pagemark::mm::frame::Gfp;
@@ -32,7 +32,7 @@ use purge::{Longest, Purge};
 
 /// A region, and the kernel that it is part of.
 struct Region<'m, S, P> {
-    vmalloc: &'m mut Vmalloc<S, P>,
+    vmalloc: &'m mut Vmalloc<OnMachine, S, P>,
     kernel: &'m mut Kernel,
 }
 
@@ -247,11 +247,13 @@ fn eager(machine: &mut Machine, run: &mut Run) {
     let mut slots = [const { MaybeUninit::<TreeSlot<Contents>>::uninit() }; AREAS];
     let mut nodes = [const { MaybeUninit::<TreeNode>::uninit() }; NODES];
     let search = GapTree::new(machine.layout.scratch.range(), &mut slots, &mut nodes);
+    let mut vmalloc = Vmalloc::new(machine.scratch.take(), search, Eager);
     let region = Region {
-        vmalloc: &mut Vmalloc::new(search, Eager),
+        vmalloc: &mut vmalloc,
         kernel: &mut machine.kernel,
     };
     areas(region, run, EAGER);
+    machine.scratch = vmalloc.into_owned(&machine.kernel);
 }
 
 fn maps<S: AreaSearch<Contents = Contents>, P: Freeing>(
@@ -353,9 +355,11 @@ fn longest(machine: &mut Machine, run: &mut Run) {
                 let mut held = Slots::new(areas);
                 while held.push(None).is_some() {}
                 let block = machine.kernel.alloc_page(Gfp::KERNEL)?;
+                let freeing = Lazy::new(purge::LIMIT as u64);
+                let mut vmalloc = Vmalloc::new(machine.scratch.take(), search, freeing);
                 let mut case = Longest {
                     region: Region {
-                        vmalloc: &mut Vmalloc::new(search, Lazy::new(purge::LIMIT as u64)),
+                        vmalloc: &mut vmalloc,
                         kernel: &mut machine.kernel,
                     },
                     frame: block.pfn(),
@@ -364,6 +368,7 @@ fn longest(machine: &mut Machine, run: &mut Run) {
                     outcome: Ok(()),
                 };
                 run.measure(LONGEST, &mut case);
+                machine.scratch = vmalloc.into_owned(&machine.kernel);
                 Ok(machine.kernel.free_page(block)?)
             })
         })

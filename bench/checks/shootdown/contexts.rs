@@ -80,7 +80,7 @@ pub(super) fn changing_space(
     let (mut space, away) = (new_space(kernel)?, new_space(kernel)?);
     // SAFETY: the frame is ours.
     unsafe { proof::write(windows[0], 0)? };
-    let (_, mut tables) = kernel.table_and_tables();
+    let mut tables = kernel.tables();
     let first = frames[0]..frames[0].add(1);
     space.map(PAGE, first, Protection::READ_WRITE, &mut tables)?;
     let root = kernel.table.root();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::mm::model::{Arena, ArenaTables, ModelTlb, Stale};
-use crate::mm::page_table::Levels;
+use crate::mm::page_table::{Levels, OwnedRange};
 use crate::mm::tlb::{Contexts, Switch, Tlb};
 
 const SLOT: u64 = 512 << 30;
@@ -10,7 +10,7 @@ const REGION: u64 = 0xffff_c900_0000_0000;
 
 struct World<'a> {
     arena: &'a Arena,
-    table: PageTable<&'a Arena>,
+    table: OwnedRange<&'a Arena>,
     tables: ArenaTables<'a>,
 }
 
@@ -18,7 +18,7 @@ impl<'a> World<'a> {
     fn new(arena: &'a Arena) -> Self {
         World {
             arena,
-            table: arena.page_table(),
+            table: arena.owned_range(),
             tables: arena.tables(63),
         }
     }

@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn an_audit_finds_what_must_not_be() {
         let arena = Arena::new(64);
-        let mut table = arena.page_table();
+        let mut table = arena.owned_range();
         let mut tables = arena.tables(63);
         let low = VirtAddr(0x5000);
         table
@@ -138,7 +138,7 @@ mod tests {
             (40, 100 + 40 * 3..700, PageSize::Size4K, false),
         ] {
             let arena = Arena::new(64);
-            let mut table = arena.page_table();
+            let mut table = arena.owned_range();
             let mut tables = arena.tables(63);
             let mut map = |address, frames, protection| {
                 table

@@ -10,7 +10,7 @@ use core::ops::Range;
 use crate::mm::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::layout::Layout;
-use crate::mm::page_table::{MapError, PageTable, Protection, TableFrames};
+use crate::mm::page_table::{MapError, OwnedRange, Protection, TableFrames};
 
 /// A part of the image: where it is linked, where it was loaded, and what it allows.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,7 +54,7 @@ impl core::error::Error for KernelMapError {}
 ///
 /// What could not be mapped.
 pub fn build<M: PhysicalMemory>(
-    table: &mut PageTable<M>,
+    owned: &mut OwnedRange<M>,
     layout: &Layout,
     ram: &[FrameRange],
     sections: &[Section],
@@ -83,7 +83,7 @@ pub fn build<M: PhysicalMemory>(
                     continue;
                 }
                 let start = VirtAddr(layout.direct_map.start.0 + frames.start.address().0);
-                table
+                owned
                     .map(start, frames, protection, largest, tables)
                     .map_err(|error| KernelMapError {
                         part: "direct map",
@@ -94,7 +94,7 @@ pub fn build<M: PhysicalMemory>(
     }
     for section in sections.iter().filter(|section| !section.range.is_empty()) {
         let frames = section.frames();
-        table
+        owned
             .map(
                 section.range.start,
                 frames,
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn ram_and_image_are_mapped_and_nothing_else() {
         let arena = Arena::new(64);
-        let mut table = arena.page_table();
+        let mut table = arena.owned_range();
         let mut tables = arena.tables(63);
         let top = PhysAddr((3 << 30) + 0x5000);
         let layout = Layout::new(&Constants::WIDE, top).unwrap();
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn an_image_in_the_direct_map_has_its_sections_protections_there() {
         let arena = Arena::new(64);
-        let mut table = arena.page_table();
+        let mut table = arena.owned_range();
         let mut tables = arena.tables(63);
         // 6 GiB, of which 896 MiB fit.
         let layout = Layout::new(&Constants::CLASSIC, PhysAddr(6 << 30)).unwrap();

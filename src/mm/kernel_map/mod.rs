@@ -1,4 +1,4 @@
-//! Floor 5: the kernel's own page table, and the memory that the kernel works with once CR3 holds it.
+//! Floor 7: the kernel's own page table, and the memory that the kernel works with once CR3 holds it.
 //!
 //! ```text
 //! map            the direct map and the image in a new table
@@ -19,4 +19,4 @@ mod memory;
 pub use audit::{Audit, writable_code};
 pub use boot_tables::BootTables;
 pub use map::{KernelMapError, Section, build};
-pub use memory::{Aliases, KernelMemory, KernelTables};
+pub use memory::{Aliases, KernelConfig, KernelMemory, KernelTables};

@@ -1,7 +1,7 @@
 use super::*;
 use crate::mm::address::PhysAddr;
 use crate::mm::layout::Constants;
-use crate::mm::model::{Arena, ModelTlb};
+use crate::mm::model::{Arena, ModelTlb, own};
 use crate::mm::page_table::PageTable;
 use proptest::prelude::*;
 use std::cell::Cell;
@@ -36,11 +36,11 @@ fn with_kmap<R>(
     test: impl FnOnce(&mut Kmap<'_, &Arena>, &PageTable<&Arena>, &Counting) -> R,
 ) -> R {
     let arena = Arena::new(8);
-    let mut table = arena.page_table();
+    let table = arena.page_table();
     let mut tables = arena.tables(7);
     let layout = Layout::new(&Constants::CLASSIC, PhysAddr(6 << 30)).unwrap();
-    let start = layout.kmap.unwrap().start;
-    let pt = table.fixed(start, &mut tables).unwrap();
+    let pt = own(&table, layout.kmap.unwrap().range());
+    let pt = pt.into_fixed(&mut tables).unwrap();
     let mut books: Vec<_> = (0..slots).map(|_| Slot::CLEAR).collect();
     let mut kmap = Kmap::new(&layout, Some((pt, &mut books)));
     test(&mut kmap, &table, &Counting::default())

@@ -5,15 +5,17 @@ mod tlb;
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use tlb::{ModelTlb, Stale};
 
-use super::address::{FrameRange, PAGE_SIZE, Pfn, PhysAddr};
-use super::frame::FrameAllocator;
+use super::address::{FrameRange, PAGE_SIZE, Pfn, PhysAddr, VirtAddr};
+use super::frame::{FrameAllocator, InDescriptor};
 use super::hardware::{FrameWords, PhysicalMemory};
-use super::kernel_map::KernelMemory;
-use super::page_table::{Levels, PageTable, TableFrames, Tables};
+use super::kernel_map::{KernelConfig, KernelMemory};
+use super::page_table::{Levels, OwnedRange, PageTable, TableFrames, Tables};
 use super::tlb::Tlb;
 
 /// Frames 0 to `frames` as host memory; those from `high` on are high memory, which has no address that stays.
@@ -64,13 +66,19 @@ impl Arena {
         unsafe { PageTable::new(self, Pfn(0), Levels::Four) }
     }
 
+    /// All addresses of [`page_table`](Self::page_table).
+    pub fn owned_range(&self) -> OwnedRange<&Arena> {
+        // SAFETY: tests have one at a time.
+        unsafe { self.page_table().own_all() }
+    }
+
     /// A kernel whose root table is frame 0, whose other frames are those of `frames`, and whose RAM is `ram`.
     pub fn kernel_memory<'a, 'm>(
         &'a self,
         ram: &'m [FrameRange],
         frames: FrameAllocator<'m>,
         tlb: Tlb<&'a ModelTlb>,
-    ) -> KernelMemory<'m, &'a Arena, &'a ModelTlb> {
+    ) -> KernelMemory<'m, ModelConfig<'a>> {
         assert!(
             frames.present_frames() < self.frames,
             "frame 0 is the root table"
@@ -102,6 +110,21 @@ impl Arena {
         // SAFETY: as above; tests share the arena as atomics only.
         unsafe { &*words }
     }
+}
+
+/// The owner of a range that nobody else has: a test has no two owners of one address.
+pub fn own<'a>(table: &PageTable<&'a Arena>, range: Range<VirtAddr>) -> OwnedRange<&'a Arena> {
+    // SAFETY: as said.
+    unsafe { table.own_range(&range) }
+}
+
+/// What the kernel's memory is made of in tests.
+pub struct ModelConfig<'a>(PhantomData<&'a Arena>);
+
+impl<'a> KernelConfig for ModelConfig<'a> {
+    type Memory = &'a Arena;
+    type Tlb = &'a ModelTlb;
+    type Buddy = InDescriptor;
 }
 
 impl Drop for Arena {
@@ -149,5 +172,14 @@ impl TableFrames for ArenaTables<'_> {
             self.next = self.next.add(1);
         }
         Some(tables)
+    }
+
+    /// Those that were taken last.
+    fn give_back(&mut self, mut tables: Tables) {
+        // SAFETY: the frames came from here.
+        while let Some(frame) = unsafe { tables.pop(&self.arena) } {
+            self.next.0 -= 1;
+            assert_eq!(frame, self.next);
+        }
     }
 }

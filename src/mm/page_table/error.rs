@@ -19,6 +19,13 @@ pub enum RangeError {
         /// Its length in pages.
         pages: u64,
     },
+    /// Not all of it belongs to who edits it.
+    NotOwned {
+        /// Its start.
+        address: VirtAddr,
+        /// Its length in pages.
+        pages: u64,
+    },
 }
 
 impl fmt::Display for RangeError {
@@ -27,6 +34,9 @@ impl fmt::Display for RangeError {
             RangeError::Misaligned { address } => write!(f, "{address} is not the start of a page"),
             RangeError::NotCanonical { address, pages } => {
                 write!(f, "{pages} pages from {address} are no canonical range")
+            }
+            RangeError::NotOwned { address, pages } => {
+                write!(f, "{pages} pages from {address} are not all the owner's")
             }
         }
     }
@@ -157,6 +167,13 @@ impl error::Error for NotEmpty {}
 /// Why a leaf was not split, or leaves were not collapsed into one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ResizeError {
+    /// Not all that the larger leaf maps belongs to who edits it.
+    NotOwned {
+        /// The address.
+        address: VirtAddr,
+        /// The larger leaf's size.
+        size: PageSize,
+    },
     /// The address is none that the tables can map.
     NotCanonical {
         /// The address.
@@ -199,6 +216,9 @@ pub enum ResizeError {
 impl fmt::Display for ResizeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            ResizeError::NotOwned { address, size } => {
+                write!(f, "not all of the {size:?} at {address} are the owner's")
+            }
             ResizeError::NotCanonical { address } => write!(f, "{address} is not canonical"),
             ResizeError::NotMapped { address } => write!(f, "{address} is not mapped"),
             ResizeError::Smallest { address } => {

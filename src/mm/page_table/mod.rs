@@ -1,8 +1,9 @@
-//! Floor 3: page tables of four or five levels (Intel SDM volume 3, 5.5), edited range by range.
+//! Floor 5: page tables of four or five levels (Intel SDM volume 3, 5.5), edited range by range.
 //!
 //! ```text
 //! format     what an entry is: bits, levels, the entries of one table as a whole
-//! walk       how an entry is found: one cursor over a range, from the PD that was walked to last
+//! walk       how an entry is found: one cursor over a range, from the PD that its owner walked to last
+//! owner      the right to edit: a range of addresses has one owner
 //! edit       what is done to entries: map, unmap, protect, remap, harvest, split, collapse, release of empty tables
 //! tables     frames for tables, on their way in and out; cache keeps some that are full of zeros
 //! reference  the tree that other roots follow
@@ -14,12 +15,13 @@
 //!
 //! Making a present entry out of an absent one needs no flush, as x86 does not cache absent entries. Every other change yields
 //! a [`PendingFlush`](super::tlb::PendingFlush). Tables stay when their last entry goes, as in Linux: the next mapping there
-//! finds them. [`PageTable::release_tables`] takes them out; CPUs may know the way to them, so that they wait for a flush, too.
+//! finds them. [`OwnedRange::release_tables`] takes them out; CPUs may know the way to them, so that they wait for a flush, too.
 
 mod cache;
 mod edit;
 mod error;
 mod format;
+mod owner;
 mod reference;
 mod tables;
 mod walk;
@@ -34,11 +36,13 @@ pub use edit::fixed::FixedPt;
 pub use edit::frames::{Fill, Frames, Runs};
 pub use edit::harvest::Usage;
 pub use edit::mapping::Mapping;
+pub use edit::release::NoOtherRoot;
 pub use edit::resize::OldTable;
 pub use error::{ChangeError, MapError, NotEmpty, RangeError, ResizeError};
 pub use format::entry::{Flags, Protection};
 pub use format::levels::Levels;
 pub use format::memory_type::MemoryType;
+pub use owner::OwnedRange;
 pub use reference::Reference;
 pub use tables::{NoTables, TableFrames, Tables, TablesError};
 pub use walk::count::TableCount;
@@ -46,17 +50,15 @@ pub use walk::translate::Translation;
 
 use super::address::{Pfn, WORDS_PER_PAGE};
 use super::hardware::PhysicalMemory;
-use walk::directory::Directory;
 
 type Table = [AtomicU64; WORDS_PER_PAGE];
 
-/// A tree of tables and the window through which they are edited.
-#[derive(Debug)]
+/// A tree of tables: to look at. The entries for a range of addresses are edited by its [owner](OwnedRange).
+#[derive(Clone, Copy, Debug)]
 pub struct PageTable<M> {
     memory: M,
     root: Pfn,
     levels: Levels,
-    directory: Directory,
 }
 
 impl<M: PhysicalMemory> PageTable<M> {
@@ -71,7 +73,6 @@ impl<M: PhysicalMemory> PageTable<M> {
             memory,
             root,
             levels,
-            directory: Directory::NONE,
         }
     }
 

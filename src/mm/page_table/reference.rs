@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::{MapError, PageTable, Protection, TableFrames};
 use crate::mm::address::{PAGE_SIZE, Pfn, VirtAddr, WORDS_PER_PAGE};
 use crate::mm::hardware::PhysicalMemory;
-use crate::mm::page_table::format::entry::{self, Entry};
+use crate::mm::page_table::format::entry::Entry;
 use crate::mm::page_table::format::levels::{Levels, index, leaf_size, shift};
 
 /// A look at the reference table that needs no lock: entries are read one by one, while others may edit them.
@@ -40,7 +40,7 @@ impl<M: PhysicalMemory + Copy> PageTable<M> {
     ///
     /// The range is no range of pages, or there are not so many frames; then no table was made.
     pub fn preallocate(
-        &mut self,
+        &self,
         start: VirtAddr,
         pages: u64,
         tables: &mut impl TableFrames,
@@ -62,10 +62,11 @@ impl<M: PhysicalMemory + Copy> PageTable<M> {
         };
         let mut new = tables.allocate_tables(missing).ok_or(out)?;
         for entry in absent() {
-            let table = self.next_table(&mut new).ok_or(out)?;
-            entry.store(entry::table(table), Relaxed);
+            self.install(entry, &mut new).ok_or(out)?;
         }
-        Ok(missing)
+        let made = missing - new.count();
+        tables.give_back(new);
+        Ok(made)
     }
 }
 

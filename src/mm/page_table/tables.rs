@@ -6,14 +6,18 @@ use crate::mm::address::{Pfn, PhysAddr};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::page_table::PageTable;
 use crate::mm::page_table::format::entries;
-use crate::mm::page_table::format::entry::Flags;
-use core::sync::atomic::Ordering::Relaxed;
+use crate::mm::page_table::format::entry::{self, Entry, Flags};
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 /// Where tables come from.
 pub trait TableFrames {
     /// So many frames full of zeros, which belong to the page table from now on; or `None` if there are not so many, and then
     /// none is taken.
     fn allocate_tables(&mut self, count: u64) -> Option<Tables>;
+
+    /// Takes those of them back that were not needed, as another owner had installed some.
+    fn give_back(&mut self, tables: Tables);
 }
 
 /// Frames to become tables, or that were tables: all zeros but for the first word, which chains them. As a table's entry that
@@ -22,9 +26,9 @@ pub trait TableFrames {
 /// Dropping it leaks the frames. Those that leave a tree come out of the flush,
 ///
 /// ```
-/// # use pagemark::mm::{address::VirtAddr, hardware::{PhysicalMemory, TlbInvalidate}, page_table::{PageTable, TableCache}, tlb::Tlb};
-/// # fn free<M: PhysicalMemory, I: TlbInvalidate>(table: &mut PageTable<M>, cache: &mut TableCache<M>, start: VirtAddr, tlb: &Tlb<I>) {
-/// let pending = table.release_tables(start, 512).unwrap();
+/// # use pagemark::mm::{address::VirtAddr, hardware::{PhysicalMemory, TlbInvalidate}, page_table::{OwnedRange, TableCache}, tlb::Tlb};
+/// # fn free<M: PhysicalMemory, I: TlbInvalidate>(owned: &mut OwnedRange<M>, cache: &mut TableCache<M>, start: VirtAddr, tlb: &Tlb<I>) {
+/// let pending = owned.release_tables(start, 512).unwrap();
 /// let _ = cache.put(pending.flush(tlb));
 /// # }
 /// ```
@@ -32,9 +36,9 @@ pub trait TableFrames {
 /// and out of nothing else:
 ///
 /// ```compile_fail,E0308
-/// # use pagemark::mm::{address::VirtAddr, hardware::{PhysicalMemory, TlbInvalidate}, page_table::{PageTable, TableCache}, tlb::Tlb};
-/// # fn free<M: PhysicalMemory, I: TlbInvalidate>(table: &mut PageTable<M>, cache: &mut TableCache<M>, start: VirtAddr, tlb: &Tlb<I>) {
-/// let pending = table.release_tables(start, 512).unwrap();
+/// # use pagemark::mm::{address::VirtAddr, hardware::{PhysicalMemory, TlbInvalidate}, page_table::{OwnedRange, TableCache}, tlb::Tlb};
+/// # fn free<M: PhysicalMemory, I: TlbInvalidate>(owned: &mut OwnedRange<M>, cache: &mut TableCache<M>, start: VirtAddr, tlb: &Tlb<I>) {
+/// let pending = owned.release_tables(start, 512).unwrap();
 /// let _ = cache.put(pending); // tables are wanted, and they are not out yet
 /// # }
 /// ```
@@ -175,6 +179,12 @@ impl TableFrames for Tables {
     fn allocate_tables(&mut self, count: u64) -> Option<Tables> {
         (count == self.count).then(|| mem::replace(self, Tables::NONE))
     }
+
+    /// All of them were taken before.
+    fn give_back(&mut self, tables: Tables) {
+        debug_assert_eq!(*self, Tables::NONE, "they are given out together");
+        *self = tables;
+    }
 }
 
 /// For ranges whose tables are there already.
@@ -185,6 +195,10 @@ impl TableFrames for NoTables {
     fn allocate_tables(&mut self, count: u64) -> Option<Tables> {
         (count == 0).then_some(Tables::NONE)
     }
+
+    fn give_back(&mut self, tables: Tables) {
+        debug_assert_eq!(tables, Tables::NONE, "none came from here");
+    }
 }
 
 impl<M: PhysicalMemory> PageTable<M> {
@@ -192,5 +206,22 @@ impl<M: PhysicalMemory> PageTable<M> {
     pub(super) fn next_table(&self, tables: &mut Tables) -> Option<Pfn> {
         // SAFETY: the frames that the tree is given are covered by its `memory` (promised to `new`).
         unsafe { tables.pop(&self.memory) }
+    }
+
+    /// Makes the next of `tables` the one that an absent entry leads to. Where another CPU was first, theirs is returned, and the
+    /// table goes back to `tables`: no CPU has walked through it.
+    pub(super) fn install(&self, parent: &AtomicU64, tables: &mut Tables) -> Option<Pfn> {
+        let table = self.next_table(tables)?;
+        match parent.compare_exchange(0, entry::table(table), AcqRel, Acquire) {
+            Ok(_) => Some(table),
+            Err(there) => {
+                // SAFETY: full of zeros, and covered, as the tables that the tree is given are (promised to `new`).
+                unsafe { tables.push(table, &self.memory) };
+                match Entry::of(there, None) {
+                    Entry::Table(frame) => Some(frame),
+                    _ => None,
+                }
+            }
+        }
     }
 }

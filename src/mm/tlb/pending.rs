@@ -43,9 +43,9 @@ pub trait Gather<T, B>: Default {
 ///
 /// ```
 /// #![deny(unused_must_use)]
-/// # use pagemark::mm::{hardware::{PhysicalMemory, TlbInvalidate}, page_table::{Mapping, PageTable}, tlb::Tlb};
-/// fn unmap<M: PhysicalMemory, I: TlbInvalidate>(table: &mut PageTable<M>, page: Mapping<()>, tlb: &Tlb<I>) {
-///     table.unmap_borrowed(page).unwrap().flush(tlb);
+/// # use pagemark::mm::{hardware::{PhysicalMemory, TlbInvalidate}, page_table::{Mapping, OwnedRange}, tlb::Tlb};
+/// fn unmap<M: PhysicalMemory, I: TlbInvalidate>(owned: &mut OwnedRange<M>, page: Mapping<()>, tlb: &Tlb<I>) {
+///     owned.unmap_borrowed(page).unwrap().flush(tlb);
 /// }
 /// ```
 ///
@@ -53,9 +53,9 @@ pub trait Gather<T, B>: Default {
 ///
 /// ```compile_fail
 /// #![deny(unused_must_use)]
-/// # use pagemark::mm::{hardware::{PhysicalMemory, TlbInvalidate}, page_table::{Mapping, PageTable}, tlb::Tlb};
-/// fn unmap<M: PhysicalMemory, I: TlbInvalidate>(table: &mut PageTable<M>, page: Mapping<()>, tlb: &Tlb<I>) {
-///     table.unmap_borrowed(page).unwrap();
+/// # use pagemark::mm::{hardware::{PhysicalMemory, TlbInvalidate}, page_table::{Mapping, OwnedRange}, tlb::Tlb};
+/// fn unmap<M: PhysicalMemory, I: TlbInvalidate>(owned: &mut OwnedRange<M>, page: Mapping<()>, tlb: &Tlb<I>) {
+///     owned.unmap_borrowed(page).unwrap();
 /// }
 /// ```
 #[must_use = "TLBs may still hold the old translations"]

@@ -8,9 +8,7 @@ use core::ops::Range;
 
 use super::{AreaSearch, Contents, Freeing, Kind, Vmalloc};
 use crate::mm::address::{PAGE_SIZE, Pfn, PhysAddr, VirtAddr};
-use crate::mm::frame::Buddy;
-use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
-use crate::mm::kernel_map::KernelMemory;
+use crate::mm::kernel_map::{KernelConfig, KernelMemory};
 
 /// One area, as `/proc/vmallocinfo` tells it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,7 +31,7 @@ enum Part {
     Hole,
 }
 
-impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
+impl<C: KernelConfig, S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<C, S, P> {
     /// All areas in use, lowest first.
     pub fn infos(&self) -> impl Iterator<Item = AreaInfo> {
         self.areas.areas().map(|(range, contents)| AreaInfo {
@@ -49,25 +47,21 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
 
     /// The frame behind an address of the region, if one is mapped there.
     #[must_use]
-    pub fn vmalloc_to_page<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
-        &self,
-        address: VirtAddr,
-        kernel: &KernelMemory<'_, M, I, B>,
-    ) -> Option<Pfn> {
+    pub fn vmalloc_to_page(&self, address: VirtAddr) -> Option<Pfn> {
         if !self.areas.region().contains(&address) {
             return None;
         }
-        Some(kernel.table.translate(address)?.address.frame())
+        Some(self.owned.translate(address)?.address.frame())
     }
 
     /// Copies from `address` on into `buffer`. Returns how many bytes there were up to the end of the highest area.
-    pub fn vread<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    pub fn vread(
         &self,
         address: VirtAddr,
         buffer: &mut [u8],
-        kernel: &KernelMemory<'_, M, I, B>,
+        kernel: &KernelMemory<'_, C>,
     ) -> usize {
-        self.for_each_part(address, buffer.len(), kernel, |bytes, part| {
+        self.for_each_part(address, buffer.len(), |bytes, part| {
             let buffer = &mut buffer[bytes];
             let read = match part {
                 Part::Memory(physical) => kernel.read(physical, buffer),
@@ -82,14 +76,14 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// Copies `data` to `address` and on. Returns how many bytes there was room for up to the end of the highest area.
     ///
     /// Whoever uses an area through its addresses must not do so meanwhile.
-    pub fn vwrite<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    pub fn vwrite(
         &mut self,
         address: VirtAddr,
         data: &[u8],
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> usize {
         let kernel = &*kernel;
-        self.for_each_part(address, data.len(), kernel, |bytes, part| {
+        self.for_each_part(address, data.len(), |bytes, part| {
             if let Part::Memory(physical) = part {
                 kernel.write(physical, &data[bytes]);
             }
@@ -97,11 +91,10 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     }
 
     /// Cuts `bytes` bytes from `address` on into parts; stops at the end of the address space.
-    fn for_each_part<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn for_each_part(
         &self,
         address: VirtAddr,
         bytes: usize,
-        kernel: &KernelMemory<'_, M, I, B>,
         mut visit: impl FnMut(Range<usize>, Part),
     ) -> usize {
         let end = address.0.saturating_add(bytes as u64);
@@ -119,7 +112,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
                 let next = (at - at % PAGE_SIZE + PAGE_SIZE).min(area_end);
                 let translation = match contents.kind() {
                     Kind::Ioremap => None,
-                    Kind::Vmalloc | Kind::Vmap => kernel.table.translate(VirtAddr(at)),
+                    Kind::Vmalloc | Kind::Vmap => self.owned.translate(VirtAddr(at)),
                 };
                 part(
                     at,

@@ -8,9 +8,7 @@ use core::{error, fmt};
 use super::contents::{Contents, Kind};
 use super::{AreaSearch, Freeing, Owned, SearchError, VfreeError, Vmalloc};
 use crate::mm::address::{FrameRange, PAGE_SIZE, PageSize, Pfn, PhysAddr, VirtAddr};
-use crate::mm::frame::Buddy;
-use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
-use crate::mm::kernel_map::KernelMemory;
+use crate::mm::kernel_map::{KernelConfig, KernelMemory};
 use crate::mm::page_table::{MapError, MemoryType, Protection};
 
 /// How the CPU caches accesses to a device.
@@ -125,18 +123,18 @@ impl fmt::Display for IoremapError {
 
 impl error::Error for IoremapError {}
 
-impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
+impl<C: KernelConfig, S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<C, S, P> {
     /// Maps the `bytes` bytes of a device from `physical` on.
     ///
     /// # Errors
     ///
     /// A range that is none or holds RAM, or want of addresses or tables. Nothing has changed but tables that were made.
-    pub fn ioremap<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    pub fn ioremap(
         &mut self,
         physical: PhysAddr,
         bytes: u64,
         caching: Caching,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<IoArea, IoremapError> {
         if bytes == 0 {
             return Err(IoremapError::NoBytes);
@@ -162,19 +160,20 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         Ok(IoArea { address, bytes })
     }
 
-    fn map_device<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn map_device(
         &mut self,
         frames: &FrameRange,
         caching: Caching,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<VirtAddr, IoremapError> {
         let first = frames.start;
         let pages = frames.end.0 - first.0;
         let fit = self.areas.find(pages + 1, PAGE_SIZE)?;
         let (protection, largest) = (caching.protection(), PageSize::Size4K);
-        let (table, mut tables) = kernel.table_and_tables();
+        let mut tables = kernel.tables();
         let (start, frames) = (fit.start(), frames.clone());
-        let mapping = table
+        let mapping = self
+            .owned
             .map_owned(start, first, frames, protection, largest, &mut tables)
             .map_err(|(error, _)| error)?;
         let _ = fit.occupy(Contents::Device(mapping));
@@ -186,10 +185,10 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// # Errors
     ///
     /// As for [`iounmap_at`](Self::iounmap_at).
-    pub fn iounmap<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    pub fn iounmap(
         &mut self,
         io: IoArea,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<(), VfreeError> {
         self.iounmap_at(io.address, kernel)
     }
@@ -199,10 +198,10 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// # Errors
     ///
     /// No area of a device starts there, or its pages were unmapped behind vmalloc's back. Nothing has changed.
-    pub fn iounmap_at<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    pub fn iounmap_at(
         &mut self,
         address: VirtAddr,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<(), VfreeError> {
         let start = VirtAddr(address.0 - address.0 % PAGE_SIZE);
         let slot = self.areas.slot_of(start);
@@ -213,7 +212,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
             return Err(self.refusal(start, Kind::Ioremap));
         };
         let pages = mapping.pages();
-        let unmapped = kernel.table.unmap_owned(mapping);
+        let unmapped = self.owned.unmap_owned(mapping);
         self.settle(unmapped, place, pages, Contents::Device, &kernel.tlb)?;
         Ok(())
     }

@@ -2,12 +2,10 @@
 
 use super::{Area, AreaSearch, Contents, Freeing, Kind, Owned, VfreeError, Vmalloc, VmapError};
 use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
-use crate::mm::frame::Buddy;
-use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
-use crate::mm::kernel_map::KernelMemory;
+use crate::mm::kernel_map::{KernelConfig, KernelMemory};
 use crate::mm::page_table::Protection;
 
-impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
+impl<C: KernelConfig, S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<C, S, P> {
     /// Maps `frames`, in this order, to an area of as many pages. A frame may come more than once, and in other areas.
     ///
     /// # Errors
@@ -15,15 +13,15 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// No frames, more frames than the machine has, code, or want of addresses or tables. Nothing has changed but tables that were
     /// made.
     #[inline]
-    pub fn vmap<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    pub fn vmap(
         &mut self,
         frames: &[Pfn],
         protection: Protection,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<Area, VmapError> {
         if let [frame] = *frames
             && !protection.is_executable()
-            && let Some(area) = self.map_one(frame, protection, kernel)
+            && let Some(area) = self.map_one(frame, protection)
         {
             return Ok(area);
         }
@@ -32,15 +30,10 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
 
     /// A single frame, when all is at hand: addresses, and the PT that was edited last. `None` says nothing about the request.
     #[inline(always)]
-    fn map_one<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
-        &mut self,
-        frame: Pfn,
-        protection: Protection,
-        kernel: &mut KernelMemory<'_, M, I, B>,
-    ) -> Option<Area> {
+    fn map_one(&mut self, frame: Pfn, protection: Protection) -> Option<Area> {
         let fit = self.areas.find(2, PAGE_SIZE).ok()?;
         let start = fit.start();
-        let page = kernel.table.vacant_pages(start, 1)?;
+        let page = self.owned.vacant_pages(start, 1)?;
         let slot = fit.occupy(Contents::Borrowed(page.map_owned((), frame, protection)));
         Some(Area {
             start,
@@ -51,11 +44,11 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
 
     /// Any frames.
     #[inline(never)]
-    fn map_any<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn map_any(
         &mut self,
         frames: &[Pfn],
         protection: Protection,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<Area, VmapError> {
         let count = frames.len() as u64;
         if count == 0 {
@@ -75,17 +68,18 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     }
 
     #[inline]
-    fn map<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn map(
         &mut self,
         frames: &[Pfn],
         protection: Protection,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<Area, VmapError> {
         let count = frames.len() as u64;
         let fit = self.areas.find(count + 1, PAGE_SIZE)?;
-        let (table, mut tables) = kernel.table_and_tables();
+        let mut tables = kernel.tables();
         let (start, largest) = (fit.start(), PageSize::Size4K);
-        let mapping = table
+        let mapping = self
+            .owned
             .map_owned(start, (), frames, protection, largest, &mut tables)
             .map_err(|(error, ())| error)?;
         Ok(Area {
@@ -97,12 +91,12 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
 
     #[cold]
     #[inline(never)]
-    fn map_after_reclaim<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn map_after_reclaim(
         &mut self,
         error: VmapError,
         frames: &[Pfn],
         protection: Protection,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<Area, VmapError> {
         if !self.reclaim(kernel) {
             return Err(error);
@@ -116,21 +110,21 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     ///
     /// As for [`vunmap_at`](Self::vunmap_at): an area of vmalloc, or one that was unmapped by its address before.
     #[inline]
-    pub fn vunmap<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    pub fn vunmap(
         &mut self,
         area: Area,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<(), VfreeError> {
         self.unmap_slot(area.start, area.slot, kernel)
     }
 
     /// Unmaps the area of a slot, if it starts at `start`.
     #[inline(always)]
-    fn unmap_slot<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn unmap_slot(
         &mut self,
         start: VirtAddr,
         slot: u32,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<(), VfreeError> {
         let (look, take) = (Contents::borrowed, Contents::into_borrowed);
         match self.release_at_hand(start, slot, true, look, take, kernel) {
@@ -145,10 +139,10 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     ///
     /// No such area starts there, or its pages were unmapped behind vmalloc's back, which is only noticed if few others are
     /// mapped nearby. Nothing has changed.
-    pub fn vunmap_at<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    pub fn vunmap_at(
         &mut self,
         address: VirtAddr,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<(), VfreeError> {
         match self.areas.slot_of(address) {
             Some(slot) => self.unmap_slot(address, slot, kernel),
@@ -158,11 +152,11 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
 
     /// Unmaps an area of any size.
     #[inline(never)]
-    fn unmap_any<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn unmap_any(
         &mut self,
         start: VirtAddr,
         slot: u32,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<(), VfreeError> {
         let area = self.areas.area_at(start, slot);
         let borrowed = |area: &Owned<'_, _>| matches!(area.contents(), Some(Contents::Borrowed(_)));
@@ -171,7 +165,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
             return Err(self.refusal(start, Kind::Vmap));
         };
         let pages = mapping.pages();
-        let unmapped = kernel.table.unmap_borrowed(mapping);
+        let unmapped = self.owned.unmap_borrowed(mapping);
         self.settle(unmapped, place, pages, Contents::Borrowed, &kernel.tlb)
     }
 }

@@ -50,25 +50,36 @@ pub use search::{
 };
 
 use super::address::{Order, PAGE_SIZE, PageSize, VirtAddr};
-use super::frame::{Block, BlockList, Buddy, Gfp};
-use super::hardware::{PhysicalMemory, TlbInvalidate};
-use super::kernel_map::KernelMemory;
-use super::page_table::Mapping;
+use super::frame::{Block, BlockList, Gfp};
+use super::kernel_map::{KernelConfig, KernelMemory};
+use super::page_table::{Mapping, NoOtherRoot, OwnedRange, RangeError, Tables};
+use super::tlb::PendingFlush;
 
 /// Bytes that one large leaf maps.
 const LARGE: u64 = PageSize::Size2M.bytes();
 
 /// The vmalloc region.
-#[derive(Debug)]
-pub struct Vmalloc<S, P> {
+pub struct Vmalloc<C: KernelConfig, S, P> {
+    /// Its addresses, which the areas share out.
+    owned: OwnedRange<C::Memory>,
     areas: S,
     freeing: P,
 }
 
-impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
-    /// The region that `areas` searches, freed as `freeing` says.
-    pub const fn new(areas: S, freeing: P) -> Self {
-        Vmalloc { areas, freeing }
+impl<C: KernelConfig, S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<C, S, P> {
+    /// The region `owned`, which `areas` searches, freed as `freeing` says. What `areas` finds elsewhere is not mapped.
+    pub const fn new(owned: OwnedRange<C::Memory>, areas: S, freeing: P) -> Self {
+        Vmalloc {
+            owned,
+            areas,
+            freeing,
+        }
+    }
+
+    /// Ends the region: its addresses, which no flush is owed for any more, are their owner's again, with what is mapped there still.
+    pub fn into_owned(mut self, kernel: &KernelMemory<'_, C>) -> OwnedRange<C::Memory> {
+        self.purge(kernel);
+        self.owned
     }
 
     /// When flushes are done.
@@ -96,10 +107,10 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// A size that cannot be served, or want of addresses, of frames or of tables. Frames and areas are as before; tables that
     /// were made stay.
     #[inline]
-    pub fn vmalloc<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    pub fn vmalloc(
         &mut self,
         bytes: u64,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<Area, VmallocError> {
         self.serve(Request::new(bytes), kernel)
     }
@@ -109,10 +120,10 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// # Errors
     ///
     /// As for `vmalloc`.
-    pub fn vzalloc<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    pub fn vzalloc(
         &mut self,
         bytes: u64,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<Area, VmallocError> {
         self.vmalloc_with(Request::new(bytes).zeroed(), kernel)
     }
@@ -122,10 +133,10 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// # Errors
     ///
     /// As for `vmalloc`.
-    pub fn vmalloc_dma<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    pub fn vmalloc_dma(
         &mut self,
         bytes: u64,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<Area, VmallocError> {
         self.vmalloc_with(Request::new(bytes).gfp(Gfp::KERNEL | Gfp::DMA), kernel)
     }
@@ -135,10 +146,10 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// # Errors
     ///
     /// As for `vmalloc`.
-    pub fn vmalloc_32<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    pub fn vmalloc_32(
         &mut self,
         bytes: u64,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<Area, VmallocError> {
         self.vmalloc_with(Request::new(bytes).gfp(Gfp::KERNEL | Gfp::DMA32), kernel)
     }
@@ -148,10 +159,10 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// # Errors
     ///
     /// As for `vmalloc`.
-    pub fn vmalloc_huge<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    pub fn vmalloc_huge(
         &mut self,
         bytes: u64,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<Area, VmallocError> {
         self.vmalloc_with(Request::new(bytes).huge(), kernel)
     }
@@ -161,10 +172,10 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// # Errors
     ///
     /// As for [`vmalloc`](Self::vmalloc).
-    pub fn vmalloc_with<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    pub fn vmalloc_with(
         &mut self,
         request: Request,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<Area, VmallocError> {
         self.serve(request, kernel)
     }
@@ -172,10 +183,10 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// [`vmalloc_with`](Self::vmalloc_with), compiled anew for each caller: nearly all that an ordinary request asks for is
     /// known there.
     #[inline(always)]
-    fn serve<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn serve(
         &mut self,
         request: Request,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<Area, VmallocError> {
         if request.protection.is_executable() {
             return self.serve_code(request, kernel);
@@ -191,11 +202,11 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// As many pages as a block of `order` has frames, when all is at hand: addresses, the block, and the PT that was edited
     /// last. `None` says nothing about the request; then nothing has changed.
     #[inline(always)]
-    fn serve_block<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn serve_block(
         &mut self,
         request: &Request,
         order: Order,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Option<Area> {
         if request.zeroed || request.align != PAGE_SIZE || kernel.frames.has_high_memory() {
             return None;
@@ -204,7 +215,8 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         let with_guard = pages + u64::from(request.guard);
         let fit = self.areas.find(with_guard, PAGE_SIZE).ok()?;
         let (start, gfp) = (fit.start(), request.gfp - Gfp::HIGHMEM);
-        let mapping = kernel.map_block_at_hand(start, order, gfp, request.protection)?;
+        let mapping =
+            kernel.map_block_at_hand(&mut self.owned, start, order, gfp, request.protection)?;
         Some(Area {
             start,
             bytes: pages * PAGE_SIZE,
@@ -214,10 +226,10 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
 
     /// Any number of pages.
     #[inline(never)]
-    fn serve_some<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn serve_some(
         &mut self,
         request: Request,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<Area, VmallocError> {
         // What may have large leaves has tables to make room for.
         if request.bytes < LARGE
@@ -239,10 +251,10 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// An ordinary request for any number of pages, when the first zone has as many frames, in blocks of any size. `None` says nothing
     /// about the request; then nothing but tables has changed.
     #[inline(never)]
-    fn serve_as_it_lies<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn serve_as_it_lies(
         &mut self,
         request: &Request,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Option<Area> {
         // Large leaves want blocks as large.
         if request.zeroed
@@ -256,7 +268,8 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         let with_guard = pages + u64::from(request.guard);
         let fit = self.areas.find(with_guard, PAGE_SIZE).ok()?;
         let (start, gfp) = (fit.start(), request.gfp - Gfp::HIGHMEM);
-        let mapping = kernel.map_as_it_lies(start, pages, gfp, request.protection)?;
+        let mapping =
+            kernel.map_as_it_lies(&mut self.owned, start, pages, gfp, request.protection)?;
         Some(Area {
             start,
             bytes: pages * PAGE_SIZE,
@@ -267,11 +280,11 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// Whatever is asked for; once more after a reclaim, if it is `patient`.
     #[cold]
     #[inline(never)]
-    fn serve_any<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn serve_any(
         &mut self,
         mut request: Request,
         patient: bool,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<Area, VmallocError> {
         // Frames outside the direct map first, as in 2.4: nothing else makes such good use of them.
         if !kernel.frames.has_high_memory() {
@@ -303,11 +316,11 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// are any.
     #[cold]
     #[inline(never)]
-    fn serve_after_reclaim<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn serve_after_reclaim(
         &mut self,
         error: VmallocError,
         request: Request,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<Area, VmallocError> {
         match self.reclaim(kernel) {
             true => self.serve_any(request, false, kernel),
@@ -317,11 +330,11 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
 
     /// Both phases.
     #[inline]
-    fn populate<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn populate(
         &mut self,
         request: &Request,
         pages: u64,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<Area, VmallocError> {
         let with_guard = pages + u64::from(request.guard);
         let largest = match request.huge && pages >= PageSize::Size2M.frames() {
@@ -333,11 +346,14 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
             .find(with_guard, request.align.max(largest.bytes()))?;
         let start = fit.start();
         if largest > PageSize::Size4K {
-            make_room_for_large_leaves(start, pages, kernel);
+            make_room_for_large_leaves(&mut self.owned, start, pages, kernel);
         }
+        let owned = &mut self.owned;
         let contents = match alloc_block(pages, request, kernel)? {
-            Some(block) => Contents::Block(map_block(start, block, largest, request, kernel)?),
-            None => Contents::Frames(map_frames(start, pages, largest, request, kernel)?),
+            Some(block) => {
+                Contents::Block(map_block(owned, start, block, largest, request, kernel)?)
+            }
+            None => Contents::Frames(map_frames(owned, start, pages, largest, request, kernel)?),
         };
         Ok(Area {
             start,
@@ -349,33 +365,43 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// Frees what waits to be free. Whether anything did.
     #[cold]
     #[inline(never)]
-    fn reclaim<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
-        &mut self,
-        kernel: &mut KernelMemory<'_, M, I, B>,
-    ) -> bool {
+    fn reclaim(&mut self, kernel: &mut KernelMemory<'_, C>) -> bool {
         let purged = self.purge(kernel).areas > 0;
         let drained = kernel.drain_frame_cache() > 0;
         purged || drained
     }
 
-    /// Flushes for all areas that wait, so that their addresses can be given out again.
-    pub fn purge<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    /// Takes the tables of a range of the region out that map nothing, those that the root leads to among them, as
+    /// [`OwnedRange::release_tables_of_root`] does.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn release_tables_of_root(
         &mut self,
-        kernel: &KernelMemory<'_, M, I, B>,
-    ) -> Waiting {
+        start: VirtAddr,
+        pages: u64,
+        alone: NoOtherRoot,
+    ) -> Result<PendingFlush<Tables>, RangeError> {
+        self.owned.release_tables_of_root(start, pages, alone)
+    }
+
+    /// Flushes for all areas that wait, so that their addresses can be given out again.
+    pub fn purge(&mut self, kernel: &KernelMemory<'_, C>) -> Waiting {
         self.freeing.purge(&mut self.areas, &kernel.tlb)
     }
 }
 
 /// Takes the empty tables of earlier areas out of a range: where one stands there is no large leaf.
 #[inline(never)]
-fn make_room_for_large_leaves<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+fn make_room_for_large_leaves<C: KernelConfig>(
+    owned: &mut OwnedRange<C::Memory>,
     start: VirtAddr,
     pages: u64,
-    kernel: &mut KernelMemory<'_, M, I, B>,
+    kernel: &mut KernelMemory<'_, C>,
 ) {
     // Where none stood, nothing is owed.
-    if let Ok(pending) = kernel.table.release_tables(start, pages)
+    if let Ok(pending) = owned.release_tables(start, pages)
         && pending.waiting().count() > 0
     {
         let tables = pending.flush(&kernel.tlb);
@@ -395,10 +421,10 @@ const fn block_of(pages: u64) -> Option<Order> {
 
 /// All frames as one block. `None` if there is none, and a list of smaller ones may do.
 #[inline]
-fn alloc_block<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+fn alloc_block<C: KernelConfig>(
     pages: u64,
     request: &Request,
-    kernel: &mut KernelMemory<'_, M, I, B>,
+    kernel: &mut KernelMemory<'_, C>,
 ) -> Result<Option<Block>, VmallocError> {
     let Some(order) = block_of(pages) else {
         return Ok(None);
@@ -415,17 +441,24 @@ fn alloc_block<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
 
 /// The tables of a block, and its entries.
 #[inline]
-fn map_block<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+fn map_block<C: KernelConfig>(
+    owned: &mut OwnedRange<C::Memory>,
     start: VirtAddr,
     block: Block,
     largest: PageSize,
     request: &Request,
-    kernel: &mut KernelMemory<'_, M, I, B>,
+    kernel: &mut KernelMemory<'_, C>,
 ) -> Result<Mapping<Block>, VmallocError> {
     let (first, protection) = (block.pfn(), request.protection);
     let frames = first..first.add(block.order().frames());
-    let (table, mut tables) = kernel.table_and_tables();
-    match table.map_owned(start, block, frames, protection, largest, &mut tables) {
+    match owned.map_owned(
+        start,
+        block,
+        frames,
+        protection,
+        largest,
+        &mut kernel.tables(),
+    ) {
         Ok(mapping) => Ok(mapping),
         Err((error, block)) => {
             // Just allocated, so that it can only go back.
@@ -437,18 +470,19 @@ fn map_block<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
 
 /// All frames, then their tables, and then the entries.
 #[inline]
-fn map_frames<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+fn map_frames<C: KernelConfig>(
+    owned: &mut OwnedRange<C::Memory>,
     start: VirtAddr,
     pages: u64,
     largest: PageSize,
     request: &Request,
-    kernel: &mut KernelMemory<'_, M, I, B>,
+    kernel: &mut KernelMemory<'_, C>,
 ) -> Result<Mapping<BlockList>, VmallocError> {
     let list = match request.zeroed {
         false => kernel.frames.alloc_bulk(request.gfp, pages, Order::MAX)?,
         true => kernel.alloc_zeroed_bulk(request.gfp, pages)?,
     };
-    match kernel.map_blocks(start, list, request.protection, largest) {
+    match kernel.map_blocks(owned, start, list, request.protection, largest) {
         Ok(mapping) => Ok(mapping),
         Err((error, list)) => {
             // Just allocated, so that they can only go back.

@@ -9,23 +9,22 @@ use super::{
     Area, AreaSearch, Contents, Freeing, Kind, Owned, ProtectError, Request, Vmalloc, VmallocError,
 };
 use crate::mm::address::VirtAddr;
-use crate::mm::frame::{BlockList, Buddy};
-use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
-use crate::mm::kernel_map::KernelMemory;
-use crate::mm::page_table::{Mapping, Protection};
+use crate::mm::frame::BlockList;
+use crate::mm::kernel_map::{KernelConfig, KernelMemory};
+use crate::mm::page_table::{Mapping, OwnedRange, Protection};
 
-impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
+impl<C: KernelConfig, S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<C, S, P> {
     /// Gives all pages of the area that starts at `address` another protection, on every CPU.
     ///
     /// # Errors
     ///
     /// No area of vmalloc starts there, there is no frame for a table that splits a leaf of the direct map, or the area's pages were
     /// unmapped behind vmalloc's back. No protection has changed.
-    pub fn protect<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    pub fn protect(
         &mut self,
         address: VirtAddr,
         protection: Protection,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<(), ProtectError> {
         let slot = self.areas.slot_of(address);
         let area = slot.and_then(|slot| self.areas.area_at(address, slot));
@@ -38,7 +37,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         };
         let (contents, outcome) = match into_flushed(contents, kernel) {
             Ok(mut mapping) => {
-                let outcome = protect_pages(&mut mapping, protection, kernel);
+                let outcome = protect_pages(&mut self.owned, &mut mapping, protection, kernel);
                 (Contents::Flushed(mapping), outcome)
             }
             Err(contents) => (contents, Err(ProtectError::NoArea { address })),
@@ -50,10 +49,10 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// An area of code: it becomes executable once the direct map's aliases of its frames are read-only.
     #[cold]
     #[inline(never)]
-    pub(super) fn serve_code<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    pub(super) fn serve_code(
         &mut self,
         request: Request,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<Area, VmallocError> {
         let data = request.protection(Protection::READ);
         let area = self.serve_any(data, true, kernel)?;
@@ -69,9 +68,9 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
 }
 
 /// The mapping of an area of vmalloc as one whose frames wait for the flush.
-fn into_flushed<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+fn into_flushed<C: KernelConfig>(
     contents: Contents,
-    kernel: &mut KernelMemory<'_, M, I, B>,
+    kernel: &mut KernelMemory<'_, C>,
 ) -> Result<Mapping<BlockList>, Contents> {
     match contents {
         Contents::Frames(mapping) | Contents::Flushed(mapping) => Ok(mapping),
@@ -87,10 +86,11 @@ fn into_flushed<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
 }
 
 /// Gives the pages of an area this protection, and the direct map's aliases what goes with it.
-fn protect_pages<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+fn protect_pages<C: KernelConfig>(
+    owned: &mut OwnedRange<C::Memory>,
     mapping: &mut Mapping<BlockList>,
     protection: Protection,
-    kernel: &mut KernelMemory<'_, M, I, B>,
+    kernel: &mut KernelMemory<'_, C>,
 ) -> Result<(), ProtectError> {
     let [was, becomes] = [is_executable(mapping, kernel), protection.is_executable()];
     if becomes && !was {
@@ -101,8 +101,7 @@ fn protect_pages<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
             .protect_aliases(mapping.backing(), Protection::READ)
             .map_err(ProtectError::Pages)?;
     }
-    let changed = kernel
-        .table
+    let changed = owned
         .protect_owned(mapping, protection)
         .map(|pending| pending.flush(&kernel.tlb));
     // They stay read-only beside code alone; what failed has left the pages as they were.

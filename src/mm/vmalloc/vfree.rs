@@ -8,23 +8,23 @@ use core::ops::Range;
 
 use super::{Area, AreaSearch, Contents, Freeing, Kind, LARGE, Owned, Place, VfreeError, Vmalloc};
 use crate::mm::address::{PAGE_SIZE, VirtAddr};
-use crate::mm::frame::{Block, BlockList, Buddy};
-use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
-use crate::mm::kernel_map::KernelMemory;
+use crate::mm::frame::{Block, BlockList};
+use crate::mm::hardware::TlbInvalidate;
+use crate::mm::kernel_map::{KernelConfig, KernelMemory};
 use crate::mm::page_table::{ChangeError, Mapping, Protection};
 use crate::mm::tlb::{PendingFlush, Tlb};
 
-impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
+impl<C: KernelConfig, S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<C, S, P> {
     /// Frees an area, and its frames.
     ///
     /// # Errors
     ///
     /// As for [`vfree_at`](Self::vfree_at): a vmap area, or one that was freed by its address before.
     #[inline(always)]
-    pub fn vfree<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    pub fn vfree(
         &mut self,
         area: Area,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<(), VfreeError> {
         let (start, slot) = (area.start, area.slot);
         match area.bytes {
@@ -43,12 +43,12 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// The way back of [`serve_block`](Self::serve_block): the block that was an area's, or `None`, and nothing has changed. With
     /// `single` only of a page, which the compiler knows then.
     #[inline(always)]
-    fn release_block<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn release_block(
         &mut self,
         start: VirtAddr,
         slot: u32,
         single: bool,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Option<Block> {
         let (look, take) = (Contents::block, Contents::into_block);
         self.release_at_hand(start, slot, single, look, take, kernel)
@@ -57,21 +57,21 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// The shortest way to end an area whose contents `look` finds and `take` takes out, when all of its entries are at hand in the
     /// PT that was edited last: what it owned, or `None`, and nothing has changed. With `single` only of a page.
     #[inline(always)]
-    pub(super) fn release_at_hand<F, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    pub(super) fn release_at_hand<F>(
         &mut self,
         start: VirtAddr,
         slot: u32,
         single: bool,
         look: impl Fn(&Contents) -> Option<&Mapping<F>>,
         take: impl Fn(Contents) -> Option<Mapping<F>>,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Option<F> {
         let area = self.areas.area_at(start, slot)?;
         let pages = look(area.contents()?)?.pages();
         if single && pages != 1 {
             return None;
         }
-        let mapped = kernel.table.mapped_pages(start, pages)?;
+        let mapped = self.owned.mapped_pages(start, pages)?;
         // Just looked at, so that nothing is lost here.
         let (place, contents) = area.take()?;
         let unmapped = mapped.unmap_owned(take(contents)?).also(place);
@@ -84,10 +84,10 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// # Errors
     ///
     /// No area of vmalloc starts there, or its pages were unmapped behind vmalloc's back. Nothing has changed.
-    pub fn vfree_at<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    pub fn vfree_at(
         &mut self,
         address: VirtAddr,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<(), VfreeError> {
         match self.areas.slot_of(address) {
             Some(slot) => self.release_few(address, slot, kernel),
@@ -97,11 +97,11 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
 
     /// Frees an area of more than a page; in the shortest way if it can be.
     #[inline(never)]
-    fn release_few<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn release_few(
         &mut self,
         start: VirtAddr,
         slot: u32,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<(), VfreeError> {
         if let Some(block) = self.release_block(start, slot, false, kernel) {
             return kernel.free_block(block).map_err(VfreeError::Frames);
@@ -116,11 +116,11 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
     /// Frees an area of any size.
     #[cold]
     #[inline(never)]
-    fn release<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn release(
         &mut self,
         start: VirtAddr,
         slot: u32,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<(), VfreeError> {
         let area = self.areas.area_at(start, slot);
         let ours = |area: &Owned<'_, _>| {
@@ -130,13 +130,13 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
         match area.filter(ours).and_then(Owned::take) {
             Some((place, Contents::Frames(mapping))) => {
                 let pages = mapping.pages();
-                let unmapped = kernel.table.unmap_owned(mapping);
+                let unmapped = self.owned.unmap_owned(mapping);
                 let list = self.settle(unmapped, place, pages, Contents::Frames, &kernel.tlb)?;
                 kernel.frames.free_list(list).map_err(VfreeError::Frames)
             }
             Some((place, Contents::Block(mapping))) => {
                 let pages = mapping.pages();
-                let unmapped = kernel.table.unmap_owned(mapping);
+                let unmapped = self.owned.unmap_owned(mapping);
                 let block = self.settle(unmapped, place, pages, Contents::Block, &kernel.tlb)?;
                 free_block(block, kernel)
             }
@@ -149,14 +149,14 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
 
     /// Frees an area that was executable, or whose protection was changed: while a CPU may still fetch from its addresses, its
     /// frames are nobody else's, and the direct map's aliases of them not writable.
-    fn release_flushed<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+    fn release_flushed(
         &mut self,
         place: Place,
         mapping: Mapping<BlockList>,
-        kernel: &mut KernelMemory<'_, M, I, B>,
+        kernel: &mut KernelMemory<'_, C>,
     ) -> Result<(), VfreeError> {
         let executable = is_executable(&mapping, kernel);
-        let unmapped = match kernel.table.unmap_owned(mapping) {
+        let unmapped = match self.owned.unmap_owned(mapping) {
             Ok(unmapped) => unmapped,
             Err((error, mapping)) => {
                 self.areas.put_back(place, Contents::Flushed(mapping));
@@ -232,9 +232,9 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<S, P> {
 }
 
 /// Whether a mapping is of code. All of its pages have one protection.
-pub(super) fn is_executable<F, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+pub(super) fn is_executable<F, C: KernelConfig>(
     mapping: &Mapping<F>,
-    kernel: &KernelMemory<'_, M, I, B>,
+    kernel: &KernelMemory<'_, C>,
 ) -> bool {
     let leaf = kernel.table.translate(mapping.start());
     leaf.is_some_and(|leaf| leaf.protection().is_executable())
@@ -243,9 +243,9 @@ pub(super) fn is_executable<F, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Bu
 /// Frees a block that does not go into the cache of frames.
 #[cold]
 #[inline(never)]
-fn free_block<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy>(
+fn free_block<C: KernelConfig>(
     block: Block,
-    kernel: &mut KernelMemory<'_, M, I, B>,
+    kernel: &mut KernelMemory<'_, C>,
 ) -> Result<(), VfreeError> {
     kernel.free_block(block).map_err(VfreeError::Frames)
 }

@@ -3,46 +3,43 @@
 //!
 //! Where the direct map has large leaves, they are split down to the blocks in question, and stay so.
 
-use super::KernelMemory;
-use crate::mm::address::{FrameRange, PAGE_SIZE, Pfn, VirtAddr};
-use crate::mm::frame::{BlockList, Buddy};
-use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
-use crate::mm::page_table::{ChangeError, Protection, ResizeError};
+use super::{KernelConfig, KernelMemory};
+use crate::mm::address::{PAGE_SIZE, Pfn, VirtAddr};
+use crate::mm::frame::BlockList;
+use crate::mm::page_table::{ChangeError, OwnedRange, Protection, ResizeError};
 
-/// The frames that the direct map covers, and where it has the first of them.
-#[derive(Clone, Debug)]
-pub struct Aliases {
-    /// The address of the first frame.
-    pub start: VirtAddr,
-    /// The frames.
-    pub frames: FrameRange,
+/// The addresses of the direct map, and the frames that they are those of.
+#[derive(Debug)]
+pub struct Aliases<M> {
+    owned: OwnedRange<M>,
+    first: Pfn,
 }
 
-impl Aliases {
-    /// No direct map in the kernel's page table.
-    pub(super) const NONE: Aliases = Aliases {
-        start: VirtAddr(0),
-        frames: Pfn(0)..Pfn(0),
-    };
+impl<M> Aliases<M> {
+    /// The frames from `first` on, as many as there are pages, in order.
+    #[must_use]
+    pub const fn new(owned: OwnedRange<M>, first: Pfn) -> Self {
+        Aliases { owned, first }
+    }
 
     /// The address of a frame.
     fn of(&self, frame: Pfn) -> Option<VirtAddr> {
-        let offset = || (frame.0 - self.frames.start.0) * PAGE_SIZE;
-        let covered = self.frames.contains(&frame);
-        covered.then(|| VirtAddr(self.start.0 + offset()))
+        let before = frame.0.checked_sub(self.first.0)?;
+        let covered = before < self.owned.pages();
+        covered.then(|| VirtAddr(self.owned.start().0 + before * PAGE_SIZE))
     }
 }
 
-impl<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'_, M, I, B> {
+impl<C: KernelConfig> KernelMemory<'_, C> {
     /// The kernel's page table has a direct map: from now on its aliases of code are read-only.
-    pub fn set_aliases(&mut self, aliases: Aliases) {
-        self.aliases = aliases;
+    pub fn set_aliases(&mut self, aliases: Aliases<C::Memory>) {
+        self.aliases = Some(aliases);
     }
 
     /// An address in the first large leaf that maps more than a block of the list.
     fn larger_than_its_block(&self, list: &BlockList) -> Option<VirtAddr> {
         self.frames.blocks(list).find_map(|(first, order)| {
-            let address = self.aliases.of(first)?;
+            let address = self.aliases.as_ref()?.of(first)?;
             let size = self.table.translate(address)?.size();
             (size.frames() > order.frames()).then_some(address)
         })
@@ -55,8 +52,13 @@ impl<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'_, M, I
     /// There is no frame for a table. Some leaves may be split.
     pub(in crate::mm) fn split_aliases(&mut self, list: &BlockList) -> Result<(), ResizeError> {
         while let Some(address) = self.larger_than_its_block(list) {
-            let (table, mut tables) = self.table_and_tables();
-            table.split(address, &mut tables)?.flush(&self.tlb);
+            // Whatever else has an alias.
+            let Some(mut aliases) = self.aliases.take() else {
+                break;
+            };
+            let split = aliases.owned.split(address, &mut self.tables());
+            self.aliases = Some(aliases);
+            split?.flush(&self.tlb);
         }
         Ok(())
     }
@@ -66,17 +68,18 @@ impl<M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'_, M, I
     ///
     /// # Errors
     ///
-    /// As for [`protect_at`](crate::mm::page_table::PageTable::protect_at): the direct map is not as it was built.
+    /// As for [`protect`](OwnedRange::protect): the direct map is not as it was built.
     pub(in crate::mm) fn protect_aliases(
         &mut self,
         list: &BlockList,
         protection: Protection,
     ) -> Result<(), ChangeError> {
+        let Some(aliases) = &mut self.aliases else {
+            return Ok(());
+        };
         for (first, order) in self.frames.blocks(list) {
-            if let Some(address) = self.aliases.of(first) {
-                // SAFETY: the direct map is the kernel's, and these frames are their owner's, who asks for it.
-                let changed =
-                    unsafe { self.table.protect_at(address, order.frames(), protection) }?;
+            if let Some(address) = aliases.of(first) {
+                let changed = aliases.owned.protect(address, order.frames(), protection)?;
                 changed.flush(&self.tlb);
             }
         }

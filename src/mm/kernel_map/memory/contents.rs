@@ -2,14 +2,14 @@
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::KernelMemory;
+use super::{KernelConfig, KernelMemory};
 use crate::mm::address::{Order, PAGE_SIZE, PhysAddr, VirtAddr};
 use crate::mm::frame::{
     AllocError, Batched, Block, BlockList, Buddy, BulkError, FrameAllocator, FrameCache, FreeError,
     Gfp,
 };
 use crate::mm::hardware::{FrameWords, PhysicalMemory};
-use crate::mm::page_table::{Mapping, Protection};
+use crate::mm::page_table::{Mapping, OwnedRange, Protection};
 
 /// A block of an order above 0 out of the cache, or, if its order is not cached, out of the allocator's first zone.
 #[inline]
@@ -25,7 +25,7 @@ fn block_at_hand<'m, B: Buddy>(
     }
 }
 
-impl<M: PhysicalMemory + Copy, I, B: Buddy> KernelMemory<'_, M, I, B> {
+impl<C: KernelConfig> KernelMemory<'_, C> {
     /// Allocates one frame, out of the cache if it can be.
     ///
     /// # Errors
@@ -113,12 +113,13 @@ impl<M: PhysicalMemory + Copy, I, B: Buddy> KernelMemory<'_, M, I, B> {
     #[inline(always)]
     pub fn map_block_at_hand(
         &mut self,
+        owned: &mut OwnedRange<C::Memory>,
         start: VirtAddr,
         order: Order,
         gfp: Gfp,
         protection: Protection,
     ) -> Option<Mapping<Block>> {
-        let pages = self.table.vacant_pages(start, order.frames())?;
+        let pages = owned.vacant_pages(start, order.frames())?;
         let block = match order {
             Order::ZERO => self.frame_cache.take(gfp)?,
             order => block_at_hand(&mut self.frame_cache, &mut self.frames, gfp, order)?,

@@ -1,56 +1,58 @@
 //! The kernel's memory: frames, page table and TLBs put together, with a cache of single frames and one of tables.
 
 mod aliases;
+mod config;
 mod contents;
 
 pub use aliases::Aliases;
+pub use config::KernelConfig;
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::mm::address::{FrameRange, Order, PageSize, Pfn, PhysAddr, VirtAddr};
 use crate::mm::frame::{
-    Batched, BlockList, Buddy, FrameAllocator, FrameCache, FreeError, Gfp, InDescriptor, Taking,
+    Batched, BlockList, Buddy, FrameAllocator, FrameCache, FreeError, Gfp, Taking,
 };
-use crate::mm::hardware::{PhysicalMemory, TlbInvalidate};
+use crate::mm::hardware::PhysicalMemory;
 use crate::mm::page_table::{
-    Fill, Frames, MapError, Mapping, PageTable, Protection, Runs, TableCache, TableFrames, Tables,
-    TablesError,
+    Fill, Frames, MapError, Mapping, OwnedRange, PageTable, Protection, Runs, TableCache,
+    TableFrames, Tables, TablesError,
 };
 use crate::mm::tlb::Tlb;
 
 /// The kernel's memory: the frames, the page table that all kernel code runs on, and the TLBs that cache it.
-pub struct KernelMemory<'m, M, I, B = InDescriptor> {
+pub struct KernelMemory<'m, C: KernelConfig> {
     /// The physical page allocator.
-    pub frames: FrameAllocator<'m, B>,
-    /// The kernel's page table.
-    pub table: PageTable<M>,
+    pub frames: FrameAllocator<'m, C::Buddy>,
+    /// The kernel's page table, to look at: who owns a range of its addresses edits it there ([`OwnedRange`]).
+    pub table: PageTable<C::Memory>,
     /// The TLBs and their policy.
-    pub tlb: Tlb<I>,
-    memory: M,
+    pub tlb: Tlb<C::Tlb>,
+    memory: C::Memory,
     ram: &'m [FrameRange],
     frame_cache: FrameCache<'m, Batched>,
     present_frames: u64,
     table_frames: u64,
-    table_cache: TableCache<M>,
-    aliases: Aliases,
+    table_cache: TableCache<C::Memory>,
+    aliases: Option<Aliases<C::Memory>>,
     end_of_physical: PhysAddr,
 }
 
 /// End of the addresses that an entry can hold (52 bits).
 const END_OF_ENTRIES: PhysAddr = PhysAddr(1 << 52);
 
-impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, M, I, B> {
+impl<'m, C: KernelConfig> KernelMemory<'m, C> {
     /// Puts the parts together; `ram` is all RAM, sorted, whoever has it.
     ///
     /// # Safety
     ///
     /// `memory` covers every frame that `frames` hands out by [`Gfp::KERNEL`]; all that it has is RAM, and nobody else uses it.
     pub unsafe fn new(
-        memory: M,
+        memory: C::Memory,
         ram: &'m [FrameRange],
-        frames: FrameAllocator<'m, B>,
-        table: PageTable<M>,
-        tlb: Tlb<I>,
+        frames: FrameAllocator<'m, C::Buddy>,
+        table: PageTable<C::Memory>,
+        tlb: Tlb<C::Tlb>,
     ) -> Self {
         KernelMemory {
             present_frames: frames.present_frames(),
@@ -63,7 +65,7 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
             table_frames: 0,
             // SAFETY: all tables come from `frames`, which the caller promises to be covered.
             table_cache: unsafe { TableCache::new(memory) },
-            aliases: Aliases::NONE,
+            aliases: None,
             end_of_physical: END_OF_ENTRIES,
         }
     }
@@ -95,7 +97,7 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
 
     /// The way to the frames as bytes.
     #[must_use]
-    pub const fn memory(&self) -> &M {
+    pub const fn memory(&self) -> &C::Memory {
         &self.memory
     }
 
@@ -128,28 +130,28 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
         self.table_cache.validate()
     }
 
-    /// The page table, and a source of tables for it.
+    /// A source of tables.
     #[inline]
-    pub fn table_and_tables(&mut self) -> (&mut PageTable<M>, KernelTables<'_, 'm, M, B>) {
-        let tables = KernelTables {
+    pub fn tables(&mut self) -> KernelTables<'_, 'm, C::Memory, C::Buddy> {
+        KernelTables {
             memory: self.memory,
             cache: &mut self.table_cache,
             frames: &mut self.frames,
             count: &mut self.table_frames,
-        };
-        (&mut self.table, tables)
+        }
     }
 
     /// Maps `pages` pages from `start` on to frames of the allocator's first zone, as they lie there. `None` if they may not or
     /// cannot all come from there, or the range is not vacant or not in one PD; then nothing but tables has changed.
     pub fn map_as_it_lies(
         &mut self,
+        owned: &mut OwnedRange<C::Memory>,
         start: VirtAddr,
         pages: u64,
         gfp: Gfp,
         protection: Protection,
     ) -> Option<Mapping<BlockList>> {
-        if let Some(vacant) = self.table.vacant_pages(start, pages) {
+        if let Some(vacant) = owned.vacant_pages(start, pages) {
             let taken = AsItLies(self.frames.take_as_it_lies(gfp, pages)?);
             return Some(vacant.fill_owned(taken, protection, AsItLies::list));
         }
@@ -162,7 +164,7 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
             frames: &mut self.frames,
             count: &mut self.table_frames,
         };
-        let vacant = self.table.vacant_range(start, pages, &mut tables)?;
+        let vacant = owned.vacant_range(start, pages, &mut tables)?;
         let taken = AsItLies(self.frames.take_as_it_lies(gfp, pages)?);
         Some(vacant.fill_owned(taken, protection, AsItLies::list))
     }
@@ -171,27 +173,28 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
     ///
     /// # Errors
     ///
-    /// As for [`PageTable::map`]; the frames come back.
+    /// As for [`OwnedRange::map`]; the frames come back.
     #[inline]
     pub fn map_blocks(
         &mut self,
+        owned: &mut OwnedRange<C::Memory>,
         start: VirtAddr,
         list: BlockList,
         protection: Protection,
         largest: PageSize,
     ) -> Result<Mapping<BlockList>, (MapError, BlockList)> {
         // As a rule the tables are there; and a single block is looked up nowhere.
-        let (table, mut none) = (&mut self.table, Tables::NONE);
+        let mut none = Tables::NONE;
         let mapped = match list.single() {
-            Some(frames) => table.map_owned(start, list, frames, protection, largest, &mut none),
+            Some(frames) => owned.map_owned(start, list, frames, protection, largest, &mut none),
             None => {
                 let frames = runs(&self.frames, &list);
-                table.map_owned(start, list, frames, protection, largest, &mut none)
+                owned.map_owned(start, list, frames, protection, largest, &mut none)
             }
         };
         match mapped {
             Err((MapError::OutOfTables { tables, .. }, list)) => {
-                self.map_blocks_to_new_tables(start, list, protection, largest, tables)
+                self.map_blocks_to_new_tables(owned, start, list, protection, largest, tables)
             }
             mapped => mapped,
         }
@@ -202,24 +205,21 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
     #[inline(never)]
     fn map_blocks_to_new_tables(
         &mut self,
+        owned: &mut OwnedRange<C::Memory>,
         start: VirtAddr,
         list: BlockList,
         protection: Protection,
         largest: PageSize,
         tables: u64,
     ) -> Result<Mapping<BlockList>, (MapError, BlockList)> {
-        let (_, mut from) = self.table_and_tables();
-        let Some(mut new) = from.allocate_tables(tables) else {
+        let Some(mut new) = self.tables().allocate_tables(tables) else {
             let address = start;
             return Err((MapError::OutOfTables { address, tables }, list));
         };
-        let (table, frames) = (&mut self.table, runs(&self.frames, &list));
-        let mapped = table.map_owned(start, list, frames, protection, largest, &mut new);
-        debug_assert_eq!(
-            new,
-            Tables::NONE,
-            "nothing has changed since they were counted"
-        );
+        let frames = runs(&self.frames, &list);
+        let mapped = owned.map_owned(start, list, frames, protection, largest, &mut new);
+        // They came from there and go back there: that cannot fail.
+        let _ = self.free_tables(new);
         mapped
     }
 
@@ -233,8 +233,7 @@ impl<'m, M: PhysicalMemory + Copy, I: TlbInvalidate, B: Buddy> KernelMemory<'m, 
         if tables.count() == 0 {
             return Ok(());
         }
-        let (_, mut kernel_tables) = self.table_and_tables();
-        kernel_tables.free_tables(tables)
+        self.tables().free_tables(tables)
     }
 }
 
@@ -334,5 +333,10 @@ impl<M: PhysicalMemory, B: Buddy> TableFrames for KernelTables<'_, '_, M, B> {
             unsafe { tables.push(frame, &self.memory) };
         }
         Some(tables)
+    }
+
+    fn give_back(&mut self, tables: Tables) {
+        // They came from there and go back there: that cannot fail.
+        let _ = self.free_tables(tables);
     }
 }

@@ -9,7 +9,7 @@ use crate::mm::page_table::edit::frames::large_leaves;
 use crate::mm::page_table::format::pt::{Live, Pt};
 use crate::mm::page_table::format::{entries, entry};
 use crate::mm::page_table::walk::cursor::{Cursor, Look, Slots, not_mapped};
-use crate::mm::page_table::{ChangeError, Frames, PageTable, Protection};
+use crate::mm::page_table::{ChangeError, Frames, OwnedRange, Protection};
 use crate::mm::tlb::PendingFlush;
 
 /// Leaves of one size in one table, all present.
@@ -135,37 +135,24 @@ impl<F: Frames> Edit for Remap<F> {
     }
 }
 
-impl<M: PhysicalMemory> PageTable<M> {
-    /// Takes the mapping of the `pages` pages from `start` away, whoever made it: for owners of addresses that keep no
-    /// [`Mapping`](crate::mm::page_table::Mapping).
+impl<M: PhysicalMemory> OwnedRange<M> {
+    /// Takes the mapping of the `pages` pages from `start` away.
     ///
     /// # Errors
     ///
-    /// The range is no range of pages, something in it is not mapped, or it cuts a large leaf. Nothing has changed.
-    ///
-    /// # Safety
-    ///
-    /// The addresses are the caller's: nobody else uses what is mapped there, or has a mapping of it to take apart.
+    /// The range is no range of the owner's pages, something in it is not mapped, or it cuts a large leaf. Nothing has changed.
     #[inline]
-    pub unsafe fn unmap_at(
-        &mut self,
-        start: VirtAddr,
-        pages: u64,
-    ) -> Result<PendingFlush, ChangeError> {
+    pub fn unmap(&mut self, start: VirtAddr, pages: u64) -> Result<PendingFlush, ChangeError> {
         self.change(start, pages, Unmap)
     }
 
-    /// Gives the `pages` pages from `start` another protection, whoever mapped them.
+    /// Gives the `pages` pages from `start` another protection.
     ///
     /// # Errors
     ///
-    /// As for [`unmap_at`](Self::unmap_at).
-    ///
-    /// # Safety
-    ///
-    /// As for [`unmap_at`](Self::unmap_at); others may use the addresses as the new protection allows.
+    /// As for [`unmap`](Self::unmap).
     #[inline]
-    pub unsafe fn protect_at(
+    pub fn protect(
         &mut self,
         start: VirtAddr,
         pages: u64,
@@ -174,17 +161,13 @@ impl<M: PhysicalMemory> PageTable<M> {
         self.change(start, pages, Protect(protection))
     }
 
-    /// Puts other frames behind the pages from `start` on, which keep their protection, whoever mapped them.
+    /// Puts other frames behind the pages from `start` on, which keep their protection.
     ///
     /// # Errors
     ///
-    /// As for [`unmap_at`](Self::unmap_at), or a large leaf would not get a block of frames that is aligned and contiguous.
-    ///
-    /// # Safety
-    ///
-    /// As for [`unmap_at`](Self::unmap_at).
+    /// As for [`unmap`](Self::unmap), or a large leaf would not get a block of frames that is aligned and contiguous.
     #[inline]
-    pub unsafe fn remap_at(
+    pub fn remap(
         &mut self,
         start: VirtAddr,
         frames: impl Frames,

@@ -9,36 +9,35 @@ use crate::mm::hardware::PhysicalMemory;
 use crate::mm::page_table::edit::map::{Vacant, allocate};
 use crate::mm::page_table::format::entry;
 use crate::mm::page_table::format::entry::Entry;
+use crate::mm::page_table::format::levels::index;
 use crate::mm::page_table::format::pt::Live;
 use crate::mm::page_table::walk::cursor::Slots;
-use crate::mm::page_table::{MapError, PageTable, Protection, TableFrames};
+use crate::mm::page_table::{MapError, OwnedRange, PageTable, Protection, TableFrames};
 use crate::mm::tlb::PendingFlush;
 
 /// The pages from one address on, as far as one PT maps them, each a slot for a frame.
 #[derive(Clone, Copy, Debug)]
 pub struct FixedPt<M> {
-    memory: M,
+    tree: PageTable<M>,
     pt: Pfn,
     start: VirtAddr,
+    slots: usize,
 }
 
-impl<M: PhysicalMemory + Copy> PageTable<M> {
-    /// The PT for the pages from `start` on, at the first of which nothing is mapped; it is made if need be, and stays. From now
-    /// on those pages are the caller's, who maps and unmaps there by nothing else.
+impl<M: PhysicalMemory + Copy> OwnedRange<M> {
+    /// The PT for these pages, as far as one PT maps them, at the first of which nothing is mapped; it is made if need be, and stays.
+    /// They are mapped and unmapped by nothing else from now on.
     ///
     /// # Errors
     ///
-    /// As for [`map`](Self::map) of one page.
-    pub fn fixed(
-        &mut self,
-        start: VirtAddr,
-        tables: &mut impl TableFrames,
-    ) -> Result<FixedPt<M>, MapError> {
+    /// As for [`map`](Self::map) of one page. The pages belong to nobody then.
+    pub fn into_fixed(mut self, tables: &mut impl TableFrames) -> Result<FixedPt<M>, MapError> {
         const ONE: FrameRange = Pfn(0)..Pfn(1);
+        let start = self.start;
         self.go_to_pd(start, 1)?;
         if let Vacant::Missing(missing) = self.look(start, ONE, PageSize::Size4K)? {
-            let tables = allocate(start, missing, tables)?;
-            self.make_pts(start, 1, tables);
+            let new = allocate(start, missing, tables)?;
+            tables.give_back(self.make_pts(start, 1, new));
             self.go_to_pd(start, 1)?;
         }
         let pt = self.look(start, ONE, PageSize::Size4K)?;
@@ -55,24 +54,30 @@ impl<M: PhysicalMemory + Copy> PageTable<M> {
         };
         // One more than there are: who counts the entries never finds the PT empty, nor full, whatever its slots are.
         Live(parent).add(1);
+        let in_pt = (WORDS_PER_PAGE - index(start, 1)) as u64;
         Ok(FixedPt {
-            memory: self.memory,
+            tree: self.tree,
             pt,
             start,
+            slots: self.pages.min(in_pt) as usize,
         })
     }
 
-    /// Ends what [`fixed`](Self::fixed) began: the PT is one like any other again, and may leave the tree when it is empty.
+    /// Ends what [`into_fixed`](Self::into_fixed) began: the PT is one like any other again, and may leave the tree when it is empty.
+    /// The owner of the slots is back.
     ///
     /// # Safety
     ///
-    /// The value came from this table, every slot is clear, and no copy of it is used any more.
-    pub unsafe fn release_fixed(&mut self, fixed: FixedPt<M>) {
-        if self.go_to_pd(fixed.start, 1).is_ok()
-            && let Some(pt) = self.pt_at_hand(fixed.start, 1)
+    /// Every slot is clear, and no copy of the value is used any more.
+    pub unsafe fn of_fixed(fixed: FixedPt<M>) -> OwnedRange<M> {
+        // SAFETY: the pages were those of the value that was made this one, which nobody uses any more (the caller's promise).
+        let mut owned = unsafe { fixed.tree.own(fixed.start, fixed.slots as u64) };
+        if owned.go_to_pd(fixed.start, 1).is_ok()
+            && let Some(pt) = owned.pt_at_hand(fixed.start, 1)
         {
             pt.live.sub(1);
         }
+        owned
     }
 }
 
@@ -87,7 +92,7 @@ impl<M: PhysicalMemory> FixedPt<M> {
     /// Slots that there are.
     #[must_use]
     pub const fn slots(&self) -> usize {
-        WORDS_PER_PAGE - self.first()
+        self.slots
     }
 
     const fn first(&self) -> usize {
@@ -111,7 +116,7 @@ impl<M: PhysicalMemory> FixedPt<M> {
     #[must_use]
     pub fn is_set(&self, slot: usize) -> bool {
         // SAFETY: as for `store`.
-        let entries = unsafe { self.memory.words(self.pt) };
+        let entries = unsafe { self.tree.memory.words(self.pt) };
         let entry = entries.get(self.first() + slot);
         entry.is_some_and(|entry| entry.load(Relaxed) != 0)
     }
@@ -120,8 +125,10 @@ impl<M: PhysicalMemory> FixedPt<M> {
     fn store(&self, slot: usize, word: u64) {
         // SAFETY: the PT belongs to the tree that it came from, which `memory` covers; a PT stays where it is once it is made,
         // and is only ever accessed as atomics.
-        let entries = unsafe { self.memory.words(self.pt) };
-        if let Some(entry) = entries.get(self.first() + slot) {
+        let entries = unsafe { self.tree.memory.words(self.pt) };
+        if slot < self.slots
+            && let Some(entry) = entries.get(self.first() + slot)
+        {
             entry.store(word, Relaxed);
         }
     }

@@ -7,7 +7,7 @@ use crate::mm::address::{PageSize, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::page_table::format::entries;
 use crate::mm::page_table::format::entry::{Flags, USED};
-use crate::mm::page_table::{ChangeError, PageTable};
+use crate::mm::page_table::{ChangeError, OwnedRange};
 use crate::mm::tlb::PendingFlush;
 
 /// What a leaf was used for since its bits were cleared. A new leaf counts as accessed and written to.
@@ -21,13 +21,13 @@ pub struct Usage {
     pub dirty: bool,
 }
 
-impl<M: PhysicalMemory> PageTable<M> {
+impl<M: PhysicalMemory> OwnedRange<M> {
     /// Calls `visit` with every leaf of the `pages` pages from `start`, and clears A and D of each. After the flush, which the
     /// CPU needs to set them again, the next use shows.
     ///
     /// # Errors
     ///
-    /// As for [`unmap_at`](Self::unmap_at).
+    /// As for [`unmap`](Self::unmap).
     #[inline]
     pub fn harvest(
         &mut self,

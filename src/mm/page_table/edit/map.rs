@@ -1,7 +1,7 @@
 //! Making mappings, in three steps: look at every entry that is going to change, get all tables that are missing, and only then
 //! write. After the first two nothing can fail, so nothing has to be undone.
 
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::AtomicU64;
 
 use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
@@ -10,7 +10,7 @@ use crate::mm::page_table::format::pt::{Live, Pt};
 use crate::mm::page_table::format::{entries, entry};
 use crate::mm::page_table::tables::{TableFrames, Tables};
 use crate::mm::page_table::walk::cursor::{Cursor, Slots, already_mapped};
-use crate::mm::page_table::{Fill, Frames, MapError, Mapping, PageTable, Protection};
+use crate::mm::page_table::{Fill, Frames, MapError, Mapping, OwnedRange, Protection};
 
 const LARGE: PageSize = PageSize::Size2M;
 
@@ -22,7 +22,7 @@ pub(in crate::mm::page_table) enum Vacant<'t> {
     Missing(u64),
 }
 
-impl<M: PhysicalMemory> PageTable<M> {
+impl<M: PhysicalMemory> OwnedRange<M> {
     /// Maps the pages from `start` on to `frames`, with the largest leaves up to `largest` that address and frames are aligned
     /// for and that have no table in their place.
     ///
@@ -83,8 +83,9 @@ impl<M: PhysicalMemory> PageTable<M> {
             // All lie in one table: its entries are at hand.
             Vacant::InOneTable(slots) => write(&slots, &mut frames, protection),
             Vacant::Missing(missing) => {
-                let tables = allocate(start, missing, tables)?;
-                self.write_tables(start, frames, protection, largest, tables);
+                let new = allocate(start, missing, tables)?;
+                let unused = self.write_tables(start, frames, protection, largest, new);
+                tables.give_back(unused);
             }
         }
         Ok(())
@@ -149,7 +150,7 @@ impl<M: PhysicalMemory> PageTable<M> {
         Ok(Vacant::Missing(missing))
     }
 
-    /// Writes what was looked at before.
+    /// Writes what was looked at before. Returns the tables that others installed meanwhile.
     fn write_tables(
         &self,
         start: VirtAddr,
@@ -157,7 +158,7 @@ impl<M: PhysicalMemory> PageTable<M> {
         protection: Protection,
         largest: PageSize,
         mut tables: Tables,
-    ) {
+    ) -> Tables {
         let mut left = frames.count();
         let mut cursor = Cursor::over(self, start, left);
         let mut address = start;
@@ -171,6 +172,7 @@ impl<M: PhysicalMemory> PageTable<M> {
             left -= slots.pages();
             address.0 = address.0.wrapping_add(slots.pages() * PAGE_SIZE);
         }
+        tables
     }
 
     /// Writes the PTs' entries of a range that was looked at before, for frames that come one by one.
@@ -198,13 +200,13 @@ impl<M: PhysicalMemory> PageTable<M> {
         }
     }
 
-    /// Makes the PTs that are missing for a range, where nothing else is.
+    /// Makes the PTs that are missing for a range, where nothing else is. Returns the tables that others installed meanwhile.
     pub(in crate::mm::page_table) fn make_pts(
         &self,
         start: VirtAddr,
         pages: u64,
         mut tables: Tables,
-    ) {
+    ) -> Tables {
         let mut cursor = Cursor::over(self, start, pages);
         let (mut address, mut left) = (start, pages);
         while left > 0 {
@@ -214,17 +216,13 @@ impl<M: PhysicalMemory> PageTable<M> {
             left -= slots.pages();
             address.0 = address.0.wrapping_add(slots.pages() * PAGE_SIZE);
         }
+        tables
     }
 
-    /// Makes the next of `tables` the one that an entry leads to.
-    pub(in crate::mm::page_table) fn install(
-        &self,
-        parent: Option<&AtomicU64>,
-        tables: &mut Tables,
-    ) -> Option<Pfn> {
-        let table = self.next_table(tables)?;
-        parent?.store(entry::table(table), Relaxed);
-        Some(table)
+    /// Makes the next of `tables` the one that an absent entry leads to, and returns it; or the one that the owner of other addresses
+    /// below the entry has installed meanwhile.
+    fn install(&self, parent: Option<&AtomicU64>, tables: &mut Tables) -> Option<Pfn> {
+        self.tree.install(parent?, tables)
     }
 }
 

@@ -1,24 +1,22 @@
-//! A mapping that owns what it maps, and with it the right to edit its addresses.
-//!
-//! Where nothing is mapped anybody may map something, and gets a [`Mapping`]; who has that may take it apart, change its protection
-//! or its frames, and nobody else can: by address alone ([`PageTable::unmap_at`] and its like) only `unsafe` code edits.
+//! A mapping that owns what it maps: who has it takes it apart, or changes its protection or its frames, and gets the frames that
+//! are mapped no more out of the flush.
 
 use core::{mem, ops::Range};
 
 use super::change::{Protect, Remap, Unmap};
 use crate::mm::address::{PAGE_SIZE, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
-use crate::mm::page_table::{ChangeError, Frames, PageTable, Protection};
+use crate::mm::page_table::{ChangeError, Frames, OwnedRange, Protection};
 use crate::mm::tlb::PendingFlush;
 
 /// A mapped range together with the frames behind it, of whatever type their owner gave.
 ///
-/// The frames come back in two steps that the types put in order: [`PageTable::unmap_owned`] turns the mapping into a pending
+/// The frames come back in two steps that the types put in order: [`OwnedRange::unmap_owned`] turns the mapping into a pending
 /// flush, and the flush gives the frames out:
 ///
 /// ```
-/// # use pagemark::mm::{frame::{Block, FrameAllocator}, hardware::{PhysicalMemory, TlbInvalidate}, page_table::{Mapping, PageTable}, tlb::Tlb};
-/// # fn free<M: PhysicalMemory, I: TlbInvalidate>(table: &mut PageTable<M>, frames: &mut FrameAllocator, mapping: Mapping<Block>, tlb: &Tlb<I>) {
+/// # use pagemark::mm::{frame::{Block, FrameAllocator}, hardware::{PhysicalMemory, TlbInvalidate}, page_table::{Mapping, OwnedRange}, tlb::Tlb};
+/// # fn free<M: PhysicalMemory, I: TlbInvalidate>(table: &mut OwnedRange<M>, frames: &mut FrameAllocator, mapping: Mapping<Block>, tlb: &Tlb<I>) {
 /// let pending = table.unmap_owned(mapping).ok().unwrap();
 /// frames.free(pending.flush(tlb)).unwrap();
 /// # }
@@ -27,8 +25,8 @@ use crate::mm::tlb::PendingFlush;
 /// Using them before does not compile:
 ///
 /// ```compile_fail,E0308
-/// # use pagemark::mm::{frame::{Block, FrameAllocator}, hardware::{PhysicalMemory, TlbInvalidate}, page_table::{Mapping, PageTable}, tlb::Tlb};
-/// # fn free<M: PhysicalMemory, I: TlbInvalidate>(table: &mut PageTable<M>, frames: &mut FrameAllocator, mapping: Mapping<Block>, tlb: &Tlb<I>) {
+/// # use pagemark::mm::{frame::{Block, FrameAllocator}, hardware::{PhysicalMemory, TlbInvalidate}, page_table::{Mapping, OwnedRange}, tlb::Tlb};
+/// # fn free<M: PhysicalMemory, I: TlbInvalidate>(table: &mut OwnedRange<M>, frames: &mut FrameAllocator, mapping: Mapping<Block>, tlb: &Tlb<I>) {
 /// let pending = table.unmap_owned(mapping).ok().unwrap();
 /// frames.free(pending).unwrap(); // a block is wanted, and it is not out yet
 /// # }
@@ -90,12 +88,12 @@ impl<B> Mapping<B> {
     }
 }
 
-impl<M: PhysicalMemory> PageTable<M> {
+impl<M: PhysicalMemory> OwnedRange<M> {
     /// Takes a mapping apart: its frames wait for the flush.
     ///
     /// # Errors
     ///
-    /// As for [`unmap_at`](Self::unmap_at), if someone changed the range by its addresses; the mapping comes back.
+    /// As for [`unmap`](Self::unmap), if the owner changed the range by its addresses; the mapping comes back.
     #[inline]
     pub fn unmap_owned<B>(
         &mut self,
@@ -111,7 +109,7 @@ impl<M: PhysicalMemory> PageTable<M> {
     ///
     /// # Errors
     ///
-    /// As for [`unmap_at`](Self::unmap_at), if someone changed the range by its addresses.
+    /// As for [`unmap`](Self::unmap), if the owner changed the range by its addresses.
     #[inline]
     pub fn protect_owned<B>(
         &mut self,
@@ -124,9 +122,9 @@ impl<M: PhysicalMemory> PageTable<M> {
     /// Puts other frames behind a mapping: `backing` owns them from now on, and the frames from before wait for the flush:
     ///
     /// ```
-    /// # use pagemark::mm::{frame::{Block, FrameAllocator}, hardware::{PhysicalMemory, TlbInvalidate}, page_table::{Mapping, PageTable}, tlb::Tlb};
+    /// # use pagemark::mm::{frame::{Block, FrameAllocator}, hardware::{PhysicalMemory, TlbInvalidate}, page_table::{Mapping, OwnedRange}, tlb::Tlb};
     /// # fn free<M: PhysicalMemory, I: TlbInvalidate>(
-    /// #     table: &mut PageTable<M>, frames: &mut FrameAllocator, mapping: &mut Mapping<Block>, new: Block, tlb: &Tlb<I>,
+    /// #     table: &mut OwnedRange<M>, frames: &mut FrameAllocator, mapping: &mut Mapping<Block>, new: Block, tlb: &Tlb<I>,
     /// # ) {
     /// let frame = new.pfn()..new.pfn().add(1);
     /// let pending = table.remap_owned(mapping, new, frame).ok().unwrap();
@@ -137,9 +135,9 @@ impl<M: PhysicalMemory> PageTable<M> {
     /// Without it they are not out yet:
     ///
     /// ```compile_fail,E0308
-    /// # use pagemark::mm::{frame::{Block, FrameAllocator}, hardware::{PhysicalMemory, TlbInvalidate}, page_table::{Mapping, PageTable}, tlb::Tlb};
+    /// # use pagemark::mm::{frame::{Block, FrameAllocator}, hardware::{PhysicalMemory, TlbInvalidate}, page_table::{Mapping, OwnedRange}, tlb::Tlb};
     /// # fn free<M: PhysicalMemory, I: TlbInvalidate>(
-    /// #     table: &mut PageTable<M>, frames: &mut FrameAllocator, mapping: &mut Mapping<Block>, new: Block, tlb: &Tlb<I>,
+    /// #     table: &mut OwnedRange<M>, frames: &mut FrameAllocator, mapping: &mut Mapping<Block>, new: Block, tlb: &Tlb<I>,
     /// # ) {
     /// let frame = new.pfn()..new.pfn().add(1);
     /// let pending = table.remap_owned(mapping, new, frame).ok().unwrap();
@@ -149,7 +147,7 @@ impl<M: PhysicalMemory> PageTable<M> {
     ///
     /// # Errors
     ///
-    /// As for [`remap_at`](Self::remap_at), or the frames are not as many as the pages; the frames come back.
+    /// As for [`remap`](Self::remap), or the frames are not as many as the pages; the frames come back.
     #[inline]
     pub fn remap_owned<B>(
         &mut self,

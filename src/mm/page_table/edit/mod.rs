@@ -7,7 +7,7 @@ pub(in crate::mm::page_table) mod frames;
 pub(in crate::mm::page_table) mod harvest;
 pub(in crate::mm::page_table) mod map;
 pub(in crate::mm::page_table) mod mapping;
-mod release;
+pub mod release;
 pub(in crate::mm::page_table) mod resize;
 mod unmap;
 mod vacant;

@@ -9,10 +9,26 @@ use crate::mm::page_table::format::entry::Entry;
 use crate::mm::page_table::format::levels::{covered, index, leaf_size};
 use crate::mm::page_table::format::pt::Live;
 use crate::mm::page_table::walk::directory::Directory;
-use crate::mm::page_table::{NotEmpty, PageTable, RangeError, Table, Tables};
+use crate::mm::page_table::{NotEmpty, OwnedRange, RangeError, Table, Tables};
 use crate::mm::tlb::PendingFlush;
 
-impl<M: PhysicalMemory> PageTable<M> {
+/// The promise that tables which a root leads to may leave it.
+#[derive(Clone, Copy, Debug)]
+pub struct NoOtherRoot(());
+
+impl NoOtherRoot {
+    /// Makes the promise, for the tables of the call that it is handed to.
+    ///
+    /// # Safety
+    ///
+    /// No other root leads to these tables; or none that does is in use before the flush, and none has the entry after it.
+    #[must_use]
+    pub const unsafe fn promise() -> Self {
+        NoOtherRoot(())
+    }
+}
+
+impl<M: PhysicalMemory> OwnedRange<M> {
     /// Takes the tables out that map nothing and cover addresses of the `pages` pages from `start` alone. They wait for a flush
     /// of everything, as CPUs may walk through them until then, in whatever context; where there are none, nothing is flushed.
     ///
@@ -34,14 +50,11 @@ impl<M: PhysicalMemory> PageTable<M> {
     /// # Errors
     ///
     /// As there.
-    ///
-    /// # Safety
-    ///
-    /// No other root leads to these tables; or none that does is in use before the flush, and none has the entry after it.
-    pub unsafe fn release_tables_of_root(
+    pub fn release_tables_of_root(
         &mut self,
         start: VirtAddr,
         pages: u64,
+        _: NoOtherRoot,
     ) -> Result<PendingFlush<Tables>, RangeError> {
         self.release(start, pages, self.levels as u32)
     }

@@ -9,7 +9,7 @@ use crate::mm::page_table::format::entry::{self, Entry, USED};
 use crate::mm::page_table::format::pt::Live;
 use crate::mm::page_table::walk::cursor::Cursor;
 use crate::mm::page_table::walk::directory::Directory;
-use crate::mm::page_table::{PageTable, ResizeError, Table, TableFrames, Tables};
+use crate::mm::page_table::{OwnedRange, ResizeError, Table, TableFrames, Tables};
 use crate::mm::tlb::PendingFlush;
 
 /// A table that a collapse put out of work. It still holds what it held, as CPUs may walk through it until the flush.
@@ -17,12 +17,12 @@ use crate::mm::tlb::PendingFlush;
 #[derive(PartialEq, Eq, Debug)]
 pub struct OldTable(Pfn);
 
-impl<M: PhysicalMemory> PageTable<M> {
+impl<M: PhysicalMemory> OwnedRange<M> {
     /// Splits the large leaf that maps `address` into 512 leaves of the next smaller size, in a new table.
     ///
     /// # Errors
     ///
-    /// There is no large leaf, or no frame for the table. Nothing has changed.
+    /// There is no large leaf, or not all of it is the owner's, or no frame for the table. Nothing has changed.
     pub fn split(
         &mut self,
         address: VirtAddr,
@@ -39,6 +39,10 @@ impl<M: PhysicalMemory> PageTable<M> {
                 _ => return Err(ResizeError::NotMapped { address }),
             }
         };
+        let start = VirtAddr(address.0 & !(size.bytes() - 1));
+        if !self.has(start, size.frames()) {
+            return Err(ResizeError::NotOwned { address, size });
+        }
         let word = entry.load(Relaxed);
         let frame = tables
             .allocate_tables(1)
@@ -58,7 +62,6 @@ impl<M: PhysicalMemory> PageTable<M> {
         if smaller == PageSize::Size4K {
             Live(entry).add(WORDS_PER_PAGE as u64);
         }
-        let start = VirtAddr(address.0 & !(size.bytes() - 1));
         Ok(PendingFlush::new(start, 1, size))
     }
 
@@ -67,7 +70,7 @@ impl<M: PhysicalMemory> PageTable<M> {
     ///
     /// # Errors
     ///
-    /// They do not. Nothing has changed.
+    /// They do not, or not all of them are the owner's. Nothing has changed.
     pub fn collapse(
         &mut self,
         address: VirtAddr,
@@ -78,6 +81,9 @@ impl<M: PhysicalMemory> PageTable<M> {
         }
         if !address.is_aligned(size.bytes()) {
             return Err(ResizeError::Misaligned { address, size });
+        }
+        if !self.has(address, size.frames()) {
+            return Err(ResizeError::NotOwned { address, size });
         }
         let mut cursor = self.cursor(address)?;
         let (entry, frame) = loop {

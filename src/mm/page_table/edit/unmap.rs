@@ -13,10 +13,10 @@ use crate::mm::hardware::PhysicalMemory;
 use crate::mm::page_table::edit::change::{Edit, Leaves, Unmap};
 use crate::mm::page_table::format::entries;
 use crate::mm::page_table::walk::cursor::Look;
-use crate::mm::page_table::{ChangeError, Mapping, PageTable};
+use crate::mm::page_table::{ChangeError, Mapping, OwnedRange};
 use crate::mm::tlb::PendingFlush;
 
-impl<M: PhysicalMemory> PageTable<M> {
+impl<M: PhysicalMemory> OwnedRange<M> {
     /// Takes a mapping apart that owns no frames: nothing but its addresses waits for the flush.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! for pages that one PT has, the shortest way to map and unmap what is mapped and unmapped most often, one page and a few that are
 //! one block of frames.
 //!
-//! `None` says nothing about the pages: the caller goes the way of [`PageTable::map`] then, which finds what is wrong, if anything
+//! `None` says nothing about the pages: the caller goes the way of [`OwnedRange::map`] then, which finds what is wrong, if anything
 //! is.
 
 use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
@@ -12,7 +12,7 @@ use crate::mm::hardware::PhysicalMemory;
 use crate::mm::page_table::edit::map::Vacant;
 use crate::mm::page_table::format::pt::Pt;
 use crate::mm::page_table::format::{entries, entry};
-use crate::mm::page_table::{Fill, Mapping, PageTable, Protection, TableFrames};
+use crate::mm::page_table::{Fill, Mapping, OwnedRange, Protection, TableFrames};
 use crate::mm::tlb::PendingFlush;
 
 /// Pages of one PT where nothing is mapped. They hold the page table, so that this stays so.
@@ -28,7 +28,7 @@ pub(in crate::mm) struct VacantPages<'t> {
 pub(in crate::mm) struct VacantRange<'t, M> {
     start: VirtAddr,
     pages: u64,
-    tree: &'t PageTable<M>,
+    tree: &'t OwnedRange<M>,
 }
 
 /// Pages of one PT that are mapped. They hold the page table, so that this stays so.
@@ -39,7 +39,7 @@ pub(in crate::mm) struct MappedPages<'t> {
     pt: Pt<'t>,
 }
 
-impl<M: PhysicalMemory> PageTable<M> {
+impl<M: PhysicalMemory> OwnedRange<M> {
     /// The `pages` pages from `start` on, if their PT is at hand and nothing is mapped there.
     #[inline(always)]
     pub(in crate::mm) fn vacant_pages(
@@ -62,8 +62,8 @@ impl<M: PhysicalMemory> PageTable<M> {
         // Which frames they are going to be says nothing here.
         let frames = Pfn(0)..Pfn(pages);
         if let Vacant::Missing(missing @ 1..) = self.look(start, frames, PageSize::Size4K).ok()? {
-            let tables = tables.allocate_tables(missing)?;
-            self.make_pts(start, pages, tables);
+            let new = tables.allocate_tables(missing)?;
+            tables.give_back(self.make_pts(start, pages, new));
         }
         Some(VacantRange {
             start,
@@ -86,7 +86,7 @@ impl<M: PhysicalMemory> PageTable<M> {
 }
 
 impl MappedPages<'_> {
-    /// Takes a mapping, whose pages these are, apart, as [`PageTable::unmap_owned`] does.
+    /// Takes a mapping, whose pages these are, apart, as [`OwnedRange::unmap_owned`] does.
     #[inline]
     pub(in crate::mm) fn unmap_owned<B>(self, mapping: Mapping<B>) -> PendingFlush<B> {
         let pages = self.pt.entries.len() as u64;

@@ -29,18 +29,16 @@ impl Live<'_> {
         (word & MASK) >> SHIFT
     }
 
-    /// The CPU writes no entry that has A set, and nobody else edits the table: no exchange is needed.
+    /// Owners of other addresses of the PT count at the same time.
     #[inline]
     pub(in crate::mm::page_table) fn add(self, entries: u64) {
-        self.0
-            .store(self.0.load(Relaxed).wrapping_add(entries << SHIFT), Relaxed);
+        self.0.fetch_add(entries << SHIFT, Relaxed);
     }
 
     /// See [`add`](Self::add).
     #[inline]
     pub(in crate::mm::page_table) fn sub(self, entries: u64) {
-        self.0
-            .store(self.0.load(Relaxed).wrapping_sub(entries << SHIFT), Relaxed);
+        self.0.fetch_sub(entries << SHIFT, Relaxed);
     }
 }
 

@@ -139,7 +139,7 @@ fn runs(frames: &[Pfn]) -> Vec<(Pfn, u64)> {
 
 /// Table and model side by side.
 struct Pair<'a> {
-    table: PageTable<&'a Arena>,
+    table: OwnedRange<&'a Arena>,
     tables: ArenaTables<'a>,
     tlb: Tlb<&'a ModelTlb>,
     model: Model,

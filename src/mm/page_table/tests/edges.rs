@@ -21,7 +21,7 @@ fn frames(first: u64, pages: u64) -> core::ops::Range<Pfn> {
 }
 
 fn map(
-    table: &mut PageTable<&Arena>,
+    table: &mut OwnedRange<&Arena>,
     tables: &mut ArenaTables<'_>,
     page: u64,
     frames: core::ops::Range<Pfn>,
@@ -34,7 +34,7 @@ fn map(
 }
 
 /// The frame and the leaf's size that the CPU finds for a page.
-fn found(table: &PageTable<&Arena>, page: u64) -> Option<(Pfn, PageSize)> {
+fn found(table: &OwnedRange<&Arena>, page: u64) -> Option<(Pfn, PageSize)> {
     let leaf = table.walk(at(page)).1?;
     Some((leaf.address.frame(), leaf.size()))
 }
@@ -106,7 +106,7 @@ fn a_range_that_ends_behind_the_known_pd_reaches_the_next() {
         let (mut table, mut tables) = table(&arena, Levels::Four, 40);
         // Each operation begins with the lower PD, and its first and last PT, known.
         let know =
-            |table: &mut PageTable<&Arena>| table.protect(at(0), 1, Protection::READ).unwrap();
+            |table: &mut OwnedRange<&Arena>| table.protect(at(0), 1, Protection::READ).unwrap();
         map(&mut table, &mut tables, 0, frames(7, 1), PageSize::Size4K);
         let _ = know(&mut table);
         map(
@@ -116,7 +116,7 @@ fn a_range_that_ends_behind_the_known_pd_reaches_the_next() {
             frames(first, pages),
             PageSize::Size4K,
         );
-        let expect = |table: &PageTable<&Arena>, ahead: u64| {
+        let expect = |table: &OwnedRange<&Arena>, ahead: u64| {
             for page in [first, HUGE - 1, HUGE] {
                 let frame = frames(first.max(page) + ahead, 1).start;
                 assert_eq!(
@@ -288,7 +288,7 @@ fn large_leaves_are_written_and_get_other_frames_wherever_they_lie() {
             frames(0, pages),
             PageSize::Size2M,
         );
-        let expect = |table: &PageTable<&Arena>, ahead: u64| {
+        let expect = |table: &OwnedRange<&Arena>, ahead: u64| {
             for page in (0..pages).step_by(LARGE as usize / 2) {
                 let frame = FRAME.add(page + ahead);
                 assert_eq!(found(table, first + page), Some((frame, PageSize::Size2M)));
@@ -332,7 +332,7 @@ fn a_page_whose_protection_changes_counts_as_used() {
         (HUGE - LARGE, 2 * LARGE, PageSize::Size2M),
     ] {
         map(&mut table, &mut tables, first, frames(0, pages), size);
-        let usage = |table: &mut PageTable<&Arena>| {
+        let usage = |table: &mut OwnedRange<&Arena>| {
             let mut all = Vec::new();
             let _ = table
                 .harvest(at(first), pages, |_, usage| {

@@ -98,7 +98,7 @@ fn a_pt_whose_count_is_wrong_stays() {
     table
         .map(start, Pfn(5)..Pfn(6), Protection::READ, size, &mut tables)
         .unwrap();
-    let count = |table: &mut PageTable<&Arena>, change: fn(Live<'_>)| {
+    let count = |table: &mut OwnedRange<&Arena>, change: fn(Live<'_>)| {
         table.go_to_pd(start, 1).unwrap();
         change(table.pt_at_hand(start, 1).unwrap().live);
     };
@@ -148,7 +148,8 @@ fn a_missing_flush_of_tables_is_found() {
         table.unmap(start, 1).unwrap().flush(&tlb);
         assert_eq!(cache.access(&table, start), Ok(None));
         // SAFETY: there is no other root.
-        let pending = unsafe { table.release_tables_of_root(start, pages) }.unwrap();
+        let alone = unsafe { NoOtherRoot::promise() };
+        let pending = table.release_tables_of_root(start, pages, alone).unwrap();
         assert_eq!(pending.waiting().count(), gone);
         let access = cache.access(&table, start);
         assert!(matches!(access, Err(Stale::Table { .. })), "{access:?}");
@@ -158,7 +159,7 @@ fn a_missing_flush_of_tables_is_found() {
 }
 
 /// Maps what one leaf of 2 MiB can map instead, from `HALF` and frame 512 on.
-fn map_a_large_leafs_pages(table: &mut PageTable<&Arena>, tables: &mut ArenaTables<'_>) {
+fn map_a_large_leafs_pages(table: &mut OwnedRange<&Arena>, tables: &mut ArenaTables<'_>) {
     let (frames, size) = (Pfn(512)..Pfn(1024), PageSize::Size4K);
     table
         .map(VirtAddr(HALF), frames, Protection::READ, size, tables)

@@ -34,7 +34,7 @@ fn the_largest_leaves_that_fit_are_taken() {
 }
 
 /// What a map of `pages` pages at `start` says.
-fn map(table: &mut PageTable<&Arena>, start: u64, pages: u64) -> Result<(), MapError> {
+fn map(table: &mut OwnedRange<&Arena>, start: u64, pages: u64) -> Result<(), MapError> {
     let arena = Arena::new(1);
     let mut none = ArenaTables {
         arena: &arena,

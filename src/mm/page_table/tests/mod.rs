@@ -1,7 +1,6 @@
 //! The table against a naive model, its limits, and its failures.
 
 mod against_a_model;
-mod by_address;
 mod edges;
 mod failures;
 mod limits;
@@ -29,14 +28,16 @@ const MIB2: u64 = 1 << 21;
 const GIB: u64 = 1 << 30;
 
 /// An empty table, and frames for so many tables.
-fn table(arena: &Arena, levels: Levels, tables: u64) -> (PageTable<&Arena>, ArenaTables<'_>) {
+fn table(arena: &Arena, levels: Levels, tables: u64) -> (OwnedRange<&Arena>, ArenaTables<'_>) {
     // SAFETY: frame 0 is zero and nobody else's; so are the frames behind it, which become tables.
     let table = unsafe { PageTable::new(arena, Pfn(0), levels) };
+    // SAFETY: it is nobody else's.
+    let table = unsafe { table.own_all() };
     (table, arena.tables(tables))
 }
 
 /// Every leaf, lowest address first.
-fn leaves(table: &PageTable<&Arena>) -> Vec<(VirtAddr, Translation)> {
+fn leaves(table: &OwnedRange<&Arena>) -> Vec<(VirtAddr, Translation)> {
     let mut leaves = Vec::new();
     table.for_each_leaf(|address, leaf| leaves.push((address, leaf)));
     leaves
@@ -50,8 +51,8 @@ fn words(arena: &Arena) -> Vec<u64> {
 }
 
 /// The count in each entry that leads to a PT is that of the PT's present entries.
-fn validate(table: &PageTable<&Arena>) {
-    fn visit(table: &PageTable<&Arena>, frame: Pfn, level: u32) {
+fn validate(table: &OwnedRange<&Arena>) {
+    fn visit(table: &OwnedRange<&Arena>, frame: Pfn, level: u32) {
         for entry in table.table(frame) {
             if let Entry::Table(frame) = Entry::of(entry.load(Relaxed), leaf_size(level)) {
                 if level == 2 {

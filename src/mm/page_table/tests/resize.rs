@@ -8,7 +8,7 @@ use crate::mm::tlb::Tlb;
 const PROTECTION: Protection = Protection::READ.with_memory_type(MemoryType::WriteThrough);
 const FRAME: Pfn = Pfn(1 << 18);
 
-fn gib_leaf(arena: &Arena) -> (PageTable<&Arena>, ArenaTables<'_>) {
+fn gib_leaf(arena: &Arena) -> (OwnedRange<&Arena>, ArenaTables<'_>) {
     let (mut table, mut tables) = table(arena, Levels::Four, 40);
     let frames = FRAME..FRAME.add(1 << 18);
     table
@@ -24,7 +24,7 @@ fn gib_leaf(arena: &Arena) -> (PageTable<&Arena>, ArenaTables<'_>) {
 }
 
 /// Leaves of the sizes, which map the whole GiB as before.
-fn expect_sizes(table: &PageTable<&Arena>, expected: [usize; 3]) {
+fn expect_sizes(table: &OwnedRange<&Arena>, expected: [usize; 3]) {
     validate(table);
     let mut sizes = [0; 3];
     for (address, leaf) in leaves(table) {
@@ -88,7 +88,7 @@ fn a_collapse_of_what_is_not_one_block_changes_nothing() {
     table
         .map(start, Pfn(1)..Pfn(513), PROTECTION, size, &mut tables)
         .unwrap();
-    let refused = |table: &mut PageTable<&Arena>, address| {
+    let refused = |table: &mut OwnedRange<&Arena>, address| {
         let before = words(&arena);
         let error = ResizeError::NoContinuation { address };
         assert_eq!(table.collapse(start, PageSize::Size2M), Err(error));

@@ -128,7 +128,7 @@ fn a_root_is_given_back_only_when_it_has_no_entry() {
     assert_eq!(pages * PAGE_SIZE, 512 << 30);
     let start = VirtAddr(0xffff_8880_0000_0000);
     let built = || {
-        let mut table = arena.page_table();
+        let mut table = arena.owned_range();
         let frames = Pfn(8)..Pfn(9);
         table
             .map(
@@ -148,9 +148,10 @@ fn a_root_is_given_back_only_when_it_has_no_entry() {
         let _ = table.unmap(start, 1).unwrap();
         table
     };
-    let release = |table: &mut PageTable<_>, pages| {
+    let release = |table: &mut OwnedRange<_>, pages| {
         // SAFETY: there is no other root.
-        let pending = unsafe { table.release_tables_of_root(start, pages) }.unwrap();
+        let alone = unsafe { NoOtherRoot::promise() };
+        let pending = table.release_tables_of_root(start, pages, alone).unwrap();
         frames(&arena, pending.flush(&Tlb::new(&ModelTlb::default(), 33))).len()
     };
     // What the root leads to stays, unless its owner takes it; and so it does of as many addresses as a PD maps.

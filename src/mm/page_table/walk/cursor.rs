@@ -1,8 +1,8 @@
 //! The cursor: it goes through a range once, table by table.
 //!
 //! It keeps the tables on its path. To go on, it climbs to the lowest one that covers the next address too, so the upper levels
-//! are read once for all that lies below them. A range that one PD maps is walked from there, if that is the one that was walked
-//! to last.
+//! are read once for all that lies below them. A range that one PD maps is walked from there, if that is the one that the owner
+//! walked to last.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -12,7 +12,7 @@ use crate::mm::page_table::format::entries;
 use crate::mm::page_table::format::entry::{self, Entry};
 use crate::mm::page_table::format::levels::{Levels, covered, index, leaf_size, shift};
 use crate::mm::page_table::format::pt::{Live, Pt};
-use crate::mm::page_table::{ChangeError, MapError, PageTable, Table};
+use crate::mm::page_table::{ChangeError, MapError, OwnedRange, PageTable, Table};
 
 /// A place in the tree.
 #[derive(Debug)]
@@ -67,11 +67,12 @@ impl<'t, M: PhysicalMemory> Cursor<'t, M> {
 
     /// At the lowest table that is at hand and maps all of a range, on the way to its start.
     pub(in crate::mm::page_table) fn over(
-        tree: &'t PageTable<M>,
+        owned: &'t OwnedRange<M>,
         start: VirtAddr,
         pages: u64,
     ) -> Self {
-        match tree.pd_of(start, pages) {
+        let tree = &owned.tree;
+        match owned.pd_of(start, pages) {
             Some(directory) => {
                 let mut cursor = Self::at(tree, start, 2, directory);
                 cursor.note_pd();

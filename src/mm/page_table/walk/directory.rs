@@ -1,64 +1,64 @@
-//! The walk cache: the PD that was walked to last, as the CPU remembers it in its paging-structure caches.
+//! The walk cache of who edits a range: the PD that was walked to last, as the CPU remembers it in its paging-structure caches.
 //!
 //! A PD maps 1 GiB, so that edits walk from the root once a GiB. From the PD a PT is one load away, and costs the same whether it
-//! was edited last or any other of the PD's.
+//! was edited last or any other of the PD's. What is remembered is cut to the owner's addresses: who finds a page there need not
+//! look whether it is the owner's.
 
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::mm::address::{PAGE_SHIFT, PAGE_SIZE, PageSize, VirtAddr, WORDS_PER_PAGE};
+use crate::mm::address::{PAGE_SHIFT, PageSize, VirtAddr, WORDS_PER_PAGE};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::page_table::format::entry::{self, Entry};
 use crate::mm::page_table::format::levels::{covered, index, leaf_size};
 use crate::mm::page_table::format::pt::{Live, Pt};
-use crate::mm::page_table::{PageTable, RangeError, Table};
+use crate::mm::page_table::{OwnedRange, RangeError, Table};
 
-/// Pages that a PD maps.
-const PAGES: u64 = PageSize::Size1G.frames();
-
-/// A PD of the tree, or none. What takes a PD out of the tree makes this forget it.
+/// The pages of one PD that belong to one owner, or none. What takes a PD out of the tree makes its owner forget it.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::mm::page_table) struct Directory {
-    /// The address of the first page that it maps.
+    /// The address of the first page.
     start: u64,
+    pages: u64,
+    /// The number of the first page among those that the PD maps.
+    first: usize,
     table: NonNull<Table>,
 }
 
-// SAFETY: the pointer is used through the `PageTable` that it belongs to alone, as the references to tables are that its `memory`
+// SAFETY: the pointer is used through the `OwnedRange` that it belongs to alone, as the references to tables are that its `memory`
 // gives.
 unsafe impl Send for Directory {}
 // SAFETY: as above; what it points to is atomic.
 unsafe impl Sync for Directory {}
 
-/// What "no PD" points to: nothing is mapped there.
-static EMPTY: Table = [const { AtomicU64::new(0) }; WORDS_PER_PAGE];
-
 impl Directory {
-    /// No PD: no page starts where this one would have any, as that is at no multiple of a page.
+    /// No PD, and no page of it.
     pub(in crate::mm::page_table) const NONE: Directory = Directory {
-        start: 1,
-        table: NonNull::from_ref(&EMPTY),
+        start: 0,
+        pages: 0,
+        first: 0,
+        table: NonNull::dangling(),
     };
 
-    /// Pages from the first up to the one that starts at `start`, if it maps that. The bits of an address below a page become the
-    /// highest here, so that of a PD no other address than a page's start passes.
+    /// Pages from the first up to the one that starts at `start`, if it has that. The bits of an address below a page become the
+    /// highest here, so that no other address than a page's start passes.
     #[inline]
     fn page_starting_at(&self, start: VirtAddr) -> Option<u64> {
         let page = start.0.wrapping_sub(self.start).rotate_right(PAGE_SHIFT);
-        (page < PAGES).then_some(page)
+        (page < self.pages).then_some(page)
     }
 
-    /// Whether it maps all of a range of pages.
+    /// Whether it has all of a range of pages.
     #[inline]
-    fn maps(&self, start: VirtAddr, pages: u64) -> bool {
+    fn has(&self, start: VirtAddr, pages: u64) -> bool {
         match self.page_starting_at(start) {
-            Some(first) => start.is_aligned(PAGE_SIZE) && pages.wrapping_sub(1) < PAGES - first,
+            Some(page) => pages.wrapping_sub(1) < self.pages - page,
             None => false,
         }
     }
 }
 
-impl<M: PhysicalMemory> PageTable<M> {
+impl<M: PhysicalMemory> OwnedRange<M> {
     /// The entries of a range that lies in one PT, if the remembered PD leads to it. `None` says nothing about the range.
     #[inline]
     pub(in crate::mm::page_table) fn pt_at_hand(
@@ -66,9 +66,11 @@ impl<M: PhysicalMemory> PageTable<M> {
         start: VirtAddr,
         pages: u64,
     ) -> Option<Pt<'_>> {
-        let page = self.directory.page_starting_at(start)? as usize;
+        let page = self.directory.page_starting_at(start)?;
+        let left = self.directory.pages - page;
+        let page = self.directory.first + page as usize;
         let first = page % WORDS_PER_PAGE;
-        if pages.wrapping_sub(1) >= (WORDS_PER_PAGE - first) as u64 {
+        if pages.wrapping_sub(1) >= left.min((WORDS_PER_PAGE - first) as u64) {
             return None;
         }
         let parent = &self.pd()[page / WORDS_PER_PAGE];
@@ -86,8 +88,12 @@ impl<M: PhysicalMemory> PageTable<M> {
         pages: u64,
     ) -> Option<&[AtomicU64]> {
         const OF_LEAF: u64 = PageSize::Size2M.frames();
-        let first = self.directory.page_starting_at(start)?;
-        if pages == 0 || !(first | pages).is_multiple_of(OF_LEAF) {
+        if !self.directory.has(start, pages) {
+            return None;
+        }
+        let page = self.directory.page_starting_at(start)?;
+        let first = self.directory.first as u64 + page;
+        if !(first | pages).is_multiple_of(OF_LEAF) {
             return None;
         }
         let (first, leaves) = ((first / OF_LEAF) as usize, (pages / OF_LEAF) as usize);
@@ -98,10 +104,10 @@ impl<M: PhysicalMemory> PageTable<M> {
     #[inline]
     pub(in crate::mm::page_table) fn word_at_hand(&self, address: VirtAddr) -> Option<u64> {
         let page = address.0.wrapping_sub(self.directory.start) >> PAGE_SHIFT;
-        if page >= PAGES {
+        if page >= self.directory.pages {
             return None;
         }
-        let page = page as usize;
+        let page = self.directory.first + page as usize;
         let parent = self.pd()[page / WORDS_PER_PAGE].load(Relaxed);
         let pt = self.table(entry::pt(parent)?);
         Some(pt[page % WORDS_PER_PAGE].load(Relaxed))
@@ -110,14 +116,14 @@ impl<M: PhysicalMemory> PageTable<M> {
     /// The remembered PD, if it maps all of a range. `None` says nothing about the range.
     #[inline]
     pub(in crate::mm::page_table) fn pd_of(&self, start: VirtAddr, pages: u64) -> Option<&Table> {
-        self.directory.maps(start, pages).then(|| self.pd())
+        self.directory.has(start, pages).then(|| self.pd())
     }
 
-    /// The remembered PD, or one where nothing is mapped.
+    /// The remembered PD, of which some page was found.
     #[inline]
     fn pd(&self) -> &Table {
-        // SAFETY: `walk_to_pd` took it from `memory`, which keeps it where it is (promised by its trait), and it has been part of the
-        // tree ever since; or it is `EMPTY`.
+        // SAFETY: `walk_to_pd` took it from `memory`, which keeps it where it is (promised by its trait), as there are pages of it; and
+        // it has been part of the tree ever since: only the owner of all of its addresses takes it out, and forgets it.
         unsafe { self.directory.table.as_ref() }
     }
 
@@ -125,14 +131,14 @@ impl<M: PhysicalMemory> PageTable<M> {
     ///
     /// # Errors
     ///
-    /// The range is no range of pages.
+    /// The range is no range of pages, or not all of it is the owner's.
     #[inline]
     pub(in crate::mm::page_table) fn go_to_pd(
         &mut self,
         start: VirtAddr,
         pages: u64,
     ) -> Result<(), RangeError> {
-        match self.directory.maps(start, pages) {
+        match self.directory.has(start, pages) {
             true => Ok(()),
             false => self.walk_to_pd(start, pages),
         }
@@ -141,18 +147,27 @@ impl<M: PhysicalMemory> PageTable<M> {
     #[cold]
     #[inline(never)]
     fn walk_to_pd(&mut self, address: VirtAddr, pages: u64) -> Result<(), RangeError> {
-        self.levels.check_range(address, pages)?;
-        let mut table = self.table(self.root);
-        for level in (3..=self.levels as u32).rev() {
+        self.check(address, pages)?;
+        let tree = &self.tree;
+        let mut table = tree.table(tree.root);
+        for level in (3..=tree.levels as u32).rev() {
             let entry = table[index(address, level)].load(Relaxed);
             let Entry::Table(frame) = Entry::of(entry, leaf_size(level)) else {
                 return Ok(());
             };
-            table = self.table(frame);
+            table = tree.table(frame);
         }
+        let table = NonNull::from(table);
+        // All of the PD's addresses lie in one half, and none of them is the first behind the last.
+        let pd = address.0 & !(covered(3) - 1);
+        let start = pd.max(self.start.0);
+        let last =
+            (pd + (covered(3) - 1)).min(self.start.0.wrapping_add(self.bytes().wrapping_sub(1)));
         self.directory = Directory {
-            start: address.0 & !(covered(3) - 1),
-            table: table.into(),
+            start,
+            pages: ((last - start) >> PAGE_SHIFT) + 1,
+            first: ((start - pd) >> PAGE_SHIFT) as usize,
+            table,
         };
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::mm::address::{PAGE_SHIFT, PageSize, Pfn, PhysAddr, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::page_table::format::entry::{self, Entry};
 use crate::mm::page_table::format::levels::{covered, index, leaf_size};
-use crate::mm::page_table::{PageTable, Protection};
+use crate::mm::page_table::{OwnedRange, PageTable, Protection};
 
 /// What an address is mapped to. It is handed over in two registers.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,21 +61,30 @@ impl fmt::Debug for Translation {
     }
 }
 
-impl<M: PhysicalMemory> PageTable<M> {
+impl<M: PhysicalMemory> OwnedRange<M> {
     /// What `address` is mapped to, if it is mapped.
     #[must_use]
     #[inline]
     pub fn translate(&self, address: VirtAddr) -> Option<Translation> {
         match self.word_at_hand(address) {
             Some(word) => translation(word, PageSize::Size4K, address),
-            None => self.translate_by_tables(address),
+            None => self.translate_elsewhere(address),
         }
     }
 
-    /// [`translate`](Self::translate) of any address.
+    /// [`translate`](Self::translate) of an address that is not at hand.
     #[cold]
     #[inline(never)]
-    fn translate_by_tables(&self, address: VirtAddr) -> Option<Translation> {
+    fn translate_elsewhere(&self, address: VirtAddr) -> Option<Translation> {
+        self.tree.translate(address)
+    }
+}
+
+impl<M: PhysicalMemory> PageTable<M> {
+    /// What `address` is mapped to, if it is mapped. Who owns it need not walk from the root
+    /// ([`OwnedRange::translate`]).
+    #[must_use]
+    pub fn translate(&self, address: VirtAddr) -> Option<Translation> {
         if !address.is_canonical(self.levels.virtual_bits()) {
             return None;
         }

@@ -12,7 +12,7 @@ macro_rules! two_areas {
             let last = $vmalloc.vmalloc(1, $kernel).unwrap();
             $vmalloc.vfree(between, $kernel).unwrap();
             for (number, mark) in [(0, 0x11), (1, 0x22), (6, 0x66)] {
-                let frame = $vmalloc.vmalloc_to_page(page(number), $kernel).unwrap();
+                let frame = $vmalloc.vmalloc_to_page(page(number)).unwrap();
                 for word in 0..512 {
                     let word = PhysAddr(frame.address().0 + word * 8);
                     $arena.write(word, u64::from_ne_bytes([mark; 8]));
@@ -76,7 +76,7 @@ fn vwrite_skips_holes() {
             assert_eq!(read, if in_hole { 0 } else { written }, "byte {index}");
         }
         // What lies before is as it was.
-        let frame = vmalloc.vmalloc_to_page(page(0), kernel).unwrap();
+        let frame = vmalloc.vmalloc_to_page(page(0)).unwrap();
         assert_eq!(
             arena.read(PhysAddr(frame.address().0 + 4080)),
             0x1111_1111_1111_1111
@@ -98,8 +98,8 @@ fn devices_are_holes() {
         assert_eq!(vmalloc.vread(page(0), &mut buffer, kernel), 3 << 12);
         assert!(buffer.iter().all(|&byte| byte == 0));
         assert_eq!(vmalloc.vwrite(page(0), &buffer, kernel), 3 << 12);
-        assert_eq!(vmalloc.vmalloc_to_page(page(2), kernel), Some(Pfn(1 << 30)));
-        assert_eq!(vmalloc.vmalloc_to_page(page(1), kernel), None);
+        assert_eq!(vmalloc.vmalloc_to_page(page(2)), Some(Pfn(1 << 30)));
+        assert_eq!(vmalloc.vmalloc_to_page(page(1)), None);
         vmalloc.vunmap(foreign, kernel).unwrap();
         vmalloc.iounmap(io, kernel).unwrap();
     });

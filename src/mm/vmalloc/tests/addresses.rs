@@ -45,8 +45,7 @@ fn requests_are_followed() {
         // All frames have something in them; those of vzalloc do not, one or many.
         let all = vmalloc.vmalloc(1024 * PAGE_SIZE, kernel).unwrap();
         for number in 0..1024 {
-            let frame =
-                vmalloc.vmalloc_to_page(VirtAddr(all.start().0 + number * PAGE_SIZE), kernel);
+            let frame = vmalloc.vmalloc_to_page(VirtAddr(all.start().0 + number * PAGE_SIZE));
             arena.write(frame.unwrap().address(), !0);
         }
         vmalloc.vfree(all, kernel).unwrap();
@@ -156,7 +155,7 @@ fn a_power_of_two_pages_are_one_block_if_there_is_one() {
             let area = vmalloc.vmalloc(pages * PAGE_SIZE, kernel).unwrap();
             let frame = |number: u64| {
                 let address = VirtAddr(area.start().0 + number * PAGE_SIZE);
-                vmalloc.vmalloc_to_page(address, kernel).unwrap()
+                vmalloc.vmalloc_to_page(address).unwrap()
             };
             let first = frame(0);
             assert!(first.0.is_multiple_of(pages), "{first} of order {order}");
@@ -179,7 +178,7 @@ fn a_power_of_two_pages_are_one_block_if_there_is_one() {
         }
         let area = vmalloc.vmalloc(64 * PAGE_SIZE, kernel).unwrap();
         let frames: Vec<_> = (0..64)
-            .map(|number| vmalloc.vmalloc_to_page(page(number), kernel).unwrap())
+            .map(|number| vmalloc.vmalloc_to_page(page(number)).unwrap())
             .collect();
         let neighbours = frames.windows(2).filter(|pair| pair[1] == pair[0].add(1));
         // All others are of what only those get who may go below the marks.

@@ -268,8 +268,8 @@ fn pages_that_were_unmapped_behind_our_back() {
             let before = accounted(kernel);
             let area = vmalloc.vmalloc(pages * PAGE_SIZE, kernel).unwrap();
             let (start, last) = (area.start(), page(pages - 1));
-            let frame = vmalloc.vmalloc_to_page(last, kernel).unwrap();
-            kernel.table.unmap(last, 1).unwrap().flush(&kernel.tlb);
+            let frame = vmalloc.vmalloc_to_page(last).unwrap();
+            vmalloc.owned.unmap(last, 1).unwrap().flush(&kernel.tlb);
             let free = accounted(kernel);
             let address = last;
             assert_eq!(
@@ -277,11 +277,11 @@ fn pages_that_were_unmapped_behind_our_back() {
                 Err(VfreeError::Pages(ChangeError::NotMapped { address }))
             );
             assert_eq!((accounted(kernel), vmalloc.live()), (free, 1));
-            let (table, mut tables) = kernel.table_and_tables();
             let frames = frame..frame.add(1);
             let (protection, small) = (Protection::READ_WRITE, PageSize::Size4K);
-            table
-                .map(last, frames, protection, small, &mut tables)
+            vmalloc
+                .owned
+                .map(last, frames, protection, small, &mut kernel.tables())
                 .unwrap();
             vmalloc.vfree_at(start, kernel).unwrap();
             assert_eq!((accounted(kernel), vmalloc.live()), (before, 0));

@@ -14,21 +14,18 @@ fn alias(frame: Pfn) -> VirtAddr {
 
 /// A direct map of all frames, with large leaves.
 fn with_direct_map(kernel: &mut Kernel<'_>) {
-    let (table, mut tables) = kernel.table_and_tables();
+    let mut owned = own(&kernel.table, alias(Pfn(0))..alias(Pfn(FRAMES)));
     let (frames, protection) = (Pfn(0)..Pfn(FRAMES), Protection::READ_WRITE);
-    table
+    owned
         .map(
             VirtAddr(DIRECT),
             frames,
             protection,
             PageSize::Size2M,
-            &mut tables,
+            &mut kernel.tables(),
         )
         .unwrap();
-    kernel.set_aliases(Aliases {
-        start: VirtAddr(DIRECT),
-        frames: Pfn(0)..Pfn(FRAMES),
-    });
+    kernel.set_aliases(Aliases::new(owned, Pfn(0)));
 }
 
 /// The frames of an area.
@@ -173,7 +170,7 @@ fn without_a_table_to_split_the_direct_map_nothing_becomes_executable() {
         let start = area.start();
         let kept = starve(kernel, 0);
         let cached = kernel.cached_tables();
-        let held = kernel.table_and_tables().1.allocate_tables(cached).unwrap();
+        let held = kernel.tables().allocate_tables(cached).unwrap();
         let refused = vmalloc.protect(start, Protection::READ_EXECUTE, kernel);
         let error = ProtectError::Aliases(ResizeError::OutOfTables {
             address: alias(frames(&area, kernel)[0]),

@@ -129,7 +129,11 @@ fn ram_anywhere_in_a_range_makes_it_no_device_s() {
     let mut parts = Parts::new(1);
     let (mut kernel, ..) = parts.kernel_with(&RAM);
     let (mut slots, mut nodes) = (slots(4), nodes(4));
-    let mut vmalloc = Vmalloc::new(GapTree::new(region(0x1000), &mut slots, &mut nodes), Eager);
+    let mut vmalloc = Vmalloc::new(
+        owned(&kernel, 0x1000),
+        GapTree::new(region(0x1000), &mut slots, &mut nodes),
+        Eager,
+    );
     for (first, pages, ram) in [
         (0x1001, 1, None),
         (0x1001, 2, Some(0x1002)),

@@ -107,6 +107,7 @@ fn addresses_that_wait_have_tables() {
     let (mut kernel, ..) = parts.kernel();
     let (mut slots, mut nodes) = (slots(16), nodes(16));
     let mut vmalloc = Vmalloc::new(
+        owned(&kernel, 1 << 20),
         GapTree::new(region(1 << 20), &mut slots, &mut nodes),
         Lazy::new(u64::MAX),
     );

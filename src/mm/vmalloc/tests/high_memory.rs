@@ -37,8 +37,11 @@ fn areas_are_made_of_high_memory_as_long_as_there_is_some() {
     with_high_memory(|kernel, _| {
         let before = accounted(kernel);
         let (mut slots, mut nodes) = (slots(64), nodes(64));
-        let mut vmalloc =
-            Vmalloc::new(GapTree::new(region(1 << 20), &mut slots, &mut nodes), Eager);
+        let mut vmalloc = Vmalloc::new(
+            owned(kernel, 1 << 20),
+            GapTree::new(region(1 << 20), &mut slots, &mut nodes),
+            Eager,
+        );
         let mut areas = Vec::new();
         // More than high memory has.
         for _ in 0..9 {
@@ -67,8 +70,11 @@ fn areas_are_made_of_high_memory_as_long_as_there_is_some() {
 fn what_lies_in_high_memory_can_be_zeroed_read_and_written() {
     with_high_memory(|kernel, arena| {
         let (mut slots, mut nodes) = (slots(64), nodes(64));
-        let mut vmalloc =
-            Vmalloc::new(GapTree::new(region(1 << 20), &mut slots, &mut nodes), Eager);
+        let mut vmalloc = Vmalloc::new(
+            owned(kernel, 1 << 20),
+            GapTree::new(region(1 << 20), &mut slots, &mut nodes),
+            Eager,
+        );
         for frame in HIGH..END {
             arena.write(Pfn(frame).address(), u64::MAX);
         }

@@ -33,7 +33,7 @@ fn the_area_that_goes_beyond_the_limit_flushes_all() {
     let (mut kernel, _, tlb) = parts.kernel();
     let (mut slots, mut nodes) = (slots(16), nodes(16));
     let areas = GapTree::new(region(64), &mut slots, &mut nodes);
-    let mut vmalloc = Vmalloc::new(areas, Lazy::new(LIMIT));
+    let mut vmalloc = Vmalloc::new(owned(&kernel, 64), areas, Lazy::new(LIMIT));
     for round in 0..2 {
         for number in 1..=LIMIT / PAGES + 1 {
             let area = vmalloc.vmalloc(PAGES * PAGE_SIZE, &mut kernel).unwrap();
@@ -63,7 +63,7 @@ fn with_a_limit_of_0_nothing_waits() {
     let (mut kernel, _, tlb) = parts.kernel();
     let (mut slots, mut nodes) = (slots(16), nodes(16));
     let areas = GapTree::new(region(64), &mut slots, &mut nodes);
-    let mut vmalloc = Vmalloc::new(areas, Lazy::new(0));
+    let mut vmalloc = Vmalloc::new(owned(&kernel, 64), areas, Lazy::new(0));
     let area = vmalloc.vmalloc(1, &mut kernel).unwrap();
     tlb.access(&kernel.table, area.start()).unwrap();
     vmalloc.vfree(area, &mut kernel).unwrap();
@@ -79,8 +79,12 @@ fn no_call_gives_all_addresses_back() {
     let (mut kernel, ..) = parts.kernel();
     let (mut slots, mut nodes) = (slots(2 * LIMIT), nodes(2 * LIMIT));
     let areas = GapTree::new(region(4 * LIMIT as u64), &mut slots, &mut nodes);
-    let mut vmalloc = Vmalloc::new(areas, Lazy::new(LIMIT as u64));
-    let map = |vmalloc: &mut Vmalloc<_, _>, kernel: &mut _| {
+    let mut vmalloc = Vmalloc::new(
+        owned(&kernel, 4 * LIMIT as u64),
+        areas,
+        Lazy::new(LIMIT as u64),
+    );
+    let map = |vmalloc: &mut Vmalloc<_, _, _>, kernel: &mut _| {
         vmalloc.vmap(&[Pfn(1)], Protection::READ, kernel).unwrap()
     };
     let areas: Vec<_> = (0..=LIMIT)

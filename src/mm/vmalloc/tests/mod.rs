@@ -18,8 +18,8 @@ use std::vec::Vec;
 use super::*;
 use crate::mm::address::{FrameRange, Pfn};
 use crate::mm::frame::{Descriptor, FrameAllocator, InDescriptor, Metadata, WIDE};
-use crate::mm::model::{Arena, ModelTlb};
-use crate::mm::page_table::Protection;
+use crate::mm::model::{Arena, ModelConfig, ModelTlb, own};
+use crate::mm::page_table::{OwnedRange, Protection};
 use crate::mm::tlb::Tlb;
 
 const REGION: u64 = 0xffff_8980_0000_0000;
@@ -30,7 +30,7 @@ const RAM: [FrameRange; 1] = [Pfn(0)..Pfn(FRAMES)];
 /// Pages up to which a range is flushed page by page.
 const CEILING: u64 = 8;
 
-type Kernel<'a> = KernelMemory<'a, &'a Arena, &'a ModelTlb>;
+type Kernel<'a> = KernelMemory<'a, ModelConfig<'a>>;
 
 /// What a kernel is made of.
 struct Parts {
@@ -69,6 +69,11 @@ fn region(pages: u64) -> Range<VirtAddr> {
     VirtAddr(REGION)..page(pages)
 }
 
+/// The owner of the region's addresses.
+fn owned<'a>(kernel: &Kernel<'a>, pages: u64) -> OwnedRange<&'a Arena> {
+    own(&kernel.table, region(pages))
+}
+
 /// The address of a page of the region.
 fn page(number: u64) -> VirtAddr {
     VirtAddr(REGION + number * PAGE_SIZE)
@@ -101,7 +106,7 @@ macro_rules! each {
         let (mut kernel, _arena, _tlb) = parts.kernel();
         let (mut slots, mut nodes) = (slots(each!(@slots $search, $areas)), nodes($areas));
         let search = each!(@@ $search, region($pages), &mut slots, &mut nodes);
-        let mut vmalloc = Vmalloc::new(search, $freeing);
+        let mut vmalloc = Vmalloc::new(owned(&kernel, $pages), search, $freeing);
         let ($kernel, $vmalloc) = (&mut kernel, &mut vmalloc);
         $(let $arena = _arena; $(let $tlb = _tlb;)?)?
         $test

@@ -67,6 +67,9 @@ impl Policy for Lazy {
     const FRAMES_BEFORE_FLUSH: bool = true;
 }
 
+/// Pages of the region.
+const PAGES: u64 = 250;
+
 fn run<S: AreaSearch<Contents = Contents>, P: Policy>(
     cpus: usize,
     operations: &[Operation],
@@ -75,7 +78,7 @@ fn run<S: AreaSearch<Contents = Contents>, P: Policy>(
 ) {
     let mut parts = Parts::new(cpus);
     let (mut kernel, arena, tlb) = parts.kernel();
-    let mut vmalloc = Vmalloc::new(search, freeing);
+    let mut vmalloc = Vmalloc::new(owned(&kernel, PAGES), search, freeing);
     let shared: Vec<Block> = (0..8)
         .map(|_| kernel.frames.alloc_page(Gfp::KERNEL).unwrap())
         .collect();
@@ -218,7 +221,6 @@ proptest! {
         max_pages in prop_oneof![Just(0u64), 1u64..100, Just(u64::MAX)],
         operations in prop::collection::vec(operations(), 1..80),
     ) {
-        const PAGES: u64 = 250;
         const TAGS: usize = TagSlot::<Contents>::enough_for(16);
         run(cpus, &operations, FirstFit::new(region(PAGES), &mut slots(16)), Eager);
         run(cpus, &operations, FirstFit::new(region(PAGES), &mut slots(16)), Lazy::new(max_pages));

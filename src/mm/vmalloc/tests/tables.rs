@@ -60,7 +60,7 @@ fn tables_that_the_cache_does_not_keep_are_free_frames() {
     let free = kernel.free_frames();
     for count in [1, Cache::HIGH, Cache::HIGH + 1, 3 * Cache::HIGH] {
         let held = kernel.cached_tables();
-        let (_, mut tables) = kernel.table_and_tables();
+        let mut tables = kernel.tables();
         let tables = tables.allocate_tables(count).unwrap();
         assert_eq!(kernel.table_frames(), count.max(held));
         assert_eq!(kernel.tables_elsewhere(), count as i64 - 1);
