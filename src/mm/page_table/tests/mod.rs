@@ -6,6 +6,7 @@ mod failures;
 mod limits;
 mod many_entries;
 mod model;
+mod owners;
 mod resize;
 mod table_cache;
 
