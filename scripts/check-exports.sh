@@ -68,7 +68,7 @@ def text(name):
 
 
 def check(name, reader, look, module=None):
-    """`look` gets the module, and tells what it read; a reader that is not there is a failure."""
+    """`look` gets the module, and returns what it read; a reader that is not there is a failure."""
     global failed
     if reader in without:
         print(f"{name}: without {reader}")
@@ -135,7 +135,7 @@ def schema(module):
 
 
 def google(_):
-    """Compares the export with one whose first figure is twice as large: a row for each case, and that one told."""
+    """Compares the export with one whose first figure is twice as large: a row for each case, and that one reported."""
     report = json.loads(text("google-benchmark"))
     first = next(run for run in report["benchmarks"] if run["cpu_time"])
     first["cpu_time"] *= 2
@@ -149,7 +149,7 @@ def google(_):
         expected = "+1.0000" if benchmark is first else None
         assert benchmark["name"] in rows, f"no row {benchmark['name']}"
         assert expected in (None, rows[benchmark["name"]]), rows[benchmark["name"]]
-    return f"{len(report['benchmarks'])} benchmarks, and tells the one that differs"
+    return f"{len(report['benchmarks'])} benchmarks, and reports the one that differs"
 
 
 check("bmf", "json", bmf)

@@ -1,4 +1,4 @@
-//! How well the gate tells a regression from noise: suites of 149 cases, made up with noise of known size and shape, judged as real
+//! How well the gate distinguishes a regression from noise: suites of 149 cases, made up with noise of known size and shape, judged as real
 //! logs are.
 //!
 //! `cargo run --release -p pagemark-host --example gate_experiment -- [TRIALS [campaigns | FOLDER]]`
@@ -65,7 +65,7 @@ enum Shape {
     RareMode,
     /// By normal noise, while the campaign drifts by 1 %.
     Drift,
-    /// By normal noise whose size differs from case to case, by a factor of 2 either way or more for a third of them. The row tells
+    /// By normal noise whose size differs from case to case, by a factor of 2 either way or more for a third of them. The row gives
     /// that of the case that becomes slower.
     Unlike,
     /// By normal noise, half of whose variance a boot's cases have in common.
@@ -159,7 +159,7 @@ fn main() {
     println!("| noise | the gate | Mann-Whitney's U |\n| --- | --- | --- |");
     for (shape, of_shape) in SHAPES.iter().zip(&counts) {
         let suites = trials * APART.len() as u32;
-        let told = |count: u32| {
+        let message = |count: u32| {
             let [low, high] = interval(count, suites);
             format!("{:.3} % ({low:.3} to {high:.3})", percent(count, suites))
         };
@@ -168,8 +168,8 @@ fn main() {
         println!(
             "| {} | {} | {} |",
             shape.name(),
-            told(alarms),
-            told(by_ranks)
+            message(alarms),
+            message(by_ranks)
         );
     }
 }

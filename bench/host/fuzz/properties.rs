@@ -33,13 +33,13 @@ const FORMATS: [Format; 9] = [
 pub fn hold(bytes: &[u8]) {
     if let Ok(log) = read(bytes) {
         whole(&as_written(bytes), &log);
-        tell(&log);
+        render(&log);
     }
     let sealed = Sealed::around(bytes);
     match read(&sealed.log) {
         Ok(log) => {
             whole(&as_written(&sealed.log), &log);
-            tell(&log);
+            render(&log);
             cut(&sealed, &log);
             changed(&sealed, &log);
             on_the_wire(&sealed.log, &log);
@@ -101,7 +101,7 @@ fn whole(bytes: &[u8], log: &Log) {
     assert!(over, "no record closes it");
 }
 
-fn tell(log: &Log) {
+fn render(log: &Log) {
     show::render(log, Look::Plain, None);
     for format in FORMATS {
         export(format, log, None, &[]);

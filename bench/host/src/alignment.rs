@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_moves_is_told_with_its_spread_and_what_does_not_is_counted() {
+    fn what_moves_is_reported_with_its_spread_and_what_does_not_is_counted() {
         let logs = [
             log(48, 110),
             log(0, 100),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_case_that_is_missing_somewhere_is_told() {
+    fn a_case_that_is_missing_somewhere_is_reported() {
         let mut short = log(16, 100);
         short.results.truncate(1);
         let text = Alignments::new(&[log(0, 100), short])

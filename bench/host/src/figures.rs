@@ -52,9 +52,9 @@ impl Entry {
 /// The figures of a log. For one that is not resolved the resolution stands, as other tools take numbers alone.
 pub fn of_log(log: &Log) -> Vec<Entry> {
     let entries = log.results.iter().map(|result| {
-        let told = |figure| result.at_least_resolution(figure).as_f64();
+        let figure_of = |figure| result.at_least_resolution(figure).as_f64();
         Entry {
-            interval: Some((told(result.interval[0]), told(result.interval[1]))),
+            interval: Some((figure_of(result.interval[0]), figure_of(result.interval[1]))),
             samples: Some(result.samples),
             of: result
                 .class
@@ -64,7 +64,7 @@ pub fn of_log(log: &Log) -> Vec<Entry> {
                     resolution: resolution.as_f64(),
                     below: result.is_below_resolution(result.median),
                 }),
-            ..Entry::new(&result.case, result.unit.as_str(), told(result.median))
+            ..Entry::new(&result.case, result.unit.as_str(), figure_of(result.median))
         }
     });
     entries.collect()
@@ -143,11 +143,14 @@ mod tests {
             one(2.0, Some(3)),
         ];
         let pooled = pool(entries.clone());
-        let told: Vec<_> = pooled
+        let shown: Vec<_> = pooled
             .iter()
             .map(|entry| (entry.name.as_str(), entry.unit.as_str(), entry.value))
             .collect();
-        assert_eq!(told, [("a", "ns", 2.0), ("b", "ns", 4.0), ("a", "us", 5.0)]);
+        assert_eq!(
+            shown,
+            [("a", "ns", 2.0), ("b", "ns", 4.0), ("a", "us", 5.0)]
+        );
         assert_eq!((pooled[0].samples, pooled[0].interval), (Some(6), None));
         // Alone it stays what it is, and a number of samples that is not known makes the sum unknown.
         assert_eq!(pool(entries[..1].to_vec()), entries[..1]);

@@ -26,7 +26,7 @@ fn capture(folder: &Path) -> PathBuf {
 }
 
 #[test]
-fn a_broken_boot_among_good_ones_is_refused_or_passed_over_and_told() {
+fn a_broken_boot_among_good_ones_is_refused_or_passed_over_and_reported() {
     let folder = tempfile::tempdir().unwrap();
     let path = capture(folder.path());
     let refused = pagemark(&["show"], &[&path]);

@@ -19,12 +19,12 @@ fn seed(name: &str) -> PathBuf {
 fn printed(arguments: &[&str], files: &[&PathBuf], status: i32) -> String {
     let output = pagemark(arguments, files);
     assert_eq!(output.status.code(), Some(status), "{output:?}");
-    let told = if status == 0 || status == 1 {
+    let message = if status == 0 || status == 1 {
         output.stdout
     } else {
         output.stderr
     };
-    String::from_utf8(told).unwrap()
+    String::from_utf8(message).unwrap()
 }
 
 /// The words of the line that begins with `name`.
@@ -37,7 +37,7 @@ fn line<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn show_tells_what_a_file_is_and_has() {
+fn show_says_what_a_file_is_and_has() {
     let text = printed(&["show"], &[&seed("import/go_text")], 0);
     assert!(text.contains("go_text, Go benchmark text\n"), "{text}");
     assert_eq!(
@@ -81,8 +81,8 @@ fn every_format_is_recognised_and_can_be_asked_for() {
     ] {
         let path = seed("import").join(file);
         let text = printed(&["show"], &[&path], 0);
-        let told = format!("{}, {name}", path.display());
-        assert!(text.starts_with(&told), "{text}");
+        let message = format!("{}, {name}", path.display());
+        assert!(text.starts_with(&message), "{text}");
         let asked = printed(&["show", "--format", format], &[&path], 0);
         assert_eq!(asked, text);
     }
@@ -175,35 +175,35 @@ fn figures_of_other_units_stand_beside_each_other_without_a_ratio() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_with_file_line_and_value() {
+fn what_cannot_be_read_is_reported_with_file_line_and_value() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
-    let told = |arguments: &[&str], text: &str| {
+    let message = |arguments: &[&str], text: &str| {
         fs::write(&file, text).unwrap();
         printed(arguments, &[&file], 4)
     };
-    let text = told(&["show"], "\nno benchmark at all\n");
+    let text = message(&["show"], "\nno benchmark at all\n");
     assert!(
         text.contains("file: no pagemark log") && text.contains("line 2 is `no benchmark at all`"),
         "{text}"
     );
     // What google-benchmark leaves when it is killed.
-    let text = told(&["show"], "{\"benchmarks\": [\n{\"name\": \"a\"},\n");
+    let text = message(&["show"], "{\"benchmarks\": [\n{\"name\": \"a\"},\n");
     let why = "the file is no JSON: EOF while parsing a value at line 3 column 0";
     assert!(text.contains(why), "{text}");
-    let text = told(&["show"], "BenchmarkA 1 2 ns/op\nBenchmarkB 1 two ns/op\n");
+    let text = message(&["show"], "BenchmarkA 1 2 ns/op\nBenchmarkB 1 two ns/op\n");
     assert!(
         text.contains("file: line 2: a value is `two`, which is no number"),
         "{text}"
     );
-    let text = told(&["show", "--format", "bmf"], "BenchmarkA 1 2 ns/op\n");
+    let text = message(&["show", "--format", "bmf"], "BenchmarkA 1 2 ns/op\n");
     assert!(
         text.contains("file: no Bencher metric format: expected value at line 1 column 1"),
         "{text}"
     );
     // What has a record is a log, whatever is asked for.
     let log = fs::read_to_string(seed("log/cut")).unwrap();
-    let text = told(&["show", "--format", "bmf"], &log);
+    let text = message(&["show", "--format", "bmf"], &log);
     assert!(text.contains("the run was cut off"), "{text}");
 }
 

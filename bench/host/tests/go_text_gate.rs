@@ -34,7 +34,7 @@ fn a_benchmark_that_became_slower_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let base = text(folder, "base.txt", 10, 1.0, 0);
-    for (cost, count, status, told) in [
+    for (cost, count, status, message) in [
         (1.03, 10, 1, "Map4 [ns]"),
         (1.0, 10, 0, "unchanged"),
         (1.03, 7, 2, "8 are the least"),
@@ -43,7 +43,7 @@ fn a_benchmark_that_became_slower_is_named() {
         let output = pagemark(&["gate", "--base"], &[&base, &new]);
         let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert_eq!(output.status.code(), Some(status), "{said}");
-        assert!(said.contains(told), "{said}");
+        assert!(said.contains(message), "{said}");
     }
 }
 
@@ -52,7 +52,7 @@ fn compare_judges_text_with_enough_lines_and_shows_other_text() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let base = text(folder, "base.txt", 10, 1.0, 0);
-    for (cost, count, status, told) in [
+    for (cost, count, status, message) in [
         (1.03, 10, 1, "Map4 [ns]"),
         (1.0, 10, 0, "unchanged"),
         (1.03, 7, 0, "side by side, not judged"),
@@ -62,7 +62,7 @@ fn compare_judges_text_with_enough_lines_and_shows_other_text() {
             let output = pagemark(words, &[&base, &new]);
             let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
             assert_eq!(output.status.code(), Some(status), "{said}");
-            assert!(said.contains(told), "{said}");
+            assert!(said.contains(message), "{said}");
         }
     }
 }

@@ -250,8 +250,11 @@ fn the_runner_shows_the_process_and_keeps_its_log() {
     // The kernel ends it, and there is no end of the log.
     let killed = pagemark(&["--append", "provoke=null"]);
     assert_eq!(killed.status.code(), Some(4));
-    let told = String::from_utf8_lossy(&killed.stderr).into_owned();
-    assert!(told.contains("the process ended with signal: 11"), "{told}");
+    let reported = String::from_utf8_lossy(&killed.stderr).into_owned();
+    assert!(
+        reported.contains("the process ended with signal: 11"),
+        "{reported}"
+    );
     let refused = pagemark(&["--icount"]);
     assert_eq!(refused.status.code(), Some(2));
 }
@@ -294,8 +297,8 @@ fn two_programs_take_turns_and_an_ended_campaign_goes_on() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut told = BufReader::new(running.stderr.take().unwrap()).lines();
-        let more = told.by_ref().map_while(Result::ok);
+        let mut reported = BufReader::new(running.stderr.take().unwrap()).lines();
+        let more = reported.by_ref().map_while(Result::ok);
         assert_eq!(
             more.filter(|line| line.contains(": pass")).take(3).count(),
             3
@@ -305,7 +308,7 @@ fn two_programs_take_turns_and_an_ended_campaign_goes_on() {
             .args([&format!("-{signal}"), &number])
             .status();
         assert!(kill.unwrap().success());
-        let rest: Vec<String> = told.map_while(Result::ok).collect();
+        let rest: Vec<String> = reported.map_while(Result::ok).collect();
         let status = running.wait().unwrap();
         if signal == "INT" {
             assert_eq!(status.code(), Some(130));

@@ -324,27 +324,27 @@ fn a_run_that_kvm_gives_up_ends_at_once_with_what_to_use_instead() {
     let output = StandIn::new(&ended(Verdict::Pass), script).run(&[]);
     assert_eq!(status(&output), 2, "{}", stderr(&output));
     assert!(begun.elapsed() < Duration::from_secs(50));
-    let told = stderr(&output);
+    let reported = stderr(&output);
     let sentence = "pagemark: this host's KVM interprets the guest's instructions";
-    let line = told.lines().find(|line| line.starts_with(sentence));
+    let line = reported.lines().find(|line| line.starts_with(sentence));
     assert!(
         line.is_some_and(|line| line.contains("--accel auto") && line.contains("--icount")),
-        "{told}"
+        "{reported}"
     );
-    assert!(told.contains("RAX=0"), "{told}");
+    assert!(reported.contains("RAX=0"), "{reported}");
 }
 
 #[test]
-fn a_kvm_that_is_not_there_is_told_with_what_to_use_instead() {
+fn a_kvm_that_is_not_there_is_reported_with_what_to_use_instead() {
     let script = "echo 'Could not access KVM kernel module: No such file or directory' >&2; exit 1";
     let output = StandIn::new("", script).run(&[]);
     assert_eq!(status(&output), 2);
-    let told = stderr(&output);
+    let reported = stderr(&output);
     assert!(
-        told.contains("QEMU cannot use KVM on this host: take --accel auto"),
-        "{told}"
+        reported.contains("QEMU cannot use KVM on this host: take --accel auto"),
+        "{reported}"
     );
-    assert!(told.contains("Could not access"), "{told}");
+    assert!(reported.contains("Could not access"), "{reported}");
 }
 
 /// Before there are records, the image ends a run with a sentence and QEMU's status of an error.
@@ -354,12 +354,12 @@ fn what_the_image_s_first_instructions_say_comes_first() {
     let script = format!("echo 'Booting'; printf '{sentence}\\r\\n'; exit 37");
     let output = StandIn::new("", &script).run(&[]);
     assert_eq!(status(&output), 2, "{}", stderr(&output));
-    let told = stderr(&output);
-    let first = told.lines().find(|line| line.starts_with("pagemark: "));
+    let reported = stderr(&output);
+    let first = reported.lines().find(|line| line.starts_with("pagemark: "));
     assert_eq!(
         first,
         Some("pagemark: this CPU has no SSE2 (LFENCE, MFENCE)"),
-        "{told}"
+        "{reported}"
     );
     // Another status is another end.
     let script = format!("echo '{sentence}'; exit 33");
@@ -443,16 +443,16 @@ fn kvm_that_interprets_or_fails_is_passed_over_with_the_reason() {
         let (arguments, stderr) = taken(ticks, probe);
         assert!(arguments.contains("-icount"), "{arguments}");
         let line = "accelerator: TCG with icount, which counts instructions, as ";
-        let told: Vec<_> = stderr
+        let reported: Vec<_> = stderr
             .lines()
-            .filter(|told| told.starts_with(line))
+            .filter(|reported| reported.starts_with(line))
             .collect();
-        assert_eq!(told.len(), 1, "{stderr}");
+        assert_eq!(reported.len(), 1, "{stderr}");
         let reason = if kvm_opens() {
             reason
         } else {
             "/dev/kvm cannot be opened"
         };
-        assert!(told[0].contains(reason), "{stderr}");
+        assert!(reported[0].contains(reason), "{stderr}");
     }
 }

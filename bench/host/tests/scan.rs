@@ -7,7 +7,7 @@ use qrcodegen_no_heap::{Mask, QrCode, QrCodeEcc, Version};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// A log of so many lines whose figures do not repeat.
+/// A log of this number of lines whose figures do not repeat.
 fn log(lines: u32) -> Vec<u8> {
     let mut random = StdRng::seed_from_u64(7);
     let line = |number| {

@@ -91,22 +91,22 @@ fn the_image_is_reproducible() {
     assert!(output.status.success(), "{}", stderr(&output));
 }
 
-/// Without root the line to type is told, with root it is what apt-get is called with.
+/// Without root the line to type is printed, with root it is what apt-get is called with.
 #[test]
 fn a_command_gets_what_it_needs_and_no_more() {
     let machine = Machine::new("");
-    let told = machine.setup(&["run"]);
+    let message = machine.setup(&["run"]);
     let line = "install -y --no-install-recommends --no-remove qemu-system-x86\n";
     if is_root() {
-        assert!(told.status.success(), "{}", stderr(&told));
+        assert!(message.status.success(), "{}", stderr(&message));
         let line = line.replace("-y ", "-y -qq ");
         assert!(machine.calls().ends_with(&line), "{}", machine.calls());
     } else {
-        assert!(stderr(&told).ends_with(line), "{}", stderr(&told));
+        assert!(stderr(&message).ends_with(line), "{}", stderr(&message));
     }
     // Modules of GRUB and firmware are looked for in their places, and may be there.
-    let told = machine.setup(&["iso"]);
-    let all = stderr(&told) + &machine.calls();
+    let message = machine.setup(&["iso"]);
+    let all = stderr(&message) + &machine.calls();
     for (package, is_needed) in [
         ("grub-common", true),
         ("xorriso", true),
@@ -115,10 +115,10 @@ fn a_command_gets_what_it_needs_and_no_more() {
     ] {
         assert_eq!(all.contains(package), is_needed, "{package} in {all}");
     }
-    let told = machine.setup(&["test"]);
-    let all = stderr(&told) + &machine.calls();
+    let message = machine.setup(&["test"]);
+    let all = stderr(&message) + &machine.calls();
     assert!(all.contains("bochs bochs-term"), "{all}");
-    assert!(stderr(&told).contains("GTK"), "{all}");
+    assert!(stderr(&message).contains("GTK"), "{all}");
 }
 
 #[test]
@@ -126,15 +126,15 @@ fn another_qemu_needs_no_package() {
     let machine = Machine::new("");
     machine.program("my-qemu", "");
     let script = checkout::root().unwrap().join("scripts/setup.sh");
-    let told = Command::new(script)
+    let message = Command::new(script)
         .arg("run")
         .env_clear()
         .env("PATH", machine.programs.path())
         .env("PAGEMARK_QEMU", "my-qemu")
         .output()
         .unwrap();
-    assert!(told.status.success(), "{}", stderr(&told));
-    assert_eq!(stderr(&told), "");
+    assert!(message.status.success(), "{}", stderr(&message));
+    assert_eq!(stderr(&message), "");
 }
 
 #[test]
@@ -143,10 +143,10 @@ fn nothing_is_removed() {
         return;
     }
     let machine = Machine::new(CONFLICT);
-    let told = machine.setup(&["run"]);
-    assert_eq!(told.status.code(), Some(1));
+    let message = machine.setup(&["run"]);
+    assert_eq!(message.status.code(), Some(1));
     let text = "apt would remove qemu-utils to install qemu-system-x86";
-    assert!(stderr(&told).contains(text), "{}", stderr(&told));
+    assert!(stderr(&message).contains(text), "{}", stderr(&message));
     assert!(
         !machine.calls().contains("install -y"),
         "{}",
@@ -184,9 +184,9 @@ fn a_script_names_its_own_checkout() {
     assert!(called.ends_with(" run --mem 64M\n"), "{called}");
 }
 
-/// A build that takes minutes is told, and only then.
+/// A build that takes minutes is announced, and only then.
 #[test]
-fn a_tool_that_has_to_be_built_is_told() {
+fn a_tool_that_has_to_be_built_is_reported() {
     let checkout_of = checkout::root().unwrap();
     let folder = tempfile::tempdir().unwrap();
     // A space in the name: Cargo escapes it in its list.
@@ -200,18 +200,18 @@ fn a_tool_that_has_to_be_built_is_told() {
     }
     let machine = Machine::new("");
     machine.program("cargo", "");
-    let told = || {
+    let message = || {
         let called = machine.script(&root.join("scripts/pagemark.sh"), &["list"]);
         assert!(called.status.success(), "{}", stderr(&called));
-        let told = stderr(&called);
+        let message = stderr(&called);
         assert!(
-            told.is_empty()
-                || told.starts_with("building the host tool") && told.lines().count() == 1,
-            "{told}"
+            message.is_empty()
+                || message.starts_with("building the host tool") && message.lines().count() == 1,
+            "{message}"
         );
-        !told.is_empty()
+        !message.is_empty()
     };
-    assert!(told(), "there is no tool");
+    assert!(message(), "there is no tool");
 
     let source = root.join("main.rs");
     let escaped = |path: &Path| path.to_str().unwrap().replace(' ', "\\ ");
@@ -227,14 +227,14 @@ fn a_tool_that_has_to_be_built_is_told() {
         age(&root.join(name), 100);
     }
     age(&built, 50);
-    assert!(!told(), "all is older than the tool");
+    assert!(!message(), "all is older than the tool");
     for name in ["Cargo.lock", "main.rs"] {
         age(&root.join(name), 10);
-        assert!(told(), "{name} is newer");
+        assert!(message(), "{name} is newer");
         age(&root.join(name), 100);
     }
     fs::remove_file(&source).unwrap();
-    assert!(told(), "a source is gone");
+    assert!(message(), "a source is gone");
 }
 
 /// The action's steps: what is run, what is written, and the status that the workflow sees.

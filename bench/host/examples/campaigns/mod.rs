@@ -47,7 +47,7 @@ struct Noise {
     drift: f64,
     /// A case in four has heavy tails, one in four two modes.
     shapes: bool,
-    /// One boot in so many is slower by 1.5 % in all cases; 0: none.
+    /// One boot in this number is slower by 1.5 % in all cases; 0: none.
     slow: u32,
     /// The new side's noise relative to the base's.
     of_new: f64,
@@ -364,7 +364,7 @@ fn boots(random: &mut StdRng, campaign: &Campaign, slow: usize) -> ([Vec<Boot>; 
     };
     let sizes: Vec<f64> = (0..CASES)
         .map(|case| match campaign.change {
-            // The case that changes has the noise that the row tells.
+            // The case that changes has the noise that the row gives.
             Change::One(_) if case == slow => noise.own,
             _ => noise.own * (noise.unlike * normal(random)).exp(),
         })

@@ -194,7 +194,7 @@ impl Campaign {
 /// How far a campaign came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Every boot of the plan was made, and so many failed.
+    /// Every boot of the plan was made, and this number failed.
     Made {
         /// Boots that failed; run again, a campaign makes them up.
         failed: usize,

@@ -121,8 +121,8 @@ impl Boots for Qemu {
             Outcome::Error(log) => Ended::Failed(log.errors.join("; ")),
             Outcome::Panic(_) => Ended::Failed("the image panicked".to_owned()),
             Outcome::Refused(_) | Outcome::Broken(_) | Outcome::TimedOut => {
-                let told = outcome.explanation(&finished, None).unwrap_or_default();
-                Ended::Failed(told.lines().next().unwrap_or_default().to_owned())
+                let reason = outcome.explanation(&finished, None).unwrap_or_default();
+                Ended::Failed(reason.lines().next().unwrap_or_default().to_owned())
             }
         })
     }

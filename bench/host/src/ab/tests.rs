@@ -201,10 +201,10 @@ fn a_side_that_never_passes_ends_the_campaign() {
         }
     }
     let (state, _) = place.run(&mut fake, 10);
-    let told = state.unwrap_err().to_string();
+    let message = state.unwrap_err().to_string();
     assert!(
-        told.contains("3 boots of new failed one after the other, the last one: no verdict"),
-        "{told}"
+        message.contains("3 boots of new failed one after the other, the last one: no verdict"),
+        "{message}"
     );
     let of_new = fake
         .made
@@ -232,14 +232,15 @@ fn an_error_of_this_host_ends_the_campaign_and_costs_no_boot() {
 fn another_campaign_s_folder_is_refused_by_what_differs() {
     let place = Place::new();
     place.open(7, 2).unwrap();
-    let told = |error: anyhow::Error| format!("{error:#}");
-    assert!(told(place.open(8, 2).unwrap_err()).contains("seed: 7 | 8"));
+    let message = |error: anyhow::Error| format!("{error:#}");
+    assert!(message(place.open(8, 2).unwrap_err()).contains("seed: 7 | 8"));
     std::fs::write(place.folder.path().join("new.elf"), "rebuilt").unwrap();
     assert!(
-        told(place.open(7, 2).unwrap_err()).contains("not the image that the campaign began with")
+        message(place.open(7, 2).unwrap_err())
+            .contains("not the image that the campaign began with")
     );
     let other = Place::new();
     std::fs::create_dir(other.campaign()).unwrap();
     std::fs::write(other.campaign().join("thesis.tex"), "").unwrap();
-    assert!(told(other.open(7, 2).unwrap_err()).contains("holds no campaign, but thesis.tex"));
+    assert!(message(other.open(7, 2).unwrap_err()).contains("holds no campaign, but thesis.tex"));
 }

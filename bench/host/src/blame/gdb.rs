@@ -1,4 +1,4 @@
-//! The few words of GDB's remote protocol (GDB manual, appendix E) that QEMU has to be told.
+//! The few words of GDB's remote protocol (GDB manual, appendix E) that QEMU needs.
 
 use std::io::{BufReader, Read, Write};
 use std::os::unix::net::UnixStream;

@@ -37,7 +37,7 @@ pub struct Images<'a> {
     pub new: &'a Path,
 }
 
-/// Traces the cases that changed most in both images, on the machine of `log`, and tells in `judgement` what was seen and where.
+/// Traces the cases that changed most in both images, on the machine of `log`, and adds to `judgement` what was seen and where.
 /// Ticks are not traced.
 pub fn functions(judgement: &mut Judgement, images: Images, log: &Log) {
     if judgement.clock != Clock::Icount {
@@ -50,10 +50,10 @@ pub fn functions(judgement: &mut Judgement, images: Images, log: &Log) {
     // Another statistic of the same case would be traced to the same.
     let mut seen = HashSet::new();
     rows.retain(|row| seen.insert(row.case().to_owned()));
-    // Every case is traced on the same machine, which is told once.
-    let mut told = BTreeSet::new();
+    // Every case is traced on the same machine, which is reported once.
+    let mut notes = BTreeSet::new();
     for row in rows.into_iter().take(MOST) {
-        row.blame = match of_case(images, log, row.case(), &mut told) {
+        row.blame = match of_case(images, log, row.case(), &mut notes) {
             Ok(functions) if functions.is_empty() => {
                 vec!["no function, when it runs alone".to_owned()]
             }
@@ -61,20 +61,20 @@ pub fn functions(judgement: &mut Judgement, images: Images, log: &Log) {
             Err(error) => vec![format!("not traced: {error:#}")],
         };
     }
-    judgement.traced = told.into_iter().collect();
+    judgement.traced = notes.into_iter().collect();
 }
 
-/// The functions behind a change of `case`. What is to be known of the machine that it was traced on goes to `told`.
+/// The functions behind a change of `case`. What is to be known of the machine that it was traced on goes to `notes`.
 fn of_case(
     images: Images,
     log: &Log,
     case: &str,
-    told: &mut BTreeSet<String>,
+    notes: &mut BTreeSet<String>,
 ) -> Result<Vec<String>> {
     let mut profile = |image| {
         let Rebuilt { boot, assumed } = Rebuilt::of_case(images.qemu, image, log, case)?;
         let names = boot.names().join(" ");
-        told.insert(if assumed.is_empty() {
+        notes.insert(if assumed.is_empty() {
             format!("traced on the machine of the log: {names}")
         } else {
             let assumed = assumed.join(" and ");
@@ -82,7 +82,7 @@ fn of_case(
         });
         let traced = trace(&boot)?;
         for deviation in rebuild::deviations(log, &traced.log) {
-            told.insert(format!(
+            notes.insert(format!(
                 "traced on another machine than the log's: {deviation}"
             ));
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::style::number;
 
-/// The least change in an operation that is told, in instructions: a mean over operations that differ is no whole number.
+/// The least change in an operation that is reported, in instructions: a mean over operations that differ is no whole number.
 const LEAST: f64 = 0.001;
 
 /// Instructions executed in the samples of a case.
@@ -17,7 +17,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Of instructions by their addresses, whose functions `name` tells.
+    /// Of instructions by their addresses, whose functions `name` gives.
     pub fn new(
         operations: u64,
         addresses: &BTreeMap<u64, u64>,
@@ -50,11 +50,11 @@ pub fn differences(base: &Profile, new: &Profile) -> Vec<String> {
         .filter(|(difference, _)| difference.abs() >= LEAST)
         .collect();
     changed.sort_by(|a, b| b.0.abs().total_cmp(&a.0.abs()));
-    let told = |(difference, name): (f64, &str)| {
+    let row = |(difference, name): (f64, &str)| {
         let sign = if difference < 0.0 { '-' } else { '+' };
         format!("{name} {sign}{}", number(difference.abs()))
     };
-    changed.into_iter().map(told).collect()
+    changed.into_iter().map(row).collect()
 }
 
 #[cfg(test)]
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_s_gain_is_told_for_one_operation() {
+    fn a_function_s_gain_is_reported_for_one_operation() {
         let base = profile(10, &[("a", 100), ("b", 50), ("gone", 10)]);
         let new = profile(20, &[("a", 220), ("b", 100), ("c", 60)]);
         assert_eq!(differences(&base, &new), ["c +3", "a +1", "gone -1"]);

@@ -2,7 +2,7 @@
 //!
 //! RAM, CPUs and everything that the image was asked for are in every log; QEMU's machine type and CPU model are in it as words of the
 //! command line that `pagemark run` adds ([`Boot::names`]). What a log does not name is taken to be what `pagemark run` has where it is
-//! asked for nothing, and told.
+//! reported, and nothing is asked of it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::compare::Fingerprint;
 use crate::log::Log;
 use crate::run::{Accelerator, Boot, CPU_KEY, Door, MACHINE_KEY, MachineType};
 
-/// The words of a log's command line that a run of one case has otherwise, and those that QEMU is told, not the image: it may be an
+/// The words of a log's command line that a run of one case has otherwise, and those for QEMU, not the image: it may be an
 /// older one, which does not know them.
 const REPLACED: [&str; 8] = [
     "suite=",
@@ -70,7 +70,7 @@ impl Rebuilt {
         if cpu_model.is_none() {
             assumed.push(format!("CPU model {}", accelerator.cpu_model()));
         }
-        // The image is told of all but the firmware's part of the first MiB, and of tables at the end of RAM.
+        // The image is given all but the firmware's part of the first MiB, and of tables at the end of RAM.
         let mebibytes = |machine: &Machine<String>| machine.ram_bytes.div_ceil(1 << 20);
         let found = log.machine.as_ref();
         let kept = words().filter(|word| REPLACED.iter().all(|key| !word.starts_with(key)));
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_log_does_not_name_is_assumed_and_told() {
+    fn what_a_log_does_not_name_is_assumed_and_reported() {
         let mut log = read(&good(Clock::Icount)).unwrap();
         log.machine = None;
         let Rebuilt { boot, assumed } = rebuilt(&log);
@@ -169,8 +169,8 @@ mod tests {
     fn a_machine_that_cannot_be_built_is_named() {
         let mut log = read(&good(Clock::Icount)).unwrap();
         log.start.command_line += " machine=firecracker";
-        let told = Rebuilt::of_case(Path::new("qemu"), Path::new("elf"), &log, "a").unwrap_err();
-        assert!(told.to_string().contains("`firecracker`"), "{told}");
+        let message = Rebuilt::of_case(Path::new("qemu"), Path::new("elf"), &log, "a").unwrap_err();
+        assert!(message.to_string().contains("`firecracker`"), "{message}");
     }
 
     /// What the runner writes is what is read: for every machine, with the model that was asked for and with the usual one.
@@ -203,10 +203,10 @@ mod tests {
         traced.machine.as_mut().unwrap().loader = "multiboot2: GRUB".to_owned();
         assert_eq!(deviations(&log, &traced), [""; 0]);
         traced.machine.as_mut().unwrap().cpus = 3;
-        let told = deviations(&log, &traced);
+        let message = deviations(&log, &traced);
         assert!(
-            matches!(&told[..], [cpus] if cpus.starts_with("CPUs: ")),
-            "{told:?}"
+            matches!(&message[..], [cpus] if cpus.starts_with("CPUs: ")),
+            "{message:?}"
         );
     }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use super::gate::{probability, tell_judgement};
-use super::lab::{LabOptions, output_folder, tell_fleet, tell_lost};
+use super::gate::{print_judgement, probability};
+use super::lab::{LabOptions, output_folder, print_fleet, print_lost};
 use super::logs::Allowed;
 use super::run::{Run, catch_interrupts};
 use super::status::CANNOT;
@@ -141,7 +141,7 @@ pub(super) fn boot_in_turns(options: Ab) -> Result<u8> {
         let came = lab.in_turns(images, words, seed, options.boots, &folder, &|line| {
             eprintln!("{line}")
         })?;
-        return tell_places_in_turns(&came, &judging);
+        return print_places_in_turns(&came, &judging);
     }
     request.check_memory(&base)?;
     request.check_memory(&new)?;
@@ -185,11 +185,11 @@ pub(super) fn boot_in_turns(options: Ab) -> Result<u8> {
         };
         blame::functions(&mut judgement, images, log);
     }
-    tell_judgement(&judgement)
+    print_judgement(&judgement)
 }
 
 /// Judges the campaign of each place, and sets the places' new sides beside one another.
-fn tell_places_in_turns(came: &Came, judging: &Judging) -> Result<u8> {
+fn print_places_in_turns(came: &Came, judging: &Judging) -> Result<u8> {
     let mut status = 0;
     let mut all = Vec::new();
     for folder in &came.folders {
@@ -198,7 +198,7 @@ fn tell_places_in_turns(came: &Came, judging: &Judging) -> Result<u8> {
         // One place whose sides do not compare does not keep the others from being judged.
         match judging.judge(folder) {
             Ok((judgement, new)) => {
-                status = status.max(tell_judgement(&judgement)?);
+                status = status.max(print_judgement(&judgement)?);
                 all.extend(new);
             }
             Err(error) => {
@@ -207,6 +207,6 @@ fn tell_places_in_turns(came: &Came, judging: &Judging) -> Result<u8> {
             }
         }
     }
-    tell_fleet(&all)?;
-    tell_lost(came, status)
+    print_fleet(&all)?;
+    print_lost(came, status)
 }

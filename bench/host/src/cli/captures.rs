@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::logs::{Broken, tell_skipped};
+use super::logs::{Broken, print_skipped};
 use super::status::BROKEN_LOG;
 use crate::log::printable;
 use crate::log::side::{self, Reading};
@@ -95,7 +95,7 @@ pub(super) fn split_captures(options: &Split) -> Result<u8> {
         })?;
         written?;
     }
-    tell_skipped(&reading);
+    print_skipped(&reading);
     match reading.skipped.is_empty() || options.broken.skip_broken {
         true => Ok(0),
         false => Ok(BROKEN_LOG),
@@ -110,7 +110,7 @@ pub(super) fn pack_logs(options: &Pack) -> Result<u8> {
         false => Names::Hashes,
     };
     let packed = pack::write(&options.logs, names, &mut reading, &options.output)?;
-    tell_skipped(&reading);
+    print_skipped(&reading);
     let [before, after] = packed.bytes.map(thousands);
     let machines: Vec<&str> = packed.machines().into_iter().collect();
     print(&format!(

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::base::{base, judge};
-use super::logs::{Allowed, Broken, tell_skipped};
+use super::logs::{Allowed, Broken, print_skipped};
 use crate::export::{self, Format, export};
 use crate::gate::ticks::FALSE_ALARMS;
 use crate::import::Foreign;
@@ -47,7 +47,7 @@ pub(super) fn export_log(options: &Export) -> Result<u8> {
     if options.format == Format::Json
         && let Some(logs) = all_logs(&sources)
     {
-        tell_skipped(&reading);
+        print_skipped(&reading);
         let logs: Vec<&Log> = logs.iter().collect();
         return write_out(options, &(export::json::whole(&logs) + "\n"));
     }
@@ -65,7 +65,7 @@ pub(super) fn export_log(options: &Export) -> Result<u8> {
     let base = path
         .map(|path| base(from_ref(path), &mut reading))
         .transpose()?;
-    tell_skipped(&reading);
+    print_skipped(&reading);
     let judgement = match &base {
         Some(base) => Some(judge(
             base,

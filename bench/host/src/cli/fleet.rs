@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
-use super::lab::{LabOptions, output_folder, tell_fleet, tell_lost};
+use super::lab::{LabOptions, output_folder, print_fleet, print_lost};
 use super::logs::{Broken, logs};
 use super::run::{Image, Suite, catch_interrupts, words};
 use crate::fleet::{self, Unit};
@@ -141,7 +141,7 @@ pub(super) fn boot_fleet(options: FleetRun) -> Result<u8> {
     let came = lab.run(&image, &words, options.boots, &folder, &|line| {
         eprintln!("{line}")
     })?;
-    tell_fleet(&Reading::default().logs(&came.folders)?)?;
+    print_fleet(&Reading::default().logs(&came.folders)?)?;
     eprintln!("logs: {}", folder.display());
-    tell_lost(&came, 0)
+    print_lost(&came, 0)
 }

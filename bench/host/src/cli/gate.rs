@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::base::{base, judge};
-use super::logs::{Allowed, Broken, tell_skipped};
+use super::logs::{Allowed, Broken, print_skipped};
 use super::run::Emulator;
 use super::status::UNDECIDED;
 use crate::blame;
@@ -107,22 +107,22 @@ pub(super) fn gate_logs(options: &Gate) -> Result<u8> {
         let mut judgement =
             gate::go_text::judge(&options.base, &options.new, options.false_alarms)?;
         mute(options, &mut judgement)?;
-        return tell_judgement(&judgement);
+        return print_judgement(&judgement);
     }
     let mut reading = Reading::new(options.broken.skip_broken);
     let new = reading.logs(&options.new)?;
     if options.update {
-        tell_skipped(&reading);
+        print_skipped(&reading);
         return update_baseline(options, &new);
     }
     let history = reading.logs(&options.history)?;
     let base = base(&options.base, &mut reading)?;
-    tell_skipped(&reading);
+    print_skipped(&reading);
     let alarms = options.false_alarms;
     let mut judgement = judge(&base, &new, &history, alarms, &options.allowed.allow())?;
     mute(options, &mut judgement)?;
     blame_functions(&mut judgement, &options.images, new.first());
-    tell_judgement(&judgement)
+    print_judgement(&judgement)
 }
 
 pub(super) fn compare_logs(options: &Compare) -> Result<u8> {
@@ -136,7 +136,7 @@ pub(super) fn compare_logs(options: &Compare) -> Result<u8> {
     let mut reading = Reading::new(options.broken.skip_broken);
     let mut side = |path| sources(from_ref(path), options.format, &mut reading);
     let (base, new) = (side(&options.base)?, side(&options.new)?);
-    tell_skipped(&reading);
+    print_skipped(&reading);
     let (Some(base), Some(new)) = (source::all_logs(&base), source::all_logs(&new)) else {
         let beside = Beside::new(source::side(&base), source::side(&new));
         print(&beside.render(Look::of_stdout()))?;
@@ -165,7 +165,7 @@ fn mute(options: &Gate, judgement: &mut Judgement) -> Result<()> {
 }
 
 /// Prints a judgement, and gives the status that it comes to.
-pub(super) fn tell_judgement(judgement: &Judgement) -> Result<u8> {
+pub(super) fn print_judgement(judgement: &Judgement) -> Result<u8> {
     print(&judgement.render(Look::of_stdout()))?;
     Ok(match () {
         () if judgement.fails() => 1,

@@ -71,7 +71,7 @@ pub(super) fn output_folder(asked_for: Option<PathBuf>, name: &str) -> Result<Pa
 }
 
 /// The table of a fleet that was just booted.
-pub(super) fn tell_fleet(logs: &[Log]) -> Result<()> {
+pub(super) fn print_fleet(logs: &[Log]) -> Result<()> {
     if logs.is_empty() {
         return Ok(());
     }
@@ -87,7 +87,7 @@ pub(super) fn tell_fleet(logs: &[Log]) -> Result<()> {
 }
 
 /// Names what was lost, and gives the status: `status`, or 1 where something was lost.
-pub(super) fn tell_lost(came: &Came, status: u8) -> Result<u8> {
+pub(super) fn print_lost(came: &Came, status: u8) -> Result<u8> {
     if !came.lost.is_empty() {
         let lines: Vec<String> = came
             .lost

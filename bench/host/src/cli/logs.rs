@@ -42,12 +42,12 @@ impl Allowed {
 pub(super) fn logs(paths: &[PathBuf], skip_broken: bool) -> Result<Vec<Log>> {
     let mut reading = Reading::new(skip_broken);
     let logs = reading.logs(paths)?;
-    tell_skipped(&reading);
+    print_skipped(&reading);
     Ok(logs)
 }
 
 /// Says on standard error which logs were passed over.
-pub(super) fn tell_skipped(reading: &Reading) {
+pub(super) fn print_skipped(reading: &Reading) {
     for skipped in &reading.skipped {
         let skipped = printable::lines(&skipped.to_string());
         eprintln!("pagemark: passed over {skipped}");

@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::base::{Base, base};
-use super::logs::{Broken, tell_skipped};
+use super::logs::{Broken, print_skipped};
 use crate::glob::Globs;
 use crate::image::Symbols;
 use crate::import::source::{Source, sources};
@@ -76,7 +76,7 @@ pub(super) fn show_logs(options: &Show) -> Result<u8> {
     let symbols = options.image.as_deref().map(Symbols::read).transpose()?;
     let mut reading = Reading::new(options.broken.skip_broken);
     let sources = sources(&options.logs, options.format, &mut reading)?;
-    tell_skipped(&reading);
+    print_skipped(&reading);
     if options.json {
         let logs: Vec<&Log> = sources.iter().filter_map(Source::log).collect();
         print(&(export::json::whole(&logs) + "\n"))?;

@@ -1,4 +1,4 @@
-//! What must be alike for figures to mean the same: the suite, and the machine as its log tells it.
+//! What must be alike for figures to mean the same: the suite, and the machine as its log describes it.
 //!
 //! Most of it is equal or not. The rate of the time-stamp counter is measured on many machines, and moves by some millionths from boot
 //! to boot: two rates are alike where two sources of one boot would be ([`AGREEMENT_PPM`]), which is far less than the rates that CPUs
@@ -12,7 +12,7 @@ use pagemark_verdict::AGREEMENT_PPM;
 use crate::log::Log;
 use crate::style::thousands;
 
-/// Tags of an environment that tell what happened in a run, not what machine it is.
+/// Tags of an environment that describe what happened in a run, not what machine it is.
 const PASSING: [&str; 12] = [
     "frequency",
     "frequency_disagrees",
@@ -29,7 +29,7 @@ const PASSING: [&str; 12] = [
 ];
 /// What stands for a part that there is none of.
 const NONE: &str = "none";
-/// What stands for a part that a side does not tell.
+/// What stands for a part that a side does not name.
 const UNTOLD: &str = "-";
 
 /// A suite and a machine.
@@ -59,7 +59,7 @@ impl Fingerprint {
                 ("bytes of RAM", thousands(machine.ram_bytes)),
                 ("layout", machine.layout.clone()),
                 ("loader", machine.loader.clone()),
-                // Which way a path takes. QEMU's names of its machine and CPU model are no part: they tell no more of the figures.
+                // Which way a path takes. QEMU's names of its machine and CPU model are no part: they say no more about the figures.
                 ("features", machine.features.clone()),
             ]);
         }
@@ -73,20 +73,20 @@ impl Fingerprint {
             ]);
         }
         // A baseline file has no line for nothing.
-        let told = |value: &str| match value.trim() {
+        let shown = |value: &str| match value.trim() {
             "" => NONE.to_owned(),
             value => value.to_owned(),
         };
         Self {
             parts: parts
                 .into_iter()
-                .map(|(what, value)| (what.to_owned(), told(&value)))
+                .map(|(what, value)| (what.to_owned(), shown(&value)))
                 .collect(),
             tsc_hz: tsc_hz(log),
         }
     }
 
-    /// The parts that `new` has otherwise, in words. What one side does not tell is not like what the other does.
+    /// The parts that `new` has otherwise, in words. What one side does not name is not like what the other does.
     pub fn unlike(&self, new: &Self) -> Vec<String> {
         let keys: BTreeSet<&String> = self.parts.keys().chain(new.parts.keys()).collect();
         let value = |side: &Self, key| {
@@ -106,8 +106,8 @@ impl Fingerprint {
             (before, after) => before == after,
         };
         if !alike {
-            let told = |hertz: Option<u64>| hertz.map_or_else(|| UNTOLD.to_owned(), thousands);
-            let [before, after] = [self.tsc_hz, new.tsc_hz].map(told);
+            let shown = |hertz: Option<u64>| hertz.map_or_else(|| UNTOLD.to_owned(), thousands);
+            let [before, after] = [self.tsc_hz, new.tsc_hz].map(shown);
             unlike.push(format!("TSC in Hz: {before} | {after}"));
         }
         unlike

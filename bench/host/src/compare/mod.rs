@@ -144,8 +144,8 @@ impl Comparison {
             (" (max)", base.max, new.max),
         ];
         for (statistic, before, after) in statistics {
-            let told = (before, after) == (base.median, new.median);
-            if statistic.is_empty() || (before != after && !told) {
+            let is_of_the_median = (before, after) == (base.median, new.median);
+            if statistic.is_empty() || (before != after && !is_of_the_median) {
                 let change = match after.cmp(&before) {
                     std::cmp::Ordering::Less => Change::Improvement,
                     std::cmp::Ordering::Equal => Change::None,

@@ -60,7 +60,7 @@ fn one_instruction_more_is_a_regression_whatever_the_threshold() {
     assert_eq!(icount(7, 6), Change::Improvement);
 }
 
-/// New microcode can make an instruction dearer, and a fractured TLB a flush; what struck one run is told case by case.
+/// New microcode can make an instruction dearer, and a fractured TLB a flush; what struck one run is reported case by case.
 #[test]
 fn other_microcode_is_another_machine_and_a_disturbance_is_none() {
     let with = |microcode, tags: &str| {
@@ -106,8 +106,8 @@ fn another_tick_rate_is_another_machine_and_one_that_was_counted_again_is_not() 
     }
     // A base clock one per cent higher, the next CPU of the series, the same twice.
     for other in [2_222_000_000, 2_300_000_000, 4_400_000_000, 1] {
-        let told = refused(&base, &ticks(other));
-        assert!(told.contains("TSC in Hz: 2,200,000,000 | "), "{told}");
+        let message = refused(&base, &ticks(other));
+        assert!(message.contains("TSC in Hz: 2,200,000,000 | "), "{message}");
         assert_ne!(refused(&ticks(other), &base), "");
     }
     let unknown = at(Clock::Tsc, None, None);

@@ -12,7 +12,7 @@ use crate::style::{figure, number, resolved, thousands};
 /// The most bytes of a step's summary (GitHub, "Workflow commands").
 pub const MOST: usize = 1 << 20;
 
-/// What the gate found, then every figure. What would go beyond [`MOST`] is left out, and that is told.
+/// What the gate found, then every figure. Rows beyond [`MOST`] are left out, and their number is given.
 pub fn write(log: &Log, judgement: Option<&Judgement>) -> String {
     let clock = log.clock().map_or("", |clock| clock.as_str());
     let mut text = format!(
@@ -26,11 +26,11 @@ pub fn write(log: &Log, judgement: Option<&Judgement>) -> String {
     if let Some(judgement) = judgement {
         text += &format!("**{}** ({})\n\n", judgement.summary(), judgement.rule);
         let mut table = table(&["case", "base", "new", "per cent", "finding"]);
-        let told = judgement
+        let rows = judgement
             .rows
             .iter()
             .filter(|row| row.finding != Finding::Same);
-        for row in told {
+        for row in rows {
             let shown = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), number);
             let mut finding = row.finding.word().to_owned();
             if row.muted {

@@ -74,7 +74,7 @@ pub fn export(format: Format, log: &Log, judgement: Option<&Judgement>, history:
     }
 }
 
-/// Writes figures alone, whatever they are of; none in a format that tells of a run.
+/// Writes figures alone, whatever they are of; none in a format that describes a run.
 pub fn figures(format: Format, figures: &[Entry]) -> Option<String> {
     Some(match format {
         Format::Bmf => bmf::write(figures),
@@ -104,7 +104,7 @@ struct Outcome<'a> {
     skipped: Option<&'a str>,
 }
 
-/// Checks, cases and what the gate found of them. A case whose own check failed is told once.
+/// Checks, cases and what the gate found of them. A case whose own check failed is reported once.
 fn outcomes<'a>(log: &'a Log, judgement: Option<&'a Judgement>) -> Vec<Outcome<'a>> {
     let measured = |name: &str| log.results.iter().any(|result| result.case == name);
     let checks = log
@@ -139,7 +139,7 @@ fn outcomes<'a>(log: &'a Log, judgement: Option<&'a Judgement>) -> Vec<Outcome<'
             gone.filter(|row| !known.contains(row.name.as_str()))
                 .map(|row| Outcome {
                     name: &row.name,
-                    failure: Some(row.told()),
+                    failure: Some(row.message()),
                     skipped: None,
                 }),
         );
@@ -153,6 +153,6 @@ fn found(judgement: &Judgement, case: &str) -> Option<String> {
         .rows
         .iter()
         .filter(|row| row.case() == case && !row.muted && judgement.stops(row.finding));
-    let told: Vec<String> = rows.map(crate::gate::Row::told).collect();
-    (!told.is_empty()).then(|| told.join("; "))
+    let messages: Vec<String> = rows.map(crate::gate::Row::message).collect();
+    (!messages.is_empty()).then(|| messages.join("; "))
 }

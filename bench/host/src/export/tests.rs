@@ -169,7 +169,7 @@ fn openmetrics_ends_as_it_must() {
     );
 }
 
-/// A page that drew these among the other curves, or lost them, would not tell where the crossover is.
+/// A page that drew these among the other curves, or lost them, would not show where the crossover is.
 #[test]
 fn the_page_draws_the_crossover_once() {
     let mut log = read(&good(Clock::Icount)).unwrap();

@@ -268,10 +268,10 @@ fn name(logs: &[&Log]) -> String {
         }
     };
     let newest = logs[logs.len() - 1];
-    let told = newest
+    let name = newest
         .word("machine")
         .filter(|name| !MACHINE_TYPES.contains(name));
-    told.map(str::to_owned)
+    name.map(str::to_owned)
         .or_else(folder)
         .or_else(|| newest.machine.as_ref().map(|machine| machine.cpu.clone()))
         .unwrap_or_else(|| "unknown".to_owned())

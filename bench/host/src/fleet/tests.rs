@@ -14,7 +14,7 @@ use crate::log::sample::good;
 use crate::log::{Log, read};
 use crate::style::Look;
 
-/// Twelve machines with so many logs together, each with 149 cases.
+/// Twelve machines with this number of logs together, each with 149 cases.
 pub(crate) fn logs(number: usize) -> Vec<Log> {
     let log = read(&good(Clock::Tsc)).unwrap();
     let mut random = StdRng::seed_from_u64(1);

@@ -230,7 +230,7 @@ fn a_case_that_some_boots_lack_is_judged_by_those_that_have_it() {
 }
 
 #[test]
-fn logs_are_judged_boot_by_boot_and_both_probabilities_are_told() {
+fn logs_are_judged_boot_by_boot_and_both_probabilities_are_reported() {
     let log = read(&good(Clock::Tsc)).unwrap();
     // Boots of one image differ by a tick in a thousand.
     let side = |cost: u64, odd: u64| {
@@ -259,7 +259,7 @@ fn logs_are_judged_boot_by_boot_and_both_probabilities_are_told() {
 }
 
 #[test]
-fn what_so_many_draws_cannot_tell_is_not_decided() {
+fn what_the_draws_do_not_settle_is_not_decided() {
     let [base, new] = campaign(2, 30, |_| true);
     let judged = |alarms| judge(&base, &new, &Floors::new(), Clock::Tsc, alarms);
     assert_eq!(judged(1e-9).count(Finding::CannotDecide), 2);

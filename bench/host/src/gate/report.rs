@@ -11,14 +11,14 @@ impl Judgement {
     pub fn render(&self, look: Look) -> String {
         let changed = |row: &&Row| row.finding != Finding::Same;
         let cases = self.rows.iter().filter(changed);
-        let mut told: Vec<&Row> = self.suite.iter().filter(changed).chain(cases).collect();
-        if let (true, Some(suite)) = (told.len() > 1, &self.suite)
+        let mut changed_rows: Vec<&Row> = self.suite.iter().filter(changed).chain(cases).collect();
+        if let (true, Some(suite)) = (changed_rows.len() > 1, &self.suite)
             && suite.finding == Finding::Same
         {
-            told.insert(0, suite);
+            changed_rows.insert(0, suite);
         }
         let mut text = String::new();
-        if !told.is_empty() {
+        if !changed_rows.is_empty() {
             let title = format!("{}, median ({})", words(self.clock.unit()), self.clock);
             let mut table = look.table();
             look.header(
@@ -34,12 +34,12 @@ impl Judgement {
                     "",
                 ],
             );
-            for row in &told {
+            for row in &changed_rows {
                 table.add_row(self.cells(row, look));
             }
             text += &indented(&table, 2);
             text.push('\n');
-            for row in told.iter().filter(|row| !row.blame.is_empty()) {
+            for row in changed_rows.iter().filter(|row| !row.blame.is_empty()) {
                 text += &format!("  {}, an operation:\n", row.case());
                 text.extend(row.blame.iter().map(|line| format!("    {line}\n")));
                 text.push('\n');
@@ -150,7 +150,7 @@ impl Finding {
 
 impl Row {
     /// It in a sentence: `12 -> 13 (+8.33 %), slower`.
-    pub fn told(&self) -> String {
+    pub fn message(&self) -> String {
         let shown = |figure: Option<f64>| figure.map_or_else(|| "none".to_owned(), number);
         let share = match (self.base, self.new) {
             (Some(base), Some(_)) if base != 0.0 => format!(" ({:+.2} %)", self.rise() * 100.0),

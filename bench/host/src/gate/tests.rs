@@ -77,7 +77,7 @@ fn a_case_that_comes_or_goes_stops_the_gate() {
 }
 
 #[test]
-fn a_muted_case_is_told_and_does_not_count() {
+fn a_muted_case_is_reported_and_does_not_count() {
     let mutes = Mutes::read("# noisy\n tlb/inv*  # for now\n");
     let mut judgement = exact::judge(&baseline(), &with("tlb/invlpg", 1), false).unwrap();
     judgement.mute(&mutes);
@@ -115,7 +115,7 @@ fn times_make_no_baseline() {
 }
 
 #[test]
-fn a_bad_baseline_is_told_by_its_line() {
+fn a_bad_baseline_is_reported_by_its_line() {
     let text = baseline().to_string();
     for (line, what) in [
         ("tlb/invlpg", "no figure"),

@@ -21,11 +21,11 @@ fn lost(history: &History) -> BTreeMap<&str, &Point> {
 
 /// The changes of each machine as a table.
 pub fn render(histories: &[History], look: Look) -> String {
-    let told: Vec<String> = histories
+    let lines: Vec<String> = histories
         .iter()
         .map(|history| render_one(history, look))
         .collect();
-    told.join("\n")
+    lines.join("\n")
 }
 
 fn render_one(history: &History, look: Look) -> String {

@@ -81,7 +81,7 @@ fn year(seed: u64, rise: f64) -> Vec<Log> {
 }
 
 #[test]
-fn a_change_is_told_with_date_file_revision_size_and_interval() {
+fn a_change_is_reported_with_date_file_revision_size_and_interval() {
     let logs = year(1, 0.02);
     let [history] = &histories(&logs, false)[..] else {
         panic!()
@@ -100,12 +100,12 @@ fn a_change_is_told_with_date_file_revision_size_and_interval() {
         "{low} {high}"
     );
     let text = render(&histories(&logs, false), Look::Plain);
-    for told in [
+    for message in [
         "2026-07-20 06:00",
         "rack7-799.log",
         "365 logs, 2026-01-01 06:00 to 2026-12-31 06:00; the newest is rack7-635.log",
     ] {
-        assert!(text.contains(told), "{text}");
+        assert!(text.contains(message), "{text}");
     }
 }
 

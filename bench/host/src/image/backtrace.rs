@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_links_end_the_rest_is_told_as_doubtful() {
+    fn where_the_links_end_the_rest_is_reported_as_doubtful() {
         assert_eq!(linked(&[0x1024, 0x1037]), [(0x1024, true), (0x1037, false)]);
         assert_eq!(linked(&[0x9000]), []);
     }

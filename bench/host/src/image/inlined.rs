@@ -1,8 +1,8 @@
 //! The functions of the source that an image's instructions come from, among them those that the compiler inlined.
 //!
 //! The symbol table knows what was compiled as a function of its own, the debug information (DWARF) also what was inlined into
-//! it. Of the functions that an address lies in, the innermost one that is not the standard library's is meant: whoever
-//! looks for an instruction's origin looks for code that somebody of the project wrote.
+//! it. Of the functions that an address lies in, the innermost one outside the standard
+//! library counts: the origin of an instruction is code of this project.
 
 use addr2line::Context;
 use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};

@@ -123,7 +123,7 @@ mod tests {
         let refused = |elf: &[u8]| format!("{:#}", loadable(elf.to_vec()).unwrap_err());
         assert!(refused(b"not ELF").starts_with("no ELF file of 64 bits"));
         let whole = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        let told = refused(&whole[..whole.len() / 8]);
-        assert!(told.contains("it ends before its segments"), "{told}");
+        let message = refused(&whole[..whole.len() / 8]);
+        assert!(message.contains("it ends before its segments"), "{message}");
     }
 }

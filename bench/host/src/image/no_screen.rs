@@ -77,8 +77,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_header_is_told() {
-        let told = |elf: &[u8]| format!("{:#}", without_screen(elf.to_vec()).unwrap_err());
+    fn what_is_no_header_is_reported() {
+        let message = |elf: &[u8]| format!("{:#}", without_screen(elf.to_vec()).unwrap_err());
         let whole = image(&[FRAMEBUFFER, END]);
         for wrong in [
             &b"not an image"[..],
@@ -86,9 +86,9 @@ mod tests {
             &image(&[FRAMEBUFFER]),
         ] {
             assert!(
-                told(wrong).starts_with("no multiboot2 header: "),
+                message(wrong).starts_with("no multiboot2 header: "),
                 "{}",
-                told(wrong)
+                message(wrong)
             );
         }
     }

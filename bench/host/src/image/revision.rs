@@ -93,12 +93,12 @@ fn git(root: &Path, words: &[&str]) -> Result<String> {
         .output()
         .context("git cannot be started")?;
     if !output.status.success() {
-        let told = String::from_utf8_lossy(&output.stderr);
+        let message = String::from_utf8_lossy(&output.stderr);
         bail!(
             "git {} ended with {}\n{}",
             words[0],
             output.status,
-            told.trim_end()
+            message.trim_end()
         );
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -138,10 +138,10 @@ mod tests {
         assert_eq!(check_out(&repository, "first", &folders).unwrap(), folder);
         assert_eq!(std::fs::read_dir(&folders).unwrap().count(), 2);
         assert_eq!(read(&repository), "changed");
-        let told = check_out(&repository, "--nowhere", &folders).unwrap_err();
+        let message = check_out(&repository, "--nowhere", &folders).unwrap_err();
         assert!(
-            format!("{told:#}").contains("no revision --nowhere"),
-            "{told:#}"
+            format!("{message:#}").contains("no revision --nowhere"),
+            "{message:#}"
         );
     }
 }

@@ -27,10 +27,10 @@ pub fn is_one(json: &Value) -> bool {
     })
 }
 
-/// Whether `value` is an object, not an empty one, and each of its values is `as_told`.
-fn each(value: &Value, as_told: fn(&Value) -> bool) -> bool {
+/// Whether `value` is an object, not an empty one, and each of its values is `accepted`.
+fn each(value: &Value, accepted: fn(&Value) -> bool) -> bool {
     let object = value.as_object().filter(|object| !object.is_empty());
-    object.is_some_and(|object| object.values().all(as_told))
+    object.is_some_and(|object| object.values().all(accepted))
 }
 
 /// The figures of a file.

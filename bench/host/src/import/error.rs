@@ -34,7 +34,7 @@ pub enum ImportError {
         error: serde_json::Error,
     },
     /// Nothing in it is a figure.
-    #[error("{format} without any figure{}", told(.notes))]
+    #[error("{format} without any figure{}", list(.notes))]
     Empty {
         /// The format's name.
         format: &'static str,
@@ -44,7 +44,7 @@ pub enum ImportError {
 }
 
 /// The first of many reasons.
-fn told(notes: &[String]) -> String {
+fn list(notes: &[String]) -> String {
     const MOST: usize = 8;
     let shown = notes.iter().take(MOST).map(|note| format!("\n  {note}"));
     let mut shown: String = shown.collect();

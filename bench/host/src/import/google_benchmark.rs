@@ -54,7 +54,7 @@ impl Run {
         self.aggregate_name.as_deref() == Some("median")
     }
 
-    /// Whether it sums up other runs; older versions tell that by the aggregate's name alone.
+    /// Whether it sums up other runs; in older versions the aggregate's name alone says so.
     fn is_aggregate(&self) -> bool {
         self.aggregate_name.is_some() || self.run_type.as_deref() == Some("aggregate")
     }
@@ -93,7 +93,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Found, ImportError> {
         .map(|run| (run.case().to_owned(), run.time_unit.clone()))
         .collect();
     let mut found = Found::default();
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     let mut others: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for run in benchmarks {
         let key = (run.case().to_owned(), run.time_unit.clone());
@@ -104,7 +104,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Found, ImportError> {
             others.entry(key.0).or_default().push(name);
             continue;
         }
-        told.insert(key.0.clone());
+        reported.insert(key.0.clone());
         match (run.note(), run.real_time) {
             // Its median has it, too.
             (None, Some(_)) if !is_aggregate && summed_up.contains(&key) => {}
@@ -120,7 +120,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Found, ImportError> {
             (note, _) => found.notes.extend(note),
         }
     }
-    others.retain(|case, _| !told.contains(case));
+    others.retain(|case, _| !reported.contains(case));
     let without = |(case, names): (String, Vec<String>)| {
         let names = names.join(", ");
         format!("{case}: has neither a run nor a median, only the aggregates {names}")

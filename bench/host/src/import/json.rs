@@ -122,9 +122,9 @@ mod tests {
     fn what_is_no_number_is_null_but_not_in_a_text() {
         let json =
             br#"{"a": NaN, "b": [-Infinity, -1], "NaN \" NaN": "Infinity\\", "c": Infinity}"#;
-        let told = value(json).unwrap().to_string();
+        let written = value(json).unwrap().to_string();
         assert_eq!(
-            told,
+            written,
             r#"{"NaN \" NaN":"Infinity\\","a":null,"b":[null,-1],"c":null}"#
         );
     }

@@ -122,7 +122,7 @@ impl Format {
         }
     }
 
-    /// The format of a file, told by what is in it.
+    /// The format of a file, by its content.
     pub fn recognise(bytes: &[u8]) -> Option<Self> {
         let value = json::looks_like_it(bytes)
             .then(|| json::value(bytes))

@@ -27,7 +27,7 @@ const COUNTER: &str = "ccnt";
 /// The column of a row of a performance counter, and the one of them that counts time.
 const EVENT: &str = "Event";
 const CYCLE_COUNTER: &str = "Cycle counter";
-/// The keys of a history's line that are no metrics, and tell that it is one.
+/// The keys of a history's line that are no metrics, and that identify it.
 const TIME: &str = "ts";
 const KERNEL: &str = "sha_kernel";
 

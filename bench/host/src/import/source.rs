@@ -1,4 +1,4 @@
-//! Files whose kind their content tells: logs of ours, or figures of other tools.
+//! Files whose kind follows from their content: logs of ours, or figures of other tools.
 
 use std::path::{Path, PathBuf};
 use std::slice::from_ref;

@@ -1,4 +1,4 @@
-//! What is written comes back; what others write is read as it says; damage is told with its place.
+//! What is written comes back; what others write is read as it says; damage is reported with its place.
 
 use std::fs;
 use std::path::Path;
@@ -23,8 +23,8 @@ fn known(name: &str) -> Foreign {
 }
 
 /// `name value unit [interval] [samples]` of each figure.
-fn told(foreign: &Foreign) -> Vec<String> {
-    let told = foreign.entries.iter().map(|entry| {
+fn message(foreign: &Foreign) -> Vec<String> {
+    let message = foreign.entries.iter().map(|entry| {
         let mut text = format!("{} {} {}", entry.name, entry.value, entry.unit);
         if let Some((low, high)) = entry.interval {
             text += &format!(" {low}..{high}");
@@ -34,7 +34,7 @@ fn told(foreign: &Foreign) -> Vec<String> {
         }
         text
     });
-    told.collect()
+    message.collect()
 }
 
 /// Why a text is no file of that format.
@@ -49,7 +49,7 @@ fn go_benchmark_text() {
     let foreign = known("go_text");
     assert_eq!(foreign.format, Format::GoText);
     assert_eq!(
-        told(&foreign),
+        message(&foreign),
         [
             "Map/pages=1 250 ns n=3",
             "Map/pages=1 0 B/op n=3",
@@ -65,11 +65,11 @@ fn go_benchmark_text() {
 fn a_number_that_is_not_the_number_of_cpus_belongs_to_the_name() {
     let text = "BenchmarkA/size-16 1 2 ns/op\nBenchmarka/size-32 1 2 ns/op\n";
     let foreign = read(Format::GoText, text.as_bytes(), "a case").unwrap();
-    assert_eq!(told(&foreign)[1], "a/size-32 2 ns n=1");
+    assert_eq!(message(&foreign)[1], "a/size-32 2 ns n=1");
 }
 
 #[test]
-fn damaged_go_text_is_told_with_its_line() {
+fn damaged_go_text_is_reported_with_its_line() {
     let go = |text| refused(Format::GoText, text);
     assert_eq!(
         go("x\nBenchmarkA many 5 ns/op"),
@@ -92,7 +92,7 @@ fn bencher_metric_format() {
     let foreign = known("bmf");
     assert_eq!(foreign.format, Format::Bmf);
     assert_eq!(
-        told(&foreign),
+        message(&foreign),
         [
             "page/map 120 insns",
             "page/map 88.5 ns 87.25..91.5",
@@ -114,7 +114,7 @@ fn google_benchmark_json() {
     let foreign = known("google_benchmark");
     assert_eq!(foreign.format, Format::GoogleBenchmark);
     assert_eq!(
-        told(&foreign),
+        message(&foreign),
         ["BM_Map/1 130 ns n=2", "BM_Unmap 7.5 us n=3"]
     );
     assert_eq!(
@@ -149,7 +149,7 @@ fn runs_of_google_benchmark_that_are_sums_of_others_are_no_samples() {
         {"name": "a_cv", "run_name": "a", "run_type": "aggregate", "aggregate_name": "cv", "aggregate_unit": "percentage", "real_time": 0.01, "time_unit": "us"}"#,
     )
     .unwrap();
-    assert_eq!(told(&foreign), ["a 8 us n=3"]);
+    assert_eq!(message(&foreign), ["a 8 us n=3"]);
     assert_eq!(foreign.notes, [""; 0]);
     // An aggregate that does not say which: as the tool's own comparison has it, the other runs count.
     let foreign = google_benchmark_runs(
@@ -158,7 +158,7 @@ fn runs_of_google_benchmark_that_are_sums_of_others_are_no_samples() {
         {"name": "b", "run_type": "aggregate", "real_time": 1, "time_unit": "ns"}"#,
     )
     .unwrap();
-    assert_eq!(told(&foreign), ["a 800 ns n=1"]);
+    assert_eq!(message(&foreign), ["a 800 ns n=1"]);
     assert_eq!(
         foreign.notes,
         ["b: has neither a run nor a median, only the aggregates (unnamed)"]
@@ -166,7 +166,7 @@ fn runs_of_google_benchmark_that_are_sums_of_others_are_no_samples() {
 }
 
 #[test]
-fn a_repetition_of_google_benchmark_that_failed_is_told_beside_the_median_of_the_others() {
+fn a_repetition_of_google_benchmark_that_failed_is_reported_beside_the_median_of_the_others() {
     let foreign = google_benchmark_runs(
         r#"{"name": "a", "run_name": "a", "run_type": "iteration", "error_occurred": true, "error_message": "no room", "real_time": 0, "time_unit": "ns"},
         {"name": "a", "run_name": "a", "run_type": "iteration", "real_time": 5, "time_unit": "ns"},
@@ -174,7 +174,7 @@ fn a_repetition_of_google_benchmark_that_failed_is_told_beside_the_median_of_the
         {"name": "b", "run_name": "b", "run_type": "iteration", "skipped": true, "skip_message": "no AVX"}"#,
     )
     .unwrap();
-    assert_eq!(told(&foreign), ["a 5 ns n=2"]);
+    assert_eq!(message(&foreign), ["a 5 ns n=2"]);
     assert_eq!(foreign.notes, ["a: failed: no room", "b: skipped: no AVX"]);
 }
 
@@ -189,10 +189,10 @@ fn google_benchmark_json_without_a_figure_is_refused_with_each_reason() {
         "google-benchmark JSON without any figure\n  a: has no `real_time`\n  b: has neither a run nor a median, only the aggregates zz"
     );
     let many: Vec<String> = (0..11).map(|n| format!("{{\"name\": \"{n}\"}}")).collect();
-    let told = refused(&many.join(","));
+    let message = refused(&many.join(","));
     assert!(
-        told.ends_with("\n  7: has no `real_time`\n  and 3 more"),
-        "{told}"
+        message.ends_with("\n  7: has no `real_time`\n  and 3 more"),
+        "{message}"
     );
     assert_eq!(refused(""), "google-benchmark JSON without any figure");
     assert_eq!(
@@ -206,7 +206,7 @@ fn github_action_benchmark_json() {
     let foreign = known("smaller_is_better");
     assert_eq!(foreign.format, Format::SmallerIsBetter);
     assert_eq!(
-        told(&foreign),
+        message(&foreign),
         ["map 120 ns 115..125", "unmap 80.5 ns 72.45..88.55"]
     );
     assert_eq!(foreign.notes, ["pages: has no value"]);
@@ -222,7 +222,7 @@ fn the_newest_entry_of_each_suite_in_data_js() {
     let foreign = known("data_js");
     assert_eq!(foreign.format, Format::DataJs);
     assert_eq!(
-        told(&foreign),
+        message(&foreign),
         [
             "Cargo/walk 3350 ns 3230..3470",
             "Quick/map 118 ns 116..120 n=100",
@@ -240,7 +240,7 @@ fn the_newest_entry_of_each_suite_in_data_js() {
 fn criterion_s_estimates() {
     let foreign = known("criterion");
     assert_eq!(foreign.format, Format::Criterion);
-    assert_eq!(told(&foreign), ["a case 5.5 ns 5.25..5.75"]);
+    assert_eq!(message(&foreign), ["a case 5.5 ns 5.25..5.75"]);
     // Of a change the estimates are shares.
     let change = String::from_utf8(sample("criterion")).unwrap();
     let change = change.replace("std_dev", "other");
@@ -253,7 +253,7 @@ fn the_log_of_test_vmalloc() {
     let foreign = known("test_vmalloc");
     assert_eq!(foreign.format, Format::TestVmalloc);
     assert_eq!(
-        told(&foreign),
+        message(&foreign),
         [
             "test_vmalloc/fix_size_alloc_test 850 ns n=2",
             "test_vmalloc/full_fit_alloc_test 960.5 ns n=2",
@@ -284,7 +284,7 @@ fn the_text_of_kvm_unit_tests() {
     let foreign = known("kvm_unit_tests");
     assert_eq!(foreign.format, Format::KvmUnitTests);
     assert_eq!(
-        told(&foreign),
+        message(&foreign),
         [
             "cpuid 1210 ticks n=1",
             "vmcall 1195 ticks n=1",
@@ -314,7 +314,7 @@ fn sel4bench_s_json() {
     ];
     let foreign = known("sel4bench");
     assert_eq!(foreign.format, Format::Sel4bench);
-    assert_eq!(told(&foreign), rows);
+    assert_eq!(message(&foreign), rows);
     assert_eq!(
         foreign.notes,
         ["Average counters/Event=Cycle counter: has no mean"]
@@ -324,7 +324,7 @@ fn sel4bench_s_json() {
     let array = &log[log.find('[').unwrap()..=log.rfind(']').unwrap()];
     assert_eq!(Format::recognise(array.as_bytes()), Some(Format::Sel4bench));
     let foreign = read(Format::Sel4bench, array.as_bytes(), "").unwrap();
-    assert_eq!(told(&foreign), rows);
+    assert_eq!(message(&foreign), rows);
     let cut = &log[..log.find("Stddev").unwrap()];
     assert_eq!(Format::recognise(cut.as_bytes()), Some(Format::Sel4bench));
     assert_eq!(
@@ -338,7 +338,7 @@ fn the_newest_line_of_a_sel4bench_history() {
     let foreign = known("sel4bench_history");
     assert_eq!(foreign.format, Format::Sel4bench);
     assert_eq!(
-        told(&foreign),
+        message(&foreign),
         ["map_1 1780 ccnt n=16", "null_call 594 ccnt n=32"]
     );
     assert_eq!(foreign.notes, ["odd: [1,2] is no vector of its statistics"]);
@@ -471,7 +471,7 @@ proptest! {
 fn a_name_of_several_words_becomes_one_in_go_text() {
     let text = export::go_text::write(&[Entry::new("a b\tc\nd", "x y", 1.0)]);
     assert_eq!(
-        told(&read(Format::GoText, text.as_bytes(), "a case").unwrap()),
+        message(&read(Format::GoText, text.as_bytes(), "a case").unwrap()),
         ["a_b_c_d 1 x_y"]
     );
 }

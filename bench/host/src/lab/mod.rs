@@ -107,11 +107,11 @@ impl Lab {
                     self.program.display()
                 )
             })?;
-        let told = String::from_utf8_lossy(&output.stderr);
+        let message = String::from_utf8_lossy(&output.stderr);
         ensure!(
             output.status.success(),
             "the coordinator has no answer: {}",
-            told.trim_end()
+            message.trim_end()
         );
         let names: Vec<String> = String::from_utf8_lossy(&output.stdout)
             .lines()

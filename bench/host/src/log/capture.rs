@@ -18,9 +18,9 @@ pub const MOST: usize = 64 << 20;
 const RECORD: usize = 64 << 10;
 /// Bytes of runs that are over, above which their memory is used again.
 const FORGOTTEN: usize = 1 << 20;
-/// Bytes before a mark that are remembered, to tell its column.
+/// Bytes before a mark that are remembered, for its column.
 const REMEMBERED: usize = 512;
-/// Bytes after a mark by which a record's kind is told.
+/// Bytes after a mark that a record's kind is known by.
 const KIND: usize = 32;
 /// An `end` record has fewer bytes, and so has what a panic's takes of a capture.
 const CLOSING: usize = 8 << 10;

@@ -26,7 +26,7 @@ fn prefixed(text: &str, prefix: impl Fn(usize) -> String) -> String {
         .collect()
 }
 
-/// Lines broken after so many characters.
+/// Lines broken after this number of characters.
 fn wrapped(text: &str, width: usize) -> String {
     text.lines()
         .map(|line| {
@@ -300,12 +300,12 @@ fn a_file_of_many_boots_is_many_logs() {
 }
 
 #[test]
-fn damage_is_told_by_line_and_kind() {
+fn damage_is_reported_by_line_and_kind() {
     use damage::Kind;
     let body = body(Clock::Icount);
     let line = |text: &str| body[..body.find(text).unwrap()].matches('\n').count() + 1;
     let damages = |capture: &[u8]| read(capture).unwrap_err().damages;
-    let told = |from: &str, to: &str| -> Vec<(usize, Kind)> {
+    let reported = |from: &str, to: &str| -> Vec<(usize, Kind)> {
         let damaged = body.replacen(from, to, 1);
         assert_ne!(damaged, body, "{from}");
         damages(damaged.as_bytes())
@@ -315,7 +315,7 @@ fn damage_is_told_by_line_and_kind() {
     };
     let map = line("BenchmarkPage-table");
     let unlike = [(map, Kind::Unlike("page-table/map/pages=512".to_owned()))];
-    assert_eq!(told("1001 21504 insns", "1001 21594 insns"), unlike);
+    assert_eq!(reported("1001 21504 insns", "1001 21594 insns"), unlike);
     let lost = body
         .find("@pagemark {\"record\":\"result\",\"case\":\"tlb/invlpg\"")
         .unwrap();
@@ -326,7 +326,7 @@ fn damage_is_told_by_line_and_kind() {
         matches!(&found[..], [damage::Damage { kind: Kind::Alone(case), .. }] if case == "Tlb/invlpg"),
         "{found:?}"
     );
-    let cut = told("\"samples\":1001,\"min\":21500", "\"sam");
+    let cut = reported("\"samples\":1001,\"min\":21500", "\"sam");
     assert!(
         matches!(cut[0].1, Kind::CutRecord | Kind::BrokenRecord),
         "{cut:?}"
@@ -391,7 +391,7 @@ fn run_rest(log: &mut pagemark_record::LogWriter<String>) {
     }
 }
 
-/// A stream of so many bytes of noise with a log in the middle.
+/// A stream of this number of bytes of noise with a log in the middle.
 struct Noise {
     left: usize,
     log: Vec<u8>,

@@ -10,7 +10,7 @@ use pagemark_record::{PREFIX, Record};
 use super::lines::{Line, is_image_line, record};
 use super::{Fault, LogError, printable};
 
-/// Places that are told at most.
+/// The most places that are reported.
 const MOST: usize = 4;
 /// Characters of a line that are shown.
 const SHOWN: usize = 48;

@@ -2,7 +2,7 @@
 //!
 //! A [`capture`] of a serial line has any number of runs in it, and more than the image wrote: [`wire`] takes off what a wire or a
 //! terminal program adds, [`assemble`] what a logging program does, until the `end` record's line count and CRC-32 prove that
-//! what is left is what the image wrote. [`damage`] tells where a log is damaged; [`printable`] keeps what a log says from being
+//! what is left is what the image wrote. [`damage`] says where a log is damaged; [`printable`] keeps what a log says from being
 //! obeyed by a terminal; [`origin`] is where and when a log was made; [`side`] takes files and folders.
 
 mod assemble;

@@ -10,7 +10,7 @@ enum Token {
     Word,
     /// Spaces or tabs, or none: widths vary.
     Spaces,
-    /// Spaces or tabs before the text, at most so many: it may begin with others, and a line's last ones are often cut.
+    /// Spaces or tabs before the text, at most: it may begin with others, and a line's last ones are often cut.
     LastSpaces(usize),
     /// Just this.
     Bytes(Vec<u8>),

@@ -76,7 +76,7 @@ fn a_panic_closes_a_log() {
 
 /// The last words break off what was being written. That must not hide them; nor is it passed over anywhere else.
 #[test]
-fn a_panic_inside_a_record_is_told() {
+fn a_panic_inside_a_record_is_reported() {
     let text = String::from_utf8(panicked()).unwrap();
     let broken = text.replace(
         "@pagemark {\"record\":\"panic\"",
@@ -105,7 +105,7 @@ fn nothing_and_foreign_text_are_no_logs() {
 }
 
 #[test]
-fn damage_is_told_with_its_line() {
+fn damage_is_reported_with_its_line() {
     let log = good(Clock::Icount);
     let end = line_of(&log, "\"record\":\"end\"");
 
@@ -139,7 +139,7 @@ fn damage_is_told_with_its_line() {
 }
 
 #[test]
-fn two_logs_in_one_are_told_apart_from_one() {
+fn two_logs_in_one_are_not_taken_for_one() {
     let log = good(Clock::Icount);
     let (first, lines) = (
         line_of(&log, "\"record\":\"start\""),

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 
 /// Bytes read at once.
 const CHUNK: usize = 1 << 18;
-/// Characters after a byte-order mark by which UTF-16 is told from two odd bytes.
+/// Characters after a byte-order mark that distinguish UTF-16 from two odd bytes.
 const PROBED: usize = 16;
 const ESCAPE: u8 = 0x1b;
 

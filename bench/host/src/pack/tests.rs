@@ -159,7 +159,7 @@ fn a_damaged_pack_is_an_error_that_names_what() {
         .iter()
         .map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
         .collect();
-    let told = || match logs(std::slice::from_ref(&file)) {
+    let message = || match logs(std::slice::from_ref(&file)) {
         Err(error @ SideError::Pack { .. }) => error.to_string(),
         other => panic!("{other:?}"),
     };
@@ -184,11 +184,11 @@ fn a_damaged_pack_is_an_error_that_names_what() {
         (&[("manifest.json", future.as_bytes())], "version is 2"),
     ] {
         of(&file, files);
-        assert!(told().contains(part), "{}: {part}", told());
+        assert!(message().contains(part), "{}: {part}", message());
     }
     for cut in [5, whole.len() / 2, whole.len() - 5] {
         fs::write(&file, &whole[..cut]).unwrap();
-        assert!(told().contains("damaged"), "{cut}: {}", told());
+        assert!(message().contains("damaged"), "{cut}: {}", message());
     }
     // With --skip-broken the others are read.
     let mut reading = Reading::new(true);
@@ -208,7 +208,11 @@ fn a_damaged_pack_is_an_error_that_names_what() {
         compress_to_vec(huge.as_slice(), CompressionLevel::Fastest),
     )
     .unwrap();
-    assert!(told().contains("has 1099511627776 bytes"), "{}", told());
+    assert!(
+        message().contains("has 1099511627776 bytes"),
+        "{}",
+        message()
+    );
     // Nor of a name, which has a file of its own where it is long.
     let mut header = tar::Header::new_gnu();
     header.set_path("././@LongLink").unwrap();
@@ -220,5 +224,9 @@ fn a_damaged_pack_is_an_error_that_names_what() {
         compress_to_vec(&header.as_bytes()[..], CompressionLevel::Fastest),
     )
     .unwrap();
-    assert!(told().contains("has 1099511627776 bytes"), "{}", told());
+    assert!(
+        message().contains("has 1099511627776 bytes"),
+        "{}",
+        message()
+    );
 }

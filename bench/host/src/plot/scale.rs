@@ -1,7 +1,7 @@
 //! Where a value lies on an axis, and which values are marked.
 //!
 //! Marks are 1, 2 and 5 times powers of ten, on linear and on logarithmic axes; sizes in bytes have powers of two, dates the first
-//! days of years, months or weeks. A mark's text has as many digits as tell it from its neighbours.
+//! days of years, months or weeks. A mark's text has the digits that distinguish it from its neighbours.
 
 use jiff::Unit;
 use jiff::civil::DateTime;
@@ -201,7 +201,7 @@ fn step(least: f64) -> f64 {
         .unwrap_or(10.0 * decade)
 }
 
-/// A mark: `1,250`, `2.5M`, with the digits that tell it from one `step` further on.
+/// A mark: `1,250`, `2.5M`, with the digits that distinguish it from one `step` further on.
 fn text(value: f64, step: f64) -> String {
     // From which size on, and what: four digits are readable as they are.
     const UNITS: [(f64, f64, &str); 4] = [
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_are_told_apart_at_any_range() {
+    fn neighbours_differ_at_any_range() {
         for (low, high) in [
             (0.0, 0.0),
             (14.0, 14.001),

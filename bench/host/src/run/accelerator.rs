@@ -1,7 +1,7 @@
 //! What executes the guest's instructions, and whether this host's KVM is worth using.
 //!
 //! Some hosts offer `/dev/kvm` and then interpret each of a guest kernel's instructions, at thousands of cycles apiece. The
-//! suite `probe` tells within milliseconds where the hardware executes, or not within [`PROBE_TIMEOUT`] where it does not.
+//! suite `probe` answers within milliseconds where the hardware executes, and not within [`PROBE_TIMEOUT`] where it does not.
 
 use std::fmt;
 use std::fs::OpenOptions;
@@ -13,7 +13,7 @@ use anyhow::Result;
 use super::{Boot, Door, Outcome, boot, judge};
 use crate::style::thousands;
 
-/// How long the probe may take; even an interpreter that is no use comes back in it or is told apart by not doing so.
+/// How long the probe may take; even an interpreter that is no use comes back in it, or is recognised by not doing so.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Ticks per 1,000 NOPs above which instructions are interpreted: ten ticks each, where hardware takes less than one.
 const PROBE_LIMIT: u64 = 10_000;

@@ -1,7 +1,7 @@
-//! Boots the ISO in Bochs, an interpreter of x86 whose TLB keeps what it was not told to drop, and whose CPU models have PCID and
+//! Boots the ISO in Bochs, an interpreter of x86 whose TLB keeps every translation until it is flushed, and whose CPU models have PCID and
 //! INVPCID, which QEMU's translator lacks: the machine on which flushes are proved. Its time is the number of instructions.
 //!
-//! Bochs has no device that ends it with a status, so the log alone tells how a run went, and Bochs is ended after it.
+//! Bochs has no device that ends it with a status, so the log alone says how a run went, and Bochs is ended after it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -152,7 +152,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn what_an_emulator_says_that_dies_is_told() {
+    fn what_an_emulator_says_that_dies_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("bochs");
         fs::write(&program, "#!/bin/sh\necho no ROM >&2\nexit 1\n").unwrap();

@@ -72,9 +72,9 @@ mod tests {
             ),
         ] {
             assert_eq!(gave_up(stderr), given_up, "{stderr}");
-            let told = complaint(stderr).expect(stderr);
-            assert!(told.starts_with(start), "{told}");
-            assert!(told.contains("--accel auto") && told.contains("--icount"));
+            let message = complaint(stderr).expect(stderr);
+            assert!(message.starts_with(start), "{message}");
+            assert!(message.contains("--accel auto") && message.contains("--icount"));
         }
         let other = "qemu: warning: host doesn't support requested feature\n";
         assert!(!gave_up(other) && complaint(other).is_none());

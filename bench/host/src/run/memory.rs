@@ -84,17 +84,17 @@ mod tests {
     }
 
     #[test]
-    fn the_numbers_are_told() {
+    fn the_numbers_are_reported() {
         let needed = NeededMemory {
             own: (3 << 20) / 2,
             free: 24 << 20,
         };
-        let told = TooLittleMemory::Image {
+        let message = TooLittleMemory::Image {
             bytes: 1 << 20,
             needed,
         };
         assert_eq!(
-            told.to_string(),
+            message.to_string(),
             "--mem: the image needs 26 MiB of RAM, 24 MiB of them free beside its own 1536 KiB, and the machine has 1024 KiB"
         );
     }

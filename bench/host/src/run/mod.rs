@@ -161,7 +161,7 @@ pub fn boot_kept(boot: &Boot, log: &LogFile, progress: &Progress) -> Result<Fini
 }
 
 /// Does `work`, and writes a line where it takes more than a moment and no terminal shows the stage.
-fn told_if_long<T>(stage: &str, work: impl FnOnce() -> T) -> T {
+fn with_a_notice_if_long<T>(stage: &str, work: impl FnOnce() -> T) -> T {
     const MOMENT: Duration = Duration::from_secs(2);
     thread::scope(|scope| {
         let (done, is_done) = channel::<()>();
@@ -195,7 +195,7 @@ pub fn run(request: &Request) -> Result<Outcome> {
         }
         progress.stage(building);
     }
-    let image = told_if_long(building, || request.image.file())?;
+    let image = with_a_notice_if_long(building, || request.image.file())?;
     request.check_memory(&image)?;
     let accelerator = request.choose_accelerator(&image, &progress)?;
     progress.stage(if request.iso {

@@ -118,7 +118,7 @@ pub enum Door {
 }
 
 impl Boot {
-    /// What the log cannot tell otherwise of the machine, as words of the image's command line: `machine=q35`, `cpu=max`. The
+    /// What the log cannot say otherwise about the machine, as words of the image's command line: `machine=q35`, `cpu=max`. The
     /// image makes nothing of them.
     pub fn names(&self) -> [String; 2] {
         let machine = self.machine.name();
@@ -178,7 +178,7 @@ impl Boot {
             "-serial",
             "chardev:com1",
         ]);
-        // Without a monitor a run does all the same; only a hang is told in less detail.
+        // Without a monitor a run does all the same; only a hang is reported in less detail.
         let monitor = scratch.join(MONITOR);
         if monitor.as_os_str().len() <= SOCKET_PATH {
             command.arg("-chardev").arg(format!(

@@ -34,8 +34,8 @@ pub struct Repeated {
 }
 
 /// Boots as `first` says, `runs` times, and holds each run's figures against the first's. Machine type and number of CPUs change from
-/// run to run; in the second half every core of the host is busy. `told` hears of each run.
-pub fn repeat(first: &Boot, runs: u32, told: &mut dyn FnMut(u32, &str)) -> Result<Repeated> {
+/// run to run; in the second half every core of the host is busy. `observer` is called after each run.
+pub fn repeat(first: &Boot, runs: u32, observer: &mut dyn FnMut(u32, &str)) -> Result<Repeated> {
     let mut repeated = Repeated::default();
     let mut expected: Option<Log> = None;
     let configurations: Vec<_> = MachineType::value_variants()
@@ -66,7 +66,7 @@ pub fn repeat(first: &Boot, runs: u32, told: &mut dyn FnMut(u32, &str)) -> Resul
                     "host busy"
                 }
             );
-            told(run + 1, &name);
+            observer(run + 1, &name);
             let finished = boot(&boot_now)?;
             let outcome = judge(&finished);
             if INTERRUPTED.load(Ordering::Relaxed) {
@@ -97,24 +97,24 @@ pub fn repeat(first: &Boot, runs: u32, told: &mut dyn FnMut(u32, &str)) -> Resul
 
 /// Every case whose result or reason to be skipped is not the same in both.
 fn differences(expected: &Log, found: &Log) -> Vec<String> {
-    let mut told = Vec::new();
+    let mut differences = Vec::new();
     for result in &expected.results {
         match found.results.iter().find(|other| other.case == result.case) {
             Some(other) if other == result => {}
-            Some(other) => told.push(format!(
+            Some(other) => differences.push(format!(
                 "{}: {} in the first run, {} now",
                 result.case, result.rounds, other.rounds
             )),
-            None => told.push(format!("{}: not measured now", result.case)),
+            None => differences.push(format!("{}: not measured now", result.case)),
         }
     }
     let known = |case: &str| expected.results.iter().any(|result| result.case == case);
     let new = found.results.iter().filter(|result| !known(&result.case));
-    told.extend(new.map(|result| format!("{}: not measured in the first run", result.case)));
+    differences.extend(new.map(|result| format!("{}: not measured in the first run", result.case)));
     if expected.skips != found.skips {
-        told.push("other cases were skipped".to_owned());
+        differences.push("other cases were skipped".to_owned());
     }
-    told
+    differences
 }
 
 /// A busy thread for each core of the host.

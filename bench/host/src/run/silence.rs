@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cause_is_told_by_what_was_said_and_by_where_the_cpus_are() {
+    fn the_cause_follows_from_messages_and_from_where_the_cpus_are() {
         let elsewhere = CpuAt {
             instruction: 0xfff0,
             halted: false,
@@ -145,8 +145,8 @@ mod tests {
             instruction: 0xfff0,
             halted: false,
         };
-        let told = cause("", &[CPU, elsewhere]);
-        let lines: Vec<_> = told.lines().skip(1).collect();
+        let message = cause("", &[CPU, elsewhere]);
+        let lines: Vec<_> = message.lines().skip(1).collect();
         assert_eq!(
             lines,
             [

@@ -20,14 +20,14 @@ use super::silence::grub_error;
 use super::{Boot, Door, LogFile};
 use crate::log::lines::{clean, record};
 
-/// Set by whoever catches Ctrl-C; every run then ends QEMU and itself.
+/// Set by the handler of Ctrl-C; every run then ends QEMU and itself.
 pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// How often a run looks at [`INTERRUPTED`] and at the watchdog.
 const LOOK_AROUND: Duration = Duration::from_millis(50);
 /// How long QEMU may take to leave after the log's last record.
 const LEAVE: Duration = Duration::from_secs(5);
-/// How long the serial port may be silent from the start on before that is told.
+/// How long the serial port may be silent from the start on before that is reported.
 const SILENCE: Duration = Duration::from_secs(20);
 /// How long GRUB may take to start the image after an error. It goes on after some, and waits for a key or in its menu after others.
 const GRUB_GOES_ON: Duration = Duration::from_secs(30);
@@ -66,7 +66,7 @@ pub struct Finished {
 pub enum Event<'l> {
     /// A line came, without what a terminal does with it.
     Line(&'l [u8]),
-    /// The serial port has been silent for so long from the start on; told once.
+    /// The serial port has been silent for so long from the start on; reported once.
     Silence(Duration),
 }
 

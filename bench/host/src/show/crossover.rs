@@ -6,7 +6,7 @@ use crate::log::Log;
 use crate::style::{counted, thousands};
 
 /// The crossovers of a log in words; none of a log without.
-pub(crate) fn told(log: &Log) -> Option<String> {
+pub(crate) fn summary(log: &Log) -> Option<String> {
     let last = log.crossovers.last()?;
     let mut text = match last.working_set {
         None => touched_again(last),
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn a_log_says_it_for_each_working_set_and_one_of_version_2_as_it_did() {
         let mut log = read(&good(Clock::Tsc)).unwrap();
-        assert_eq!(told(&log), None);
+        assert_eq!(summary(&log), None);
         log.crossovers = vec![
             Crossover {
                 working_set: Some(64),
@@ -164,7 +164,7 @@ mod tests {
             pages: None,
             linux: 33,
         }];
-        let text = told(&log).unwrap();
+        let text = summary(&log).unwrap();
         assert!(
             text.contains("kernel 64: 20, 512: 132 (119 to 146) (Linux: above 33 pages"),
             "{text}"
@@ -181,6 +181,6 @@ mod tests {
             high: None,
             ..FOUND
         }];
-        assert!(told(&log).unwrap().starts_with("from 132 pages on"));
+        assert!(summary(&log).unwrap().starts_with("from 132 pages on"));
     }
 }

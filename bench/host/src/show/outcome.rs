@@ -27,7 +27,7 @@ pub(super) fn tail(log: &Log, look: Look, symbols: Option<&Symbols>) -> String {
         };
         ("frames", came_back)
     }));
-    rows.extend(crossover::told(log).map(|text| ("crossover", text)));
+    rows.extend(crossover::summary(log).map(|text| ("crossover", text)));
     rows.extend(crossover::advised(log).map(|text| ("advice", text)));
     rows.extend(log.errors.iter().map(|error| ("error", error.clone())));
     let mut text = block(rows, look);

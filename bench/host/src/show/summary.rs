@@ -7,7 +7,7 @@ use super::words;
 use crate::log::Log;
 use crate::style::{Look, figure, indented, resolved};
 
-/// A line: what it is, and for each of its figures the cases that tell it, the first that a log has.
+/// A line: what it is, and for each of its figures the cases that have it, the first that a log has.
 struct Line {
     what: &'static str,
     figures: &'static [&'static [&'static str]],

@@ -23,7 +23,7 @@ fn a_run_in_ticks() {
 }
 
 #[test]
-fn a_failed_check_is_told_in_full() {
+fn a_failed_check_is_reported_in_full() {
     let long = "the page at 0xffffc90000001000 still reads 0x5a5a5a5a after its flush; a fault at that address was due".repeat(2);
     assert_snapshot!(shown(&written(|log| {
         run(log, Clock::Emulated);

@@ -1,6 +1,6 @@
 //! The image in the place of a running Linux, by kexec: the README's own commands, on BIOS and on UEFI.
 //!
-//! kexec-tools load the image by multiboot2, and tell it less than GRUB does: no ACPI root pointer, and the name of a file in
+//! kexec-tools load the image by multiboot2, and hand it less than GRUB does: no ACPI root pointer, and the name of a file in
 //! front of the command line. The Linux has the serial console, COM1, and the image goes on there.
 //!
 //! `cargo test -p pagemark-host --test kexec -- --ignored`; Debian's packages are fetched once.

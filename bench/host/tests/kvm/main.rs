@@ -84,7 +84,7 @@ fn the_runner_shows_the_whole_table() {
 
 #[test]
 #[ignore = "boots a Linux from Debian's packages; takes a minute"]
-fn an_image_that_panics_inside_is_told() {
+fn an_image_that_panics_inside_is_reported() {
     let (finished, said) = run(&by_pvh(1, &["provoke=panic"]));
     let outcome = judge(&finished);
     assert!(

@@ -17,7 +17,7 @@ pub struct Nested {
 }
 
 impl Nested {
-    /// One with so many CPUs, in which the image may take so long.
+    /// One with this number of CPUs, in which the image may take this long.
     pub fn new(cpus: u32, timeout: Duration) -> Self {
         let tree = Tree::new(Packages::get(), include_str!("run"));
         for module in [

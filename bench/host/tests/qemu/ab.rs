@@ -23,9 +23,9 @@ fn ab(words: &[&str], folder: &Path) -> (String, Option<i32>) {
     ]
     .concat();
     let output = pagemark(&words, &paths);
-    let told = [output.stderr, output.stdout].concat();
+    let message = [output.stderr, output.stdout].concat();
     (
-        String::from_utf8_lossy(&told).into_owned(),
+        String::from_utf8_lossy(&message).into_owned(),
         output.status.code(),
     )
 }
@@ -34,20 +34,20 @@ fn ab(words: &[&str], folder: &Path) -> (String, Option<i32>) {
 fn equal_images_have_equal_figures_and_the_campaign_can_be_longer() {
     let folder = tempfile::tempdir().unwrap();
     let campaign = folder.path().join("campaign");
-    let (told, status) = ab(&["--icount", "--boots", "1"], &campaign);
-    assert_eq!(status, Some(0), "{told}");
-    assert!(told.contains("2 figures unchanged"), "{told}");
+    let (message, status) = ab(&["--icount", "--boots", "1"], &campaign);
+    assert_eq!(status, Some(0), "{message}");
+    assert!(message.contains("2 figures unchanged"), "{message}");
     // Through another door the boots are not of this campaign.
-    let (told, status) = ab(&["--icount", "--iso"], &campaign);
-    assert_eq!(status, Some(2), "{told}");
-    assert!(told.contains("pvh | TCG with icount"), "{told}");
+    let (message, status) = ab(&["--icount", "--iso"], &campaign);
+    assert_eq!(status, Some(2), "{message}");
+    assert!(message.contains("pvh | TCG with icount"), "{message}");
 
-    let (told, status) = ab(&["--icount", "--boots", "2"], &campaign);
-    assert_eq!(status, Some(0), "{told}");
+    let (message, status) = ab(&["--icount", "--boots", "2"], &campaign);
+    assert_eq!(status, Some(0), "{message}");
     let mut numbers = Vec::new();
     for side in ["base", "new"] {
         let logs = logs(&[campaign.join(side)]).unwrap();
-        assert_eq!(logs.len(), 2, "{told}");
+        assert_eq!(logs.len(), 2, "{message}");
         numbers.extend(logs.iter().filter_map(|log| log.boot_number()));
     }
     numbers.sort_unstable();
@@ -57,8 +57,8 @@ fn equal_images_have_equal_figures_and_the_campaign_can_be_longer() {
 #[test]
 fn boots_through_grub_take_turns_as_well() {
     let folder = tempfile::tempdir().unwrap();
-    let (told, status) = ab(&["--icount", "--boots", "1", "--iso"], folder.path());
-    assert_eq!(status, Some(0), "{told}");
+    let (message, status) = ab(&["--icount", "--boots", "1", "--iso"], folder.path());
+    assert_eq!(status, Some(0), "{message}");
     let base = logs(&[folder.path().join("base")]).unwrap();
     let loader = &base[0].machine.as_ref().unwrap().loader;
     assert!(loader.starts_with("multiboot2: GRUB"), "{loader}");

@@ -21,9 +21,9 @@ fn with_every_entry_there_from_the_start_no_space_misses_one() {
             "propagation=preallocated",
             &format!("layout={layout}"),
         ]));
-        let told = log.notices.iter().any(|notice| {
+        let message = log.notices.iter().any(|notice| {
             notice.contains("191 tables of 764 KiB preallocated for the vmalloc region")
         });
-        assert!(told, "{:?}", log.notices);
+        assert!(message, "{:?}", log.notices);
     }
 }

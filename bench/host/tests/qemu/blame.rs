@@ -7,7 +7,7 @@ use pagemark_host::gate::{self, Finding};
 use pagemark_host::image::Variant;
 use pagemark_host::run::{Accelerator, Door, Outcome};
 
-use super::{image, passed, pvh, run, told};
+use super::{explained, image, passed, pvh, run};
 
 /// The case whose operation, in a function `flush_page` that is inlined there, `PAGEMARK_ADDED_NOP` adds a NOP to.
 const CASE: &str = "tlb/invlpg";
@@ -24,14 +24,14 @@ fn with_nop() -> PathBuf {
 
 /// What `pagemark` says to these words, and its exit status.
 fn pagemark(words: &[&str], paths: &[&Path]) -> (String, Option<i32>) {
-    let told = super::pagemark::pagemark(words, paths);
-    let words = String::from_utf8_lossy(&told.stdout).into_owned();
-    (words, told.status.code())
+    let message = super::pagemark::pagemark(words, paths);
+    let words = String::from_utf8_lossy(&message.stdout).into_owned();
+    (words, message.status.code())
 }
 
 /// One NOP, in one case: a figure moves by 1 and no other at all, though all code behind it lies elsewhere.
 #[test]
-fn an_added_nop_is_told_for_its_case_alone_and_with_its_function() {
+fn an_added_nop_is_reported_for_its_case_alone_and_with_its_function() {
     let with_nop = with_nop();
     let folder = tempfile::tempdir().unwrap();
     let quick = |image, name: &str| {
@@ -44,7 +44,7 @@ fn an_added_nop_is_told_for_its_case_alone_and_with_its_function() {
         let path = folder.path().join(name);
         std::fs::write(&path, &finished.raw).unwrap();
         let Outcome::Pass(log) = outcome else {
-            panic!("{}", told(&outcome, &finished));
+            panic!("{}", explained(&outcome, &finished));
         };
         (*log, path)
     };

@@ -1,15 +1,15 @@
-//! The proofs of flushes where they are hard: in Bochs, whose TLB keeps what it was not told to drop. Each operation, and each
+//! The proofs of flushes where they are hard: in Bochs, whose TLB keeps every translation until it is flushed. Each operation, and each
 //! change of the address space, is proved by an old word before it and the new one after.
 
 use std::time::Duration;
 
 use super::smp::stale_without_shootdowns;
-use super::{image, told};
+use super::{explained, image};
 use pagemark_host::image::{MenuEntry, pack};
 use pagemark_host::log::Log;
 use pagemark_host::run::{Bochs, Outcome, judge};
 
-/// Boots in Bochs with so many CPUs of this model, and insists that every check passed.
+/// Boots in Bochs with this number of CPUs of this model, and insists that every check passed.
 fn passed(cpu_model: &str, cpus: u32, command_line: &[&str]) -> Log {
     let folder = tempfile::tempdir().unwrap();
     let iso = folder.path().join("pagemark.iso");
@@ -26,7 +26,7 @@ fn passed(cpu_model: &str, cpus: u32, command_line: &[&str]) -> Log {
     let finished = bochs.boot().expect("Bochs starts");
     match judge(&finished) {
         Outcome::Pass(log) => *log,
-        outcome => panic!("{}", told(&outcome, &finished)),
+        outcome => panic!("{}", explained(&outcome, &finished)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The image comes up through every door, on machines small and large, old and new, and does the same every time.
 
-use super::{SHORT, image, passed, pvh, run, told};
+use super::{SHORT, explained, image, passed, pvh, run};
 use object::{Object, ObjectSegment, ObjectSymbol};
 use pagemark_host::image::{MenuEntry, firmware, pack};
 use pagemark_host::log::Log;
@@ -85,7 +85,7 @@ fn the_whole_suite_twice_gives_the_same_results_to_the_byte() {
         assert!(
             matches!(outcome, Outcome::Pass(_)),
             "{}",
-            told(&outcome, &finished)
+            explained(&outcome, &finished)
         );
         let text = String::from_utf8(finished.raw).unwrap();
         let wanted =
@@ -177,7 +177,7 @@ fn tens_of_tebibytes_are_found_and_come_back() {
         .iter()
         .flatten()
         .any(|error| error.contains("layout=wide5"));
-    assert!(named, "{}", told(&outcome, &finished));
+    assert!(named, "{}", explained(&outcome, &finished));
 }
 
 #[test]

@@ -40,8 +40,8 @@ fn pictures(watched: &mut Watched) -> Vec<PathBuf> {
 /// What `pagemark scan` makes of the pictures.
 fn scanned(pictures: &[PathBuf]) -> Vec<u8> {
     let output = pagemark(&["scan"], pictures);
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{message}");
     output.stdout
 }
 
@@ -138,7 +138,7 @@ fn without_a_serial_port_the_log_comes_by_the_screen() {
     }
 }
 
-/// The worst that there is to tell, on a small stack.
+/// The longest report, on a small stack.
 #[test]
 fn a_panic_comes_by_the_screen() {
     let words = ["suite=quick", "provoke=guard-page"];
@@ -164,13 +164,13 @@ fn what_is_no_picture_of_a_log_is_named() {
         [b"P6\n64 64\n255\n".to_vec(), vec![255; 64 * 64 * 3]].concat(),
     )
     .unwrap();
-    for (file, told) in [
+    for (file, message) in [
         (&text, "cannot be read as a picture"),
         (&empty, "no code of a log"),
     ] {
         let output = pagemark(&["scan"], &[file as &Path]);
         assert_eq!(output.status.code(), Some(2));
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(stderr.contains(told), "{stderr}");
+        assert!(stderr.contains(message), "{stderr}");
     }
 }

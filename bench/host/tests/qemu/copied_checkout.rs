@@ -61,8 +61,8 @@ fn an_edit_in_a_copied_checkout_is_booted_and_logged_there() {
     assert!(text.contains(TEXT[0]), "{SOURCE} has no {}", TEXT[0]);
     fs::write(&source, text.replace(TEXT[0], TEXT[1])).unwrap();
     let output = run(&copied.path().join("bench"));
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{message}");
     let logs: Vec<_> = fs::read_dir(copied.path().join("target/pagemark"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -72,5 +72,5 @@ fn an_edit_in_a_copied_checkout_is_booted_and_logged_there() {
     assert_eq!(log.machine.unwrap().loader, "pvh of a copy");
     // The tool is of another checkout than its sources, and says so.
     let sources = format!("sources: {}", copied.path().display());
-    assert!(told.contains(&sources), "{told}");
+    assert!(message.contains(&sources), "{message}");
 }

@@ -1,10 +1,10 @@
-//! What goes wrong is told by the records and by the exit status, whatever it is: `provoke=` makes it happen.
+//! Failures are reported by records and by the exit status; `provoke=` makes them happen.
 
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 use super::pagemark::pagemark;
-use super::{SHORT, image, passed, pvh, run, told};
+use super::{SHORT, explained, image, passed, pvh, run};
 use pagemark_host::image::{MenuEntry, Symbols, backtrace, pack};
 use pagemark_host::log::{Ending, Log};
 use pagemark_host::run::{Accelerator, Boot, Door, Ended, Finished, MachineType, Outcome};
@@ -13,7 +13,12 @@ use pagemark_record::Panic;
 /// Boots with `provoke=what` and returns the panic that has to come of it.
 fn panicked(what: &str) -> Panic<String> {
     let (outcome, finished) = run(&pvh(&["suite=quick", &format!("provoke={what}")]));
-    assert_eq!(outcome.exit_status(), 3, "{}", told(&outcome, &finished));
+    assert_eq!(
+        outcome.exit_status(),
+        3,
+        "{}",
+        explained(&outcome, &finished)
+    );
     let Some(Log {
         ending: Ending::Panic(panic),
         ..
@@ -27,7 +32,12 @@ fn panicked(what: &str) -> Panic<String> {
 /// Boots, and returns the errors of a run that has to be refused.
 fn refused(boot: &Boot) -> Vec<String> {
     let (outcome, finished) = run(boot);
-    assert_eq!(outcome.exit_status(), 2, "{}", told(&outcome, &finished));
+    assert_eq!(
+        outcome.exit_status(),
+        2,
+        "{}",
+        explained(&outcome, &finished)
+    );
     let log = outcome.log().unwrap();
     assert!(!log.errors.is_empty() && log.results.is_empty(), "{log:?}");
     log.errors.clone()
@@ -78,18 +88,23 @@ fn the_watchdog_ends_a_hang() {
         ..pvh(&["suite=quick", "provoke=hang"])
     };
     let (outcome, finished) = run(&boot);
-    assert_eq!(outcome.exit_status(), 124, "{}", told(&outcome, &finished));
+    assert_eq!(
+        outcome.exit_status(),
+        124,
+        "{}",
+        explained(&outcome, &finished)
+    );
     let text = String::from_utf8_lossy(&finished.raw);
     assert!(
         text.contains("\"record\":\"start\""),
-        "it hung before it was told to:\n{text}"
+        "it hung too early:\n{text}"
     );
-    let told = explanation(&outcome, &finished);
-    assert!(told.contains("the image hangs"), "{told}");
+    let reported = explanation(&outcome, &finished);
+    assert!(reported.contains("the image hangs"), "{reported}");
     let place = "CPU 0 is at 0xffffffffc0";
     assert!(
-        told.contains(place) && told.contains("pagemark_image::application"),
-        "{told}"
+        reported.contains(place) && reported.contains("pagemark_image::application"),
+        "{reported}"
     );
 }
 
@@ -114,7 +129,12 @@ fn a_limit_ends_a_hang_with_a_panic() {
             ..pvh(&[&words[..], &[&smp]].concat())
         };
         let (outcome, finished) = run(&boot);
-        assert_eq!(outcome.exit_status(), 3, "{}", told(&outcome, &finished));
+        assert_eq!(
+            outcome.exit_status(),
+            3,
+            "{}",
+            explained(&outcome, &finished)
+        );
         let Some(Log {
             ending: Ending::Panic(panic),
             ..
@@ -150,14 +170,14 @@ fn a_limit_that_is_not_reached_changes_nothing() {
     assert_eq!(figures(&[]), figures(&["limit=100"]));
 }
 
-/// What a person is told of a run that did not come to its end.
+/// What a person reads about a run that did not come to its end.
 fn explanation(outcome: &Outcome, finished: &Finished) -> String {
     let symbols = Symbols::read(&image()).unwrap();
     outcome.explanation(finished, Some(&symbols)).unwrap()
 }
 
 #[test]
-fn an_error_of_grub_is_told_before_the_time_is_over() {
+fn an_error_of_grub_is_reported_before_the_time_is_over() {
     let folder = tempfile::tempdir().unwrap();
     let iso = folder.path().join("pagemark.iso");
     pack(&image(), &[], MenuEntry::Screen, &iso).unwrap();
@@ -172,11 +192,16 @@ fn an_error_of_grub_is_told_before_the_time_is_over() {
         timeout: Duration::from_secs(600),
         ..pvh(&[])
     });
-    assert_eq!(outcome.exit_status(), 124, "{}", told(&outcome, &finished));
+    assert_eq!(
+        outcome.exit_status(),
+        124,
+        "{}",
+        explained(&outcome, &finished)
+    );
     assert!(begun.elapsed() < Duration::from_secs(500));
-    let told = explanation(&outcome, &finished);
+    let reported = explanation(&outcome, &finished);
     let error = "GRUB did not start the image: error: out of memory.";
-    assert!(told.contains(error), "{told}");
+    assert!(reported.contains(error), "{reported}");
 }
 
 #[test]
@@ -193,10 +218,10 @@ fn a_machine_that_is_too_small_is_not_started() {
         let words = [&["run", "--icount", "--qemu", "/no/qemu"], options].concat();
         let output = pagemark(&words, &image);
         assert_eq!(output.status.code(), Some(2));
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert!(told.contains(said), "{told}");
+        let reported = String::from_utf8(output.stderr).unwrap();
+        assert!(reported.contains(said), "{reported}");
     }
-    // What is told as enough is enough.
+    // The amount that the message names is enough.
     passed(&Boot {
         memory: "27M".to_owned(),
         ..pvh(&SHORT)
@@ -303,13 +328,13 @@ fn too_little_memory_is_one_clear_error_through_grub_too() {
 }
 
 #[test]
-fn a_memory_that_ends_inside_the_image_is_told_by_its_first_instructions() {
+fn a_memory_that_ends_inside_the_image_is_reported_by_its_first_instructions() {
     let (outcome, finished) = run(&Boot {
         memory: "2M".to_owned(),
         ..pvh(&["suite=quick"])
     });
     let Outcome::Refused(text) = &outcome else {
-        panic!("{}", told(&outcome, &finished))
+        panic!("{}", explained(&outcome, &finished))
     };
     assert!(text.starts_with("too little memory"), "{text}");
 }
@@ -330,10 +355,15 @@ fn a_cpu_without_what_the_image_is_compiled_for_is_refused_by_name() {
             ..pvh(&SHORT)
         };
         let (outcome, finished) = run(&boot);
-        assert_eq!(outcome.exit_status(), 2, "{}", told(&outcome, &finished));
-        let told = explanation(&outcome, &finished);
+        assert_eq!(
+            outcome.exit_status(),
+            2,
+            "{}",
+            explained(&outcome, &finished)
+        );
+        let reported = explanation(&outcome, &finished);
         let sentence = format!("this CPU has no {named}");
-        assert!(told.starts_with(&sentence), "{told}");
+        assert!(reported.starts_with(&sentence), "{reported}");
     }
 }
 
@@ -353,9 +383,9 @@ fn a_cpu_without_global_pages_is_enough() {
         ..pvh(&["suite=quick", "only=tlb/*,pt/*"])
     });
     let skips = log.skips.iter();
-    let told = skips.filter(|skip| skip.case == "tlb/pge_toggle");
-    let told: Vec<_> = told.map(|skip| skip.reason.as_str()).collect();
-    assert_eq!(told, ["the CPU has no PGE"]);
+    let reported = skips.filter(|skip| skip.case == "tlb/pge_toggle");
+    let reported: Vec<_> = reported.map(|skip| skip.reason.as_str()).collect();
+    assert_eq!(reported, ["the CPU has no PGE"]);
 }
 
 /// How QEMU ended, which a reset ends with status 0; and what the image said.

@@ -1,6 +1,6 @@
 //! The figures themselves: the same on every machine, and few enough bytes for a real serial line.
 
-use super::{passed, pvh, run, told};
+use super::{explained, passed, pvh, run};
 use pagemark_host::log::Log;
 use pagemark_host::run::{Accelerator, Boot, repeat};
 use pagemark_record::CaseResult;
@@ -44,7 +44,12 @@ fn the_quick_suite_s_log_takes_ten_seconds_on_a_real_line() {
         accelerator: Accelerator::Tcg,
         ..pvh(&["suite=quick", "passes=2"])
     });
-    assert_eq!(outcome.exit_status(), 0, "{}", told(&outcome, &finished));
+    assert_eq!(
+        outcome.exit_status(),
+        0,
+        "{}",
+        explained(&outcome, &finished)
+    );
     let bytes = finished.raw.len();
     assert!(bytes <= TEN_SECONDS, "{bytes} bytes");
 }

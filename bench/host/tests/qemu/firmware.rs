@@ -13,7 +13,7 @@ use pagemark_host::run::{Boot, Door};
 use tempfile::TempDir;
 
 use self::made_up::*;
-use super::{image, passed, pvh, run, told};
+use super::{explained, image, passed, pvh, run};
 
 /// One case, for runs that are about what comes before it; and the same with four CPUs.
 const SHORT: [&str; 2] = ["suite=quick", "only=tlb/invlpg"];
@@ -250,7 +250,12 @@ fn a_start_info_without_a_map_is_refused() {
     };
     let (boot, _folder) = boot(made_up, &SHORT, handover);
     let (outcome, finished) = run(&boot);
-    assert_eq!(outcome.exit_status(), 2, "{}", told(&outcome, &finished));
+    assert_eq!(
+        outcome.exit_status(),
+        2,
+        "{}",
+        explained(&outcome, &finished)
+    );
     let errors = &outcome.log().unwrap().errors;
     assert!(
         errors[0].contains("memory map: the loader gave none"),
@@ -322,7 +327,12 @@ fn a_serial_port_that_cannot_be_one_is_refused_by_its_address() {
         let words = [&SHORT[..], &[&word]].concat();
         let (boot, _folder) = boot(made_up, &words, handover);
         let (outcome, finished) = run(&boot);
-        assert_eq!(outcome.exit_status(), 2, "{}", told(&outcome, &finished));
+        assert_eq!(
+            outcome.exit_status(),
+            2,
+            "{}",
+            explained(&outcome, &finished)
+        );
         let errors = &outcome.log().unwrap().errors;
         let [error] = &errors[..] else {
             panic!("{errors:?}")
@@ -399,7 +409,7 @@ fn an_xsdt_whose_entries_lead_astray_still_leads_to_the_tables() {
 
 /// CPUs that no xAPIC reaches, that are listed and not there, and that have the broadcast id.
 #[test]
-fn cpus_that_are_not_there_are_told_and_fail_a_run_that_wants_them() {
+fn cpus_that_are_not_there_are_reported_and_fail_a_run_that_wants_them() {
     let ids = [255, 300, 0xffff_ffff].map(local_x2apic);
     let ids = ids.into_iter().chain([255, 9].map(local_apic));
     let entries: Vec<_> = (0..4).map(local_apic).chain(ids).collect();
@@ -416,7 +426,12 @@ fn cpus_that_are_not_there_are_told_and_fail_a_run_that_wants_them() {
     let words = [SHORT[0], SHORT[1], "smp=9", "shootdowns=20"];
     let (boot, _folder) = boot(made_up, &words, handover);
     let (outcome, finished) = run(&boot);
-    assert_eq!(outcome.exit_status(), 1, "{}", told(&outcome, &finished));
+    assert_eq!(
+        outcome.exit_status(),
+        1,
+        "{}",
+        explained(&outcome, &finished)
+    );
     noticed(
         outcome.log().unwrap(),
         &[

@@ -71,8 +71,8 @@ fn boots(uefi: bool) {
         .env("PATH", path)
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&packed.stderr);
-    assert!(packed.status.success(), "{told}");
+    let message = String::from_utf8_lossy(&packed.stderr);
+    assert!(packed.status.success(), "{message}");
     let log = passed(&Boot {
         // UEFI firmware under icount takes most of a minute.
         accelerator: if uefi {

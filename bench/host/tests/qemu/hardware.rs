@@ -67,8 +67,8 @@ fn an_nmi_that_nobody_sent_is_counted_and_the_run_goes_on() {
     let (status, console) = struck(&pvh(&SHORT), &[], Some(strike));
     let log = read(&console);
     assert_eq!(status, 33, "{console}");
-    let told = |notice: &String| notice.starts_with("NMI: 1 came while");
-    assert!(log.notices.iter().any(told), "{:?}", log.notices);
+    let reported = |notice: &String| notice.starts_with("NMI: 1 came while");
+    assert!(log.notices.iter().any(reported), "{:?}", log.notices);
     assert_eq!(log.environment.unwrap().tags, "");
 }
 
@@ -107,7 +107,7 @@ fn a_machine_check_of_all_cpus_is_reported_by_the_one_that_knows_why() {
 
 /// What another CPU's banks hold, from before the run and from the run.
 #[test]
-fn errors_of_other_cpus_are_told() {
+fn errors_of_other_cpus_are_reported() {
     let boot = || Boot {
         cpus: 2,
         ..pvh(&[&SHORT[..], &["smp=2"]].concat())
@@ -116,10 +116,10 @@ fn errors_of_other_cpus_are_told() {
     let (status, console) = struck(&boot(), &[], Some(("machine::start", &lines[..])));
     assert_eq!(status, 33, "{console}");
     let log = read(&console);
-    let told = |notice: &String| {
+    let reported = |notice: &String| {
         notice.starts_with("machine check, from before the run: CPU 1: bank 2: corrected")
     };
-    assert!(log.notices.iter().any(told), "{:?}", log.notices);
+    assert!(log.notices.iter().any(reported), "{:?}", log.notices);
     assert_eq!(log.environment.unwrap().tags, "");
 
     let strike = ("block::independent", &lines[..]);
@@ -127,8 +127,8 @@ fn errors_of_other_cpus_are_told() {
     assert_eq!(status, 33, "{console}");
     let log = read(&console);
     assert_eq!(log.environment.unwrap().tags, "machine_check");
-    let told = |notice: &String| notice.starts_with("machine_check: CPU 1: bank 2: corrected");
-    assert!(log.notices.iter().any(told), "{:?}", log.notices);
+    let reported = |notice: &String| notice.starts_with("machine_check: CPU 1: bank 2: corrected");
+    assert!(log.notices.iter().any(reported), "{:?}", log.notices);
 }
 
 /// One that was corrected interrupts nothing, and is a tag.
@@ -140,8 +140,8 @@ fn a_corrected_error_is_a_tag() {
     assert_eq!(status, 33, "{console}");
     let log = read(&console);
     assert_eq!(log.environment.unwrap().tags, "machine_check");
-    let told = |notice: &String| notice.starts_with("machine_check: bank 2: corrected");
-    assert!(log.notices.iter().any(told), "{:?}", log.notices);
+    let reported = |notice: &String| notice.starts_with("machine_check: bank 2: corrected");
+    assert!(log.notices.iter().any(reported), "{:?}", log.notices);
 }
 
 /// Neither PIT nor HPET nor PM timer: no source, no rate, and no half minute of silence.
@@ -161,8 +161,8 @@ fn timers_that_are_absent_give_no_rate() {
         (None, "no source")
     );
     assert_eq!(log.environment.unwrap().tags, "emulated frequency_unknown");
-    let told = |notice: &String| notice.starts_with("timer: pit: it stands still");
-    assert!(log.notices.iter().any(told), "{:?}", log.notices);
+    let reported = |notice: &String| notice.starts_with("timer: pit: it stands still");
+    assert!(log.notices.iter().any(reported), "{:?}", log.notices);
 }
 
 /// Nothing of such a machine interrupts once and late.

@@ -31,8 +31,8 @@ fn written_by_iso(folder: &Path) -> Vec<u8> {
     let iso = folder.join("pagemark.iso");
     let files: [OsString; 4] = ["--image".into(), image().into(), "-o".into(), iso.into()];
     let output = pagemark(&["iso"], &files);
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{message}");
     fs::read(folder.join("pagemark.elf")).unwrap()
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pagemark_host::export::{Format, export};
 use pagemark_host::run::Outcome;
 
-use super::{pvh, run, told};
+use super::{explained, pvh, run};
 
 /// The signals in a log, as LAVA's dispatcher takes them: `<LAVA_SIGNAL_` and a word, then words with one `=` each, to `>`.
 fn signals(log: &str) -> BTreeSet<BTreeMap<String, String>> {
@@ -27,7 +27,7 @@ fn each_case_and_check_is_signalled_and_no_figure_moves() {
     let only = "only=pt/map/*,tlb/invlpgb/*";
     let (outcome, finished) = run(&pvh(&["suite=quick", only, "signals=lava"]));
     let Outcome::Pass(log) = outcome else {
-        panic!("{}", told(&outcome, &finished));
+        panic!("{}", explained(&outcome, &finished));
     };
     let raw = String::from_utf8_lossy(&finished.raw);
     let found = signals(&raw);

@@ -1,6 +1,6 @@
 //! Where the regions lie, and that the whole suite passes there: the book's machine with little RAM and with much.
 
-use super::{passed, pvh, run, told};
+use super::{explained, passed, pvh, run};
 use pagemark_host::log::Log;
 use pagemark_host::run::Boot;
 
@@ -130,7 +130,12 @@ fn wide5_is_refused_on_a_cpu_without_la57() {
         cpu_model: Some("qemu64".to_owned()),
         ..pvh(&["suite=quick", "layout=wide5"])
     });
-    assert_eq!(outcome.exit_status(), 2, "{}", told(&outcome, &finished));
+    assert_eq!(
+        outcome.exit_status(),
+        2,
+        "{}",
+        explained(&outcome, &finished)
+    );
     let errors = &outcome.log().unwrap().errors;
     assert!(errors[0].contains("LA57"), "{errors:?}");
 }

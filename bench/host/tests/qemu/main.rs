@@ -79,12 +79,12 @@ fn run(asked_for: &Boot) -> (Outcome, Finished) {
 fn passed(asked_for: &Boot) -> Log {
     match run(asked_for) {
         (Outcome::Pass(log), _) => *log,
-        (outcome, finished) => panic!("{}", told(&outcome, &finished)),
+        (outcome, finished) => panic!("{}", explained(&outcome, &finished)),
     }
 }
 
 /// An outcome that was not expected, with the log.
-fn told(outcome: &Outcome, finished: &Finished) -> String {
+fn explained(outcome: &Outcome, finished: &Finished) -> String {
     let log = String::from_utf8_lossy(&finished.raw);
     format!(
         "exit status {}\n{}\n{log}",

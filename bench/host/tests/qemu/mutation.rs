@@ -11,7 +11,7 @@ use pagemark_host::image::Variant;
 use pagemark_host::log::Log;
 use pagemark_host::run::{Boot, Door, Outcome};
 
-use super::{pvh, run, told};
+use super::{explained, pvh, run};
 
 /// Cases with nothing to leave out: they are the harness's own measure.
 const WITHOUT_EFFECT: &str = "control/";
@@ -38,7 +38,7 @@ const WITNESSES: [Witness; 1] = [Witness {
 fn survivors(boot: &Boot) -> (Box<Log>, Vec<String>) {
     let (outcome, finished) = run(boot);
     let (Outcome::Pass(log) | Outcome::Fail(log)) = outcome else {
-        panic!("{}", told(&outcome, &finished))
+        panic!("{}", explained(&outcome, &finished))
     };
     let held = log
         .checks
@@ -97,16 +97,16 @@ fn without_its_flush_every_other_case_has_a_witness() {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     for Witness { case, test } in WITNESSES {
         // The libraries as `cargo test --workspace` builds them, so that there is nothing to build.
-        let told = Command::new(&cargo)
+        let message = Command::new(&cargo)
             .args(["test", "--workspace", "--lib", "--", "--exact", test])
             .current_dir(checkout::root().unwrap())
             .output()
             .expect("cargo starts");
-        let (output, errors) = (told.stdout, told.stderr);
+        let (output, errors) = (message.stdout, message.stderr);
         let output = String::from_utf8_lossy(&output);
         let passed = format!("test {test} ... ok\n");
         assert!(
-            told.status.success() && output.contains(&passed),
+            message.status.success() && output.contains(&passed),
             "{case}\n{output}\n{}",
             String::from_utf8_lossy(&errors)
         );
@@ -116,7 +116,12 @@ fn without_its_flush_every_other_case_has_a_witness() {
 #[test]
 fn an_image_that_cannot_leave_flushes_out_says_so() {
     let (outcome, finished) = run(&pvh(&["mutate=flush"]));
-    assert_eq!(outcome.exit_status(), 2, "{}", told(&outcome, &finished));
+    assert_eq!(
+        outcome.exit_status(),
+        2,
+        "{}",
+        explained(&outcome, &finished)
+    );
     let errors = &outcome.log().unwrap().errors;
     assert!(errors[0].contains("feature `mutation`"), "{errors:?}");
 }

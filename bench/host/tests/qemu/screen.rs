@@ -147,7 +147,7 @@ fn the_menus_second_entry_leaves_the_screen_alone() {
     let notice =
         "screen: the loader's framebuffer is of no use: it has no pixels of red, green and blue";
     assert!(
-        log.notices.iter().any(|told| told == notice),
+        log.notices.iter().any(|message| message == notice),
         "{:?}",
         log.notices
     );
@@ -161,7 +161,7 @@ fn the_menus_second_entry_leaves_the_screen_alone() {
 }
 
 #[test]
-fn a_word_that_cannot_be_followed_is_told_on_the_screen() {
+fn a_word_that_cannot_be_followed_is_reported_on_the_screen() {
     let (boot, _folder) = grub(&["layout=narrow"], false);
     let (log, text) = watched(&boot);
     let error = &read(&log).unwrap().errors[0];
@@ -171,11 +171,11 @@ fn a_word_that_cannot_be_followed_is_told_on_the_screen() {
 
 /// The hardest one: on a stack of exceptions, which is small.
 #[test]
-fn a_panic_is_told_on_the_screen() {
+fn a_panic_is_reported_on_the_screen() {
     let (boot, _folder) = grub(&["suite=quick", "provoke=guard-page"], false);
     let (_, text) = watched(&boot);
     let panic = text.iter().position(|line| line.starts_with("panic at "));
-    let told = text[panic.unwrap_or_else(|| panic!("{text:#?}"))..].concat();
-    assert!(told.contains("ran into its guard page"), "{text:#?}");
-    assert!(told.contains(" 0xffffffffc0"), "{text:#?}");
+    let message = text[panic.unwrap_or_else(|| panic!("{text:#?}"))..].concat();
+    assert!(message.contains("ran into its guard page"), "{text:#?}");
+    assert!(message.contains(" 0xffffffffc0"), "{text:#?}");
 }

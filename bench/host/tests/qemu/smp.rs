@@ -1,11 +1,11 @@
 //! Several CPUs: how many run, and that a panic on one of them stops them all.
 
-use super::{SHORT, passed, pvh, run, told};
+use super::{SHORT, explained, passed, pvh, run};
 use pagemark_host::log::{Ending, Log};
 use pagemark_host::run::{Accelerator, Boot};
 use std::time::Duration;
 
-/// A boot on a machine of so many CPUs.
+/// A boot on a machine with this number of CPUs.
 fn on(cpus: u32, command_line: &[&str]) -> Boot {
     Boot {
         cpus,
@@ -53,7 +53,12 @@ fn more_cpus_than_there_are_fails_the_run_with_both_numbers() {
     ] {
         let words = [&SHORT, words].concat();
         let (outcome, finished) = run(&on(cpus, &words));
-        assert_eq!(outcome.exit_status(), 1, "{}", told(&outcome, &finished));
+        assert_eq!(
+            outcome.exit_status(),
+            1,
+            "{}",
+            explained(&outcome, &finished)
+        );
         let log = outcome.log().unwrap();
         assert!(!log.results.is_empty());
         let failed: Vec<_> = log.checks.iter().filter(|check| !check.pass).collect();
@@ -133,7 +138,7 @@ fn seventy_cpus_run_and_respond() {
     assert_eq!(said(&log), expected);
 }
 
-/// A boot with so many CPUs, all of which run, respond, and are told.
+/// A boot with this number of CPUs, all of which run, respond, and are reported.
 fn many(cpus: u32, qemu: &str, cpu_model: Option<&str>, mode: &str) {
     let word = format!("smp={cpus}");
     let log = passed(&Boot {
@@ -171,7 +176,12 @@ fn two_hundred_and_eighty_eight_cpus_run_and_respond() {
 fn last_words(provoke: &str) -> String {
     let words = ["suite=quick", "smp=4", &format!("provoke={provoke}")];
     let (outcome, finished) = run(&on(4, &words));
-    assert_eq!(outcome.exit_status(), 3, "{}", told(&outcome, &finished));
+    assert_eq!(
+        outcome.exit_status(),
+        3,
+        "{}",
+        explained(&outcome, &finished)
+    );
     let text = String::from_utf8_lossy(&finished.raw);
     let (_, after) = text.split_once("\"record\":\"panic\"").unwrap();
     assert!(
@@ -225,7 +235,7 @@ pub fn stale_without_shootdowns(log: &Log) {
     assert_eq!(controls.iter().filter(stale).count(), 2, "{controls:?}");
 }
 
-/// Boots with so many CPUs and rounds of each check that no CPU reads stale data, and returns how many shootdowns that were.
+/// Boots with this number of CPUs and of rounds of each check that no CPU reads stale data; returns the number of shootdowns.
 fn shoot_down(cpus: u64, rounds: u64, accelerator: Accelerator) -> u64 {
     let words = [format!("smp={cpus}"), format!("shootdowns={rounds}")];
     let log = passed(&Boot {

@@ -1,6 +1,6 @@
 //! The areas of the vmalloc region, as the log lists them: where each is, what for, and how it is mapped.
 
-use super::{SHORT, passed, pvh, run, told};
+use super::{SHORT, explained, passed, pvh, run};
 use pagemark_host::log::Log;
 use pagemark_host::run::Boot;
 use pagemark_record::{Access, Area, AreaKind, Hex, MAX_AREAS, MemoryType, Moment, Vmallocinfo};
@@ -38,7 +38,7 @@ fn data(log: &Log, first: u64, pages: u64) -> Area {
     }
 }
 
-/// The stacks of so many CPUs, side by side from the start of the region, and the page behind them.
+/// The stacks of this number of CPUs, side by side from the start of the region, and the page behind them.
 fn stacks(log: &Log, cpus: usize) -> (Vec<Area>, u64) {
     let mut next = 0;
     let areas = [STACKS; 64][..cpus].as_flattened().iter().map(|&pages| {
@@ -110,7 +110,12 @@ fn a_long_list_is_cut_and_says_so() {
     let (expected, _) = stacks(log, 7);
     assert_eq!(found.areas[..], expected[..MAX_AREAS]);
     assert_eq!((found.live, found.more()), (28, 12));
-    assert_eq!(outcome.exit_status(), 0, "{}", told(&outcome, &finished));
+    assert_eq!(
+        outcome.exit_status(),
+        0,
+        "{}",
+        explained(&outcome, &finished)
+    );
 }
 
 /// 32 MiB times the bits of the number of CPUs that run, as Linux has it; or what the command line says.

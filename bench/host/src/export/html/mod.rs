@@ -123,7 +123,7 @@ fn summarised(log: &Log) -> Option<Section> {
 }
 
 fn crossover(log: &Log) -> Option<Section> {
-    let found = show::crossover::told(log).map(|text| format!("Crossover: {text}."));
+    let found = show::crossover::summary(log).map(|text| format!("Crossover: {text}."));
     let advised = show::crossover::advised(log).map(|text| format!("Advice: {text}."));
     let note: Vec<String> = found.into_iter().chain(advised).collect();
     let plots = plotted(&plots::crossover(log));

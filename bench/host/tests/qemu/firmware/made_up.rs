@@ -245,7 +245,7 @@ pub fn framebuffer_tag(address: u64, [width, height]: [u32; 2]) -> Vec<u8> {
     tag(8, &content)
 }
 
-/// Instructions that set a mode of so many pixels of 32 bits, by the registers of QEMU's VGA card (its docs/specs/standard-vga.rst).
+/// Instructions that set a mode of this number of pixels of 32 bits, by the registers of QEMU's VGA card (its docs/specs/standard-vga.rst).
 pub fn set_mode([width, height]: [u32; 2]) -> Vec<u8> {
     // Off, width, height, bits, and on with the pixels in one piece.
     let registers = [(4, 0), (1, width), (2, height), (3, 32), (4, 0x41)];

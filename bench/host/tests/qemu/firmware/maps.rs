@@ -48,7 +48,12 @@ fn a_map_without_any_ram_that_answers_is_an_error() {
     };
     let (boot, _folder) = boot(made_up, &SHORT, handover);
     let (outcome, finished) = run(&boot);
-    assert_eq!(outcome.exit_status(), 2, "{}", told(&outcome, &finished));
+    assert_eq!(
+        outcome.exit_status(),
+        2,
+        "{}",
+        explained(&outcome, &finished)
+    );
     let log = outcome.log().unwrap();
     noticed(log, &["no RAM answers from 0x40000000 to 0x80000000"]);
     assert!(

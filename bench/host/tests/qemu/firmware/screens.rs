@@ -19,7 +19,7 @@ fn tags(made_up: &MadeUp, pointer: u64, map: &Lines, framebuffer: Vec<u8>) -> Ve
 #[test]
 fn a_framebuffer_that_cannot_be_is_named_and_not_drawn_on() {
     const CARD: u64 = 0xfd00_0000;
-    for (address, pitch, bits, told) in [
+    for (address, pitch, bits, message) in [
         (CARD, 100, 32, "lines of 1024 pixels, 100 bytes"),
         (CARD, 8192, 64, "pixels of 64 bits"),
         (0x2000_0000, 4096, 32, "ioremap of 0x20000000, which is RAM"),
@@ -40,7 +40,7 @@ fn a_framebuffer_that_cannot_be_is_named_and_not_drawn_on() {
             tag(15, &made_up.memory.bytes(pointer, 36)),
         ];
         let log = by_multiboot2(made_up, tags.concat(), 0, &SHORT);
-        noticed(&log, &[told]);
+        noticed(&log, &[message]);
     }
 }
 
@@ -67,7 +67,7 @@ fn a_run_that_such_a_screen_alone_shows_does_not_pass() {
         let (boot, _folder) = boot(made_up, &words, Handover::Multiboot2 { tags, slack: 0 });
         let (outcome, finished) = run(&boot);
         let Ended::Status(status) = &finished.ended else {
-            panic!("{}", told(&outcome, &finished))
+            panic!("{}", explained(&outcome, &finished))
         };
         assert_eq!(status.code(), Some(ExitCode::Error.qemu_status()));
     }
