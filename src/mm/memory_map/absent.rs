@@ -25,12 +25,12 @@ impl MemoryMap {
             // RAM is split where what is not free lies behind, for which the smallest range may have to go.
             let mut lost = cut(&mut self.free, absent.clone());
             lost += cut(&mut self.ram, absent.clone());
-            self.tell(Notice::Absent {
+            self.note(Notice::Absent {
                 start: absent.start.address(),
                 end: absent.end.address(),
             });
             if lost > 0 {
-                self.tell(Notice::TooManyRanges { ram: lost, free: 0 });
+                self.note(Notice::TooManyRanges { ram: lost, free: 0 });
             }
         }
     }

@@ -23,12 +23,12 @@ impl MemoryMap {
             return;
         };
         let lost = cut(&mut self.free, ADAPTERS) + cut(&mut self.ram, ADAPTERS);
-        self.tell(Notice::Adapters {
+        self.note(Notice::Adapters {
             start: claimed.start.address(),
             end: claimed.end.address(),
         });
         if lost > 0 {
-            self.tell(Notice::TooManyRanges { ram: lost, free: 0 });
+            self.note(Notice::TooManyRanges { ram: lost, free: 0 });
         }
     }
 
@@ -40,7 +40,7 @@ impl MemoryMap {
         if added.is_empty() || self.ram.iter().any(has) {
             return;
         }
-        self.tell(Notice::Added {
+        self.note(Notice::Added {
             start: added.start.address(),
             end: added.end.address(),
         });
