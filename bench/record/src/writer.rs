@@ -102,7 +102,7 @@ impl<W: Write> LogWriter<W> {
                 self.signal(
                     &result.case,
                     TestResult::Pass,
-                    Some((result.median, result.unit)),
+                    Some((result.at_least_resolution(result.median), result.unit)),
                 )
             }
             Record::Skip(skip) => {

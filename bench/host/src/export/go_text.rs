@@ -5,7 +5,9 @@
 //! all cases, so that benchstat keeps them in one table. White space and control characters become `_`, as in Go's own names; so
 //! does a unit that is empty.
 //!
-//! The number of samples stands where Go has its iterations, 0 where it is not known. The interval has no place.
+//! The number of samples stands where Go has its iterations, 0 where it is not known. What the figure is of and what it resolves stand in a
+//! line of their own ahead of it, which benchstat leaves out, as it does every line that is neither a figure nor a setting. The interval
+//! has no place.
 
 use crate::figures::Entry;
 
@@ -20,6 +22,9 @@ pub fn write(figures: &[Entry]) -> String {
             "" => "_".to_owned(),
             unit => in_one_word(unit),
         };
+        if let Some(of) = entry.of {
+            text += &format!("# {}, resolution {} {unit}\n", of.class, of.resolution);
+        }
         text += &format!(
             "Benchmark{} {} {} {unit}\n",
             raised(&in_one_word(&entry.name)),

@@ -1,4 +1,5 @@
-//! JUnit XML: a case or check that failed is a failure, a missing feature is skipped.
+//! JUnit XML: a case or check that failed is a failure, a missing feature is skipped. The schemas have no place for a figure: it is what a
+//! case printed (`system-out`).
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
@@ -10,6 +11,7 @@ use crate::log::{Ending, Log};
 pub fn write(log: &Log, judgement: Option<&Judgement>) -> String {
     let mut suite = TestSuite::new(format!("pagemark {}", log.start.suite));
     for outcome in outcomes(log, judgement) {
+        let figure = outcome.figure();
         let status = match (outcome.failure, outcome.skipped) {
             (Some(failure), _) => {
                 let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
@@ -25,6 +27,9 @@ pub fn write(log: &Log, judgement: Option<&Judgement>) -> String {
         };
         let mut case = TestCase::new(outcome.name, status);
         case.set_classname("pagemark");
+        if let Some(figure) = figure {
+            case.set_system_out(figure);
+        }
         suite.add_test_case(case);
     }
     let errors = log.errors.iter().cloned().chain(match &log.ending {

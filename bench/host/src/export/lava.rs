@@ -1,4 +1,5 @@
-//! LAVA's signals of test cases, a line for each check and case, as its dispatcher reads them from a serial line or a shell.
+//! LAVA's signals of test cases, a line for each check and case, as its dispatcher reads them from a serial line or a shell. Of a figure that
+//! is not resolved it gets the bound.
 
 use pagemark_record::{TestCase, TestResult};
 
@@ -18,7 +19,8 @@ pub fn write(log: &Log, judgement: Option<&Judgement>) -> String {
                 (None, Some(_)) => TestResult::Skip,
                 (None, None) => TestResult::Pass,
             },
-            measurement: measured(outcome.name).map(|result| (result.median, result.unit)),
+            measurement: measured(outcome.name)
+                .map(|result| (result.at_least_resolution(result.median), result.unit)),
         });
     let failed = |case| TestCase {
         case,

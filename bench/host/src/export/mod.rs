@@ -18,7 +18,11 @@ pub mod smaller_is_better;
 pub mod tap;
 
 #[cfg(test)]
+mod figure_tests;
+#[cfg(test)]
 mod tests;
+
+use pagemark_record::CaseResult;
 
 use crate::figures::{Entry, of_log};
 use crate::gate::Judgement;
@@ -102,6 +106,25 @@ struct Outcome<'a> {
     failure: Option<String>,
     /// Why it did not run.
     skipped: Option<&'a str>,
+    /// What it measured.
+    measured: Option<&'a CaseResult<String>>,
+}
+
+impl Outcome<'_> {
+    /// The figure with its unit, what it is a figure of and what it resolves, in one line.
+    fn figure(&self) -> Option<String> {
+        let result = self.measured?;
+        let unit = result.unit;
+        let median = match result.is_below_resolution(result.median) {
+            true => "below its resolution".to_owned(),
+            false => format!("{} {unit}", result.median),
+        };
+        let class = result.class.map(|class| format!(", {class}"));
+        let resolution = result
+            .resolution
+            .map(|r| format!(", resolution {r} {unit}"));
+        Some(median + &class.unwrap_or_default() + &resolution.unwrap_or_default())
+    }
 }
 
 /// Checks, cases and what the gate found of them. A case whose own check failed is reported once.
@@ -116,17 +139,20 @@ fn outcomes<'a>(log: &'a Log, judgement: Option<&'a Judgement>) -> Vec<Outcome<'
             name: &check.name,
             failure: (!check.pass).then(|| check.detail.clone()),
             skipped: None,
+            measured: None,
         })
         .collect();
     outcomes.extend(log.results.iter().map(|result| Outcome {
         name: &result.case,
         failure: judgement.and_then(|judgement| found(judgement, &result.case)),
         skipped: None,
+        measured: Some(result),
     }));
     outcomes.extend(log.skips.iter().map(|skip| Outcome {
         name: &skip.case,
         failure: None,
         skipped: Some(&skip.reason),
+        measured: None,
     }));
     if let Some(judgement) = judgement {
         let gone = judgement
@@ -141,6 +167,7 @@ fn outcomes<'a>(log: &'a Log, judgement: Option<&'a Judgement>) -> Vec<Outcome<'
                     name: &row.name,
                     failure: Some(row.message()),
                     skipped: None,
+                    measured: None,
                 }),
         );
     }

@@ -1,4 +1,4 @@
-//! TAP version 13, a line for each check and case.
+//! TAP version 13, a line for each check and case. Behind it, as a comment, stands why it failed, or what a case measured.
 
 use super::outcomes;
 use crate::gate::Judgement;
@@ -14,6 +14,7 @@ pub fn write(log: &Log, judgement: Option<&Judgement>) -> String {
     let count = outcomes.len() + log.errors.len() + usize::from(panic.is_some());
     let mut lines = Vec::new();
     for outcome in outcomes {
+        let figure = outcome.figure();
         lines.push(match (outcome.failure, outcome.skipped) {
             (Some(failure), _) => (false, outcome.name.to_owned(), Some(failure)),
             (None, Some(reason)) => (
@@ -21,7 +22,7 @@ pub fn write(log: &Log, judgement: Option<&Judgement>) -> String {
                 format!("{} # SKIP {}", description(outcome.name), line(reason)),
                 None,
             ),
-            (None, None) => (true, description(outcome.name), None),
+            (None, None) => (true, description(outcome.name), figure),
         });
     }
     lines.extend(

@@ -78,10 +78,10 @@ pub(super) fn results(log: &Log, look: Look, detail: &Detail) -> String {
         "max",
         "min",
         "walks",
+        "p99",
+        "cycles",
         "resolution",
         "class",
-        "cycles",
-        "p99",
     ]
     .into_iter();
     loop {
@@ -109,7 +109,11 @@ pub(super) fn results(log: &Log, look: Look, detail: &Detail) -> String {
                     ),
                     false => String::new(),
                 };
-                return text + &overhead;
+                let exact = match classed && counted {
+                    true => "\n  Counts are exact: the resolution of each is 1 instruction.\n",
+                    false => "",
+                };
+                return text + &overhead + exact;
             }
         }
     }
