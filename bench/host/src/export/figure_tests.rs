@@ -83,7 +83,7 @@ fn named(format: Format, text: &str, result: &CaseResult<String>) -> bool {
             let one = of_case(&json()["benchmarks"], "run_name");
             one["time_unit"] == unit
                 && one["label"].as_str().is_some_and(|label| label.starts_with(class))
-                && one["resolution"].to_string() == resolution
+                && one["resolution"].as_f64() == resolution.parse().ok()
         }
         Format::Openmetrics => text.lines().any(|line| {
             let named = format!("pagemark_median_{unit}{{case=\"{case}\",class=\"{class}\",resolution=\"{resolution}\"");
@@ -91,7 +91,7 @@ fn named(format: Format, text: &str, result: &CaseResult<String>) -> bool {
         }),
         Format::Json => {
             let one = of_case(&json()[0]["results"], "case");
-            one["unit"] == unit && one["class"] == class && one["resolution"].to_string() == resolution
+            one["unit"] == unit && one["class"] == class && one["resolution"].as_f64() == resolution.parse().ok()
         }
         Format::Bmf | Format::Lava | Format::Annotations => {
             unreachable!("has no place for it")
