@@ -1,4 +1,4 @@
-//! How far each distortion goes until codes are no longer read: a table for the README.
+//! How far each distortion goes until codes are no longer read: the table of docs/real-machines.md.
 //!
 //! `cargo run --release -p pagemark-reader --features camera --example limits`
 

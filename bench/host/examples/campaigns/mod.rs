@@ -411,7 +411,7 @@ fn boots(random: &mut StdRng, campaign: &Campaign, slow: usize) -> ([Vec<Boot>; 
     (sides, Turns::in_order(&keys, base))
 }
 
-/// Few trials of what the README promises; each campaign's seed is fixed, so that a run repeats.
+/// Few trials of what docs/gate.md promises; each campaign's seed is fixed, so that a run repeats.
 #[cfg(test)]
 mod tests {
     use super::*;

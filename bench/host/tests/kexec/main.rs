@@ -1,4 +1,4 @@
-//! The image in the place of a running Linux, by kexec: the README's own commands, on BIOS and on UEFI.
+//! The image in the place of a running Linux, by kexec: the commands of docs/real-machines.md, on BIOS and on UEFI.
 //!
 //! kexec-tools load the image by multiboot2, and hand it less than GRUB does: no ACPI root pointer, and the name of a file in
 //! front of the command line. The Linux has the serial console, COM1, and the image goes on there.
@@ -87,11 +87,11 @@ fn passed(name: &str, firmware: Option<Firmware>, screen: bool) -> Log {
     log
 }
 
-/// The README's commands, with a suite that is shorter than theirs.
+/// The commands of docs/real-machines.md, with a shorter suite than theirs.
 fn commands() -> String {
     let root = checkout::root().expect("the checkout");
-    let readme = fs::read_to_string(root.join("README.md")).expect("the README");
-    let blocks = readme
+    let page = fs::read_to_string(root.join("docs/real-machines.md")).expect("the page");
+    let blocks = page
         .split("```sh\n")
         .skip(1)
         .filter_map(|rest| rest.split("```").next());
@@ -100,11 +100,11 @@ fn commands() -> String {
         .collect();
     let [block] = found[..] else {
         panic!(
-            "the README has {} blocks of commands with kexec",
+            "docs/real-machines.md has {} blocks of commands with kexec",
             found.len()
         );
     };
     let short = block.replace("suite=full", &format!("suite=quick smp={CPUS}"));
-    assert_ne!(short, block, "the README's command line has no suite=full");
+    assert_ne!(short, block, "the command line has no suite=full");
     short
 }
