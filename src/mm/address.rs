@@ -1,4 +1,4 @@
-//! The words that every floor shares: physical and virtual addresses, frame numbers, orders and page sizes.
+//! Floor 0: the types that every floor uses: physical and virtual addresses, frame numbers, orders and page sizes.
 //!
 //! Each is its own type, so that a frame number cannot pass for an address or a count. The page geometry is that of the
 //! Intel SDM, volume 3, chapter 5 ("Paging").

@@ -1,4 +1,4 @@
-//! Floor 5: the fixmap, slots whose addresses are known at compile time (the book's section 3.7).
+//! Floor 7: the fixmap, slots whose addresses are known at compile time (the book's section 3.7).
 //!
 //! Slot 0 is the highest page but one of the address space, and slots go down from there. The first is for the local APIC, at
 //! the same address on every CPU; behind it each CPU has a slot of its own, through which it looks at any frame for a moment

@@ -1,7 +1,8 @@
-//! The two seams between the memory system and the machine: physical memory as bytes, and TLB invalidation.
+//! Floor 0: two of the three seams between the memory system and the machine: physical memory as bytes, and TLB invalidation. The
+//! third, the other CPUs, is [`Cpus`](super::shootdown::Cpus).
 //!
 //! On the machine the first is the direct map and the second the CPU's instructions; on the host `model` has an arena of
-//! bytes and a TLB that keeps every translation until it is told to drop it. Both are type parameters, resolved at compile
+//! bytes and a TLB that keeps every translation until it is flushed. Both are type parameters, resolved at compile
 //! time.
 
 use core::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! Floor 0: the loader's memory map made sane.
+//! Floor 1: the loader's memory map made sane.
 //!
 //! Firmware maps come unsorted, with overlaps, with empty lines and with ends beyond what the CPU can address. From such
 //! lines come two sorted lists of disjoint frame ranges: the frames that are free to use, and all RAM, which is what the

@@ -1,4 +1,5 @@
-//! The memory system, in floors; each knows only those below it.
+//! The memory system, in floors. Each uses only those below it, and modules of one floor do not use each other, but for `tlb`,
+//! which has its atomics from `shootdown`.
 //!
 //! ```text
 //! 8  vmalloc      areas of the vmalloc region, population, freeing
@@ -15,11 +16,13 @@
 //! 1  memory_map   the loader's map made sane; pure
 //! 0  address      physical and virtual addresses, frame numbers, orders: the words all floors share
 //!    slots        a vector in borrowed memory
-//!    hardware     the two seams to the machine: physical memory as bytes, and TLB invalidation
-//!    left_out     flushes left out, to put proofs to the proof
+//!    hardware     two seams to the machine: physical memory as bytes, and TLB invalidation. The third is `shootdown::Cpus`: the
+//!                 other CPUs
+//!    left_out     flushes left out, which proofs have to notice
 //! ```
 //!
-//! All of it compiles on the host, where `model` stands in for the hardware in tests.
+//! All of it compiles on the host, where `model` stands in for the hardware in tests. `docs/architecture.md` follows a page through
+//! the floors.
 
 pub mod address;
 pub mod address_space;

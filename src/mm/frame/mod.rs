@@ -1,4 +1,4 @@
-//! Physical page allocation: zones of frames, a buddy system in each, and what callers hold of it.
+//! Floor 3: physical page allocation: zones of frames, a buddy system in each, and what callers hold of it.
 //!
 //! ```text
 //! boot           early, permanent allocations out of the memory map's ranges; hands the rest over

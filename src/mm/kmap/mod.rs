@@ -1,4 +1,4 @@
-//! Floor 5: kmap, a window of slots through which frames outside the direct map are seen (the book's chapter 9).
+//! Floor 7: kmap, a window of slots through which frames outside the direct map are seen (the book's chapter 9).
 //!
 //! Only the classic layout has such frames; of all others kmap is their address in the direct map, as in 2.4. A slot is cleared
 //! late: one flush for a whole turn of the window instead of one for each kunmap, which is where lazy vunmap comes from.

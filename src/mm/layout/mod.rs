@@ -1,4 +1,4 @@
-//! Floor 1: where every virtual region lies, from constants and the amount of RAM. Pure arithmetic.
+//! Floor 2: where every virtual region lies, from constants and the amount of RAM. Pure arithmetic.
 //!
 //! The rule is that of 2.4 on i386 (the book's section 3.7 and figure 4.1): the direct map starts at PAGE_OFFSET and covers RAM
 //! up to `high_memory`; the vmalloc region starts one hole further up, at the next multiple of the hole's size, and ends at a

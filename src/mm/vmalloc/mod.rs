@@ -1,4 +1,4 @@
-//! Floor 6: vmalloc, memory that is contiguous in virtual addresses only (the book's chapter 7).
+//! Floor 8: vmalloc, memory that is contiguous in virtual addresses only (the book's chapter 7).
 //!
 //! ```text
 //! Vmalloc          the region: vmalloc and its variants             (this file)
