@@ -39,10 +39,10 @@ pub fn run(machine: &mut Machine) -> Verdict {
     checks::mappings::run(machine, &mut run);
     let ticks = machine.ticks_since_entry();
     let found = environment::find_out(machine);
-    tell_machine(machine, &found);
-    found.tell();
+    record_machine(machine, &found);
+    found.record();
     #[cfg(target_os = "none")]
-    environment::topology::tell(machine);
+    environment::topology::record(machine);
     let strikes = Strikes::before_the_figures();
     log::record(&Record::Boot(Boot {
         ticks,
@@ -81,8 +81,8 @@ pub fn run(machine: &mut Machine) -> Verdict {
     let at_start = frames(machine);
     let tables = machine.kernel.tables_elsewhere();
     let areas = machine.vmalloc.live();
-    tell_free_blocks(machine, Moment::Start);
-    vmallocinfo::tell(machine, Moment::Start);
+    record_free_blocks(machine, Moment::Start);
+    vmallocinfo::record(machine, Moment::Start);
     if machine.options.mutate == Some(Mutate::Flush) && !cfg!(feature = "mutation") {
         run.refuse("command line: `mutate=flush` needs an image built with the feature `mutation`");
     }
@@ -104,8 +104,8 @@ pub fn run(machine: &mut Machine) -> Verdict {
     #[cfg(target_os = "none")]
     checks::mappings::run_at_end(machine, &mut run);
     let at_end = frames(machine);
-    tell_free_blocks(machine, Moment::End);
-    vmallocinfo::tell(machine, Moment::End);
+    record_free_blocks(machine, Moment::End);
+    vmallocinfo::record(machine, Moment::End);
     log::record(&Record::Frames(Frames { at_start, at_end }));
     run.check(
         "frames/all_returned",
@@ -135,7 +135,7 @@ pub fn run(machine: &mut Machine) -> Verdict {
 }
 
 /// Writes the `machine` record.
-fn tell_machine(machine: &Machine, found: &Found) {
+fn record_machine(machine: &Machine, found: &Found) {
     let features = &machine.features;
     let (hertz, source) = found.rate();
     let date = platform::date(found);
@@ -165,7 +165,7 @@ fn ledger(machine: &mut Machine) -> Result<Ledger, AllocError> {
     let frames = &mut machine.kernel.frames;
     let (frame, _) = frames.alloc_pages(Gfp::KERNEL, Ledger::ORDER)?.into_raw();
     let first = machine.frame_address(frame).0 as *mut MaybeUninit<Entry>;
-    // SAFETY: the block is in the direct map, ours for good, aligned to its size, and has room for so many entries.
+    // SAFETY: the block is in the direct map, ours for good, aligned to its size, and has room for all entries.
     Ok(Ledger::new(unsafe {
         slice::from_raw_parts_mut(first, MAX_CASES)
     }))
@@ -188,7 +188,7 @@ fn all_returned(
     Ok(())
 }
 
-fn tell_free_blocks(machine: &Machine, moment: Moment) {
+fn record_free_blocks(machine: &Machine, moment: Moment) {
     for info in machine.kernel.frames.buddy_info() {
         log::record(&Record::Buddyinfo(Buddyinfo {
             moment,

@@ -10,7 +10,7 @@ use pagemark_record::{
 };
 
 /// Writes down the areas of this moment.
-pub fn tell(machine: &Machine, moment: Moment) {
+pub fn record(machine: &Machine, moment: Moment) {
     let infos = machine.vmalloc.infos().take(MAX_AREAS);
     log::record(&Record::Vmallocinfo(Vmallocinfo {
         moment,

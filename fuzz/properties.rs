@@ -331,12 +331,12 @@ fn line_of_words(line: &str) {
             }
         }
         Err(error) => {
-            let told = error.to_string();
+            let message = error.to_string();
             let named = |word: &&str| {
                 let key = word.split('=').next().unwrap_or(word);
-                told.contains(&format!("`{key}`")) || told.contains(&format!("`{word}`"))
+                message.contains(&format!("`{key}`")) || message.contains(&format!("`{word}`"))
             };
-            assert!(options.iter().any(named), "{line}: {told}");
+            assert!(options.iter().any(named), "{line}: {message}");
         }
     }
 }

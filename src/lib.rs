@@ -1,8 +1,7 @@
 //! pagemark's library OS: it boots a bare x86-64 machine, owns every frame of its RAM and every page table, and hands one
 //! machine to the application in `bench/`.
 //!
-//! The folders are the house: [`mm`] is the memory system, floor upon floor; `boot` is what the loader told us; `cpu`, `firmware` and
-//! `console` are the hardware, and `smp` the other CPUs. `kernel` says what the memory system is made of on this machine, and
+//! By folder: [`mm`] is the memory system, in floors; `boot` is the loader's data; `cpu`, `firmware` and `console` are the hardware, and `smp` the other CPUs. `kernel` says what the memory system is made of on this machine, and
 //! `machine` brings all of it up. `mm` is plain generic code that also runs on the host, where it is tested; the rest exists on the
 //! bare machine only.
 //!

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! boot stretch (tables of boot/entry.s, identity mapping of 4 GiB)
-//!   segments, exceptions          every fault is told from here on
+//!   segments, exceptions          every fault is reported from here on
 //!   boot information, command line
 //!   ACPI tables (the command line may name their root pointer), console
 //!   memory map -> layout -> boot-time allocator -> kernel map
@@ -11,7 +11,7 @@
 //!   the other CPUs
 //! ```
 //!
-//! What goes wrong on the way is one [`BringUpError`], told as an `error` record.
+//! What goes wrong on the way is one [`BringUpError`], reported as an `error` record.
 
 mod error;
 pub mod image;
@@ -202,7 +202,7 @@ pub unsafe fn start(magic: u32, info: u32, application: fn(&mut Machine) -> Verd
         let start = framebuffer.address();
         let end = PhysAddr(start.0 + framebuffer.bytes());
         let in_reach = end.0 <= IDENTITY_END && !has_ram(start..end);
-        // SAFETY: the boot stretch maps what lies below that end; the screen is told when it ends, before CR3 is written.
+        // SAFETY: the boot stretch maps what lies below that end; the screen stops using that mapping when it ends, before CR3 is written.
         unsafe { log::add_screen(framebuffer, in_reach) };
     }
 
@@ -283,7 +283,7 @@ fn probe() -> Probe {
     }
 }
 
-/// Tells why there is no run, and leaves.
+/// Reports why there is no run, and leaves.
 fn refuse(error: &dyn core::error::Error) -> ! {
     log::with_screen(Screen::show_early);
     log::record(&Record::Error(Error {
@@ -329,7 +329,7 @@ unsafe fn bring_up(
     if !features.page_attributes {
         return Err(BringUpError::NoFeature("PAT (page attribute table)"));
     }
-    // SAFETY: just looked; the boot tables use index 0 alone.
+    // SAFETY: just checked; the boot tables use index 0 only.
     unsafe { pat::load() };
     let ticks_per_microsecond = ticks_per_microsecond(&features);
     show::set_second(ticks_per_microsecond * 1_000_000);
@@ -422,15 +422,15 @@ fn set_memory_aside(memory: &mut Memory) {
     }
 }
 
-/// Maps the framebuffer, to stay, and shows the screen; or tells why not.
+/// Maps the framebuffer, to stay, and shows the screen; or reports why not.
 fn show_screen(framebuffer: Result<Framebuffer, FramebufferError>, memory: &mut Memory) {
-    let tell = |text: fmt::Arguments<'_>| {
+    let notice = |text: fmt::Arguments<'_>| {
         log::notice(format_args!("screen: {text}"));
     };
     let framebuffer = match framebuffer {
         Ok(framebuffer) => framebuffer,
         Err(error) => {
-            return tell(format_args!(
+            return notice(format_args!(
                 "the loader's framebuffer is of no use: {error}"
             ));
         }
@@ -440,18 +440,18 @@ fn show_screen(framebuffer: Result<Framebuffer, FramebufferError>, memory: &mut 
     match vmalloc.ioremap(address, bytes, Caching::WriteCombining, kernel) {
         // SAFETY: all of it is mapped there, and nothing is shown yet.
         Ok(area) if !unsafe { presence::of_pixels(area.address(), &framebuffer) } => {
-            tell(format_args!(
+            notice(format_args!(
                 "{framebuffer}: its pixels do not keep what is written to them"
             ));
             // It was mapped above, and nobody has its address.
             let _ = vmalloc.iounmap(area, kernel);
         }
         Ok(area) => {
-            tell(format_args!("{framebuffer}"));
+            notice(format_args!("{framebuffer}"));
             // SAFETY: all of it is mapped there, and stays.
             log::with_screen(|screen| unsafe { screen.show_at(area.into_raw()) });
             set_memory_aside(memory);
         }
-        Err(error) => tell(format_args!("{framebuffer}: {error}")),
+        Err(error) => notice(format_args!("{framebuffer}: {error}")),
     }
 }

@@ -117,7 +117,7 @@ fn blocks(frames: &Frames) -> [Option<BuddyInfo>; 4] {
     core::array::from_fn(|_| zones.next())
 }
 
-/// Takes the first blocks off a list, so many that they are freed in less than a second.
+/// Takes the first `AT_ONCE` blocks off a list: freeing them takes less than a second.
 fn front(frames: &mut Frames, list: &mut BlockList) -> Result<BlockList, FreeError> {
     let mut front = BlockList::EMPTY;
     while front.blocks() < AT_ONCE

@@ -35,7 +35,7 @@ fn with_each_kind(machine: &mut Machine, frame: Pfn) -> Result<(), Failure> {
     let physical = PhysAddr(DEVICE.0 + OFFSET);
     let device = vmalloc.ioremap(physical, PAGE_SIZE, Caching::Uncached, kernel)?;
     let large = vmalloc.vmalloc_huge(PageSize::Size2M.bytes(), kernel)?;
-    vmallocinfo::tell(machine, Moment::Check);
+    vmallocinfo::record(machine, Moment::Check);
     let outcome = are_listed(machine, [&three, &code, &shared, &large], &device);
     let (vmalloc, kernel) = (&mut machine.vmalloc, &mut machine.kernel);
     for area in [three, code, large] {

@@ -16,7 +16,7 @@ use pagemark_verdict::{Reloads, fractured};
 pub(super) const PAGES: usize = 32;
 /// Pieces of the large page that are read.
 const PIECES: u64 = 16;
-/// Of each state the least ticks of so many tries: what disturbs only adds.
+/// Tries of each state, of which the one with the least ticks counts: a disturbance only adds.
 const TRIES: u32 = 15;
 
 #[repr(align(4096))]

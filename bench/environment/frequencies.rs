@@ -69,7 +69,7 @@ fn against_hpet(machine: &mut Machine, parts: u64) -> Option<Counted> {
             None
         }
     };
-    // What cannot be unmapped stays, and the areas that are left over at the end tell of it.
+    // What cannot be unmapped stays, and the list of areas at the end shows it.
     let _ = vmalloc.iounmap(area, kernel);
     hertz
 }

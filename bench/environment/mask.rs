@@ -46,7 +46,7 @@ pub(super) fn sources(machine: &mut Machine) -> ArrayVec<&'static str, 3> {
     masked
 }
 
-/// Does `work` with a device's registers mapped; tells whether they could be.
+/// Does `work` with a device's registers mapped; returns whether they could be mapped.
 fn with_registers(
     machine: &mut Machine,
     physical: PhysAddr,
@@ -64,7 +64,7 @@ fn with_registers(
         }
     };
     work(area.address());
-    // What cannot be unmapped stays, and the areas that are left over at the end tell of it.
+    // What cannot be unmapped stays, and the list of areas at the end shows it.
     let _ = vmalloc.iounmap(area, kernel);
     true
 }

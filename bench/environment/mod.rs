@@ -1,6 +1,6 @@
 //! What the figures of this machine are worth, found out once, before any is taken.
 //!
-//! Here the readings are taken and told; what follows from them is concluded in `pagemark_verdict`, where the host tests it.
+//! Here the readings are taken and recorded; the conclusions are drawn in `pagemark_verdict`, where the host tests it.
 
 mod core_clock;
 mod counters;
@@ -26,7 +26,7 @@ use pagemark::cpu::probe::read_msr;
 use pagemark::cpu::registers;
 use pagemark::cpu::steady::{Steady, too_hot};
 use pagemark::machine::Machine;
-use pagemark_record::{Clock, Frequencies as Told, Hex, Record};
+use pagemark_record::{Clock, Frequencies as FrequencyRecord, Hex, Record};
 use pagemark_verdict::{Class, Facts, Frequencies, Rate, Readings, Source, Spread, Tags, tags};
 
 use self::core_clock::CoreClock;
@@ -184,7 +184,7 @@ impl Found {
     }
 
     /// Writes all of it down.
-    pub fn tell(&self) {
+    pub fn record(&self) {
         let mut kinds = ArrayVec::<&str, { pagemark::cpu::counters::MOST }>::new();
         match &self.counters {
             Some(Ok(counters)) => kinds.extend(counters.kinds().map(counters::name)),
@@ -204,7 +204,7 @@ impl Found {
             rdtscp: self.rdtscp,
             invariant_tsc: self.invariant_tsc,
             lfence: self.lfence.name().into(),
-            frequencies: told(&frequencies),
+            frequencies: frequency_record(&frequencies),
             disagreement_ppm: frequencies.disagreement_ppm(),
             cycles_per_1000_ticks: self.cycles_per_1000_ticks,
             core_clock: self.core_clock.name().into(),
@@ -271,8 +271,8 @@ fn smi_count_now() -> Option<u64> {
     read_msr(MSR_SMI_COUNT).map(|count| count & 0xffff_ffff)
 }
 
-fn told(frequencies: &Frequencies) -> Told {
-    Told {
+fn frequency_record(frequencies: &Frequencies) -> FrequencyRecord {
+    FrequencyRecord {
         cpuid_15h: frequencies.get(Source::Cpuid15),
         cpuid_15h_by_model: frequencies.get(Source::Cpuid15ByModel),
         kvm_clock: frequencies.get(Source::KvmClock),

@@ -28,7 +28,7 @@ static SHARED: Shared = Shared {
     rest: [const { AtomicU32::new(0) }; 13],
 };
 
-/// The hypervisor's steal time, which it has agreed to tell.
+/// The hypervisor's steal time, which it has agreed to report.
 pub(super) struct StealTime(&'static Shared);
 
 impl StealTime {

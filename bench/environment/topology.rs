@@ -67,20 +67,20 @@ fn noted(cpu: CpuId) -> Option<Place> {
 }
 
 /// Writes a record for each CPU that says where it sits.
-pub fn tell(machine: &mut Machine) {
+pub fn record(machine: &mut Machine) {
     let this = CpuId::BOOT;
     note(this);
-    tell_one(this);
+    record_one(this);
     let others = machine.processors.others().clone();
     machine.processors.online(&others, |online| {
         online.run_on_all(&note, || ());
         for cpu in online.cpus() {
-            tell_one(cpu);
+            record_one(cpu);
         }
     });
 }
 
-fn tell_one(cpu: CpuId) {
+fn record_one(cpu: CpuId) {
     if let Some(place) = noted(cpu) {
         log::record(&Record::Cpu(Cpu {
             cpu: cpu.number() as u32,

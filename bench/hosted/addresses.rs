@@ -1,7 +1,7 @@
 //! Where the process's own code, stack and heap lie: at the same addresses in every run.
 //!
 //! The kernel places them anew in each process (ASLR), and predictors and caches that are indexed by addresses then collide in one run
-//! and not in the next. Two runs of one program differ by up to a factor of two in a case for that alone. So the process starts itself
+//! and not in the next. That makes two runs of one program differ by up to a factor of two in a case. So the process starts itself
 //! again without that, as google-benchmark does; and the suite runs on a stack of its own, as the first one begins below the environment
 //! and the arguments, whose length varies (Mytkowicz et al., "Producing Wrong Data Without Doing Anything Obviously Wrong!", 2009).
 

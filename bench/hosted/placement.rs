@@ -13,7 +13,7 @@ use crate::harness::random::Random;
 
 /// Frames that are placed anew: those that are allocated next, and more than any case of the quick suite loads from.
 const FRAMES: usize = 9 << 10;
-/// A placement lasts for so many passes: a new one takes a tenth of a second.
+/// Passes that a placement lasts: a new one takes a tenth of a second.
 const PASSES: u32 = 2;
 const ONE: Order = Order::new(0).unwrap();
 

@@ -31,7 +31,7 @@ pub struct Framebuffer {
 /// Why nothing can be drawn in what the loader set up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FramebufferError {
-    /// The loader's tag of so many bytes ends before what its kind has to have.
+    /// The loader's tag is shorter than its kind requires; its size in bytes.
     ShortTag(u32),
     /// Not pixels of red, green and blue, but a palette's, characters, or something newer.
     NotRgb,
@@ -90,8 +90,8 @@ impl fmt::Display for FramebufferError {
 impl core::error::Error for FramebufferError {}
 
 impl Framebuffer {
-    /// A framebuffer at `address`, with so many pixels of `depth` bits, `pitch` bytes from line to line, and these bits for red,
-    /// green and blue.
+    /// A framebuffer at `address` with pixels of `depth` bits, `pitch` bytes from line to line, and these bits for red, green and
+    /// blue.
     ///
     /// # Errors
     ///

@@ -55,14 +55,14 @@ pub struct BootInfo<'m> {
     pub root_pointers: ArrayVec<RootPointer, 2>,
     /// The framebuffer, if the loader set one up, or why it is of no use.
     pub framebuffer: Option<Result<Framebuffer, FramebufferError>>,
-    /// Physical memory that the loader still uses for what it told us, end exclusive.
+    /// Physical memory of the loader's structures, end exclusive.
     pub loader_ranges: ArrayVec<Range<PhysAddr>, LOADER_RANGES>,
     /// What is wrong with it, and costs no more than what it concerns.
     pub complaints: Complaints<BootComplaint>,
 }
 
 impl BootInfo<'_> {
-    /// Whether any of these bytes is RAM, whoever has it: no device's registers.
+    /// Whether any of these bytes is RAM, used or not, rather than a device's registers.
     #[must_use]
     #[inline(never)]
     pub fn has_ram(&self, bytes: &Range<PhysAddr>) -> bool {
@@ -132,7 +132,7 @@ impl<'m> MapLines<'m> {
 /// Why the boot information cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BootError {
-    /// The value that tells the doors apart is neither's.
+    /// The magic value is that of neither boot protocol.
     Magic(u32),
     /// A structure lies where the boot stretch cannot read.
     Unreachable {
@@ -211,7 +211,7 @@ pub enum BootComplaint {
     NoEndTag,
     /// A second tag of a kind that there is one of; the first one counts.
     Repeated(&'static str),
-    /// So many bytes of memory map are no lines of the stated size; they are read as lines of another one.
+    /// The memory map is no multiple of the stated line size; it is read with another one.
     MapLines {
         /// Bytes of all lines.
         bytes: usize,

@@ -16,7 +16,7 @@ pub use info::{BootComplaint, BootError, BootInfo, Loader};
 
 use crate::firmware::physical::ReadPhysical;
 
-/// Reads what the loader left in `memory`: `magic` tells the door, `address` is the physical address of its structure.
+/// Reads what the loader left in `memory`: `magic` identifies the boot protocol, `address` is the physical address of its structure.
 ///
 /// # Errors
 ///

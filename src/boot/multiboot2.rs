@@ -173,8 +173,8 @@ fn read_map<'m>(info: &mut BootInfo<'m>, content: &'m [u8]) -> Result<MapLines<'
     MapLines::new(lines, stride)
 }
 
-/// Bytes from one line of a map of this number of bytes to the next: as stated, if that can be; else as in the specification's first version or in
-/// its second, whichever fits.
+/// The distance between lines of a map of `bytes` bytes: as stated, if `bytes` is a multiple of it; else that of the specification's
+/// first or second version, if it fits.
 fn stride(bytes: usize, stated: usize) -> usize {
     let fits = |&stride: &usize| stride >= MapLines::LEAST_STRIDE && bytes.is_multiple_of(stride);
     [stated, 24, 20].into_iter().find(fits).unwrap_or(stated)

@@ -28,9 +28,9 @@ const EARLY_BYTES: usize = 24 << 10;
 static SCREEN: Mutex<Option<Screen<'_>>> = Mutex::new(None);
 /// What it shows. It is the screen's for ever, once there is one.
 static CELLS: Mutex<Cells> = Mutex::new([[0; COLUMNS]; ROWS]);
-/// The screen was told that the port is lost.
+/// The screen shows that the port is lost.
 static LOSS_SHOWN: AtomicBool = AtomicBool::new(false);
-/// The screen was told of a panic.
+/// The screen shows a panic.
 static LAST_WORDS_SHOWN: AtomicBool = AtomicBool::new(false);
 
 /// Starts the log on a serial port, if there is one, and takes the messages of crates that use `log`.
@@ -99,7 +99,7 @@ pub fn is_heard() -> bool {
         || SCREEN.lock().as_ref().is_some_and(Screen::is_shown)
 }
 
-/// Writes words to the screen alone: what is no part of the log, as where that goes.
+/// Writes to the screen only: text that is no part of the log, such as where the log goes.
 #[inline(never)]
 pub fn aside(text: fmt::Arguments<'_>) {
     with_screen(|screen| {
@@ -153,10 +153,10 @@ pub fn with_screen(work: impl FnOnce(&mut Screen<'static>)) {
 /// Writes a record.
 pub fn record(record: &Record<Text<'_>>) {
     if let Some(log) = LOG.lock().as_mut() {
-        // Nobody can be told that the console fails.
+        // A failure of the console has nowhere to be reported.
         let _ = log.record(record);
         with_screen(|screen| {
-            let _ = brief::tell(record, screen);
+            let _ = brief::write(record, screen);
         });
         show_loss(&log.out().port);
     }
@@ -226,7 +226,7 @@ pub fn last_words(
     if !LAST_WORDS_SHOWN.swap(true, Relaxed) {
         with_screen(|screen| {
             screen.show_early();
-            let _ = brief::tell(&record, screen);
+            let _ = brief::write(&record, screen);
         });
     }
 }

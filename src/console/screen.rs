@@ -1,4 +1,4 @@
-//! The screen: text in the framebuffer that the loader set up, for whoever stands before a machine without a serial cable.
+//! The screen: text in the framebuffer that the loader set up, for a person at a machine without a serial cable.
 //!
 //! What is written goes into a grid of characters, and from there to the pixels wherever these can be reached. Nothing is ever read
 //! from them: reads of write-combining memory are slow. So scrolling draws the characters anew that differ from those above.

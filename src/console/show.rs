@@ -104,7 +104,7 @@ pub fn before_leaving(code: ExitCode) {
         Exit::Halt => codes(None),
         Exit::Auto => {
             codes(Some(LOOPS));
-            leave::tell_emulator(code);
+            leave::exit_emulator(code);
             codes(None);
         }
     }

@@ -33,7 +33,7 @@ pub(super) fn map(address: VirtAddr, error: u64) -> bool {
     if error.intersects(PageFaultError::PRESENT | PageFaultError::USER) {
         return false;
     }
-    // Not waited for: whoever holds the lock may be what this fault interrupted.
+    // Not waited for: the holder of the lock may be what this fault interrupted.
     let Some(guard) = DEMAND.try_lock() else {
         return false;
     };

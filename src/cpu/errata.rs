@@ -214,13 +214,13 @@ mod tests {
             ] {
                 let mut features = Features::read(&cpu);
                 assert!(features.pcid && u32::from(features.model) == model);
-                let told = withheld(&mut features, microcode);
+                let reported = withheld(&mut features, microcode);
                 let expected = Withheld::Pcid {
                     microcode,
                     mended_in,
                 };
                 assert_eq!(
-                    told,
+                    reported,
                     if off { vec![expected] } else { vec![] },
                     "{model:#x}"
                 );

@@ -112,7 +112,7 @@ pub unsafe fn fill() {
     unsafe { IDT = idt };
 }
 
-/// Loads the IDT of this CPU: from here on every exception is told.
+/// Loads the IDT of this CPU: from here on every exception is reported.
 ///
 /// # Safety
 ///
@@ -149,7 +149,7 @@ fn count_nmi() {
 }
 
 /// How many NMIs came that no CPU has sent, and what port 61H said at the last of them. Once CPUs interrupt each other by NMIs, another's
-/// cannot be told from theirs.
+/// cannot be distinguished from theirs.
 #[must_use]
 pub fn nmis() -> (u64, u8) {
     (

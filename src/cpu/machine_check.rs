@@ -175,12 +175,12 @@ pub struct Report<'c, C>(pub &'c C);
 impl<C: CpuAccess> fmt::Display for Report<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "machine check, MCG_STATUS {:#x}", global_status(self.0))?;
-        let mut told = false;
+        let mut reported = false;
         for bank in held(self.0) {
             write!(f, "; {bank}")?;
-            told = true;
+            reported = true;
         }
-        if told {
+        if reported {
             Ok(())
         } else {
             write!(f, "; no bank says why")
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_banks_hold_is_told_once() {
+    fn what_banks_hold_is_reported_once() {
         let status = VALID | UNCORRECTED | ADDRESS_VALID | 0x135;
         let cpu = cpu("GenuineIntel", 6, 0x55, status);
         let mut found = Vec::new();

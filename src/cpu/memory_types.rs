@@ -68,7 +68,7 @@ impl core::fmt::Display for MtrrType {
 const MTRR_CAP: u32 = 0xfe;
 const DEFAULT_TYPE: u32 = 0x2ff;
 const VARIABLE: u32 = 0x200;
-/// The fixed ranges: a register of eight types each, of so many bytes an eighth, from an address on.
+/// The fixed ranges: a register of eight types each, the bytes that one type covers, and the first address.
 const FIXED: [(u32, u64, u64); 11] = [
     (0x250, 64 << 10, 0x0_0000),
     (0x258, 16 << 10, 0x8_0000),

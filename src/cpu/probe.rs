@@ -102,7 +102,7 @@ pub fn read_msr(index: u32) -> Option<u64> {
     (outcome.faulted == 0).then_some(outcome.value)
 }
 
-/// Writes the model-specific register `index`; tells whether the CPU took it.
+/// Writes the model-specific register `index`; returns whether the CPU took it.
 ///
 /// # Safety
 ///
@@ -123,7 +123,7 @@ fn result(outcome: Outcome) -> Result<u64, PageFault> {
     })
 }
 
-/// Reads the word at `address`, or tells the fault.
+/// Reads the word at `address`, or returns the fault.
 ///
 /// # Errors
 ///
@@ -133,7 +133,7 @@ pub fn read(address: VirtAddr) -> Result<u64, PageFault> {
     result(unsafe { probe_read(address.0) })
 }
 
-/// Writes the word at `address`, or tells the fault.
+/// Writes the word at `address`, or returns the fault.
 ///
 /// # Errors
 ///
@@ -147,7 +147,7 @@ pub unsafe fn write(address: VirtAddr, value: u64) -> Result<(), PageFault> {
     result(unsafe { probe_write(address.0, value) }).map(|_| ())
 }
 
-/// Executes what lies at `address`, or tells the fault.
+/// Executes what lies at `address`, or returns the fault.
 ///
 /// # Errors
 ///

@@ -111,7 +111,7 @@ impl ReferenceTimer for Pit {
     }
 }
 
-/// IA-PC HPET Specification 2.3: a counter whose period its first register tells.
+/// IA-PC HPET Specification 2.3: a counter whose period is in its first register.
 #[derive(Debug)]
 pub struct Hpet {
     registers: VirtAddr,

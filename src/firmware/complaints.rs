@@ -45,13 +45,13 @@ impl<C> Complaints<C> {
 }
 
 impl<C: fmt::Display> Complaints<C> {
-    /// Calls `tell` with each of them, and with the number of those that were left out.
-    pub fn for_each(&self, mut tell: impl FnMut(fmt::Arguments<'_>)) {
+    /// Calls `report` with each of them, and with the number of those that were left out.
+    pub fn for_each(&self, mut report: impl FnMut(fmt::Arguments<'_>)) {
         for complaint in &self.kept {
-            tell(format_args!("{complaint}"));
+            report(format_args!("{complaint}"));
         }
         if self.left_out > 0 {
-            tell(format_args!("{} more complaints like these", self.left_out));
+            report(format_args!("{} more complaints like these", self.left_out));
         }
     }
 }

@@ -47,7 +47,7 @@ pub fn arranged() -> Exit {
 /// Ends the run.
 pub fn leave(code: ExitCode) -> ! {
     match arranged() {
-        Exit::Auto => tell_emulator(code),
+        Exit::Auto => exit_emulator(code),
         Exit::Halt => {}
         Exit::Reset => reset_machine(),
     }
@@ -55,7 +55,7 @@ pub fn leave(code: ExitCode) -> ! {
 }
 
 /// Leaves QEMU, if it runs this with its device for that. Elsewhere nothing happens.
-pub fn tell_emulator(code: ExitCode) {
+pub fn exit_emulator(code: ExitCode) {
     // SAFETY: the device ends the virtual machine; on real hardware nothing decodes the port.
     unsafe { outl(DEBUG_EXIT, code as u32) };
 }

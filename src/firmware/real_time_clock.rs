@@ -124,7 +124,7 @@ const OF_ALARM: u8 = 0x20;
 #[cfg(target_os = "none")]
 const OTHERS: u8 = 0x50;
 
-/// Has the clock interrupt once in so many seconds, up to a day, and says what was set before; `None` without a clock that runs.
+/// Sets the alarm for `seconds` seconds from now, up to a day, and returns the setting before; `None` without a clock that runs.
 #[cfg(target_os = "none")]
 pub fn set_alarm(seconds: u32) -> Option<Alarm> {
     /// Register A: the divider of a clock that runs. Register B: the clock is held for setting it.

@@ -154,7 +154,7 @@ impl fmt::Display for BringUpError {
         match self {
             BringUpError::Layout(layout) => write!(
                 f,
-                "command line: a process has the layout `wide` alone, not `{}`",
+                "command line: a process has no layout but `wide`, not `{}`",
                 layout.name()
             ),
             BringUpError::TooLittleMemory { bytes } => write!(
@@ -366,12 +366,12 @@ fn frames(
     let more: Vec<_> = (0..more).map(|_| frame::Zone::empty()).collect();
     let frames = FrameAllocator::with_more_zones(free, zones, metadata, more.leak());
     let frames = frames.map_err(BringUpError::Frames)?;
-    tell_zones(&frames, zones);
+    record_zones(&frames, zones);
     Ok(frames)
 }
 
 /// Writes down which zones there are, and what is free in each.
-fn tell_zones(frames: &FrameAllocator<'_>, zones: &ZoneEnds) {
+fn record_zones(frames: &FrameAllocator<'_>, zones: &ZoneEnds) {
     let mut start = PhysAddr(0);
     for &(kind, end) in zones {
         let free = frames.buddy_info().filter(|info| info.kind == kind);
@@ -388,7 +388,7 @@ fn tell_zones(frames: &FrameAllocator<'_>, zones: &ZoneEnds) {
     }
 }
 
-/// Room for so many values, for good: in pages of 2 MiB, if the kernel has them, as on the machine.
+/// Permanent room for `count` values: in pages of 2 MiB, if the kernel has them, as on the machine.
 fn uninitialised<T>(count: usize) -> io::Result<&'static mut [MaybeUninit<T>]> {
     let mapping = Mapping::new((count * size_of::<T>()) as u64, Pages::Huge)?;
     mapping.populate(0..mapping.bytes());

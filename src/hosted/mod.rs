@@ -7,7 +7,7 @@
 //! invalidate     the seam under the name that the CPU's instructions have
 //! walk           a page walk in software, as a CPU does it: present, permissions, accessed and dirty bits
 //! address_space  the root that such a walk begins at
-//! probe          accesses by virtual address, for proofs: through that walk and a TLB that forgets what was flushed alone
+//! probe          accesses by virtual address, for proofs: through that walk and a TLB that forgets only what was flushed
 //! pages          memory of the process itself, where a case has to access an area's pages directly
 //! cpus           CPUs: threads, each pinned to a core
 //! per_cpu        what each CPU has of its own

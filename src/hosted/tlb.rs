@@ -41,7 +41,7 @@ static LOG: FlushLog = FlushLog {
 };
 
 impl FlushLog {
-    /// Several CPUs may lose each other's entries: whoever lets them run empties the software TLB behind them.
+    /// Several CPUs may lose each other's entries: the caller that lets them run empties the software TLB afterwards.
     #[inline(always)]
     fn add(&self, start: u64, bytes: u64) {
         let count = self.count.load(Relaxed);

@@ -103,7 +103,7 @@ static WALKER: OnceLock<Walker> = OnceLock::new();
 ///
 /// # Safety
 ///
-/// `memory` covers the frames of `ram` for good, and whoever edits a table does so by atomic accesses.
+/// `memory` covers the frames of `ram` for good, and tables are edited by atomic accesses only.
 pub unsafe fn start(memory: DirectMap, root: Pfn, ram: Vec<FrameRange>) {
     WALKER.get_or_init(|| Walker {
         memory,

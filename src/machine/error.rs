@@ -38,7 +38,7 @@ pub enum BringUpError {
     },
     /// The serial port that the command line names cannot be one, and why.
     NoSerialPort(Place, &'static str),
-    /// So many free frames are beyond the zones that the frame allocator has room for.
+    /// The number of free frames beyond the zones that the frame allocator has room for.
     TooManyFrames(u64),
     /// The memory system could not be set up.
     Memory(SetUpError),

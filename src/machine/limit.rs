@@ -13,7 +13,7 @@ use crate::firmware::acpi::{Firmware, IO_APICS};
 use crate::mm::address::{PhysAddr, VirtAddr};
 use crate::mm::vmalloc::{Caching, IoremapError};
 
-/// Has the run end in a panic record after so many seconds, or reports why this machine cannot do that.
+/// Arms the limit: after `seconds` the run ends in a panic record. Reports why, if this machine has no timer for it.
 ///
 /// # Safety
 ///

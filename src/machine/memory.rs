@@ -44,8 +44,8 @@ use crate::smp::tlbs::{self, AllCpus, MachineTlb};
 const IDENTITY_END: Pfn = PhysAddr(crate::boot::info::IDENTITY_END).frame();
 /// Most vmalloc areas at a time.
 const AREAS: usize = 128 << 10;
-/// Part of the RAM in the direct map that the books of the areas may take: with 1.2 GiB there is room for all.
-const AREA_BOOKS: u64 = 64;
+/// The metadata of the areas takes at most 1/64 of the RAM in the direct map: with 1.2 GiB there is room for all.
+const AREA_METADATA: u64 = 64;
 
 /// What stands when all is set up.
 pub struct Memory {
@@ -135,7 +135,7 @@ pub unsafe fn set_up(
     let descriptors = frames_for(size.descriptors * size_of::<frame::Descriptor>())?;
     let slot_bytes = size_of::<TreeSlot<Contents>>();
     let reachable = layout.direct_mapped().min(map.ram_frames() * PAGE_SIZE);
-    let areas = ((reachable / AREA_BOOKS) as usize / slot_bytes).min(AREAS);
+    let areas = ((reachable / AREA_METADATA) as usize / slot_bytes).min(AREAS);
     let more_zones_at = match more_zones {
         0 => None,
         count => Some(frames_for(
@@ -196,7 +196,7 @@ pub unsafe fn set_up(
     };
     let frames = FrameAllocator::with_more_zones(free, zones, metadata, more_zones);
     let frames = frames.map_err(SetUpError::Frames)?;
-    tell_zones(&frames, zones);
+    record_zones(&frames, zones);
     if frames.clipped() > 0 {
         return Err(BringUpError::TooManyFrames(frames.clipped()));
     }
@@ -263,7 +263,7 @@ pub unsafe fn set_up(
             (made * PAGE_SIZE) >> 10
         ));
     }
-    // SAFETY: whoever takes tables out of the tree waits until no other root is in use.
+    // SAFETY: code that takes tables out of the tree waits until no other root is in use.
     address_space::start(unsafe { table.reference() });
     Ok(Memory {
         low_frame: low_frame.map(|frames| frames.start),
@@ -323,7 +323,7 @@ unsafe fn memory_map(
 ///
 /// # Safety
 ///
-/// The frames are contiguous, nobody else's, have room for so many values, and stay in the direct map.
+/// The frames are contiguous, have no other owner, have room for the values, and stay in the direct map.
 unsafe fn set_aside<T>(
     direct_map: DirectMap,
     frames: &FrameRange,
@@ -370,7 +370,7 @@ unsafe fn build_tables(
     Ok(root)
 }
 
-fn tell_zones(frames: &FrameAllocator<'_>, zones: &ZoneEnds) {
+fn record_zones(frames: &FrameAllocator<'_>, zones: &ZoneEnds) {
     let mut start = PhysAddr(0);
     for &(kind, end) in zones {
         // More than 1 TiB of a kind is several zones.

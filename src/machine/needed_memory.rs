@@ -1,4 +1,4 @@
-//! How much memory the image needs, for itself and, as a note in its ELF file, for whoever starts it.
+//! How much memory the image needs, for itself and, as a note in its ELF file, for the program that starts it.
 
 /// Free memory below which the image does not start, in bytes: the largest case takes 16 MiB, and the allocator's watermarks and the
 /// page tables have to fit beside it.

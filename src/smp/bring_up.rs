@@ -135,7 +135,7 @@ impl fmt::Display for Shortage {
     }
 }
 
-fn tell(what: &dyn fmt::Display) {
+fn notice(what: &dyn fmt::Display) {
     log::notice(format_args!("smp: {what}"));
 }
 
@@ -233,8 +233,8 @@ fn wait(microseconds: u32, ticks_per_microsecond: u64) -> u32 {
     u32::try_from(passed).unwrap_or(u32::MAX).max(microseconds)
 }
 
-/// Starts CPUs, and writes down how many run. What is missing is told in notices, and the run goes on with the CPUs that there
-/// are; [`Processors::missing`] counts those that the machine has and the run goes without.
+/// Starts CPUs, and records how many run. Notices report those that are missing, and the run goes on with the others;
+/// [`Processors::missing`] counts those that the machine has and the run goes without.
 ///
 /// # Safety
 ///
@@ -244,18 +244,18 @@ pub unsafe fn start(with: BringUp<'_>) -> Processors {
     let found = (listed.enabled as usize).max(1);
     let idle = listed.disabled + listed.online_capable;
     if idle > 0 {
-        tell(&format_args!("{idle} CPUs are listed and not enabled"));
+        notice(&format_args!("{idle} CPUs are listed and not enabled"));
     }
     if let Some(smp) = with.options.smp
         && smp.0 > found
     {
-        tell(&Shortage::Fewer {
+        notice(&Shortage::Fewer {
             wanted: smp.0,
             found,
         });
     }
     if found > most(with.options.layout) {
-        tell(&Shortage::NoRoom(most(with.options.layout)));
+        notice(&Shortage::NoRoom(most(with.options.layout)));
     }
     let wanted = wanted(with.options, with.firmware);
     if wanted < 2 {
@@ -267,14 +267,14 @@ pub unsafe fn start(with: BringUp<'_>) -> Processors {
     match unsafe { start_others(with, wanted - 1) } {
         Ok((started, apic)) => {
             let running = started.count() + 1;
-            tell(&format_args!(
+            notice(&format_args!(
                 "{running} CPUs run of {found} that there are ({})",
                 apic.name()
             ));
             Processors::new(started, wanted - running)
         }
         Err(shortage) => {
-            tell(&shortage);
+            notice(&shortage);
             Processors::alone(wanted - 1)
         }
     }
@@ -334,10 +334,10 @@ unsafe fn start_others(with: BringUp<'_>, wanted: usize) -> Result<(CpuMask, Loc
     let listed = || firmware.processors.ids.iter().copied();
     let above = listed().filter(|&cpu| cpu > highest).count();
     if above > 0 {
-        tell(&Shortage::BeyondXapic(above));
+        notice(&Shortage::BeyondXapic(above));
     }
     if this <= highest && !listed().any(|cpu| cpu == this) {
-        tell(&Shortage::Unlisted(this));
+        notice(&Shortage::Unlisted(this));
     }
     // Never this one: an INIT would end the run.
     let others = listed().filter(|&cpu| cpu != this && cpu <= highest);
@@ -360,7 +360,7 @@ fn start_each(
     vmalloc: &mut VmallocRegion,
 ) -> CpuMask {
     /// CPUs that are left out with a notice each.
-    const MOST_TOLD: usize = 8;
+    const MOST_NAMED: usize = 8;
     let mut starter = Starter::default();
     let mut left_out = 0;
     let mut started = CpuMask::EMPTY;
@@ -372,7 +372,7 @@ fn start_each(
         };
         if !ready {
             if let Err(error) = give_stacks(cpu, kernel, vmalloc) {
-                tell(&Shortage::NoStacks(error));
+                notice(&Shortage::NoStacks(error));
                 break;
             }
             ready = true;
@@ -390,8 +390,8 @@ fn start_each(
             Err(error) => {
                 stop::given_up(cpu);
                 left_out += 1;
-                if left_out <= MOST_TOLD {
-                    tell(&Shortage::NotStarted(error));
+                if left_out <= MOST_NAMED {
+                    notice(&Shortage::NotStarted(error));
                 }
                 if let StartError::Silent(_) = error {
                     continue;
@@ -401,8 +401,8 @@ fn start_each(
         ready = false;
         next.next();
     }
-    if left_out > MOST_TOLD {
-        tell(&Shortage::MoreNotStarted(left_out - MOST_TOLD));
+    if left_out > MOST_NAMED {
+        notice(&Shortage::MoreNotStarted(left_out - MOST_NAMED));
     }
     started
 }

@@ -2,8 +2,8 @@
 
 use crate::mm::shootdown::CpuId;
 
-/// A function of the CPU that calls it, of any type. It does not outlive what it was made of: whoever hands it out waits for all that
-/// have it.
+/// A function of the CPU that calls it, of any type. It does not outlive what it borrows: the CPU that hands it out waits
+/// for all that have it.
 #[derive(Debug)]
 pub struct Job {
     call: unsafe fn(*const (), CpuId),

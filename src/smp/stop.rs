@@ -1,5 +1,5 @@
 //! The end of the other CPUs when one panics: they stop where they are, so that the last words are the last, and nobody else
-//! writes to the log or changes what the panic tells of.
+//! writes to the log or changes the state that the panic reports.
 
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire};
@@ -30,7 +30,7 @@ pub(super) fn given_up(cpu: CpuId) {
     STARTED.word(cpu.word()).fetch_and(!cpu.bit(), AcqRel);
 }
 
-/// Lets another CPU that panics stop this one, for so many ticks; comes back if none does.
+/// Waits up to `ticks` ticks for another CPU that panics to stop this one; returns if none does.
 pub fn wait_for_another(ticks: u64) {
     /// For a TSC that stands still. A look takes some nanoseconds.
     const LOOKS: u32 = 100_000_000;

@@ -110,7 +110,7 @@ impl Processors {
             cpus: cpus.and(&self.others),
         };
         tlbs::set_online(&online.cpus);
-        // What they hold is from before; from here on they are told of every change.
+        // Their TLBs may hold translations from before; from here on shootdowns reach them.
         online.run_on_all(&|_| flush_everything(), || ());
         let result = work(&online);
         tlbs::set_online(&CpuMask::EMPTY);

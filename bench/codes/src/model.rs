@@ -2,7 +2,7 @@
 //! the key of a record, and the longest repetition.
 //!
 //! The design is that of lpaq (Mahoney, "Data Compression Explained", 4.3.2): each context predicts, a small network mixes the
-//! predictions by how good they were, and all learn from the bit. There are integers alone, so that image and host come to the same.
+//! predictions by how good they were, and all learn from the bit. All arithmetic is in integers, so that image and host compute the same.
 
 /// Contexts that predict.
 const CONTEXTS: usize = 8;

@@ -20,7 +20,7 @@ use pagemark::console::log;
 use pagemark::cpu::access::ThisCpu;
 use pagemark::cpu::lfence::Lfence;
 use pagemark::machine::Machine;
-use pagemark_record::{Clock, Frequencies as Told, Record};
+use pagemark_record::{Clock, Frequencies as FrequencyRecord, Record};
 use pagemark_verdict::{AGREEMENT_PPM, Class, Frequencies, Readings, Source, Spread};
 
 use self::first_look::{FirstLook, readings, row};
@@ -127,7 +127,7 @@ impl Found {
     }
 
     /// Writes all of it down.
-    pub fn tell(&self) {
+    pub fn record(&self) {
         let both = |spread: Spread| [spread.min, spread.max];
         log::record(&Record::Environment(pagemark_record::Environment {
             class: "process".into(),
@@ -140,12 +140,12 @@ impl Found {
             rdtscp: self.rdtscp,
             invariant_tsc: self.invariant_tsc,
             lfence: self.lfence.name().into(),
-            frequencies: Told {
+            frequencies: FrequencyRecord {
                 cpuid_15h: self.stated.get(Source::Cpuid15),
                 cpuid_15h_by_model: self.stated.get(Source::Cpuid15ByModel),
                 cpuid_16h: self.stated.get(Source::Cpuid16),
                 hypervisor: self.stated.get(Source::Hypervisor),
-                ..Told::default()
+                ..FrequencyRecord::default()
             },
             disagreement_ppm: rate::apart_ppm(&self.stated, self.measured),
             cycles_per_1000_ticks: self.cycles_per_1000_ticks,

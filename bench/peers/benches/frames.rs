@@ -55,11 +55,11 @@ fn shared() -> SharedFrames<'static> {
     let descriptors: Vec<_> = (0..size.descriptors)
         .map(|_| Descriptor::default())
         .collect();
-    let books = Metadata {
+    let metadata = Metadata {
         descriptors: descriptors.leak(),
         words: &mut [],
     };
-    let mut frames = FrameAllocator::new(&RANGES, &ZONES, books).unwrap();
+    let mut frames = FrameAllocator::new(&RANGES, &ZONES, metadata).unwrap();
     frames.bring_to_life();
     SharedFrames::new(frames)
 }
@@ -237,7 +237,7 @@ fn fill_and_drain(turns: &mut Turns<'_>, name: &str, mut frames: impl Frames + '
     });
 }
 
-/// Calls `$shape` for everybody; all see whole memory of their own. An iteration of it handles so many frames.
+/// Calls `$shape` for everybody; all see whole memory of their own. An iteration of it handles the given number of frames.
 macro_rules! everybody {
     ($criterion:expr, $name:expr, $count:expr, |$turns:ident, $who:ident, $frames:ident| $shape:expr) => {{
         let mut turns = Turns::new($criterion, $name, $count as u64);

@@ -42,11 +42,11 @@ fn shared<B: pagemark::mm::frame::Buddy>() -> SharedFrames<'static, B> {
         .map(|_| Descriptor::default())
         .collect();
     let words: Vec<_> = (0..size.words).map(|_| 0.into()).collect();
-    let books = Metadata {
+    let metadata = Metadata {
         descriptors: descriptors.leak(),
         words: words.leak(),
     };
-    let mut frames = FrameAllocator::new(&RANGES, &ZONES, books).unwrap();
+    let mut frames = FrameAllocator::new(&RANGES, &ZONES, metadata).unwrap();
     frames.bring_to_life();
     SharedFrames::new(frames)
 }

@@ -1,7 +1,7 @@
 //! Other allocators of frames, behind one interface, so that one set of shapes measures them all and ours; and so with page
 //! tables.
 //!
-//! What each leaves out stands with it. No allocator tells a bad free from a good one.
+//! What each leaves out stands with it. None of these allocators detects a bad free.
 #![no_std]
 
 #[cfg(feature = "alloc")]
@@ -30,7 +30,7 @@ pub const FRAMES: usize = 32 << 10;
 pub const FRAME_BYTES: usize = 4096;
 /// What a region is aligned to: the largest block.
 pub const ALIGN: usize = 1024 * FRAME_BYTES;
-/// Bytes of a region: the frames, and books for the peers that keep theirs in front of them.
+/// Bytes of a region: the frames, and the metadata of the peers that keep it in front of them.
 pub const REGION_BYTES: usize = FRAMES * FRAME_BYTES + ALIGN;
 
 /// An allocator of blocks of 2^order frames.

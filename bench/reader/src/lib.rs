@@ -20,7 +20,7 @@ use image::GrayImage;
 use image::imageops::{FilterType, blur, resize};
 
 /// What the codes of a picture hold, each as soon as it is read; the same one may come several times, as the picture is looked at in
-/// several ways, the usual one first. Whoever has what they want takes no more.
+/// several ways, the usual one first. A caller that has what it needs stops iterating.
 pub fn codes(picture: &GrayImage) -> impl Iterator<Item = Vec<u8>> {
     let looks = LOOKS.into_iter().filter_map(|look| look(picture));
     looks.flat_map(|looked| {

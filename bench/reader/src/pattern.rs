@@ -37,7 +37,7 @@ impl Pattern {
         }
     }
 
-    /// Whether the ring so many modules from the middle is light.
+    /// Whether the ring `ring` modules from the middle is light.
     fn is_light(self, ring: i32) -> bool {
         match self {
             Self::Finder => ring == 2 || ring == 4,

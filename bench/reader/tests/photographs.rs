@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use screens::{SCREENS, screen};
 
-/// Pictures of so many that are not read, taken by cameras that `camera` makes of random numbers.
+/// The number of pictures out of `count` that are not read, taken by cameras that `camera` makes of random numbers.
 fn missed(number: u64, mut camera: impl FnMut(&mut StdRng) -> Camera) -> Vec<Camera> {
     let mut random = StdRng::seed_from_u64(17);
     let mut missed = Vec::new();

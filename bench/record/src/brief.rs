@@ -7,23 +7,23 @@ use arrayvec::ArrayString;
 
 use crate::{CaseResult, Environment, MAX_TEXT, Machine, Panic, Record, Text};
 
-/// Writes the lines that tell `record` to `out`: none for what only a program needs.
-pub fn tell(record: &Record<Text<'_>>, out: &mut impl Write) -> fmt::Result {
+/// Writes the lines for people of `record` to `out`: none for records that only a program needs.
+pub fn write(record: &Record<Text<'_>>, out: &mut impl Write) -> fmt::Result {
     match record {
         Record::Start(start) => {
             writeln!(out, "pagemark {}, suite {}", start.revision, start.suite)
         }
-        Record::Machine(machine) => tell_machine(machine, out),
+        Record::Machine(machine) => write_machine(machine, out),
         Record::Notice(notice) => writeln!(out, "{}", notice.text),
-        Record::Environment(found) => tell_environment(found, out),
+        Record::Environment(found) => write_environment(found, out),
         Record::Tag(tag) => writeln!(out, "figures need the tag {}: {}", tag.tag, tag.reason),
         Record::Check(check) if !check.pass => {
             writeln!(out, "FAILED {}: {}", check.name, check.detail)
         }
-        Record::Result(result) => tell_result(result, out),
+        Record::Result(result) => write_result(result, out),
         Record::Skip(skip) => writeln!(out, "{} skipped: {}", skip.case, skip.reason),
         Record::Error(error) => writeln!(out, "error: {}", error.message),
-        Record::Panic(panic) => tell_panic(panic, out),
+        Record::Panic(panic) => write_panic(panic, out),
         Record::End(end) => writeln!(out, "verdict: {}", end.verdict),
         Record::Cpu(_)
         | Record::Region(_)
@@ -39,7 +39,7 @@ pub fn tell(record: &Record<Text<'_>>, out: &mut impl Write) -> fmt::Result {
     }
 }
 
-fn tell_machine(machine: &Machine<Text<'_>>, out: &mut impl Write) -> fmt::Result {
+fn write_machine(machine: &Machine<Text<'_>>, out: &mut impl Write) -> fmt::Result {
     let mib = machine.ram_bytes >> 20;
     writeln!(
         out,
@@ -48,12 +48,12 @@ fn tell_machine(machine: &Machine<Text<'_>>, out: &mut impl Write) -> fmt::Resul
     )
 }
 
-fn tell_environment(found: &Environment<Text<'_>>, out: &mut impl Write) -> fmt::Result {
+fn write_environment(found: &Environment<Text<'_>>, out: &mut impl Write) -> fmt::Result {
     writeln!(out, "executed by: {}; tags: {}", found.class, found.tags)
 }
 
 /// The longest names of cases and figures in the millions leave columns straight.
-fn tell_result(result: &CaseResult<Text<'_>>, out: &mut impl Write) -> fmt::Result {
+fn write_result(result: &CaseResult<Text<'_>>, out: &mut impl Write) -> fmt::Result {
     let figure = |figure| match result.resolution {
         Some(resolution) if figure < resolution => column(format_args!("< {resolution}")),
         _ => column(figure),
@@ -75,7 +75,7 @@ fn column(value: impl fmt::Display) -> ArrayString<{ MAX_TEXT + '…'.len_utf8()
     text
 }
 
-fn tell_panic(panic: &Panic<Text<'_>>, out: &mut impl Write) -> fmt::Result {
+fn write_panic(panic: &Panic<Text<'_>>, out: &mut impl Write) -> fmt::Result {
     writeln!(
         out,
         "\npanic at {}:{}: {}",

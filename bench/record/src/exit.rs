@@ -1,4 +1,4 @@
-//! How the image tells an emulator how the run went: one byte written to QEMU's `isa-debug-exit` port.
+//! The exit status that the image gives an emulator: one byte written to QEMU's `isa-debug-exit` port.
 
 use crate::Verdict;
 

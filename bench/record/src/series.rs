@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_that_is_no_figure_is_told() {
+    fn a_piece_that_is_no_figure_is_an_error() {
         let read: Vec<_> = read_series("1,x,2*0,3*2,4*,5…").collect();
         let three = Some(Figure::from(3));
         let one = Some(Figure::from(1));

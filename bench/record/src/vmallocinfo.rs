@@ -1,4 +1,4 @@
-//! The areas of the vmalloc region: what Linux tells in `/proc/vmallocinfo`, as a record.
+//! The areas of the vmalloc region: the contents of Linux's `/proc/vmallocinfo`, as a record.
 
 use core::fmt;
 

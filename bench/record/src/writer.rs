@@ -186,7 +186,7 @@ impl<W: Write> LogWriter<W> {
             cycles,
             ..
         } = result;
-        // benchstat takes numbers alone: of what is not resolved it gets the bound.
+        // benchstat takes numbers only: for a figure below the resolution it gets the resolution.
         let [min, median, p99, max] = [result.min, result.median, result.p99, result.max]
             .map(|figure| result.at_least_resolution(figure));
         let resolved = !result.is_below_resolution(result.median);

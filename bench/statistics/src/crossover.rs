@@ -26,7 +26,7 @@ impl Cost {
     }
 }
 
-/// What dropping so many pages costs either way, the use of the working set afterwards included.
+/// The cost of dropping a number of pages either way, the use of the working set afterwards included.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Measured {
     /// Pages that are dropped.

@@ -42,7 +42,7 @@ pub fn summarise<T: Ord + Copy>(samples: &mut [T]) -> Option<Summary<T>> {
     })
 }
 
-/// The place, from 0, of a percentile by the nearest-rank rule: the least value that so many per cent do not exceed.
+/// The index of a percentile by the nearest-rank rule: that of the least value which the given share of values does not exceed.
 fn rank(samples: usize, per_cent: usize) -> usize {
     (samples * per_cent).div_ceil(100) - 1
 }

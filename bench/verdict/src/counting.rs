@@ -56,7 +56,7 @@ pub struct Counted {
 }
 
 impl Counted {
-    /// So many ticks passed, give or take `uncertain`, while a timer of `hertz` went on by `passed`, give or take one.
+    /// `ticks` ticks passed, give or take `uncertain`, while a timer of `hertz` advanced by `passed`, give or take one.
     fn of(ticks: u64, uncertain: u64, passed: u64, hertz: u64) -> Option<Self> {
         let part = |whole: u64, of: u64, all: u64| {
             u128::from(whole) * u128::from(of) / u128::from(all.max(1))
@@ -111,7 +111,7 @@ pub const LONGEST: u64 = 800_000_000;
 /// The uncertainty of a good count, and of one that will do, as parts of what passed.
 const GOOD: u64 = 1000;
 const WILL_DO: u64 = 250;
-/// A count is made longer, up to so many windows, until its uncertainty is good.
+/// A count is extended, up to this number of windows, until its uncertainty is low enough.
 const WINDOWS: u64 = 10;
 /// Readings for a stamp, of which the one that took the least time serves: what strikes from outside strikes few of them.
 const TRIES: u32 = 5;
@@ -220,7 +220,7 @@ mod tests {
         now: u64,
         tsc_hertz: u64,
         timer: Timer,
-        /// Ticks that reading the timer takes, and every so many readings.
+        /// Ticks that reading the timer takes, and the interval in readings.
         access: u64,
         struck: Option<(u64, u64)>,
         readings: u64,

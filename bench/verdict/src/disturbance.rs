@@ -91,7 +91,7 @@ mod tests {
         };
         assert_eq!(cause(seen(3, 1), seen(3, 1)), None);
         assert_eq!(cause(seen(3, 1), seen(4, 1)), Some(Cause::Preempted));
-        // Whoever is moved was taken off the core before.
+        // A thread that is moved was taken off the core before.
         assert_eq!(cause(seen(3, 1), seen(4, 0)), Some(Cause::Migrated));
     }
 

@@ -65,8 +65,8 @@ class Place:
 
     def reserve(self):
         """Waits in the coordinator's queue, and acquires the place."""
-        told = client("reserve", "--shell", f"name={self.name}")
-        token = told.strip().split("=", 1)[-1].strip("'\"")
+        reserved = client("reserve", "--shell", f"name={self.name}")
+        token = reserved.strip().split("=", 1)[-1].strip("'\"")
         try:
             try:
                 subprocess.run(

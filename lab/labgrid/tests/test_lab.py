@@ -40,8 +40,8 @@ def pagemark(*words, **more):
 def fixture_folder(tmp_path):
     """What the rack's TFTP servers hand out, and an environment file beside it."""
     folder = tmp_path / "netboot"
-    status, _, told = pagemark("netboot", str(folder), "--image", IMAGE)
-    assert status == 0, told
+    status, _, messages = pagemark("netboot", str(folder), "--image", IMAGE)
+    assert status == 0, messages
     (tmp_path / "env.yaml").write_text(ENVIRONMENT.format(folder=folder))
     return folder
 
@@ -56,8 +56,8 @@ def test_one_hangs_one_loses_its_console_one_is_taken(folder, tmp_path):
     lab = Lab(folder, {"x86-2": "hang", "x86-3": "console", "x86-4": "taken"})
     try:
         options = [*words(lab, tmp_path), "--places", "x86-*", "--only", "control/*", "--boot-timeout", "900", "--run-timeout", "120"]
-        status, out, told = pagemark("fleet", "run", *options, "--output", str(tmp_path / "fleet"))
-        assert status == 1, out + told
+        status, out, messages = pagemark("fleet", "run", *options, "--output", str(tmp_path / "fleet"))
+        assert status == 1, out + messages
         lost = out.split("\n  lost:\n")[1].strip().splitlines()
         assert [line.strip().split(":")[0] for line in lost] == ["x86-2", "x86-3", "x86-4"], out
         assert "the last record did not come within 120 s" in lost[0]
@@ -70,12 +70,12 @@ def test_one_hangs_one_loses_its_console_one_is_taken(folder, tmp_path):
     finally:
         lab.close()
     packed = tmp_path / "packed"
-    status, _, told = pagemark("pack", str(tmp_path / "fleet" / "x86-1"), "--output", str(packed))
-    assert status == 0, told
+    status, _, messages = pagemark("pack", str(tmp_path / "fleet" / "x86-1"), "--output", str(packed))
+    assert status == 0, messages
     tables = []
     for logs, where in ((tmp_path / "fleet" / "x86-1", tmp_path), (packed, folder)):
-        status, table, told = pagemark("fleet", str(logs), "--format", "csv", cwd=where)
-        assert status == 0, told
+        status, table, messages = pagemark("fleet", str(logs), "--format", "csv", cwd=where)
+        assert status == 0, messages
         tables.append(table)
     assert tables[0] == tables[1]
     assert tables[0].splitlines()[1].startswith("x86-1,")
@@ -87,9 +87,9 @@ def test_two_places_boot_two_images_in_turns(folder, tmp_path):
     try:
         options = [*words(lab, tmp_path), "--places", "x86-[14]", "--only", "control/*", "--boots", "1", "--force", "--boot-timeout", "900", "--run-timeout", "600"]
         campaign = tmp_path / "campaign"
-        status, out, told = pagemark("ab", *options, "--base-image", IMAGE, "--output", str(campaign))
+        status, out, messages = pagemark("ab", *options, "--base-image", IMAGE, "--output", str(campaign))
         # Too few boots to decide.
-        assert status == 3, out + told
+        assert status == 3, out + messages
         assert "2 machines" in out, out
         for place in ("x86-1", "x86-4"):
             boots = [json.loads(line) for line in (campaign / place / "boots.jsonl").read_text().splitlines()]

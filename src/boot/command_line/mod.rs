@@ -87,13 +87,12 @@ options! {
     signals: Signals,
     /// `exit=`
     exit: Exit,
-    /// `machine=`: what the image is started on, as whoever started it calls that: QEMU's machine type, say. For the log's
-    /// readers, who find the whole line there.
-    machine: Told,
+    /// `machine=`: a name for the machine, such as QEMU's machine type. The log has the whole command line for its readers.
+    machine: Label,
     /// `cpu=`: the CPU model, in the same way.
-    cpu: Told,
+    cpu: Label,
     /// `boot=`: the number of this boot in a campaign, in the same way.
-    boot: Told,
+    boot: Label,
 }
 
 impl Options {
@@ -117,8 +116,8 @@ impl Options {
         Ok(options)
     }
 
-    /// What the words say that can be followed, each of which counts once, whatever the others are: how a run that is refused for one
-    /// of them ends, and where that is told.
+    /// The options of the valid words, each at its first occurrence, and the defaults of all others. A run that is refused for one
+    /// word still knows by these how to end, and where to report the refusal.
     #[must_use]
     pub fn of_good_words(line: &str) -> Self {
         let mut options = Options::default();
@@ -270,10 +269,10 @@ mod tests {
                 "command line: `provoke` cannot be `joy`; it takes panic, guard-page, null, hang, bring-up-hang, other-cpu-panic, other-cpu-guard-page or starting-cpu-panic",
             ),
         ] {
-            let told = Options::parse(line).unwrap_err().to_string();
+            let error = Options::parse(line).unwrap_err().to_string();
             // The list of all keys is checked below.
-            let told = told.split_inclusive("keys are ").next().unwrap();
-            assert_eq!(told, message);
+            let shown = error.split_inclusive("keys are ").next().unwrap();
+            assert_eq!(shown, message);
         }
     }
 
@@ -301,9 +300,9 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_told_all_that_there_are() {
-        let told = Options::parse("sweet=full").unwrap_err().to_string();
-        let keys = told.split_once("the keys are ").unwrap().1;
+    fn the_error_for_an_unknown_key_lists_all_keys() {
+        let message = Options::parse("sweet=full").unwrap_err().to_string();
+        let keys = message.split_once("the keys are ").unwrap().1;
         assert!(keys.starts_with("suite, only, rounds, "), "{keys}");
         assert_eq!(keys.matches(" and ").count(), 1, "{keys}");
         for &key in KEYS {

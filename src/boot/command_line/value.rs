@@ -101,7 +101,7 @@ words! {
         Full = "full",
         /// Every case of the full suite, again and again for some time.
         Soak = "soak",
-        /// No case: only tells how fast instructions are, so that a caller can choose an accelerator.
+        /// No case: only measures the speed of instructions, so that a caller can choose an accelerator.
         Probe = "probe",
     }
 }
@@ -160,16 +160,16 @@ words! {
     /// What is known of the TLB's memory.
     #[derive(Default)]
     Stale {
-        /// Nothing: what it was not told to drop it may keep or not.
+        /// Nothing: it may keep or drop a translation that was not flushed.
         #[default]
         May = "may",
-        /// It keeps what it was not told to drop, as far as it has room: the proofs of flushes rely on it.
+        /// It keeps each translation that was not flushed, as far as it has room. The proofs of flushes rely on it.
         Must = "must",
     }
 }
 
 words! {
-    /// A failure on purpose, for tests of how failures are told.
+    /// A failure on purpose, for tests of how failures are reported.
     Provoke {
         /// A panic.
         Panic = "panic",
@@ -240,15 +240,15 @@ words! {
     }
 }
 
-/// A name that the image makes nothing of.
+/// A label for the log's readers. The image does not interpret it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Told;
+pub struct Label;
 
-impl Value for Told {
+impl Value for Label {
     const ACCEPTED: Accepted = Accepted::Text("a name");
 
     fn parse(text: &str) -> Option<Self> {
-        (!text.is_empty()).then_some(Told)
+        (!text.is_empty()).then_some(Label)
     }
 }
 
@@ -327,7 +327,7 @@ impl Value for Ceiling {
 pub struct Shootdowns(pub u64);
 
 impl Shootdowns {
-    /// Minutes on any machine; a watchdog cannot tell a longer run from one that hangs.
+    /// Minutes on any machine; a watchdog cannot distinguish a longer run from one that hangs.
     pub const MAX: u64 = 1_000_000;
 }
 

@@ -8,7 +8,7 @@ use super::place::Width;
 use crate::mm::address::VirtAddr;
 use crate::mmio;
 
-/// Registers as the CPU reaches them. Whoever makes one promises that they are there and nobody else's.
+/// Registers as the CPU reaches them. The creator of a value guarantees that they exist and have no other user.
 #[derive(Debug)]
 pub enum Access {
     /// At this I/O port and the seven behind it.
@@ -19,7 +19,7 @@ pub enum Access {
 
 /// A register of memory. It is read and written in its own width, as some answer to no other one.
 fn at<T>(base: VirtAddr, width: Width, register: u8) -> VolatilePtr<'static, T> {
-    // SAFETY: the registers are mapped, aligned and nobody else's: the promise of whoever made the `Access`.
+    // SAFETY: the creator of the `Access` guarantees that the registers are mapped, aligned and have no other user.
     unsafe { mmio::at(base, u64::from(register) * width.bytes()) }
 }
 

@@ -38,7 +38,7 @@ impl Width {
         }
     }
 
-    /// The width of so many bits.
+    /// The width of `bits` bits.
     #[must_use]
     pub const fn of_bits(bits: u64) -> Option<Self> {
         match bits {

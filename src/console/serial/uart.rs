@@ -213,7 +213,7 @@ mod tests {
         waiting: usize,
         sent: Vec<u8>,
         overrun: bool,
-        /// Vanishes after so many bytes.
+        /// The number of bytes after which the port vanishes.
         dies_after: Option<usize>,
     }
 

@@ -15,7 +15,7 @@ static DAYS: AtomicU32 = AtomicU32::new(0);
 /// What was set before.
 static BEFORE: AtomicU64 = AtomicU64::new(0);
 
-/// Arms the watchdog: after so many seconds, and less than one more, an NMI finds [`struck`](super::struck) true.
+/// Arms the watchdog: after `seconds` seconds, and less than one more, an NMI finds [`struck`](super::struck) true.
 ///
 /// # Errors
 ///

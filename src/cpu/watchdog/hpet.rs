@@ -68,7 +68,7 @@ fn line(routes: u32, has_line: impl Fn(u32) -> bool) -> Option<u32> {
         .find(|&line| routes & 1 << line != 0 && has_line(line))
 }
 
-/// Arms the watchdog: after so many seconds an NMI finds [`struck`](super::struck) true.
+/// Arms the watchdog: after `seconds` seconds an NMI finds [`struck`](super::struck) true.
 ///
 /// # Errors
 ///

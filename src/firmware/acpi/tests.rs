@@ -198,13 +198,13 @@ fn complaints_name_what_is_wrong() {
     tables.tables[0] = madt(&[cpu(0, 1), cpu(0, 1), vec![0x7f, 0]]);
     tables.rsdp[24..32].fill(0);
     tables.seal();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     tables
         .read()
         .complaints
-        .for_each(|text| told.push(format!("{text}")));
+        .for_each(|text| reported.push(format!("{text}")));
     assert_eq!(
-        told,
+        reported,
         [
             "ACPI: root pointer at 0xf52c0: XSDT address 0; the RSDT is used",
             &format!(

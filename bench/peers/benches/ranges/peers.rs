@@ -81,7 +81,7 @@ impl<S: AreaSearch<Contents = u64>> Ranges for Areas<S> {
     }
 }
 
-/// `range-alloc`: best fit over a list of free ranges. Whoever gives a range back has to know its length.
+/// `range-alloc`: best fit over a list of free ranges. The caller that frees a range has to know its length.
 pub struct RangeAlloc(RangeAllocator<u64>);
 
 impl RangeAlloc {

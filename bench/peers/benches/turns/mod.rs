@@ -16,7 +16,7 @@ const TURN: Duration = Duration::from_millis(2);
 /// Turns of each row, of which criterion takes a sample each.
 const ROUNDS: usize = 100;
 
-/// Times so many iterations.
+/// Times the given number of iterations.
 type Timed = Box<dyn FnMut(u32) -> Duration>;
 
 /// A group whose rows take turns.

@@ -1,6 +1,6 @@
 //! Page tables of other projects behind one interface, so that one set of shapes measures them all.
 //!
-//! Four levels, in a root of their own, all tables out of a few frames that are theirs alone. Each flushes as it is meant to, and
+//! Four levels, in a root of their own, all tables out of a few frames of their own. Each flushes as it is meant to, and
 //! where that is left to the caller, by the cheapest way that is enough: nothing for a new mapping, INVLPG for one page, a CR3
 //! reload for more than [`CEILING`]. Their leaves are not global.
 

@@ -14,7 +14,7 @@ use super::{PageTables, TABLE_FRAMES};
 const FRAME_BYTES: u64 = crate::FRAME_BYTES as u64;
 const READ_WRITE: MappingFlags = MappingFlags::READ.union(MappingFlags::WRITE);
 
-/// Where physical memory lies, and the frames for tables that are left. The crate knows its surroundings as a type alone.
+/// Where physical memory lies, and the frames for tables that are left. The crate takes its surroundings as a type, without a value.
 static WINDOW: AtomicU64 = AtomicU64::new(0);
 static NEXT: AtomicU64 = AtomicU64::new(0);
 static END: AtomicU64 = AtomicU64::new(0);

@@ -72,8 +72,8 @@ pub struct CaseResult<T> {
     pub interval: [Figure; 2],
     /// What the harness costs, an operation: it was subtracted from each sample.
     pub overhead: Figure,
-    /// Operations in a sample: of 1 a sample is one bracket around one operation, of more it is the slope between so many and
-    /// twice as many.
+    /// Operations in a sample. With 1 a sample is one bracket around one operation; with N > 1 it is the slope between N and 2N
+    /// operations.
     pub batch: u32,
     /// The median in nanoseconds, where the clock's rate is known and constant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -93,7 +93,7 @@ pub struct CaseResult<T> {
 }
 
 impl<T> CaseResult<T> {
-    /// `figure`, or what it resolves where that is more: what a reader is given that takes numbers alone.
+    /// The larger of `figure` and the resolution, for readers that take a number only.
     #[must_use]
     pub fn at_least_resolution(&self, figure: Figure) -> Figure {
         figure.max(self.resolution.unwrap_or(figure))

@@ -50,7 +50,7 @@ pub struct Environment<T> {
     /// System-management interrupts since power-on, where the CPU counts them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub smi_count: Option<u64>,
-    /// Nanoseconds that the hypervisor took from this CPU, where it tells.
+    /// Nanoseconds that the hypervisor took from this CPU, where it reports them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steal_ns: Option<u64>,
     /// The revision of the microcode.

@@ -42,8 +42,8 @@ pub struct Machine<T> {
     pub loader: T,
     /// The CPU features that cases depend on, where present, separated by spaces.
     pub features: T,
-    /// What tells this machine from others of its kind: a hash of the SMBIOS system's and board's maker, product and serial
-    /// number, in hexadecimal. Absent where the firmware tells none.
+    /// Identifies this machine among others of its kind: a hash of the SMBIOS system's and board's maker, product and serial
+    /// number, in hexadecimal. Absent where the firmware has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<T>,
     /// Date and time by the machine's real-time clock, in the zone that it is set to: `2026-11-30T13:39:53`. Absent where the

@@ -1,7 +1,7 @@
 //! The records, one type each. `T` is the type of their texts: [`crate::Text`] where they are written, `String` where they
 //! are read.
 //!
-//! Here are those that begin a run, end it, or tell of it in words.
+//! Here are those that begin a run, end it, or describe it in words.
 
 mod case;
 mod environment;

@@ -55,7 +55,7 @@ fn what_the_screen_shows_of_a_run() {
             crc32: Hex(0),
         }),
     ] {
-        brief::tell(&record, &mut out).unwrap();
+        brief::write(&record, &mut out).unwrap();
     }
     let (name, gap) = (&long, " ".repeat(40));
     let expected = [
