@@ -3,7 +3,7 @@
 //! Each page's word lies on a line of its own, the frames are scattered, and the pages are read in an order that leaps ([`spread`]): what is
 //! left is the walks. `frames=contiguous`: frames one after the other, whose translations some CPUs merge.
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 use arrayvec::ArrayString;
 use pagemark::cpu::invalidate::LocalTlb;
@@ -137,12 +137,12 @@ impl Case for Refill<'_> {
     }
 }
 
-/// The name of a case of so many pages.
-pub(super) fn sized_name(what: &str, pages: u64, how: &str) -> ArrayString<64> {
-    let mut name = ArrayString::new();
+/// A case's name. Each caller writes the name out, so that grep finds it.
+pub(super) fn case_name(name: fmt::Arguments<'_>) -> ArrayString<64> {
+    let mut text = ArrayString::new();
     // Never longer than that.
-    let _ = write!(name, "tlb/{what}/pages={pages}/{how}");
-    name
+    let _ = text.write_fmt(name);
+    text
 }
 
 const HOW: [(&str, u64); 2] = [("by_page", u64::MAX), ("whole", 0)];
@@ -176,7 +176,7 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
         };
         for (how, ceiling) in HOW {
             let pages = 1 << log2;
-            let name = sized_name("refill", pages, how);
+            let name = case_name(format_args!("tlb/refill/pages={pages}/{how}"));
             run.in_tier(tier, |run| {
                 measure(machine, run, &name, pages, ceiling, Behind::Scattered);
             });

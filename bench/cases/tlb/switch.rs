@@ -12,7 +12,7 @@ use pagemark::mm::page_table::Protection;
 use pagemark::mm::tlb::{ContextFlush, Contexts, Pcid, Switch};
 use pagemark_bracket::spread;
 
-use super::refill::{LARGEST, QUICK, sized_name};
+use super::refill::{LARGEST, QUICK, case_name};
 use super::staleness;
 use crate::cases::address_space::{Space, end_space, new_space};
 use crate::cases::proof;
@@ -177,7 +177,7 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
         };
         for (how, with_pcid) in [("no_pcid", false), ("pcid", true)] {
             let pages = 1 << log2;
-            let name = sized_name("switch", pages, how);
+            let name = case_name(format_args!("tlb/switch/pages={pages}/{how}"));
             run.in_tier(tier, |run| {
                 if with_pcid && !pcid::enabled() {
                     run.skip(&name, "the CPU has no PCID");

@@ -7,9 +7,12 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use pagemark_host::checkout;
+use pagemark_host::glob::Globs;
 use pagemark_host::image::Variant;
+use pagemark_host::list::{self, Case};
 use pagemark_host::log::Log;
 use pagemark_host::run::{Boot, Door, Outcome};
+use pagemark_host::style::Look;
 
 use super::{explained, pvh, run};
 
@@ -57,6 +60,16 @@ fn without_its_operation_every_proof_fails() {
     assert!(checked.len() > 100, "{checked:?}");
     for case in ["tlb/invlpg", "pt/map/pages=1", "vmalloc/free/size=4KiB"] {
         assert!(checked.contains(case), "{case} in {checked:?}");
+    }
+    // `pagemark list` finds each of them in the sources. The image's other checks hold without a word.
+    let put = log.checks.iter().filter(|check| !check.detail.is_empty());
+    for check in put {
+        let case = Case {
+            name: check.name.clone(),
+            class: None,
+        };
+        let row = list::render(&[case], &Globs::default(), Look::Plain);
+        assert!(row.contains(".rs:"), "{row}");
     }
     // Nothing else is left aside: what is skipped says why.
     let own = log
