@@ -19,6 +19,7 @@ mod limit;
 mod memory;
 mod needed_memory;
 mod presence;
+mod set_aside;
 
 use core::hint::spin_loop;
 use core::ops::Range;

@@ -1,8 +1,6 @@
 //! Sets the memory system up, floor by floor, and crosses from the boot tables to the kernel's own.
 
-use core::mem::MaybeUninit;
 use core::ops::Range;
-use core::slice;
 
 use arrayvec::ArrayVec;
 use pagemark_record::{Hex, Record, Region, Zone};
@@ -10,6 +8,7 @@ use spin::Once;
 
 use super::error::{BringUpError, SetUpError};
 use super::needed_memory::NEEDED_BYTES;
+use super::set_aside::{Array, Lengths, SetAside};
 use super::{image, presence};
 use crate::boot::BootInfo;
 use crate::boot::command_line::{LayoutName, Options, Propagation};
@@ -31,13 +30,13 @@ use crate::mm::fixmap::Fixmap;
 use crate::mm::frame::{self, BootAllocator, FrameAllocator, InDescriptor, Metadata, ZoneEnds};
 use crate::mm::kernel_map::{self, Aliases, BootTables, KernelMemory};
 use crate::mm::kmap::{self, Kmap};
-use crate::mm::layout::{Constants, KMAP_SLOTS, Layout};
+use crate::mm::layout::{Constants, Layout};
 use crate::mm::memory_map::{self, MemoryMap, Ranges};
-use crate::mm::page_table::{Levels, PageTable};
+use crate::mm::page_table::{Levels, PageTable, TableFrames};
 use crate::mm::shootdown;
 use crate::mm::tlb::Tlb;
-use crate::mm::vmalloc::{Contents, GapTree, Lazy, TreeNode, TreeSlot, Vmalloc};
-use crate::smp::bring_up::{self, LOW_FRAMES_END};
+use crate::mm::vmalloc::{Contents, GapTree, Lazy, TreeSlot, Vmalloc};
+use crate::smp::bring_up;
 use crate::smp::tlbs::{self, AllCpus, MachineTlb};
 
 /// End of the boot stretch's identity mapping.
@@ -84,80 +83,27 @@ pub unsafe fn set_up(
 ) -> Result<Memory, BringUpError> {
     // SAFETY: the caller's promise.
     let map = unsafe { memory_map(boot, extended_bios_data, features)? };
-    let (constants, zones, levels): (_, &ZoneEnds, _) = match options.layout {
-        LayoutName::Wide => (&Constants::WIDE, &frame::WIDE, Levels::Four),
-        LayoutName::Classic => (&Constants::CLASSIC, &frame::CLASSIC, Levels::Four),
-        LayoutName::Wide5 => (&Constants::WIDE5, &frame::WIDE, Levels::Five),
-    };
-    if levels == Levels::Five {
-        if !features.la57 {
-            return Err(BringUpError::NoFeature(
-                "LA57 (five levels of page tables), which layout=wide5 is made of",
-            ));
-        }
-        // SAFETY: CPUID reports LA57; this is the boot stretch, which has neither global translations nor PCIDs.
-        unsafe { five_levels::enter() };
-    }
-    let layout = Layout::new(constants, map.top_of_ram()).map_err(BringUpError::Layout)?;
-    for region in layout.regions() {
-        log::record(&Record::Region(Region {
-            name: region.name.into(),
-            start: Hex(region.start.0),
-            end: Hex(region.end.0),
-        }));
-    }
+    // SAFETY: the caller's promise.
+    let (layout, zones, levels) = unsafe { lay_out(&map, features, options)? };
+    let covered = PhysAddr(layout.direct_mapped()).frame();
+    let high_memory = layout.kmap.filter(|_| map.top_of_ram().frame() > covered);
 
     let mut free: Ranges = map.free().iter().cloned().collect();
-    let size =
-        FrameAllocator::<InDescriptor>::metadata_size(&free, zones).map_err(SetUpError::Frames)?;
-    let more_zones =
-        FrameAllocator::<InDescriptor>::more_zones(&free, zones).map_err(SetUpError::Frames)?;
-    // What is set aside has to lie in the direct map, and right below its end, so that the zone for DMA stays whole.
-    let covered = PhysAddr(layout.direct_mapped()).frame();
-    if layout.kmap.is_none() && map.top_of_ram().frame() > covered {
-        return Err(BringUpError::BeyondDirectMap {
-            top: map.top_of_ram(),
-            limit: covered.address(),
-        });
-    }
+    let cpus = bring_up::wanted(options, firmware);
+    let reachable = layout.direct_mapped().min(map.ram_frames() * PAGE_SIZE);
+    let lengths = Lengths {
+        descriptors: FrameAllocator::<InDescriptor>::metadata_size(&free, zones)
+            .map_err(SetUpError::Frames)?
+            .descriptors,
+        more_zones: FrameAllocator::<InDescriptor>::more_zones(&free, zones)
+            .map_err(SetUpError::Frames)?,
+        areas: ((reachable / AREA_METADATA) as usize / size_of::<TreeSlot<Contents>>()).min(AREAS),
+        cpus,
+        has_high_memory: high_memory.is_some(),
+    };
     memory_map::split(&mut free, covered).map_err(BringUpError::Map)?;
     let mut early = BootAllocator::new(&mut free);
-    let low_frame = match bring_up::wanted(options, firmware) {
-        1 => None,
-        _ => early.alloc(1, LOW_FRAMES_END).ok(),
-    };
-    let cpus = bring_up::wanted(options, firmware);
-    let mut frames_for = |bytes: usize| {
-        early
-            .alloc((bytes as u64).div_ceil(PAGE_SIZE), covered)
-            .map_err(SetUpError::Boot)
-    };
-    let descriptors = frames_for(size.descriptors * size_of::<frame::Descriptor>())?;
-    let slot_bytes = size_of::<TreeSlot<Contents>>();
-    let reachable = layout.direct_mapped().min(map.ram_frames() * PAGE_SIZE);
-    let areas = ((reachable / AREA_METADATA) as usize / slot_bytes).min(AREAS);
-    let more_zones_at = match more_zones {
-        0 => None,
-        count => Some(frames_for(
-            count * size_of::<frame::Zone<'_, InDescriptor>>(),
-        )?),
-    };
-    let slots = frames_for(areas * slot_bytes)?;
-    let others = bring_up::numbers(cpus) - 1;
-    let of_others = match others {
-        0 => None,
-        _ => Some((
-            frames_for(others * size_of::<PerCpu>())?,
-            frames_for((others + 1) * size_of::<shootdown::Slot>())?,
-        )),
-    };
-    let node_count = TreeNode::enough_for(areas);
-    let nodes = frames_for(node_count * size_of::<TreeNode>())?;
-    let high_memory = layout.kmap.filter(|_| map.top_of_ram().frame() > covered);
-    let kmap_slots = match high_memory {
-        Some(_) => Some(frames_for(KMAP_SLOTS as usize * size_of::<kmap::Slot>())?),
-        None => None,
-    };
+    let set_aside = SetAside::take(&mut early, covered, &lengths)?;
     let largest = if features.gib_pages {
         PageSize::Size1G
     } else {
@@ -169,56 +115,25 @@ pub unsafe fn set_up(
     log::boot_stretch_ends();
     // SAFETY: the new tables map this code, the stack and all data at the same addresses as the boot tables do; what the loader
     // left has been copied.
-    unsafe { write_cr3(root.address().0) };
-    if features.global_pages {
-        // After CR3, so that no global translation of the boot tables can stay.
-        // SAFETY: CPUID reports the bit; the kernel's entries are global, and every root has them.
-        unsafe { write_cr4(cr4() | CR4_PGE) };
-    }
-    // SAFETY: the features are this CPU's, and CR3 holds no PCID yet.
-    unsafe { pcid::enable(features) };
+    unsafe { cross_over(root, features) };
     // SAFETY: from here on all RAM that the layout puts there is mapped there.
     let direct_map = unsafe { DirectMap::new(layout.direct_map.start) };
     let free = FREE_RANGES.call_once(|| free);
-    // SAFETY: the frames were set aside for just this, any bits are valid descriptors, and the direct map stays.
-    let descriptors = unsafe {
-        let first = direct_map.address(descriptors.start).0 as *mut frame::Descriptor;
-        slice::from_raw_parts_mut(first, size.descriptors)
-    };
-    let metadata = Metadata {
-        descriptors,
-        words: &mut [],
-    };
-    let more_zones: &mut [_] = match more_zones_at {
-        // SAFETY: the frames were set aside for just this, with room for as many.
-        Some(at) => unsafe { set_aside(direct_map, &at, more_zones, frame::Zone::empty) },
-        None => &mut [],
-    };
-    let frames = FrameAllocator::with_more_zones(free, zones, metadata, more_zones);
-    let frames = frames.map_err(SetUpError::Frames)?;
-    record_zones(&frames, zones);
-    if frames.clipped() > 0 {
-        return Err(BringUpError::TooManyFrames(frames.clipped()));
-    }
-    // SAFETY: the frames were set aside for just this, and the direct map stays.
-    let slots = unsafe {
-        let first = direct_map.address(slots.start).0 as *mut MaybeUninit<TreeSlot<Contents>>;
-        slice::from_raw_parts_mut(first, areas)
-    };
+    let (descriptors, more_zones) = (set_aside.descriptors, set_aside.more_zones);
+    // SAFETY: the direct map has all that was set aside, and stays.
+    let frames = unsafe { frame_allocator(direct_map, free, zones, descriptors, more_zones)? };
     // SAFETY: as above.
-    let nodes = unsafe {
-        let first = direct_map.address(nodes.start).0 as *mut MaybeUninit<TreeNode>;
-        slice::from_raw_parts_mut(first, node_count)
-    };
+    let slots = unsafe { set_aside.slots.uninit(direct_map) };
+    // SAFETY: as above.
+    let nodes = unsafe { set_aside.nodes.uninit(direct_map) };
     let lazy_max_pages = options
         .lazy_max_pages
         .map_or(Lazy::default_max_pages(cpus as u32), |pages| pages.0);
-    let shootdown_slots = of_others.map(|(per_cpu, slots)| {
-        // SAFETY: the frames were set aside for just this, and have room for this number.
-        let per_cpu = unsafe { set_aside(direct_map, &per_cpu, others, PerCpu::new) };
-        PerCpu::make_room(per_cpu);
+    let shootdown_slots = set_aside.of_others.map(|(per_cpu, slots)| {
         // SAFETY: as above.
-        &*unsafe { set_aside(direct_map, &slots, others + 1, shootdown::Slot::new) }
+        PerCpu::make_room(unsafe { per_cpu.filled(direct_map, PerCpu::new) });
+        // SAFETY: as above.
+        &*unsafe { slots.filled(direct_map, shootdown::Slot::new) }
     });
     let mailboxes = tlbs::start(shootdown_slots);
     let tlbs = MachineTlb::new(AllCpus::new(LocalTlb::new(features)), mailboxes);
@@ -245,28 +160,20 @@ pub unsafe fn set_up(
     let mut tables = kernel.tables();
     let fixmap = Fixmap::new(own(layout.fixmap), &mut tables).map_err(SetUpError::Tables)?;
     let mut window = None;
-    if let (Some(region), Some(frames)) = (high_memory, kmap_slots) {
-        let count = KMAP_SLOTS as usize;
-        // SAFETY: the frames were set aside for just this, as many bytes as the slots have.
-        let slots = unsafe { set_aside(direct_map, &frames, count, || kmap::Slot::CLEAR) };
+    if let (Some(region), Some(slots)) = (high_memory, set_aside.kmap_slots) {
+        // SAFETY: as above.
+        let slots = unsafe { slots.filled(direct_map, || kmap::Slot::CLEAR) };
         let pt = own(region).into_fixed(&mut tables);
         window = Some((pt.map_err(SetUpError::Tables)?, slots));
         HighMemory::start(covered, fixmap, Tlb::new(LocalTlb::new(features), ceiling));
     }
     if options.propagation == Propagation::Preallocated {
-        let pages = layout.vmalloc.bytes() / PAGE_SIZE;
-        let made = table
-            .preallocate(layout.vmalloc.start, pages, &mut tables)
-            .map_err(SetUpError::Tables)?;
-        log::notice(format_args!(
-            "{made} tables of {} KiB preallocated for the vmalloc region",
-            (made * PAGE_SIZE) >> 10
-        ));
+        preallocate(table, &layout, &mut tables)?;
     }
     // SAFETY: code that takes tables out of the tree waits until no other root is in use.
     address_space::start(unsafe { table.reference() });
     Ok(Memory {
-        low_frame: low_frame.map(|frames| frames.start),
+        low_frame: set_aside.low_frame,
         direct_map,
         fixmap,
         kmap: Kmap::new(&layout, window),
@@ -319,25 +226,108 @@ unsafe fn memory_map(
     Ok(map)
 }
 
-/// `count` values in frames that were set aside for them.
+/// Where every region lies on this machine, the zones, and how many levels the page table has; the boot tables have as many
+/// afterwards.
 ///
 /// # Safety
 ///
-/// The frames are contiguous, have no other owner, have room for the values, and stay in the direct map.
-unsafe fn set_aside<T>(
-    direct_map: DirectMap,
-    frames: &FrameRange,
-    count: usize,
-    value: impl Fn() -> T,
-) -> &'static mut [T] {
-    let first = direct_map.address(frames.start).0 as *mut MaybeUninit<T>;
-    // SAFETY: the caller's promise; the values need not be initialised.
-    let values = unsafe { slice::from_raw_parts_mut(first, count) };
-    for place in &mut *values {
-        place.write(value());
+/// As for [`set_up`].
+unsafe fn lay_out(
+    map: &MemoryMap,
+    features: &Features,
+    options: &Options,
+) -> Result<(Layout, &'static ZoneEnds, Levels), BringUpError> {
+    let (constants, zones, levels): (_, &'static ZoneEnds, _) = match options.layout {
+        LayoutName::Wide => (&Constants::WIDE, &frame::WIDE, Levels::Four),
+        LayoutName::Classic => (&Constants::CLASSIC, &frame::CLASSIC, Levels::Four),
+        LayoutName::Wide5 => (&Constants::WIDE5, &frame::WIDE, Levels::Five),
+    };
+    if levels == Levels::Five {
+        if !features.la57 {
+            return Err(BringUpError::NoFeature(
+                "LA57 (five levels of page tables), which layout=wide5 is made of",
+            ));
+        }
+        // SAFETY: CPUID reports LA57; this is the boot stretch, which has neither global translations nor PCIDs.
+        unsafe { five_levels::enter() };
     }
-    // SAFETY: each was written.
-    unsafe { values.assume_init_mut() }
+    let layout = Layout::new(constants, map.top_of_ram()).map_err(BringUpError::Layout)?;
+    record_regions(&layout);
+    let covered = PhysAddr(layout.direct_mapped()).frame();
+    if layout.kmap.is_none() && map.top_of_ram().frame() > covered {
+        return Err(BringUpError::BeyondDirectMap {
+            top: map.top_of_ram(),
+            limit: covered.address(),
+        });
+    }
+    Ok((layout, zones, levels))
+}
+
+/// Leaves the boot tables for those under `root`.
+///
+/// # Safety
+///
+/// The tables map this code, the stack and all data at the same addresses as the boot tables do.
+unsafe fn cross_over(root: Pfn, features: &Features) {
+    // SAFETY: the caller's promise.
+    unsafe { write_cr3(root.address().0) };
+    if features.global_pages {
+        // After CR3, so that no global translation of the boot tables can stay.
+        // SAFETY: CPUID reports the bit; the kernel's entries are global, and every root has them.
+        unsafe { write_cr4(cr4() | CR4_PGE) };
+    }
+    // SAFETY: the features are this CPU's, and CR3 holds no PCID yet.
+    unsafe { pcid::enable(features) };
+}
+
+/// The allocator of the free frames, with a record of each zone.
+///
+/// # Safety
+///
+/// The direct map has the frames of both arrays, and stays.
+unsafe fn frame_allocator(
+    direct_map: DirectMap,
+    free: &'static [FrameRange],
+    zones: &ZoneEnds,
+    descriptors: Array<frame::Descriptor>,
+    more_zones: Option<Array<frame::Zone<'static, InDescriptor>>>,
+) -> Result<FrameAllocator<'static>, BringUpError> {
+    // SAFETY: the caller's promise.
+    let descriptors = unsafe { descriptors.uninit(direct_map) };
+    let metadata = Metadata {
+        // SAFETY: any bits are valid descriptors.
+        descriptors: unsafe { descriptors.assume_init_mut() },
+        words: &mut [],
+    };
+    let more_zones: &mut [_] = match more_zones {
+        // SAFETY: the caller's promise.
+        Some(array) => unsafe { array.filled(direct_map, frame::Zone::empty) },
+        None => &mut [],
+    };
+    let frames = FrameAllocator::with_more_zones(free, zones, metadata, more_zones);
+    let frames = frames.map_err(SetUpError::Frames)?;
+    record_zones(&frames, zones);
+    match frames.clipped() {
+        0 => Ok(frames),
+        clipped => Err(BringUpError::TooManyFrames(clipped)),
+    }
+}
+
+/// Makes the tables of the vmalloc region, with a notice of how many.
+fn preallocate(
+    table: PageTable<DirectMap>,
+    layout: &Layout,
+    tables: &mut impl TableFrames,
+) -> Result<(), SetUpError> {
+    let pages = layout.vmalloc.bytes() / PAGE_SIZE;
+    let made = table
+        .preallocate(layout.vmalloc.start, pages, tables)
+        .map_err(SetUpError::Tables)?;
+    log::notice(format_args!(
+        "{made} tables of {} KiB preallocated for the vmalloc region",
+        (made * PAGE_SIZE) >> 10
+    ));
+    Ok(())
 }
 
 /// # Safety
@@ -368,6 +358,16 @@ unsafe fn build_tables(
     )
     .map_err(SetUpError::Map)?;
     Ok(root)
+}
+
+fn record_regions(layout: &Layout) {
+    for region in layout.regions() {
+        log::record(&Record::Region(Region {
+            name: region.name.into(),
+            start: Hex(region.start.0),
+            end: Hex(region.end.0),
+        }));
+    }
 }
 
 fn record_zones(frames: &FrameAllocator<'_>, zones: &ZoneEnds) {
