@@ -119,6 +119,8 @@ pub fn run(machine: &mut Machine) -> Verdict {
         "tables/cached_are_zero",
         checks::tables::cached_are_zero(machine),
     );
+    #[cfg(target_os = "none")]
+    checks::walks::run(&mut run);
     run.end();
     if let Some(measured) = run.median("control/nops=1000")
         && clock != Clock::Emulated

@@ -11,3 +11,5 @@ pub mod shootdown;
 pub mod tables;
 pub mod vmalloc;
 mod vmallocinfo;
+#[cfg(target_os = "none")]
+pub mod walks;

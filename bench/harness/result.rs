@@ -117,10 +117,7 @@ pub fn tell_result(
         let thousandths = i128::from(median.thousandths()) * i128::from(rate) / 1000;
         Figure::from_thousandths(i64::try_from(thousandths).unwrap_or(i64::MAX))
     });
-    let (cycles, counts) = match witness {
-        Some(witness) if !entry.counts.is_empty() => witness.counted(medians(&entry.counts)),
-        _ => (None, Counts::default()),
-    };
+    let (cycles, counts) = counted(entry, witness);
     log::record(&Record::Result(CaseResult {
         case: entry.name.as_str().into(),
         unit: clock.unit(),
@@ -142,6 +139,14 @@ pub fn tell_result(
         disturbances: entry.disturbances,
         rounds: Series(&entry.samples).into(),
     }));
+}
+
+/// What the core's counters counted of an operation: core cycles, and the rest.
+pub fn counted(entry: &Entry, witness: Option<&Witness>) -> (Option<Figure>, Counts) {
+    match witness {
+        Some(witness) if !entry.counts.is_empty() => witness.counted(medians(&entry.counts)),
+        _ => (None, Counts::default()),
+    }
 }
 
 /// The median at each place.

@@ -9,6 +9,8 @@ use pagemark::cpu::invalidate::CAN_EVICT;
 use pagemark::cpu::tsc;
 use pagemark_bracket::Sample;
 use pagemark_bracket::resolution::{overhead, step};
+#[cfg(target_os = "none")]
+use pagemark_record::Counts;
 use pagemark_record::{
     Check, Clock, Disturbances, Error, Figure, Record, Skip, Tag, Text, Verdict,
 };
@@ -23,6 +25,8 @@ use super::pace::{self, Pace};
 use super::progress::{Progress, Stage};
 use super::random::Random;
 use super::reset::{Reset, SETTLING};
+#[cfg(target_os = "none")]
+use super::result::counted;
 use super::result::{Timing, tell_result};
 use super::round;
 use super::sample::{AnyCase, Temperature, count, prove, settle, warm_up};
@@ -413,6 +417,14 @@ impl Run {
     pub fn median(&mut self, name: &str) -> Option<Figure> {
         let entry = self.ledger.entries().find(|entry| &entry.name == name)?;
         Some(summarise(&mut entry.samples.clone())?.median)
+    }
+
+    /// What the core's counters counted of a case's operation.
+    #[cfg(target_os = "none")]
+    pub fn counts(&mut self, name: &str) -> Option<Counts> {
+        let entry = self.ledger.entries().find(|entry| &entry.name == name)?;
+        let counts = counted(entry, self.witness.as_ref());
+        Some(counts.1)
     }
 
     /// The median of a case between its bounds.

@@ -12,6 +12,7 @@ mod disturbance;
 mod fracture;
 mod frequency;
 mod tags;
+mod walks;
 
 pub use class::{Class, Disagreement, ROW, Readings, Spread, nops_disagree};
 pub use core_clock::{CoreReading, cycles_per_1000_ticks};
@@ -20,6 +21,7 @@ pub use disturbance::{Cause, Seen, cause, frequency_moved, outer_fence};
 pub use fracture::{Reloads, fractured};
 pub use frequency::{AGREEMENT_PPM, Frequencies, Rate, Source};
 pub use tags::{Facts, Tags, tags};
+pub use walks::walks_fit;
 
 /// The step in which the clock moves: the largest number of which nine of ten clock deltas are multiples. The others are taken for
 /// readings on both sides of a jump: a hypervisor moved the guest. 0 of none but zeros.

@@ -81,6 +81,45 @@ fn the_first_version_has_programmable_counters_and_no_switch() {
 }
 
 #[test]
+fn versions_2_to_5_have_a_switch_and_fixed_counters() {
+    for version in 2..=5 {
+        let cpu = intel(0x55, version);
+        let counters = Counters::start(&cpu).unwrap();
+        let all = [Kind::Instructions, Kind::Cycles, Kind::LoadWalks];
+        assert_eq!(kinds(&counters)[..3], all, "{version}");
+        assert_eq!(cpu.read_msr(0x38d), Some(0x33), "{version}");
+        assert_eq!(cpu.read_msr(0x38f), Some(3 << 32 | 0xf), "{version}");
+        // Fixed counters that are not announced are left alone; version 5 alone announces them by a map.
+        let cpu = intel(0x55, version).with(0xa, [version | GENERAL, 0, 1 << 1, 48 << 5]);
+        let counters = Counters::start(&cpu).unwrap();
+        let fixed = if version == 5 { 0x30 } else { 0 };
+        assert_eq!(cpu.read_msr(0x38d), Some(fixed), "{version}");
+        assert_eq!(kinds(&counters)[0], Kind::Cycles, "{version}");
+        assert!(kinds(&counters).contains(&Kind::Instructions), "{version}");
+    }
+}
+
+#[test]
+fn amd_s_four_counters_of_family_10h_are_used_where_there_are_no_others() {
+    let mut cpu = MadeUpCpu::new("AuthenticAMD", 0x17, 1);
+    for place in 0..8 {
+        cpu = cpu.with_msr(0xc001_0000 + place, 0);
+    }
+    let counters = Counters::start(&cpu).unwrap();
+    let all = [Kind::Cycles, Kind::Instructions, Kind::Walks];
+    assert_eq!(kinds(&counters), all);
+    let selects = [0, 1, 2, 3].map(|place| cpu.read_msr(0xc001_0000 + place).unwrap());
+    assert_eq!(selects, [0x43_0076, 0x43_00c0, 0x43_f045, 0]);
+    // A refill of 64 pages.
+    let before = counters.read(&cpu);
+    write(&cpu, 0xc001_0006, 64);
+    let counts = counters.between(before, counters.read(&cpu));
+    assert_eq!(counters.of(Kind::Walks, counts), Some(64));
+    counters.stop(&cpu);
+    assert_eq!(cpu.read_msr(0xc001_0002), Some(0));
+}
+
+#[test]
 fn counters_that_somebody_uses_or_that_keep_nothing_are_left_alone() {
     // Firmware has the first one; the second keeps nothing.
     let cpu = intel(0x55, 1)

@@ -13,7 +13,7 @@ use crate::log::Log;
 use crate::style::thousands;
 
 /// Tags of an environment that describe what happened in a run, not what machine it is.
-const PASSING: [&str; 12] = [
+const PASSING: [&str; 13] = [
     "frequency",
     "frequency_disagrees",
     "frequency_unconfirmed",
@@ -26,6 +26,7 @@ const PASSING: [&str; 12] = [
     "preempted",
     "smi",
     "steal",
+    "walks_do_not_fit",
 ];
 /// What stands for a part that there is none of.
 const NONE: &str = "none";

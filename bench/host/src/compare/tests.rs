@@ -69,7 +69,12 @@ fn other_microcode_is_another_machine_and_a_disturbance_is_none() {
         log
     };
     let base = with(Some(Hex(0x21)), "smi");
-    for passing in ["steal", "preempted migrated frequency", "overhead_varies"] {
+    for passing in [
+        "steal",
+        "preempted migrated frequency",
+        "overhead_varies",
+        "walks_do_not_fit",
+    ] {
         let struck = with(Some(Hex(0x21)), passing);
         assert!(compare(&base, &struck, 5.0, false).is_ok(), "{passing}");
     }

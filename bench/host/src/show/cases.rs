@@ -113,9 +113,29 @@ pub(super) fn results(log: &Log, look: Look, detail: &Detail) -> String {
                     true => "\n  Counts are exact: the resolution of each is 1 instruction.\n",
                     false => "",
                 };
-                return text + &overhead + exact;
+                return text + &overhead + exact + &cycles(log, &shown);
             }
         }
+    }
+}
+
+/// A line on where the column `cycles` comes from, if it is there.
+fn cycles(log: &Log, shown: &[&str]) -> String {
+    let found = log.environment.as_ref();
+    let found = found.filter(|_| shown.contains(&"cycles"));
+    let source =
+        found.and_then(|found| source_of_cycles(found.counters.as_deref(), &found.core_clock));
+    source.map_or_else(String::new, |source| format!("\n  Cycles are {source}.\n"))
+}
+
+/// Counted, if that is among what the counters count; else converted by the core's clock.
+fn source_of_cycles(counters: Option<&str>, core_clock: &str) -> Option<&'static str> {
+    let mut counted = counters.unwrap_or_default().split(' ');
+    match core_clock {
+        _ if counted.any(|kind| kind == "cycles") => Some("counted by the core's counters"),
+        "aperf" => Some("ticks, converted by APERF and MPERF"),
+        "fixed_counter" => Some("ticks, converted by the fixed counter of core cycles"),
+        _ => None,
     }
 }
 
@@ -173,4 +193,24 @@ fn results_table(log: &Log, look: Look, detail: &Detail, title: &str, shown: &[&
         table.add_row([Cell::new(&result.case)].into_iter().chain(cells(result)));
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::source_of_cycles;
+
+    #[test]
+    fn cycles_are_counted_or_converted_or_absent() {
+        let counted = source_of_cycles(Some("instructions cycles load_walks"), "aperf");
+        assert_eq!(counted, Some("counted by the core's counters"));
+        for counters in [
+            None,
+            Some("not_announced"),
+            Some("instructions walk_cycles"),
+        ] {
+            let converted = source_of_cycles(counters, "aperf");
+            assert_eq!(converted, Some("ticks, converted by APERF and MPERF"));
+            assert_eq!(source_of_cycles(counters, "none"), None);
+        }
+    }
 }
