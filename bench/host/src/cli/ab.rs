@@ -97,6 +97,43 @@ impl Judging<'_> {
     }
 }
 
+/// The base and the new image, or program, built where a revision is named.
+fn images(
+    base: (Option<PathBuf>, Option<String>),
+    revision: Option<String>,
+    request: &run::Request,
+) -> Result<[PathBuf; 2]> {
+    let program = match request.hosted {
+        Some(_) => {
+            run::hosted::is_possible()?;
+            Program::Process
+        }
+        None => Program::Image,
+    };
+    let base = match base {
+        (Some(image), _) => image,
+        (None, Some(revision)) => image::build_revision(&revision, program)?,
+        (None, None) => bail!("--base-image or --base-revision names the base"),
+    };
+    let new = match revision {
+        Some(revision) => image::build_revision(&revision, program)?,
+        None => request.image.file()?,
+    };
+    Ok([base, new])
+}
+
+/// The seed of the order of boots: as asked for, of the campaign that the folder holds, or from the clock.
+fn seed(asked: Option<u64>, folder: &Path) -> Result<u64> {
+    let from_clock = || {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(1, |now| now.as_secs())
+    };
+    match asked {
+        Some(seed) => Ok(seed),
+        None => Ok(Campaign::seed_in(folder)?.unwrap_or_else(from_clock)),
+    }
+}
+
 /// Boots two images in turns, and judges them by what the campaign's folder then holds.
 pub(super) fn boot_in_turns(options: Ab) -> Result<u8> {
     if options.run.log.is_some() {
@@ -106,30 +143,9 @@ pub(super) fn boot_in_turns(options: Ab) -> Result<u8> {
     let folder = output_folder(options.output, "ab")?;
     let lab = options.lab.lab();
     let request = options.run.request();
-    let program = match request.hosted {
-        Some(_) => {
-            run::hosted::is_possible()?;
-            Program::Process
-        }
-        None => Program::Image,
-    };
-    let base = match (&options.base_image, &options.base_revision) {
-        (Some(image), _) => image.clone(),
-        (None, Some(revision)) => image::build_revision(revision, program)?,
-        (None, None) => bail!("--base-image or --base-revision names the base"),
-    };
-    let new = match &options.revision {
-        Some(revision) => image::build_revision(revision, program)?,
-        None => request.image.file()?,
-    };
-    let from_clock = || {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        now.map_or(1, |now| now.as_secs())
-    };
-    let seed = match options.seed {
-        Some(seed) => seed,
-        None => Campaign::seed_in(&folder)?.unwrap_or_else(from_clock),
-    };
+    let base = (options.base_image, options.base_revision);
+    let [base, new] = images(base, options.revision, &request)?;
+    let seed = seed(options.seed, &folder)?;
     let judging = Judging {
         history: &options.history,
         false_alarms: options.false_alarms,

@@ -122,41 +122,65 @@ fn outside(figures: usize) -> usize {
     outside.min(figures.saturating_sub(1) / 2)
 }
 
+/// The machines that the logs are of, by name, each with its logs from the oldest on.
+fn machines_of(logs: &[Log]) -> Vec<(Machine, Vec<&Log>)> {
+    let mut groups: Vec<(Fingerprint, Vec<&Log>)> = Vec::new();
+    for log in logs {
+        let mut found = Fingerprint::of(log);
+        found.parts.remove("suite");
+        match groups
+            .iter_mut()
+            .find(|(known, _)| known.unlike(&found).is_empty())
+        {
+            Some((_, logs)) => logs.push(log),
+            None => groups.push((found, vec![log])),
+        }
+    }
+    let mut machines: Vec<(Machine, Vec<&Log>)> = Vec::new();
+    let mut names = BTreeSet::new();
+    for (_, mut logs) in groups {
+        logs.sort_by_key(|log| {
+            (
+                log.origin.date.map(|date| date.time),
+                log.origin.path.clone(),
+                log.origin.run,
+            )
+        });
+        let plain = name(&logs);
+        let mut number = 1;
+        let mut unique = plain.clone();
+        while !names.insert(unique.clone()) {
+            number += 1;
+            unique = format!("{plain} ({number})");
+        }
+        machines.push((machine(unique, &logs), logs));
+    }
+    machines.sort_by(|a, b| a.0.name.cmp(&b.0.name));
+    machines
+}
+
+/// The median range of a case's figures, as a part of their median; 0 for a machine with one log.
+fn spread(cases: &BTreeMap<&str, Vec<f64>>) -> f64 {
+    let ranges: Vec<f64> = cases
+        .values()
+        .filter(|figures| figures.len() > 1 && median(figures) > 0.0)
+        .map(|figures| {
+            let most = figures.iter().copied().fold(f64::MIN, f64::max);
+            let least = figures.iter().copied().fold(f64::MAX, f64::min);
+            (most - least) / median(figures)
+        })
+        .collect();
+    if ranges.is_empty() {
+        0.0
+    } else {
+        median(&ranges)
+    }
+}
+
 impl Fleet {
     /// The machines that `logs` are of, with the cases that `only` admits.
     pub fn new(logs: &[Log], only: &Globs, unit: Unit) -> Self {
-        let mut groups: Vec<(Fingerprint, Vec<&Log>)> = Vec::new();
-        for log in logs {
-            let mut found = Fingerprint::of(log);
-            found.parts.remove("suite");
-            match groups
-                .iter_mut()
-                .find(|(known, _)| known.unlike(&found).is_empty())
-            {
-                Some((_, logs)) => logs.push(log),
-                None => groups.push((found, vec![log])),
-            }
-        }
-        let mut machines: Vec<(Machine, Vec<&Log>)> = Vec::new();
-        let mut names = BTreeSet::new();
-        for (_, mut logs) in groups {
-            logs.sort_by_key(|log| {
-                (
-                    log.origin.date.map(|date| date.time),
-                    log.origin.path.clone(),
-                    log.origin.run,
-                )
-            });
-            let plain = name(&logs);
-            let mut number = 1;
-            let mut unique = plain.clone();
-            while !names.insert(unique.clone()) {
-                number += 1;
-                unique = format!("{plain} ({number})");
-            }
-            machines.push((machine(unique, &logs), logs));
-        }
-        machines.sort_by(|a, b| a.0.name.cmp(&b.0.name));
+        let machines = machines_of(logs);
         let mut cases: Vec<String> = Vec::new();
         let mut known = BTreeSet::new();
         for result in logs.iter().flat_map(|log| &log.results) {
@@ -179,20 +203,7 @@ impl Fleet {
             .collect();
         let mut machines: Vec<Machine> = machines.into_iter().map(|(machine, _)| machine).collect();
         for (at, machine) in machines.iter_mut().enumerate() {
-            let ranges: Vec<f64> = by_machine[at]
-                .values()
-                .filter(|figures| figures.len() > 1 && median(figures) > 0.0)
-                .map(|figures| {
-                    let most = figures.iter().copied().fold(f64::MIN, f64::max);
-                    let least = figures.iter().copied().fold(f64::MAX, f64::min);
-                    (most - least) / median(figures)
-                })
-                .collect();
-            machine.spread = if ranges.is_empty() {
-                0.0
-            } else {
-                median(&ranges)
-            };
+            machine.spread = spread(&by_machine[at]);
         }
         let clocks: BTreeSet<&str> = machines
             .iter()

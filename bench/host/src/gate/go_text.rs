@@ -12,7 +12,7 @@ use super::ticks::{self, Boot, Floors, LEAST_BOOTS};
 use super::{Judgement, Refusal};
 use crate::import::go_text;
 
-/// Bytes of a file by which its format is told.
+/// Bytes of a file by which its format is known.
 const HEAD: usize = 1 << 20;
 
 /// Whether all of the files are Go benchmark text, and none a log.

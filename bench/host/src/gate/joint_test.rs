@@ -13,11 +13,11 @@
 //!   a boot gone astray weighs no more than its neighbour;
 //! - the score is the squared difference of the sides' means over a variance within the sides;
 //! - that variance is the case's own together with the suite's typical one, weighted by how much alike the cases are in their
-//!   noise: if alike, all boots of all cases tell how noisy one is; if not, its own do (Smyth, "Linear models and empirical Bayes
+//!   noise: if alike, all boots of all cases show how noisy one is; if not, its own do (Smyth, "Linear models and empirical Bayes
 //!   methods", 2004, with moments in closed form).
 //!
 //! Whatever the weights, the permutation keeps the rate of false alarms; they make it see more or less. A case much quieter than
-//! all others is lent some of their noise: of that one ranks may tell a change that is small beside it. The test takes the boots for
+//! all others is lent some of their noise: of that one ranks may show a change that is small beside it. The test takes the boots for
 //! exchangeable: a drift is noise to it if the sides take turns, and a change if one side is measured after the other.
 
 use std::ops::ControlFlow;
@@ -30,23 +30,23 @@ use super::rank_test;
 const HITS: f64 = 10.0;
 /// How many are drawn at most: a few seconds' worth.
 const MOST_DRAWN: usize = 2_000_000;
-/// One in so many boots is drawn in at either end.
+/// One boot in this number is drawn in at either end.
 const DRAWN_IN: usize = 20;
 /// The least share of a case's variance that is taken to lie within the sides: below it is rounding.
 const LEAST_WITHIN: f64 = 1e-12;
-/// Cases are computed so many at a time, each in a lane of its own; a family is filled up with cases that never vary.
+/// Cases are computed this number at a time, each in a lane of its own; a family is filled up with cases that never vary.
 const LANES: usize = 8;
 /// Sums in another order differ in their last digits: a score reaches another that is above it by no more than this, and by no
 /// more than this share of it.
 const ROUNDING: f64 = 1e-9;
 
-/// The divisions by which to tell whether a probability is at most `alpha`.
+/// The divisions by which to decide whether a probability is at most `alpha`.
 pub fn labelings(boots: usize, base: usize, alpha: f64) -> Labelings {
     let most = (HITS / alpha).ceil() as usize;
     Labelings::new(boots, base, most.min(MOST_DRAWN))
 }
 
-/// The least probability that so many boots can come to by these.
+/// The least probability that this number of boots can come to by these.
 pub fn least_p_value(base: usize, new: usize, alpha: f64) -> f64 {
     match labelings(base + new, base, alpha).drawn() {
         Some(drawn) => 1.0 / drawn as f64,
@@ -83,7 +83,7 @@ pub fn p_values(cases: &[Vec<f64>], base: usize, alpha: f64) -> Vec<f64> {
     p_values
 }
 
-/// A figure of so many cases.
+/// A figure of each of a lane's cases.
 type Lanes = [f64; LANES];
 
 /// What the scores of a division are computed from, none of which depends on the division.
@@ -137,7 +137,7 @@ impl Scorer {
         }
     }
 
-    /// Writes the scores that all cases would have if the boots of `side` were one side, and tells the largest.
+    /// Writes the scores that all cases would have if the boots of `side` were one side, and returns the largest.
     fn score(&self, side: &[usize], scores: &mut [Lanes]) -> f64 {
         let mut between = [0.0; LANES];
         for (shares, figures) in scores.iter_mut().zip(self.figures.chunks_exact(self.boots)) {
@@ -229,7 +229,7 @@ fn relative(figures: &[f64]) -> Vec<f64> {
     drawn_in.map(|figure| figure / mean - 1.0).collect()
 }
 
-/// The typical one of `variances`, each of so many degrees of freedom, and the weight to give a case's own beside it: 0 if they
+/// The typical one of `variances`, each of this number of degrees of freedom, and the weight to give a case's own beside it: 0 if they
 /// differ by no more than chance makes them, and the closer to 1 the more they do.
 pub(super) fn in_common(variances: &[f64], freedom: f64) -> (f64, f64) {
     let positive = variances.iter().filter(|&&variance| variance > 0.0);

@@ -15,7 +15,7 @@ use crate::log::read;
 use crate::log::sample::good;
 use crate::style::Look;
 
-/// A suite of whole figures, with so many boots a side.
+/// A suite of whole figures, with this number of boots a side.
 fn suites() -> impl Strategy<Value = (Vec<Vec<f64>>, usize)> {
     (1..5_usize, 2..6_usize, 2..6_usize).prop_flat_map(|(cases, base, new)| {
         let case = proptest::collection::vec((100_u8..110).prop_map(f64::from), base + new);

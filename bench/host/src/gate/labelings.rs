@@ -1,4 +1,4 @@
-//! Ways to divide boots into two sides: all of them where they are few, else so many drawn at random, the same ones every time.
+//! Ways to divide boots into two sides: all of them where they are few, else a fixed number drawn at random, the same ones every time.
 
 use std::ops::ControlFlow;
 

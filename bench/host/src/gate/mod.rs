@@ -40,7 +40,7 @@ use crate::style::counted;
 /// What one case's figures come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Finding {
-    /// No change that can be told from chance.
+    /// No change that differs from chance.
     Same,
     /// Slower.
     Slower,
@@ -50,7 +50,7 @@ pub enum Finding {
     Added,
     /// The base has a figure of it, the new runs have none.
     Gone,
-    /// There are too few boots to tell.
+    /// There are too few boots to decide.
     CannotDecide,
 }
 
@@ -127,7 +127,7 @@ impl Judgement {
         self.rows.iter().filter(counts).count()
     }
 
-    /// Whether a row that counts stops the gate. Of exact figures every difference does: whoever means it commits the new
+    /// Whether a row that counts stops the gate. Of exact figures every difference does: an intended one is committed with the new
     /// baseline with it. Of ticks only slower ones and lost ones do.
     pub fn fails(&self) -> bool {
         let rows = self.rows.iter().chain(&self.suite);

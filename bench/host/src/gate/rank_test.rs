@@ -31,7 +31,7 @@ pub fn p_value(a: &[f64], b: &[f64]) -> f64 {
     }
 }
 
-/// The least probability that so many figures a side can come to: complete separation without ties.
+/// The least probability that this number of figures a side can come to: complete separation without ties.
 pub fn least_p_value(a: usize, b: usize) -> f64 {
     (2.0 / divisions(a + b, a)).min(1.0)
 }

@@ -1,7 +1,7 @@
 //! The suite as a whole: one figure a boot, which a change of all cases moves further than the noise of any.
 //!
 //! A boot's figure is the mean of the logarithms of its cases, each relative to its middle over all boots, without the fifth of
-//! the cases at either end: a geometric mean of what most cases did. Yuen's test ([`welch`]) tells its two sides apart; a rank test
+//! the cases at either end: a geometric mean of what most cases did. Yuen's test ([`welch`]) decides whether its two sides differ; a rank test
 //! ([`rank_test`]), which no shape of noise misleads, has to agree at [`LESS_SURE`] times the probability.
 
 use super::ticks::median;
@@ -10,7 +10,7 @@ use super::{Finding, Row, rank_test};
 
 /// Cases below which there is no suite to speak of.
 const LEAST_CASES: usize = 5;
-/// One in so many cases is left out at either end.
+/// One case in this number is left out at either end.
 const LEFT_OUT: usize = 5;
 /// How many times less sure than the test of means the one of ranks may be.
 const LESS_SURE: f64 = 10.0;

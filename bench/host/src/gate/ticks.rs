@@ -1,11 +1,11 @@
 //! Judges times: what varies from boot to boot is the figure, so each boot gives one, its median, and tests say whether the boots
-//! of the two sides can be told apart.
+//! of the two sides differ.
 //!
 //! A case has changed when both joint tests of the suite say so, *and* its median moved by more than a floor. The one permutes the
 //! boots ([`joint_test`]): it holds for every shape of noise, if without a change all boots are alike. The other
 //! takes the noise for normal, but lets the sides differ in it and in number ([`welch`]). The floor is the noise that
-//! earlier logs show (Q3 + 3 IQR of the steps between them, as between medians of so many boots), or [`DEFAULT_FLOOR`] without
-//! such. All cases as one are judged beside that ([`suite`]). Mann-Whitney's U is told of each case
+//! earlier logs show (Q3 + 3 IQR of the steps between them, as between medians of the same number of boots), or [`DEFAULT_FLOOR`] without
+//! such. All cases as one are judged beside that ([`suite`]). Mann-Whitney's U is given for each case
 //! ([`rank_test`](super::rank_test)): how surely its boots differ if it is looked at alone.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -205,7 +205,7 @@ fn names(side: &[Boot]) -> BTreeSet<&str> {
     names.map(String::as_str).collect()
 }
 
-/// The floors that a history of single boots gives, oldest first, for medians of so many boots a side.
+/// The floors that a history of single boots gives, oldest first, for medians of this number of boots a side.
 ///
 /// A step between two boots has twice the variance of one; a difference of medians of n normal figures has pi/2 times that of
 /// means.

@@ -1,4 +1,4 @@
-//! Whether the boots of two sides took turns. If one side was measured after the other, what drifted meanwhile cannot be told from
+//! Whether the boots of two sides took turns. If one side was measured after the other, what drifted meanwhile cannot be separated from
 //! a change.
 
 use std::fmt;

@@ -29,7 +29,7 @@ const LESS_SURE: f64 = 1.2;
 /// Degrees of freedom from which on Student's distribution is the normal one.
 const NORMAL: f64 = 1e6;
 
-/// Boots of two sides: so many of the base come first. Times are those of all boots, in any unit.
+/// Boots of two sides: those of the base, this number, come first. Times are those of all boots, in any unit.
 #[derive(Clone, Copy, Debug)]
 pub struct Design<'a> {
     /// Boots of the base.
@@ -215,7 +215,7 @@ pub fn p_values(cases: &[Vec<f64>], design: Design<'_>) -> Vec<f64> {
     sides
         .map(|((base, new), (of_base, of_new))| {
             let locations = [of_base.0 * base.of_location(), of_new.0 * new.of_location()];
-            // Of one figure, by what its side's location tells of it.
+            // Of one figure, by what its side's location says of it.
             let single = f64::midpoint(
                 locations[0] * base.boots as f64,
                 locations[1] * new.boots as f64,
@@ -248,7 +248,7 @@ fn two_sided(t: f64, freedom: f64) -> f64 {
     }
 }
 
-/// The probabilities as they are among so many: Holm's step-down ("A simple sequentially rejective multiple test procedure", 1979).
+/// The probabilities corrected for their number: Holm's step-down ("A simple sequentially rejective multiple test procedure", 1979).
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|&left, &right| p_values[left].total_cmp(&p_values[right]));

@@ -293,7 +293,7 @@ fn width(line: &[u8]) -> usize {
 /// What a reading of the lines is worth.
 enum Standing {
     Proved,
-    /// So many of its records cannot be read.
+    /// How many of its records cannot be read.
     Unproved {
         broken: usize,
     },

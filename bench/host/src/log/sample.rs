@@ -158,7 +158,7 @@ pub(crate) fn run(log: &mut LogWriter<String>, clock: Clock) {
     writeln!(log, "that was\tall").unwrap();
 }
 
-/// So many areas of two more than are listed, and one that waits.
+/// Areas, of which there are two more than are listed, and one that waits.
 fn areas<'a>(moment: Moment, areas: &[Area]) -> Record<Text<'a>> {
     let some = u64::from(!areas.is_empty());
     Record::Vmallocinfo(Vmallocinfo {

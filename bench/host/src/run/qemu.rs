@@ -191,6 +191,12 @@ impl Boot {
         command.args(["-m", &self.memory, "-smp", &self.smp()]);
         command.args(["-cpu", self.cpu_model()]);
         command.args(self.accelerator.arguments());
+        self.add_door(&mut command, scratch)?;
+        Ok(command)
+    }
+
+    /// Adds what QEMU starts, and from where.
+    fn add_door(&self, command: &mut Command, scratch: &Path) -> Result<()> {
         match &self.door {
             Door::Pvh {
                 image,
@@ -201,7 +207,7 @@ impl Boot {
             }
             Door::Grub { iso, firmware } => {
                 if let Some(firmware) = firmware {
-                    flash(&mut command, firmware, scratch)?;
+                    flash(command, firmware, scratch)?;
                 }
                 command.arg("-cdrom").arg(iso);
             }
@@ -213,7 +219,7 @@ impl Boot {
             } => {
                 let file = match firmware {
                     Some(firmware) => {
-                        flash(&mut command, firmware, scratch)?;
+                        flash(command, firmware, scratch)?;
                         UEFI_FILE
                     }
                     None => BIOS_FILE,
@@ -227,7 +233,7 @@ impl Boot {
             }
             Door::Process { .. } => {}
         }
-        Ok(command)
+        Ok(())
     }
 }
 

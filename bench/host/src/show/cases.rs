@@ -33,6 +33,51 @@ fn groups(log: &Log) -> Vec<Group<'_>> {
     groups
 }
 
+/// All columns, from left to right.
+const COLUMNS: [&str; 11] = [
+    "class",
+    "samples",
+    "resolution",
+    "min",
+    "median",
+    "p99",
+    "max",
+    "overhead",
+    "cycles",
+    "insns",
+    "walks",
+];
+/// The columns that a narrow table goes without, the least needed first.
+const LESS_NEEDED: [&str; 10] = [
+    "overhead",
+    "samples",
+    "insns",
+    "max",
+    "min",
+    "walks",
+    "p99",
+    "cycles",
+    "resolution",
+    "class",
+];
+
+/// The columns that say something of this log.
+fn columns(log: &Log, classed: bool, counted: bool, same_overhead: bool) -> Vec<&'static str> {
+    let any = |has: fn(&CaseResult<String>) -> bool| log.results.iter().any(has);
+    COLUMNS
+        .into_iter()
+        .filter(|name| match *name {
+            "class" => classed,
+            "resolution" => classed && !counted,
+            "overhead" => !same_overhead && !counted,
+            "cycles" => any(|result| result.cycles.is_some()),
+            "insns" => any(|result| result.counts.instructions.is_some()),
+            "walks" => any(|result| result.counts.all_walks().is_some()),
+            _ => true,
+        })
+        .collect()
+}
+
 /// The table of the cases. Names are never broken: where lines would be longer than `detail` allows, columns go, the least needed
 /// first.
 pub(super) fn results(log: &Log, look: Look, detail: &Detail) -> String {
@@ -44,46 +89,8 @@ pub(super) fn results(log: &Log, look: Look, detail: &Detail) -> String {
     let classed = log.results.iter().any(|result| result.class.is_some());
     // Of instructions every count is exact.
     let counted = log.clock() == Some(Clock::Icount);
-    let all = [
-        "class",
-        "samples",
-        "resolution",
-        "min",
-        "median",
-        "p99",
-        "max",
-        "overhead",
-        "cycles",
-        "insns",
-        "walks",
-    ];
-    let any = |has: fn(&CaseResult<String>) -> bool| log.results.iter().any(has);
-    let mut shown: Vec<&str> = all
-        .into_iter()
-        .filter(|name| match *name {
-            "class" => classed,
-            "resolution" => classed && !counted,
-            "overhead" => !same && !counted,
-            "cycles" => any(|result| result.cycles.is_some()),
-            "insns" => any(|result| result.counts.instructions.is_some()),
-            "walks" => any(|result| result.counts.all_walks().is_some()),
-            _ => true,
-        })
-        .collect();
-    // The order in which columns go.
-    let mut less_needed = [
-        "overhead",
-        "samples",
-        "insns",
-        "max",
-        "min",
-        "walks",
-        "p99",
-        "cycles",
-        "resolution",
-        "class",
-    ]
-    .into_iter();
+    let mut shown = columns(log, classed, counted, same);
+    let mut less_needed = LESS_NEEDED.into_iter();
     loop {
         let table = results_table(log, look, detail, &title, &shown);
         let text = indented(&table, INDENT);
