@@ -54,11 +54,18 @@ impl Bound {
     }
 }
 
+/// One of a wait for another CPU's answer.
+impl Default for Bound {
+    fn default() -> Self {
+        Bound::new(ANSWER)
+    }
+}
+
 /// Spins until `done`; false if it is not within [`ANSWER`].
 #[inline]
 #[must_use]
 pub fn spin_until(done: impl Fn() -> bool) -> bool {
-    let mut bound = Bound::new(ANSWER);
+    let mut bound = Bound::default();
     while !done() {
         if !bound.spin() {
             return false;

@@ -11,6 +11,7 @@ use std::thread::{self, Thread};
 
 use super::per_cpu::PerCpu;
 use super::tlb;
+use crate::cpu::spin::{Bound, MEASUREMENT};
 use crate::mm::shootdown::{CpuId, CpuMask};
 use crate::smp::job::Job;
 
@@ -184,8 +185,10 @@ impl Online {
         }
         let result = meanwhile();
         for cpu in &self.cpus {
+            let mut bound = Bound::new(MEASUREMENT);
             while !PerCpu::of(cpu).job.load(Acquire).is_null() {
-                std::hint::spin_loop();
+                // The job borrows from the caller: there is no going on without it.
+                assert!(bound.spin(), "CPU {cpu} does not finish its job");
             }
         }
         result

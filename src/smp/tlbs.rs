@@ -1,6 +1,5 @@
 //! The TLBs of all CPUs: the machine's side of the shootdown seam.
 
-use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use spin::Once;
@@ -8,6 +7,7 @@ use spin::Once;
 use crate::cpu::apic::LocalApic;
 use crate::cpu::invalidate::LocalTlb;
 use crate::cpu::per_cpu::{self, PerCpu};
+use crate::cpu::spin::Bound;
 use crate::mm::shootdown::{
     BITS, CpuId, CpuMask, Cpus, GlobalSlot, Mailboxes, SharedMask, Shootdown, Slot,
 };
@@ -89,9 +89,11 @@ impl Cpus for AllCpus {
         interrupt(cpu);
     }
 
+    type Wait = Bound;
+
     #[inline(always)]
-    fn pause(&self) {
-        spin_loop();
+    fn pause(&self, wait: &mut Bound) -> bool {
+        wait.spin()
     }
 }
 

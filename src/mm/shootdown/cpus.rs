@@ -81,8 +81,12 @@ pub trait Cpus {
     /// before is visible to it.
     fn interrupt(&self, cpu: CpuId);
 
-    /// The body of a loop that waits.
-    fn pause(&self);
+    /// How long a wait has lasted; its default is one that begins.
+    type Wait: Default;
+
+    /// One turn of a loop that waits. False once it has lasted longer than a CPU takes to answer that ever does.
+    #[must_use]
+    fn pause(&self, wait: &mut Self::Wait) -> bool;
 }
 
 /// How many words sets have, as a type: the usual one word costs what a word costs.

@@ -11,11 +11,12 @@ use super::cpus::{ManyWords, OneWord, Words};
 use super::flush::Place;
 use super::mask::members;
 use super::sync::{AtomicU64, const_unless_loom};
+use super::wait::{await_answers, no_lock};
 use super::{Cpus, Flush, Protocol, SharedMask};
 
 /// One lock, one slot, one mask.
 pub struct GlobalSlot {
-    /// 1: taken.
+    /// The number of the CPU that has it, counted from 1; 0 if none has.
     lock: AtomicU64,
     flush: Place,
     /// Those who have not answered.
@@ -42,9 +43,21 @@ impl GlobalSlot {
     }
 
     fn lock<C: Cpus>(&self, cpus: &C) {
-        while self.lock.swap(1, Acquire) != 0 {
-            while self.lock.load(Relaxed) != 0 {
-                cpus.pause();
+        let own = cpus.current().number() as u64 + 1;
+        let taken = || self.lock.compare_exchange(0, own, Acquire, Relaxed);
+        while taken().is_err() {
+            // Of one holder each: the lock is not fair, and passes this CPU by where many want it.
+            let mut wait = C::Wait::default();
+            let mut known = self.lock.load(Relaxed);
+            while known != 0 {
+                if !cpus.pause(&mut wait) {
+                    no_lock(cpus.current(), known - 1);
+                }
+                let holder = self.lock.load(Relaxed);
+                if holder != known {
+                    wait = C::Wait::default();
+                }
+                known = holder;
             }
         }
     }
@@ -68,11 +81,7 @@ impl GlobalSlot {
         for (word, &responders) in responders.as_ref().iter().enumerate() {
             members(word, responders).for_each(|responder| cpus.interrupt(responder));
         }
-        for word in 0..words.count() {
-            while self.unanswered.word(word).load(Acquire) != 0 {
-                cpus.pause();
-            }
-        }
+        await_answers(cpus, &self.unanswered, words.count());
         self.lock.store(0, Release);
     }
 

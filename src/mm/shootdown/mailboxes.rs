@@ -30,6 +30,7 @@ use super::cpus::{ManyWords, OneWord, Words};
 use super::flush::Place;
 use super::mask::members;
 use super::sync::{AtomicU64, const_unless_loom, load_after_locked_instruction};
+use super::wait::await_answers;
 use super::{CpuId, Cpus, Flush, Protocol, SharedMask};
 
 /// What one CPU asks the others for. It has cache lines of its own, as all of them write to it.
@@ -170,11 +171,7 @@ impl<S: AsRef<[Slot]>> Mailboxes<S> {
             }
         }
         self.catch_up(cpus, &slot.mailbox, generation, flush);
-        for word in 0..words.count() {
-            while request.unanswered.word(word).load(Acquire) != 0 {
-                cpus.pause();
-            }
-        }
+        await_answers(cpus, &request.unanswered, words.count());
     }
 
     #[inline]

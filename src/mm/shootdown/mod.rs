@@ -5,6 +5,7 @@
 //!   cpus         CPUs by number; the seam to the hardware: this CPU's TLB, and an interrupt for the others
 //!   mask         sets of CPUs: bitmaps of any number of words, at no cost for one
 //!   flush        what a responder is asked to drop, and the place that the asking is left in
+//!   wait         waits for answers, with an end
 //!   global_slot  the book's protocol: one lock, one slot, one mask
 //!   mailboxes    today's: a mailbox for each CPU, generations, idle CPUs left alone
 //! ```
@@ -40,6 +41,7 @@ mod global_slot;
 mod mailboxes;
 mod mask;
 pub(in crate::mm) mod sync;
+mod wait;
 
 #[cfg(test)]
 mod tests;

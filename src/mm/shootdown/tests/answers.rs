@@ -71,8 +71,11 @@ impl<P: Protocol> Cpus for OnCpu<P> {
         self.shared.bell.store(true, SeqCst);
     }
 
-    fn pause(&self) {
+    type Wait = ();
+
+    fn pause(&self, (): &mut ()) -> bool {
         thread::yield_now();
+        true
     }
 }
 
@@ -123,6 +126,8 @@ struct Told<P> {
     /// Done once, during the next flush of everything on CPU 1, and without a word to it.
     meanwhile: RefCell<Option<Flush>>,
     alone: Cell<bool>,
+    /// No interrupt comes through.
+    deaf: Cell<bool>,
 }
 
 impl<P: Protocol> Told<P> {
@@ -133,6 +138,7 @@ impl<P: Protocol> Told<P> {
             asked: RefCell::default(),
             meanwhile: RefCell::default(),
             alone: Cell::new(false),
+            deaf: Cell::new(false),
         }
     }
 
@@ -196,11 +202,15 @@ impl<P: Protocol> Cpus for Told<P> {
     }
 
     fn interrupt(&self, cpu: CpuId) {
-        self.on(cpu.number(), |cpus| cpus.protocol.respond(cpus));
+        if !self.deaf.get() {
+            self.on(cpu.number(), |cpus| cpus.protocol.respond(cpus));
+        }
     }
 
-    fn pause(&self) {
-        panic!("the answer is missing");
+    type Wait = ();
+
+    fn pause(&self, (): &mut ()) -> bool {
+        false
     }
 }
 
@@ -227,9 +237,40 @@ impl<P: Protocol> Cpus for &Told<P> {
         Told::interrupt(self, cpu);
     }
 
-    fn pause(&self) {
-        Told::pause(self);
+    type Wait = ();
+
+    fn pause(&self, wait: &mut ()) -> bool {
+        Told::pause(self, wait)
     }
+}
+
+fn nobody_answers<P: Protocol>(protocol: P) {
+    let told = Told::new(protocol);
+    told.deaf.set(true);
+    told.protocol.shoot(&told, ONE);
+}
+
+#[test]
+#[should_panic = "CPU 0 waits for CPU 1 to answer a shootdown"]
+fn global_slot_a_cpu_that_does_not_answer_is_named() {
+    nobody_answers(GlobalSlot::new());
+}
+
+#[test]
+#[should_panic = "CPU 0 waits for CPU 1 to answer a shootdown"]
+fn mailboxes_a_cpu_that_does_not_answer_is_named() {
+    nobody_answers(mailboxes::<2>());
+}
+
+#[test]
+#[should_panic = "CPU 1 waits for the lock of the shootdown slot, which CPU 0 does not release"]
+fn the_holder_of_a_lock_that_is_not_released_is_named() {
+    let told = Told::new(GlobalSlot::new());
+    told.deaf.set(true);
+    // It panics with the lock held, as one that has died would have it.
+    let first = std::panic::AssertUnwindSafe(|| told.protocol.shoot(&told, ONE));
+    std::panic::catch_unwind(first).unwrap_err();
+    told.on(1, |cpus| cpus.protocol.shoot(cpus, ONE));
 }
 
 /// Each CPU drops exactly what it is asked to: the whole range, in pages of its size.

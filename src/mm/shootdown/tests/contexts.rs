@@ -121,9 +121,12 @@ impl<P: Protocol> Cpus for &OnCpu<P> {
         self.machine.cpus[cpu.number()].bell.swap(1, AcqRel);
     }
 
-    fn pause(&self) {
+    type Wait = ();
+
+    fn pause(&self, (): &mut ()) -> bool {
         thread::yield_now();
         self.take_interrupt();
+        true
     }
 }
 
@@ -196,7 +199,7 @@ impl<P: Protocol> OnCpu<P> {
     fn finish(&self) {
         self.machine.finished.fetch_add(1, AcqRel);
         while self.machine.finished.load(Relaxed) < 2 {
-            self.pause();
+            let _ = self.pause(&mut ());
         }
     }
 }

@@ -134,7 +134,7 @@ impl<P: Protocol + Send + Sync + 'static, const CPUS: usize> Machine<P, CPUS> {
                 cpu.0.machine.finished.fetch_add(1, AcqRel);
                 cpu.0.machine.happenings.one(CPUS);
                 while cpu.0.machine.finished.load(Relaxed) < CPUS as u64 {
-                    cpu.pause();
+                    let _ = cpu.pause(&mut ());
                 }
             };
             match number {
@@ -271,8 +271,11 @@ impl<P: Protocol + Send + Sync + 'static, const CPUS: usize> Cpus for OnCpu<P, C
         self.machine().happenings.one(CPUS);
     }
 
-    fn pause(&self) {
+    type Wait = ();
+
+    fn pause(&self, (): &mut ()) -> bool {
         self.machine().happenings.wait(CPUS, &self.1);
         self.take_interrupt();
+        true
     }
 }

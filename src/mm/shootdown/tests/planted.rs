@@ -105,12 +105,12 @@ impl Protocol for Broken {
         flush.perform(cpus.local());
         if self.bug == Bug::WaitOnce {
             if unanswered.load(Acquire) != 0 {
-                cpus.pause();
+                let _ = cpus.pause(&mut C::Wait::default());
             }
             return;
         }
         while unanswered.load(Acquire) != 0 {
-            cpus.pause();
+            let _ = cpus.pause(&mut C::Wait::default());
         }
     }
 

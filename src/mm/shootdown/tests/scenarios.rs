@@ -97,7 +97,7 @@ pub fn idle_is_left_alone() {
         let part = machine.cpu(1);
         let waiting = super::model::thread::spawn(move || {
             while part.machine().flushes(1) == flushes + u64::from(changes > 0) {
-                part.pause();
+                let _ = part.pause(&mut ());
             }
         });
         initiator.remap(0);
