@@ -5,9 +5,11 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 use pagemark::console::log;
 use pagemark::cpu::access::ThisCpu;
 use pagemark::cpu::per_cpu::PerCpu;
+#[cfg(target_os = "none")]
+use pagemark::cpu::topology::Distance;
 use pagemark::cpu::topology::{Kind, Place, place};
 use pagemark::machine::Machine;
-use pagemark::mm::shootdown::CpuId;
+use pagemark::mm::shootdown::{CpuId, CpuMask};
 use pagemark_record::{CoreKind, Cpu, Record};
 
 /// Where in a CPU's notes its place stands: a word with what is there, and two ids in each of the next.
@@ -66,18 +68,38 @@ fn noted(cpu: CpuId) -> Option<Place> {
     })
 }
 
-/// Writes a record for each CPU that says where it sits.
-pub fn record(machine: &mut Machine) {
-    let this = CpuId::BOOT;
-    note(this);
-    record_one(this);
+/// Has every CPU note its place.
+fn note_all(machine: &mut Machine) -> CpuMask {
+    note(CpuId::BOOT);
     let others = machine.processors.others().clone();
     machine.processors.online(&others, |online| {
         online.run_on_all(&note, || ());
-        for cpu in online.cpus() {
-            record_one(cpu);
-        }
     });
+    others
+}
+
+/// Writes a record for each CPU that says where it sits.
+pub fn record(machine: &mut Machine) {
+    let others = note_all(machine);
+    record_one(CpuId::BOOT);
+    for cpu in &others {
+        record_one(cpu);
+    }
+}
+
+/// The first CPU at each distance from this one, in the order of [`Distance::ALL`]: of the same kind as this one where there is one.
+#[cfg(target_os = "none")]
+pub fn nearest(machine: &mut Machine) -> [Option<CpuId>; Distance::ALL.len()] {
+    let others = note_all(machine);
+    let here = noted(CpuId::BOOT);
+    Distance::ALL.map(|distance| {
+        let here = here.as_ref()?;
+        let there =
+            |&cpu: &CpuId| noted(cpu).is_some_and(|at| here.distance(&at) == Some(distance));
+        let alike = |&cpu: &CpuId| noted(cpu).is_some_and(|at| at.kind == here.kind);
+        let all = || others.into_iter().filter(there);
+        all().find(alike).or_else(|| all().next())
+    })
 }
 
 fn record_one(cpu: CpuId) {

@@ -338,8 +338,7 @@ impl Run {
     /// Writes down that no case of a group, `GROUP/...`, can run here.
     #[cfg(not(target_os = "none"))]
     pub fn skip_group(&mut self, group: &str, reason: &str) {
-        let may_match = |filter: &Filter| filter.may_match_below(group);
-        let wanted = self.tier <= self.suite && self.only.as_ref().is_none_or(may_match);
+        let wanted = self.would_some(group);
         self.wanted += u32::from(wanted);
         if wanted && self.pass <= 1 {
             log::record(&Record::Skip(Skip {
@@ -457,6 +456,12 @@ impl Run {
     /// Whether the suite has this case and the command line lets it run, for cases that take much to get ready for.
     pub fn would(&self, name: &str) -> bool {
         self.tier <= self.suite && self.only.as_ref().is_none_or(|filter| filter.matches(name))
+    }
+
+    /// Whether the suite has the cases of a group, `GROUP/...`, and the command line lets some of them run.
+    pub fn would_some(&self, group: &str) -> bool {
+        let may_match = |filter: &Filter| filter.may_match_below(group);
+        self.tier <= self.suite && self.only.as_ref().is_none_or(may_match)
     }
 
     /// Whether the suite has this case and the command line lets it run; counts those that do.

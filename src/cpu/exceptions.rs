@@ -4,8 +4,8 @@
 //! a page that is mapped when it is touched ([`demand`]) and those that the table gives no reason for any more ([`spurious`]). A fault that
 //! [`probe`] provokes on purpose is recorded, and execution goes on at the probe's fixup. An NMI that no CPU has sent is a watchdog's or a
 //! management controller's: it is counted, and the run goes on. A machine check panics with what the banks hold. Every
-//! other exception is a bug or broken hardware, and panics with what the CPU said. Interrupt vectors have no gate: nothing
-//! that could raise one is ever switched on.
+//! other exception is a bug or broken hardware, and panics with what the CPU said. Of the interrupt vectors two have a gate: those of
+//! [`vector`](crate::smp::vector).
 
 use core::arch::{asm, global_asm};
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -28,10 +28,12 @@ use super::segments::{CODE, InterruptStack};
 use super::{address_space, demand, probe, spurious, watchdog};
 use crate::mm::address::VirtAddr;
 use crate::mm::shootdown::CpuId;
+use crate::smp::vector::{CALL, SPURIOUS, called};
 use crate::smp::{doorbell, stop};
 
-/// Exceptions that the architecture defines.
-const EXCEPTIONS: usize = 32;
+/// Gates: 32 for the exceptions of the architecture, and two for interrupts.
+const GATES: usize = 34;
+const _: () = assert!(CALL == 32 && SPURIOUS == 33);
 
 // The CPU aligns RSP to 16 bytes and pushes 5 words; with error code, vector and 15 registers that is 22 words, so RSP is
 // 16-byte aligned again at the call, as the ABI wants it.
@@ -46,7 +48,7 @@ global_asm!(
     ".endm",
     ".altmacro",
     ".set vector, 0",
-    ".rept 32",
+    ".rept 34",
     // #DF, #TS, #NP, #SS, #GP, #PF, #AC, #CP, #VC and #SX push an error code.
     "  .if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30",
     "    exception_stub %vector, 1",
@@ -72,7 +74,7 @@ global_asm!(
     ".quad exception_stub_\\vector",
     ".endm",
     ".set vector, 0",
-    ".rept 32",
+    ".rept 34",
     "  stub_address %vector",
     "  .set vector, vector + 1",
     ".endr",
@@ -82,10 +84,10 @@ global_asm!(
 );
 
 unsafe extern "C" {
-    static exception_stubs: [u64; EXCEPTIONS];
+    static exception_stubs: [u64; GATES];
 }
 
-static mut IDT: [Descriptor64; EXCEPTIONS] = [Descriptor64::NULL; EXCEPTIONS];
+static mut IDT: [Descriptor64; GATES] = [Descriptor64::NULL; GATES];
 
 /// Fills the IDT, which all CPUs share.
 ///
@@ -93,7 +95,7 @@ static mut IDT: [Descriptor64; EXCEPTIONS] = [Descriptor64::NULL; EXCEPTIONS];
 ///
 /// Called once, on the boot CPU, before any CPU has loaded the IDT.
 pub unsafe fn fill() {
-    let mut idt = [Descriptor64::NULL; EXCEPTIONS];
+    let mut idt = [Descriptor64::NULL; GATES];
     for (vector, gate) in idt.iter_mut().enumerate() {
         // SAFETY: the assembly above defines the table and never writes it.
         let stub = unsafe { exception_stubs[vector] };
@@ -119,7 +121,7 @@ pub unsafe fn fill() {
 /// Called on each CPU after [`fill`] and [`segments::load`](super::segments::load).
 pub unsafe fn load() {
     let table = DescriptorTablePointer {
-        limit: size_of::<[Descriptor64; EXCEPTIONS]>() as u16 - 1,
+        limit: size_of::<[Descriptor64; GATES]>() as u16 - 1,
         base: &raw const IDT,
     };
     // SAFETY: each gate leads to a stub that keeps the ABI, through the code segment that this CPU has loaded.
@@ -215,6 +217,13 @@ extern "C" fn handle(frame: &mut ExceptionFrame) {
         && let Some(fixup) = probe::expected_general_protection(frame.rip)
     {
         frame.rip = fixup;
+        return;
+    }
+    // Behind the faults, whose way is timed.
+    if vector == CALL {
+        return called(frame);
+    }
+    if vector == SPURIOUS {
         return;
     }
     INTERRUPTED.store(frame.rip, Ordering::Relaxed);

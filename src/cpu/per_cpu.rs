@@ -22,8 +22,12 @@ pub struct PerCpu {
     this: AtomicPtr<PerCpu>,
     /// The number that its local APIC answers to.
     pub(crate) apic_id: AtomicU32,
-    /// NMIs that it has answered.
+    /// Interrupts of other CPUs that it has answered.
     pub(crate) answered: AtomicU64,
+    /// 1 from just before it waits in HLT until an interrupt ends that.
+    pub(crate) halted: AtomicU64,
+    /// Interrupts that found it in HLT.
+    pub(crate) woken: AtomicU64,
     /// Words for what it is given to do, which means them as it likes.
     pub(crate) notes: [AtomicU64; NOTES],
     /// What it is to do; null if nothing.
@@ -51,6 +55,8 @@ impl PerCpu {
             this: AtomicPtr::new(core::ptr::null_mut()),
             apic_id: AtomicU32::new(0),
             answered: AtomicU64::new(0),
+            halted: AtomicU64::new(0),
+            woken: AtomicU64::new(0),
             notes: [const { AtomicU64::new(0) }; NOTES],
             job: AtomicPtr::new(core::ptr::null_mut()),
             stacks: Once::new(),
@@ -81,11 +87,23 @@ impl PerCpu {
         &self.notes
     }
 
-    /// How many NMIs it has answered so far.
+    /// How many interrupts of other CPUs it has answered so far.
     #[inline(always)]
     #[must_use]
     pub const fn answered(&self) -> &AtomicU64 {
         &self.answered
+    }
+
+    /// 1 while it waits in HLT, or is one instruction before it.
+    #[must_use]
+    pub const fn halted(&self) -> &AtomicU64 {
+        &self.halted
+    }
+
+    /// How many interrupts have found it in HLT so far.
+    #[must_use]
+    pub const fn woken(&self) -> &AtomicU64 {
+        &self.woken
     }
 
     /// Its stacks: the main one, and those of NMI, #DF and #MC.

@@ -33,6 +33,59 @@ pub struct Place {
     pub kind: Option<Kind>,
 }
 
+/// How far another CPU of the machine is, nearest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Distance {
+    /// Another thread of the same core.
+    Sibling,
+    /// Another core at the same last-level cache.
+    SameCache,
+    /// Another cache of the same package.
+    OtherCache,
+    /// Another package.
+    OtherPackage,
+}
+
+impl Distance {
+    /// All, nearest first.
+    pub const ALL: [Distance; 4] = [
+        Distance::Sibling,
+        Distance::SameCache,
+        Distance::OtherCache,
+        Distance::OtherPackage,
+    ];
+
+    /// The name that cases give it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Distance::Sibling => "sibling",
+            Distance::SameCache => "same_l3",
+            Distance::OtherCache => "other_l3",
+            Distance::OtherPackage => "other_package",
+        }
+    }
+}
+
+impl Place {
+    /// How far the CPU of another place is; `None` where both are in one package, and one does not say who shares its cache.
+    #[must_use]
+    pub fn distance(&self, other: &Place) -> Option<Distance> {
+        if self.package != other.package {
+            Some(Distance::OtherPackage)
+        } else if self.core == other.core {
+            Some(Distance::Sibling)
+        } else {
+            let same = self.cache? == other.cache?;
+            Some(if same {
+                Distance::SameCache
+            } else {
+                Distance::OtherCache
+            })
+        }
+    }
+}
+
 /// Subleaves that are looked at: no CPU has as many levels, or caches.
 const MOST: u32 = 8;
 
@@ -169,6 +222,40 @@ mod tests {
         assert_eq!(of(0x40), Some(Kind::Performance));
         assert_eq!(of(0x20), Some(Kind::Efficient));
         assert_eq!(of(0x70), None);
+    }
+
+    #[test]
+    fn distances() {
+        // Two threads a core, two cores a cache, two caches a package.
+        let at = |apic: u32| Place {
+            apic,
+            core: apic >> 1,
+            cache: Some(apic >> 2),
+            package: apic >> 3,
+            kind: None,
+        };
+        let found: Vec<_> = [1, 2, 3, 4, 7, 8, 15]
+            .map(|apic| at(0).distance(&at(apic)).unwrap())
+            .into();
+        use Distance::{OtherCache, OtherPackage, SameCache, Sibling};
+        let expected = [
+            Sibling,
+            SameCache,
+            SameCache,
+            OtherCache,
+            OtherCache,
+            OtherPackage,
+            OtherPackage,
+        ];
+        assert_eq!(found, expected);
+        let silent = |apic| Place {
+            cache: None,
+            ..at(apic)
+        };
+        assert_eq!(silent(0).distance(&silent(1)), Some(Sibling));
+        assert_eq!(silent(0).distance(&silent(2)), None);
+        assert_eq!(silent(0).distance(&at(2)), None);
+        assert_eq!(at(0).distance(&silent(8)), Some(OtherPackage));
     }
 
     #[test]

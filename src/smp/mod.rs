@@ -31,6 +31,8 @@ pub mod tlbs;
 #[cfg(target_os = "none")]
 mod trampoline;
 #[cfg(target_os = "none")]
+pub mod vector;
+#[cfg(target_os = "none")]
 pub mod work;
 #[cfg(hosted)]
 pub use crate::hosted::cpus as work;

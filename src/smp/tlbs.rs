@@ -100,8 +100,19 @@ impl Cpus for AllCpus {
 /// Sends an NMI to a CPU.
 #[inline]
 pub(super) fn interrupt(cpu: CpuId) {
-    let id = ApicId(PerCpu::of(cpu).apic_id.load(Relaxed));
-    LocalApic::of_word(APIC.load(Relaxed)).send_nmi(id);
+    local_apic().send_nmi(apic_id(cpu));
+}
+
+/// How CPUs are interrupted.
+#[inline]
+pub(super) fn local_apic() -> LocalApic {
+    LocalApic::of_word(APIC.load(Relaxed))
+}
+
+/// The number that a CPU is interrupted by.
+#[inline]
+pub(super) fn apic_id(cpu: CpuId) -> ApicId {
+    ApicId(PerCpu::of(cpu).apic_id.load(Relaxed))
 }
 
 /// Says how CPUs are interrupted, before any other one runs.

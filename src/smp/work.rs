@@ -6,23 +6,32 @@
 
 use core::arch::global_asm;
 use core::ptr;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use super::job::Job;
 use super::tlbs::{self, AllCpus};
 use crate::cpu::exception_frame::ExceptionFrame;
 use crate::cpu::invalidate::flush_everything;
-use crate::cpu::per_cpu::PerCpu;
+use crate::cpu::per_cpu::{self, PerCpu};
 use crate::cpu::spin::{Bound, MEASUREMENT};
 use crate::mm::shootdown::{CpuId, CpuMask, Protocol};
 
-// Waits until the word at RDI is not 0.
+// Waits until the word at RDI is not 0. The word at RSI is set before each HLT. Unless EDX is 0, interrupts by vector are let in, in HLT
+// alone: STI lets them in after the next instruction.
 global_asm!(
     ".pushsection .text.wait_in_hlt, \"ax\"",
     "wait_in_hlt:",
+    "cli",
     "cmp qword ptr [rdi], 0",
     "jne wait_in_hlt_end",
+    "mov qword ptr [rsi], 1",
+    "test edx, edx",
+    "jz 2f",
+    "sti",
+    "2:",
     "hlt",
+    "wait_in_hlt_woken:",
     "jmp wait_in_hlt",
     "wait_in_hlt_end:",
     "ret",
@@ -30,16 +39,30 @@ global_asm!(
 );
 
 unsafe extern "C" {
-    fn wait_in_hlt(word: *const u64);
+    fn wait_in_hlt(word: *const u64, halted: *mut u64, by_vector: u32);
+    static wait_in_hlt_woken: u8;
     static wait_in_hlt_end: u8;
 }
 
-/// For the handler of the NMI: one that struck while its CPU waited goes on at the look.
+/// For the handlers of interrupts: one that struck while its CPU waited goes on at the look. Where the HLT was over, it was this
+/// interrupt that ended it.
 pub(super) fn restart_wait(frame: &mut ExceptionFrame) {
     let start = wait_in_hlt as *const () as u64;
     if (start..&raw const wait_in_hlt_end as u64).contains(&frame.rip) {
+        let this = per_cpu::this();
+        if frame.rip == &raw const wait_in_hlt_woken as u64 {
+            this.woken.fetch_add(1, Relaxed);
+        }
+        this.halted.store(0, Relaxed);
         frame.rip = start;
     }
+}
+
+/// Waits in HLT until a word is not 0, which an NMI makes this CPU look at and, with `by_vector`, an interrupt by vector.
+pub(super) fn wait_for(word: &AtomicU64, by_vector: bool) {
+    let halted = per_cpu::this().halted.as_ptr();
+    // SAFETY: both words are there until it returns, and are shared as atomics.
+    unsafe { wait_in_hlt(word.as_ptr(), halted, u32::from(by_vector)) };
 }
 
 /// Does what it is given, for ever.
@@ -48,8 +71,11 @@ pub(super) fn serve(cpus: &AllCpus, this: CpuId) -> ! {
     let mailboxes = tlbs::mailboxes();
     loop {
         mailboxes.enter_idle(cpus);
-        // SAFETY: the word is there to stay, and a null pointer is 0.
-        unsafe { wait_in_hlt(per_cpu.job.as_ptr().cast_const().cast()) };
+        // SAFETY: a pointer is a word, which is 0 where it is null, and nobody writes to it but as an atomic.
+        wait_for(
+            unsafe { AtomicU64::from_ptr(per_cpu.job.as_ptr().cast()) },
+            false,
+        );
         mailboxes.leave_idle(cpus);
         let job = per_cpu.job.load(Acquire);
         // SAFETY: the CPU that gave the job keeps it until the pointer is null again.
@@ -137,7 +163,7 @@ impl Online {
         let mut job = Job::of(job);
         hand_out(&self.cpus, &raw mut job);
         let result = meanwhile();
-        wait_for(&self.cpus);
+        wait_for_jobs(&self.cpus);
         result
     }
 }
@@ -156,7 +182,7 @@ fn hand_out(on: &CpuMask, job: *mut Job) {
 /// # Panics
 ///
 /// When one has not within [`MEASUREMENT`]: its job borrows from the caller, so that there is no going on without it.
-fn wait_for(on: &CpuMask) {
+fn wait_for_jobs(on: &CpuMask) {
     let mailboxes = tlbs::mailboxes();
     for cpu in on {
         let per_cpu = PerCpu::of(cpu);

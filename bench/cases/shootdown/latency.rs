@@ -15,6 +15,7 @@ use pagemark::smp::work::Online;
 use super::ALONE;
 use super::pages::Pages;
 use super::responders::{Responders, State};
+use super::selection::{NOBODY, Selection, Selections};
 use crate::harness::case::{Case, Failure, expect_eq};
 use crate::harness::mutation::perform;
 use crate::harness::run::Run;
@@ -54,6 +55,7 @@ struct Shoot<'c, P: 'static> {
 
 impl<P: Protocol> Case for Shoot<'_, P> {
     fn prepare(&mut self) -> Result<(), Failure> {
+        self.responders.prepare()?;
         self.responders.note_answers();
         Ok(())
     }
@@ -76,6 +78,9 @@ impl<P: Protocol> Case for Shoot<'_, P> {
                 .expect(self.pages, MARKS[self.pages.shown()])?;
             // The operation is the flush that is owed.
             drop(self.pages.turn(self.kernel)?);
+            if self.responders.state == State::Halted {
+                self.responders.prepare()?;
+            }
             self.responders.note_answers();
             perform(self);
             self.responders
@@ -86,16 +91,16 @@ impl<P: Protocol> Case for Shoot<'_, P> {
 }
 
 /// One measurement.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Shape {
     pages: usize,
-    responders: usize,
+    responders: Selection,
     state: State,
     until: Until,
 }
 
 impl Shape {
-    fn name<P: Protocol>(self) -> ArrayString<96> {
+    fn name<P: Protocol>(&self) -> ArrayString<96> {
         let mut name = ArrayString::new();
         // A name that does not fit is refused by the harness.
         let _ = write!(
@@ -112,30 +117,26 @@ impl Shape {
 
     /// Whether there is an end to wait for: idle CPUs are left alone by one of the protocols, and those that shoot themselves are
     /// interrupted by each other, too.
-    fn is_sound<P: Protocol>(self) -> bool {
+    fn is_sound<P: Protocol>(&self) -> bool {
         match self.until {
             Until::Initiator => true,
             Until::LastResponder => match self.state {
                 State::Halted => !P::LEAVES_IDLE_ALONE,
-                State::Spinning => true,
+                State::Spinning | State::Holding => true,
                 State::Shooting => false,
             },
         }
     }
 }
 
-/// Numbers of responders to measure with: powers of two, and all that there are.
-fn numbers(others: usize) -> impl Iterator<Item = usize> {
-    (1..=others).filter(move |&number| number.is_power_of_two() || number == others)
-}
-
-fn shapes(others: usize) -> impl Iterator<Item = Shape> {
+/// With responders by number.
+fn by_number(selections: &Selections) -> impl Iterator<Item = Shape> {
     [Until::Initiator, Until::LastResponder]
         .into_iter()
         .flat_map(|until| State::ALL.map(|state| (until, state)))
         .flat_map(|(until, state)| PAGES.map(|pages| (until, state, pages)))
         .flat_map(move |(until, state, pages)| {
-            numbers(others).map(move |responders| Shape {
+            selections.numbers().map(move |responders| Shape {
                 pages,
                 responders,
                 state,
@@ -144,24 +145,57 @@ fn shapes(others: usize) -> impl Iterator<Item = Shape> {
         })
 }
 
-pub(super) fn run<P: Protocol + Sync>(machine: &mut Machine, run: &mut Run, protocol: &'static P) {
-    let others = machine.processors.count() - 1;
-    if others == 0 {
+/// With one responder, at each distance.
+fn by_distance(selections: &Selections) -> impl Iterator<Item = Shape> {
+    let there = selections.distances().filter_map(|(_, there)| there);
+    there.flat_map(|responders| {
+        let states = [State::Halted, State::Spinning, State::Holding];
+        let shapes = states.map(|state| (state, [1, 33]));
+        shapes.into_iter().flat_map(move |(state, pages)| {
+            let responders = responders.clone();
+            pages.map(move |pages| Shape {
+                pages,
+                responders: responders.clone(),
+                state,
+                until: Until::Initiator,
+            })
+        })
+    })
+}
+
+pub(super) fn run<P: Protocol + Sync>(
+    machine: &mut Machine,
+    run: &mut Run,
+    protocol: &'static P,
+    selections: &Selections,
+) {
+    for (distance, there) in selections.distances() {
+        if there.is_none() && !selections.is_empty() {
+            let mut name = ArrayString::<96>::new();
+            let (distance, policy) = (distance.name(), P::NAME);
+            let _ = write!(
+                name,
+                "shootdown/initiator/responders={distance}/policy={policy}"
+            );
+            run.skip(&name, NOBODY);
+        }
+    }
+    if selections.is_empty() {
         let mut name = ArrayString::<96>::new();
         let _ = write!(name, "shootdown/initiator/policy={}", P::NAME);
         run.skip(&name, ALONE);
     }
     let start = machine.layout.scratch.start;
     let direct_map = machine.direct_map;
-    for shape in shapes(others) {
+    for shape in by_number(selections).chain(by_distance(selections)) {
         let name = shape.name::<P>();
         if !shape.is_sound::<P>() || !run.would(&name) {
             continue;
         }
-        let on = machine.processors.first(shape.responders);
+        let on = shape.responders.cpus(machine);
         let kernel = &mut machine.kernel;
         let outcome = machine.processors.online(&on, |online| {
-            measure(kernel, direct_map, start, shape, online, run, protocol)
+            measure(kernel, direct_map, start, &shape, online, run, protocol)
         });
         if let Err(failure) = outcome {
             run.check(name.as_str(), Err(failure));
@@ -173,7 +207,7 @@ fn measure<P: Protocol + Sync>(
     kernel: &mut Kernel,
     direct_map: DirectMap,
     start: VirtAddr,
-    shape: Shape,
+    shape: &Shape,
     online: &Online,
     run: &mut Run,
     protocol: &'static P,

@@ -7,11 +7,13 @@ mod ipi;
 mod latency;
 pub mod pages;
 mod responders;
+mod selection;
 
 use pagemark::machine::Machine;
 use pagemark::mm::shootdown::{GlobalSlot, Mailboxes};
 use pagemark::smp::tlbs::{GLOBAL_SLOT, mailboxes};
 
+use self::selection::Selections;
 use crate::harness::run::{Run, Tier};
 
 /// Needs another CPU.
@@ -19,8 +21,13 @@ const ALONE: &str = "only one CPU runs";
 
 pub(super) fn run(machine: &mut Machine, run: &mut Run) {
     run.in_tier(Tier::Full, |run| {
-        ipi::run(machine, run);
-        latency::run::<GlobalSlot>(machine, run, &GLOBAL_SLOT);
-        latency::run::<Mailboxes>(machine, run, mailboxes());
+        if !run.would_some("ipi") && !run.would_some("shootdown") {
+            return;
+        }
+        let selections = Selections::new(machine);
+        selections.tell(machine, run);
+        ipi::run(machine, run, &selections);
+        latency::run::<GlobalSlot>(machine, run, &GLOBAL_SLOT, &selections);
+        latency::run::<Mailboxes>(machine, run, mailboxes(), &selections);
     });
 }

@@ -1,7 +1,7 @@
-//! The local APIC, for what one CPU sends to another: INIT, the start-up interrupt, NMIs (Intel SDM volume 3, chapter 12).
+//! The local APIC, for what one CPU sends to another: INIT, the start-up interrupt, NMIs, interrupts by vector (Intel SDM volume 3, chapter 12).
 //!
 //! In x2APIC mode where CPUID reports it, through MSRs; else through its page of registers, which the fixmap maps uncached, at
-//! the same address on every CPU. Its own interrupts are masked (`local_vectors`): none but the NMI is ever let in.
+//! the same address on every CPU. Its own interrupts are masked (`local_vectors`). None but the NMI is let in, but for what a case sends by vector.
 
 pub mod local_vectors;
 
@@ -9,7 +9,7 @@ use core::arch::asm;
 use core::hint::spin_loop;
 
 use raw_cpuid::CpuId;
-use x86::apic::xapic::{XAPIC_ICR0, XAPIC_ICR1, XAPIC_ID};
+use x86::apic::xapic::{XAPIC_EOI, XAPIC_ICR0, XAPIC_ICR1, XAPIC_ID, XAPIC_SVR};
 use x86::apic::{DeliveryMode, DeliveryStatus, Level};
 use x86::msr::{IA32_APIC_BASE, rdmsr, wrmsr};
 
@@ -24,6 +24,7 @@ const BASE_ADDRESS: u64 = ((1 << 52) - 1) & !(PAGE_SIZE - 1);
 
 /// Interrupt command: delivery modes, level "assert", and the status bit of xAPIC.
 const NMI: u32 = (DeliveryMode::NMI as u32) << 8 | ASSERT;
+const FIXED: u32 = (DeliveryMode::Fixed as u32) << 8 | ASSERT;
 const INIT: u32 = (DeliveryMode::Init as u32) << 8 | ASSERT;
 const START_UP: u32 = (DeliveryMode::StartUp as u32) << 8 | ASSERT;
 const ASSERT: u32 = (Level::Assert as u32) << 14;
@@ -171,6 +172,50 @@ impl LocalApic {
     #[inline]
     pub fn send_nmi(self, cpu: ApicId) {
         self.send(cpu, NMI);
+    }
+
+    /// Sends an interrupt by vector, which a CPU takes that [accepts](Self::accept_vectors) them and has interrupts on.
+    #[inline]
+    pub fn send_vector(self, cpu: ApicId, vector: u8) {
+        self.send(cpu, FIXED | u32::from(vector));
+    }
+
+    /// Has this CPU's APIC accept interrupts by vector, which one that is switched off by software drops. A spurious one comes as
+    /// `spurious`. Returns what [`accept_as_before`](Self::accept_as_before) undoes that with.
+    #[must_use]
+    pub fn accept_vectors(self, spurious: u8) -> u32 {
+        const SWITCHED_ON: u32 = 1 << 8;
+        let before = self.register(XAPIC_SVR);
+        self.set_register(XAPIC_SVR, SWITCHED_ON | u32::from(spurious));
+        before
+    }
+
+    /// Undoes [`accept_vectors`](Self::accept_vectors).
+    pub fn accept_as_before(self, before: u32) {
+        self.set_register(XAPIC_SVR, before);
+    }
+
+    /// The interrupt by vector that this CPU took last has been handled: the next one may come.
+    #[inline]
+    pub fn end_of_interrupt(self) {
+        self.set_register(XAPIC_EOI, 0);
+    }
+
+    fn register(self, offset: u32) -> u32 {
+        match self {
+            // SAFETY: the mode is on.
+            LocalApic::X2 => unsafe { rdmsr(msr(offset)) as u32 },
+            LocalApic::X(registers) => read(registers, offset),
+        }
+    }
+
+    #[inline]
+    fn set_register(self, offset: u32, value: u32) {
+        match self {
+            // SAFETY: the mode is on, and the callers write what the registers allow.
+            LocalApic::X2 => unsafe { wrmsr(msr(offset), value.into()) },
+            LocalApic::X(registers) => write(registers, offset, value),
+        }
     }
 
     #[inline]

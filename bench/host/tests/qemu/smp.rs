@@ -295,6 +295,47 @@ fn figures_of_several_cpus_are_the_same_to_the_byte_each_time() {
     assert_eq!(first, second);
 }
 
+/// Two sockets of two caches, with two threads a core: a CPU at each distance but for another core at the same cache, and which one it is.
+#[test]
+fn responders_are_chosen_by_distance() {
+    let words = ["suite=full", "only=ipi/*,shootdown/initiator/pages=1/*"];
+    let log = passed(&Boot {
+        topology: Some("sockets=2,dies=2,cores=1,threads=2".to_owned()),
+        cpu_model: Some("EPYC,-hypervisor".to_owned()),
+        ..on(8, &[&words[..], &["rounds=3"]].concat())
+    });
+    for expected in [
+        "responders=2: CPUs 1 to 2",
+        "responders=sibling: CPUs 1",
+        "responders=other_l3: CPUs 2",
+        "responders=other_package: CPUs 4",
+    ] {
+        assert!(
+            log.notices.iter().any(|text| text == expected),
+            "{expected}"
+        );
+    }
+    let measured = |name: &str| log.results.iter().any(|result| result.case == name);
+    let skipped = |name: &str| log.skips.iter().any(|skip| skip.case == name);
+    for (distance, there) in [
+        ("sibling", true),
+        ("same_l3", false),
+        ("other_l3", true),
+        ("other_package", true),
+    ] {
+        for name in [
+            format!("ipi/round_trip/state=halted/responders={distance}"),
+            format!("ipi/round_trip/state=spinning/by=vector/responders={distance}"),
+        ] {
+            assert_eq!((measured(&name), skipped(&name)), (there, !there), "{name}");
+        }
+        let name = format!(
+            "shootdown/initiator/pages=1/responders={distance}/state=holding/policy=mailboxes"
+        );
+        assert_eq!(measured(&name), there, "{name}");
+    }
+}
+
 #[test]
 fn what_one_cpu_does_costs_the_same_with_others_waiting() {
     let figures = |cpus: u32, word: &str| -> Vec<String> {
