@@ -2,6 +2,7 @@
 //! which has its atomics from `shootdown`.
 //!
 //! ```text
+//! 9  shared       kernel memory and vmalloc for all CPUs at once: a part for each over one lock
 //! 8  vmalloc      areas of the vmalloc region, population, freeing
 //! 7  kernel_map   frames, page table and TLBs put together; the kernel's own map: identity (boot only), direct map,
 //!                 image (W^X), stacks
@@ -37,6 +38,7 @@ pub mod memory_map;
 #[cfg(test)]
 mod model;
 pub mod page_table;
+pub mod shared;
 pub mod shootdown;
 pub mod slots;
 pub mod tlb;

@@ -158,7 +158,7 @@ fn with_books<S>(
 }
 
 /// Hands an area of vmalloc with room for `count` values to `work`.
-pub(super) fn with_memory<T>(
+pub(in crate::cases) fn with_memory<T>(
     machine: &mut Machine,
     count: usize,
     work: impl FnOnce(&mut Machine, &mut [MaybeUninit<T>]) -> Result<(), Failure>,

@@ -27,6 +27,7 @@ use crate::cases::proof;
 use crate::harness::case::{Failure, expect_eq};
 use crate::harness::run::Run;
 use area::{Alloc, Call, Free};
+pub(in crate::cases) use live::with_memory;
 use map::{Vmap, Vunmap};
 use purge::{Longest, Purge};
 
@@ -348,9 +349,9 @@ fn longest(machine: &mut Machine, run: &mut Run) {
     if machine.layout.scratch.bytes() < 3 * PAGE_SIZE * AREAS as u64 {
         return run.skip(LONGEST, "too few addresses in the scratch region");
     }
-    let outcome = live::with_memory(machine, AREAS, |machine, slots| {
-        live::with_memory(machine, TreeNode::enough_for(AREAS), |machine, nodes| {
-            live::with_memory(machine, AREAS, |machine, areas| {
+    let outcome = with_memory(machine, AREAS, |machine, slots| {
+        with_memory(machine, TreeNode::enough_for(AREAS), |machine, nodes| {
+            with_memory(machine, AREAS, |machine, areas| {
                 let search = GapTree::new(machine.layout.scratch.range(), slots, nodes);
                 let mut held = Slots::new(areas);
                 while held.push(None).is_some() {}

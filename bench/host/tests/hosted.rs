@@ -172,6 +172,7 @@ fn two_cpus_share_the_allocators() {
         "contended/buddy/order=0/cpus=2/cache=none",
         "contended/buddy/order=0/cpus=2/cache=batched",
         "contended/vmalloc/size=16KiB/cpus=2",
+        "contended/vmalloc/size=16KiB/cpus=2/lock=one",
     ] {
         assert!(measured.contains(case), "{case} in {measured:?}");
     }

@@ -1,6 +1,7 @@
 //! The host's stand-ins for the hardware: an arena of bytes for physical memory, and a TLB ([`tlb`]) that keeps every translation
 //! and every way to a table that it is allowed to keep until it is told to drop it. Tests only.
 
+mod threads;
 mod tlb;
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
@@ -9,6 +10,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use threads::SharedArena;
 pub use tlb::{ModelTlb, Stale};
 
 use super::address::{FrameRange, PAGE_SIZE, Pfn, PhysAddr, VirtAddr};
@@ -113,7 +115,10 @@ impl Arena {
 }
 
 /// The owner of a range that nobody else has: a test has no two owners of one address.
-pub fn own<'a>(table: &PageTable<&'a Arena>, range: Range<VirtAddr>) -> OwnedRange<&'a Arena> {
+pub fn own<M: PhysicalMemory + Copy>(
+    table: &PageTable<M>,
+    range: Range<VirtAddr>,
+) -> OwnedRange<M> {
     // SAFETY: as said.
     unsafe { table.own_range(&range) }
 }

@@ -191,6 +191,16 @@ impl<M: Copy> OwnedRange<M> {
         Ok(())
     }
 
+    /// The owner of pages of these, for who shares them out: nobody else owns any of them until they are back.
+    pub(in crate::mm) const fn part(&self, start: VirtAddr, pages: u64) -> OwnedRange<M> {
+        OwnedRange {
+            tree: self.tree,
+            start,
+            pages,
+            directory: Directory::NONE,
+        }
+    }
+
     /// All of the pages, under another owner for a time; who has them back must not be forgotten.
     #[must_use = "nobody owns these addresses otherwise"]
     pub fn take(&mut self) -> OwnedRange<M> {

@@ -127,6 +127,12 @@ impl<T> PendingFlush<T> {
         self.value
     }
 
+    /// What waits, for who flushes for all of these addresses before they are used again.
+    #[inline]
+    pub(in crate::mm) fn leave_to_the_next_purge(self) -> T {
+        self.value
+    }
+
     /// What waits, for a context that no TLB of this CPU is used for: it flushes when it comes back.
     pub(in crate::mm) fn leave_to_the_next_switch(self) -> T {
         self.value

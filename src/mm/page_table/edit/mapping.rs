@@ -40,7 +40,7 @@ pub struct Mapping<B> {
 }
 
 impl<B> Mapping<B> {
-    pub(in crate::mm::page_table) const fn new(start: VirtAddr, pages: u64, backing: B) -> Self {
+    pub(in crate::mm) const fn new(start: VirtAddr, pages: u64, backing: B) -> Self {
         Mapping {
             start,
             pages,

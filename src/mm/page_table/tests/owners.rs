@@ -3,8 +3,7 @@
 use std::thread;
 
 use super::*;
-use crate::mm::hardware::FrameWords;
-use crate::mm::hardware::PhysicalMemory;
+use crate::mm::model::SharedArena;
 
 const START: VirtAddr = VirtAddr(HALF + GIB - 2 * MIB2);
 
@@ -117,23 +116,9 @@ fn a_large_leaf_is_split_and_collapsed_by_who_owns_all_of_it() {
     assert_eq!(leaves(&low).len(), 1);
 }
 
-/// Memory that threads share.
-struct Memory(Vec<FrameWords>);
-
-// SAFETY: the frames stay where they are, and are atomics.
-unsafe impl PhysicalMemory for Memory {
-    unsafe fn words(&self, frame: Pfn) -> &FrameWords {
-        &self.0[frame.0 as usize]
-    }
-
-    unsafe fn with_words<R>(&self, frame: Pfn, work: impl FnOnce(&FrameWords) -> R) -> R {
-        work(&self.0[frame.0 as usize])
-    }
-}
-
 /// Frames of a thread.
 struct Frames<'m> {
-    memory: &'m Memory,
+    memory: &'m SharedArena,
     free: Vec<Pfn>,
 }
 
@@ -163,11 +148,9 @@ fn owners_of_neighbouring_pages_edit_at_the_same_time() {
     const EACH: u64 = 4;
     const PAGES: u64 = 40;
     let rounds = if cfg!(miri) { 2 } else { 300 };
-    let zero = || [const { AtomicU64::new(0) }; WORDS_PER_PAGE];
     for _ in 0..if cfg!(miri) { 1 } else { 40 } {
-        let memory = Memory((0..1 + THREADS * EACH as usize).map(|_| zero()).collect());
-        // SAFETY: frame 0 is zero and nobody else's.
-        let tree = unsafe { PageTable::new(&memory, Pfn(0), Levels::Four) };
+        let memory = SharedArena::new(1 + THREADS as u64 * EACH);
+        let tree = memory.page_table();
         // SAFETY: as above.
         let mut rest = unsafe { tree.own(START, 512) };
         let unused: usize = thread::scope(|scope| {
