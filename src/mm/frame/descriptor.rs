@@ -175,7 +175,7 @@ pub(super) const fn owned(word: u64) -> Option<(u32, Pfn)> {
 
 /// The descriptors of a zone that are alive, seen flat and chunk by chunk. Growing it is taking a longer slice.
 #[derive(Clone, Copy)]
-pub(super) struct Table<'m> {
+pub struct Table<'m> {
     flat: &'m [Descriptor],
     chunks: &'m [Chunk],
 }

@@ -17,8 +17,8 @@
 //!   descriptor   one word for each frame
 //! block          what callers own: a block, a list of blocks
 //! shared         the allocator behind the lock of all CPUs
-//! cache          single frames and blocks of some orders for one CPU, in front of that lock
 //! tree           a zone that CPUs share without a lock
+//! cache          single frames and blocks of some orders for one CPU, in front of either
 //! whole_zone     what a zone behind a lock and one without have in common
 //! ```
 //!
@@ -56,7 +56,9 @@ mod tests;
 pub use block::{Block, BlockList};
 pub use boot::{BootAllocator, BootError};
 pub use buddy::{Buddy, InDescriptor, PairBitmap};
-pub use cache::{Batched, CachePolicy, FrameCache, HotCold, Rule};
+pub use cache::{
+    Batched, CachePolicy, Cacheable, CachedZone, FrameCache, HotCold, Rule, Slot, Supply,
+};
 pub use descriptor::Descriptor;
 pub use error::{AllocError, BulkError, FreeError, NewError};
 pub use gfp::Gfp;

@@ -1,6 +1,7 @@
 //! What all back ends do: the frames of a zone, taken and given back by several CPUs.
 
 use super::buddy::Buddy;
+use super::descriptor::ALLOCATED;
 use super::{Block, FreeError, Gfp, SharedFrames};
 use crate::mm::address::{Order, Pfn};
 
@@ -16,6 +17,17 @@ pub trait WholeZone {
     ///
     /// Exactly this block is not taken; then nothing changes.
     fn give(&self, cpu: usize, pfn: Pfn, order: Order) -> Result<(), FreeError>;
+
+    /// Takes single frames for a CPU, one for each place from the front of `frames` on, as many as there are. Returns how many.
+    #[doc(alias = "alloc_pages_bulk")]
+    fn take_many(&self, cpu: usize, frames: &mut [Pfn]) -> usize;
+
+    /// Gives a CPU's single frames back.
+    ///
+    /// # Errors
+    ///
+    /// One of them is not a taken single frame. Those before it have gone back, and those behind it have not.
+    fn give_many(&self, cpu: usize, frames: &[Pfn]) -> Result<(), FreeError>;
 
     /// Frames that are free.
     fn free_frames(&self) -> u64;
@@ -38,6 +50,41 @@ impl<B: Buddy> WholeZone for SharedFrames<'_, B> {
 
     fn give(&self, _: usize, pfn: Pfn, order: Order) -> Result<(), FreeError> {
         self.free_pages(pfn, order)
+    }
+
+    fn take_many(&self, _: usize, frames: &mut [Pfn]) -> usize {
+        let mut allocator = self.lock();
+        let mut taken = 0;
+        while taken < frames.len() {
+            let zone = &mut allocator.zones[0];
+            let places = &mut frames[taken..];
+            if let Some(run) = zone.take_run(places.len() as u64) {
+                for (place, index) in places.iter_mut().zip(run) {
+                    if let Some(frame) = zone.lists.table.get(index) {
+                        frame.set(ALLOCATED);
+                    }
+                    *place = zone.pfn(index);
+                    taken += 1;
+                }
+            } else {
+                // What the zones below it have.
+                match allocator.alloc_page(Gfp::KERNEL | Gfp::MEMALLOC) {
+                    Ok(block) => places[0] = block.into_raw().0,
+                    Err(_) => break,
+                }
+                taken += 1;
+            }
+        }
+        taken
+    }
+
+    fn give_many(&self, _: usize, frames: &[Pfn]) -> Result<(), FreeError> {
+        let mut allocator = self.lock();
+        let mut frames = frames.iter().copied();
+        while let Some(other) = allocator.zones[0].give_frames(&mut frames, ALLOCATED) {
+            allocator.free_pages(other, Order::ZERO)?;
+        }
+        Ok(())
     }
 
     fn free_frames(&self) -> u64 {

@@ -288,18 +288,32 @@ impl<'m, B: Buddy> Zone<'m, B> {
 
     /// Puts back frames that were in a cache.
     pub(super) fn give_cached(&mut self, frames: &[u32]) {
+        let start = self.span.start;
+        let mut frames = frames.iter().map(|&index| start.add(u64::from(index)));
+        while self.give_frames(&mut frames, CACHED).is_some() {}
+    }
+
+    /// Puts back single frames whose descriptors are `held`, up to the first one that has another or lies elsewhere, which it returns.
+    pub(super) fn give_frames(
+        &mut self,
+        frames: &mut impl Iterator<Item = Pfn>,
+        held: u64,
+    ) -> Option<Pfn> {
         let table = self.lists.table;
         let mut run = 0..0;
-        for &index in frames {
-            let index = index as usize;
-            if let Some(frame) = table.get(index)
-                && frame.word() == CACHED
-            {
-                frame.set(NOT_A_HEAD);
-                self.give_later(&mut run, index..index + 1);
+        let other = frames.find(|&pfn| {
+            let index = self.index(pfn);
+            match table.get(index) {
+                Some(frame) if frame.word() == held => {
+                    frame.set(NOT_A_HEAD);
+                    self.give_later(&mut run, index..index + 1);
+                    false
+                }
+                _ => true,
             }
-        }
+        });
         self.give_run(run);
+        other
     }
 
     /// Puts back a block that was in a cache.

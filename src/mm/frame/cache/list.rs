@@ -3,8 +3,6 @@
 //! The most recent frame lies at `room`, which counts the places left below it, and the oldest at `high - 1`. So being full is
 //! `room` being 0, being down to the low mark is `room` being at a limit, and both ends are found without a length.
 
-use core::ops::Range;
-
 use super::rule::{ROOM, Rule};
 
 /// Frames by their index in the zone.
@@ -83,9 +81,9 @@ impl List {
         Some(index)
     }
 
-    /// Adds up to a batch of frames as the oldest: `next` gets the number of frames that are still wanted, and yields a run of
-    /// at most so many for as long as it has some. The high mark goes up with them, as far as the rule lets it.
-    pub(super) fn refill(&mut self, mut next: impl FnMut(usize) -> Option<Range<u32>>) {
+    /// Adds up to a batch of frames as the oldest: `fill` gets the places that are still empty, and fills some of them from the
+    /// front for as long as it has frames; it returns how many. The high mark goes up with them, as far as the rule lets it.
+    pub(super) fn refill(&mut self, mut fill: impl FnMut(&mut [u32]) -> usize) {
         let Rule {
             batch: first,
             highest,
@@ -107,12 +105,10 @@ impl List {
         self.room -= shift;
         let start = self.high - shift;
         let mut end = start;
-        while end < start + most
-            && let Some(run) = next(start + most - end)
-        {
-            for index in run {
-                self.frames[end] = index;
-                end += 1;
+        while end < start + most {
+            match fill(&mut self.frames[end..start + most]) {
+                0 => break,
+                filled => end += filled,
             }
         }
         // With fewer than a batch there is no demand to grow for.

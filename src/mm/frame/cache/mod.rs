@@ -1,4 +1,5 @@
-//! Per-CPU caches: lists that one CPU takes from and gives to without the allocator's lock. Single frames have a list by the rule of
+//! Per-CPU caches: lists that one CPU takes from and gives to without the zone's lock or its shared words. The zone is any back end
+//! ([`supply`]). Single frames have a list by the rule of
 //! a generation, and blocks of a few orders have short ones ([`blocks`]).
 //!
 //! Two generations, as a type parameter. [`HotCold`] is 2.6.0's: a hot list, whose frames may still be in the CPU's cache, and a
@@ -17,21 +18,26 @@ mod blocks;
 mod list;
 mod policy;
 mod rule;
+mod shared;
+mod supply;
 
 #[cfg(test)]
 mod tests;
 
 pub use policy::{Batched, CachePolicy, HotCold};
 pub use rule::Rule;
+pub use shared::{CachedZone, Slot};
+pub use supply::{Cacheable, Supply};
 
 use self::blocks::Blocks;
-use super::buddy::Buddy;
 use super::descriptor::{ALLOCATED, CACHED, Table};
-use super::{AllocError, Block, FrameAllocator, FreeError, Gfp, SharedFrames};
+use super::{AllocError, Block, FreeError, Gfp};
 use crate::mm::address::{Order, Pfn};
 
-/// The cache of one CPU, over an allocator that all share.
+/// The cache of one CPU, over a zone that all share: one behind a lock or one without.
 pub struct FrameCache<'m, P> {
+    /// The CPU's number.
+    cpu: usize,
     policy: P,
     blocks: Blocks,
     /// The first frame of the zone.
@@ -43,20 +49,26 @@ pub struct FrameCache<'m, P> {
 impl<'m, P: CachePolicy> FrameCache<'m, P> {
     /// An empty cache for the zone that ordinary requests start at, on a machine of `cpus` CPUs.
     #[must_use]
-    pub fn new<B: Buddy>(allocator: &SharedFrames<'m, B>, cpus: u64) -> Self {
-        Self::over(&allocator.lock(), cpus)
+    pub fn new(zone: &impl Cacheable<'m>, cpus: u64) -> Self {
+        zone.supply(|supply| Self::over(supply, cpus))
     }
 
     /// The same for an owner of the allocator, or one who holds its lock.
     #[must_use]
-    pub fn over<B: Buddy>(allocator: &FrameAllocator<'m, B>, cpus: u64) -> Self {
-        let zone = &allocator.zones[0];
+    pub fn over(supply: &impl Supply<'m>, cpus: u64) -> Self {
         FrameCache {
-            policy: P::new(zone.present, cpus),
-            blocks: Blocks::new(zone.present, cpus),
-            start: zone.pfn(0),
-            alive: zone.lists.table,
+            cpu: 0,
+            policy: P::new(supply.present(), cpus),
+            blocks: Blocks::new(supply.present(), cpus),
+            start: supply.start(),
+            alive: supply.alive(),
         }
+    }
+
+    /// The cache as that of the CPU with this number, whose reservations in a zone without a lock it then uses.
+    #[must_use]
+    pub fn of_cpu(self, cpu: usize) -> Self {
+        FrameCache { cpu, ..self }
     }
 
     /// Frames on the lists.
@@ -139,9 +151,9 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     ///
     /// As for [`FrameAllocator::alloc_pages`], with nothing left in this cache.
     #[inline]
-    pub fn alloc_pages<B: Buddy>(
+    pub fn alloc_pages(
         &mut self,
-        allocator: &SharedFrames<'m, B>,
+        zone: &impl Cacheable<'m>,
         gfp: Gfp,
         order: Order,
     ) -> Result<Block, AllocError> {
@@ -151,22 +163,22 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
         };
         match taken {
             Some(block) => Ok(block),
-            None => self.alloc_pages_slowly(allocator, gfp, order),
+            None => self.alloc_pages_slowly(zone, gfp, order),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn alloc_pages_slowly<B: Buddy>(
+    fn alloc_pages_slowly(
         &mut self,
-        allocator: &SharedFrames<'m, B>,
+        zone: &impl Cacheable<'m>,
         gfp: Gfp,
         order: Order,
     ) -> Result<Block, AllocError> {
-        match order {
-            Order::ZERO => self.alloc_from(&mut allocator.lock(), gfp),
-            _ => self.alloc_block_from(&mut allocator.lock(), gfp, order),
-        }
+        zone.supply(|supply| match order {
+            Order::ZERO => self.alloc_from(supply, gfp),
+            _ => self.alloc_block_from(supply, gfp, order),
+        })
     }
 
     /// Allocates one frame.
@@ -175,14 +187,10 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     ///
     /// As for [`FrameAllocator::alloc_page`].
     #[inline(always)]
-    pub fn alloc_page<B: Buddy>(
-        &mut self,
-        allocator: &SharedFrames<'m, B>,
-        gfp: Gfp,
-    ) -> Result<Block, AllocError> {
+    pub fn alloc_page(&mut self, zone: &impl Cacheable<'m>, gfp: Gfp) -> Result<Block, AllocError> {
         match self.take(gfp) {
             Some(block) => Ok(block),
-            None => self.alloc_slowly(allocator, gfp),
+            None => self.alloc_slowly(zone, gfp),
         }
     }
 
@@ -192,15 +200,11 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     ///
     /// As for [`FrameAllocator::free`].
     #[inline(always)]
-    pub fn free<B: Buddy>(
-        &mut self,
-        allocator: &SharedFrames<'m, B>,
-        block: Block,
-    ) -> Result<(), FreeError> {
+    pub fn free(&mut self, zone: &impl Cacheable<'m>, block: Block) -> Result<(), FreeError> {
         // For a larger block beyond any frame number.
         match self.put(block.frame()) || self.put_block(block.pfn(), block.order()) {
             true => Ok(()),
-            false => self.free_slowly(allocator, block.pfn(), block.order()),
+            false => self.free_slowly(zone, block.pfn(), block.order()),
         }
     }
 
@@ -210,9 +214,9 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     ///
     /// As for [`FrameAllocator::free_pages`].
     #[inline]
-    pub fn free_pages<B: Buddy>(
+    pub fn free_pages(
         &mut self,
-        allocator: &SharedFrames<'m, B>,
+        zone: &impl Cacheable<'m>,
         pfn: Pfn,
         order: Order,
     ) -> Result<(), FreeError> {
@@ -222,7 +226,7 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
         };
         match cached {
             true => Ok(()),
-            false => self.free_slowly(allocator, pfn, order),
+            false => self.free_slowly(zone, pfn, order),
         }
     }
 
@@ -232,41 +236,34 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     ///
     /// As for [`FrameAllocator::free_pages`].
     #[inline(always)]
-    pub fn free_page<B: Buddy>(
-        &mut self,
-        allocator: &SharedFrames<'m, B>,
-        pfn: Pfn,
-    ) -> Result<(), FreeError> {
+    pub fn free_page(&mut self, zone: &impl Cacheable<'m>, pfn: Pfn) -> Result<(), FreeError> {
         match self.put(pfn) {
             true => Ok(()),
-            false => self.free_slowly(allocator, pfn, Order::ZERO),
+            false => self.free_slowly(zone, pfn, Order::ZERO),
         }
     }
 
     /// Gives every frame back to the free lists, where it merges.
-    pub fn drain<B: Buddy>(&mut self, allocator: &SharedFrames<'m, B>) {
-        self.drain_to(&mut allocator.lock());
+    pub fn drain(&mut self, zone: &impl Cacheable<'m>) {
+        zone.supply(|supply| self.drain_to(supply));
     }
 
     /// [`drain`](Self::drain) for an owner of the allocator, or one who holds its lock.
-    pub fn drain_to<B: Buddy>(&mut self, allocator: &mut FrameAllocator<'m, B>) {
+    pub fn drain_to(&mut self, supply: &mut impl Supply<'m>) {
+        let cpu = self.cpu;
         for list in self.policy.lists() {
-            list.empty(|frames| allocator.zones[0].give_cached(frames));
+            list.empty(|frames| supply.empty(cpu, frames));
         }
         for list in self.blocks.lists() {
             let order = list.order();
-            list.empty(|index| allocator.zones[0].give_cached_block(index as usize, order));
+            list.empty(|index| supply.empty_block(cpu, index, order));
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn alloc_slowly<B: Buddy>(
-        &mut self,
-        allocator: &SharedFrames<'m, B>,
-        gfp: Gfp,
-    ) -> Result<Block, AllocError> {
-        self.alloc_from(&mut allocator.lock(), gfp)
+    fn alloc_slowly(&mut self, zone: &impl Cacheable<'m>, gfp: Gfp) -> Result<Block, AllocError> {
+        zone.supply(|supply| self.alloc_from(supply, gfp))
     }
 
     /// What [`take`](Self::take) is the fast path of, for an owner of the allocator, or one who holds its lock: takes a batch
@@ -277,29 +274,22 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     /// As for [`FrameAllocator::alloc_page`].
     #[cold]
     #[inline(never)]
-    pub fn alloc_from<B: Buddy>(
+    pub fn alloc_from(
         &mut self,
-        allocator: &mut FrameAllocator<'m, B>,
+        supply: &mut impl Supply<'m>,
         gfp: Gfp,
     ) -> Result<Block, AllocError> {
         if gfp.intersects(Gfp::ZONE_MODIFIERS) {
-            return allocator.alloc_page(gfp);
+            return supply.alloc(self.cpu, gfp, Order::ZERO);
         }
+        let cpu = self.cpu;
         let list = self.policy.list(gfp);
-        let zone = &mut allocator.zones[0];
-        list.refill(|most| {
-            let spare = zone.free().checked_sub(zone.marks.low + 1)?;
-            let run = zone.take_run(spare.min(most as u64))?;
-            for descriptor in zone.lists.table.run(run.start, run.len())? {
-                descriptor.set(CACHED);
-            }
-            Some(run.start as u32..run.end as u32)
-        });
+        list.refill(|places| supply.fill(cpu, places));
         let index = list.pop_any();
-        self.alive = zone.lists.table;
+        self.alive = supply.alive();
         match index.and_then(|index| self.hand_out(index)) {
             Some(block) => Ok(block),
-            None => self.alloc_past(allocator, gfp, Order::ZERO),
+            None => self.alloc_past(supply, gfp, Order::ZERO),
         }
     }
 
@@ -311,46 +301,38 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     /// As for [`alloc_pages`](Self::alloc_pages).
     #[cold]
     #[inline(never)]
-    pub fn alloc_block_from<B: Buddy>(
+    pub fn alloc_block_from(
         &mut self,
-        allocator: &mut FrameAllocator<'m, B>,
+        supply: &mut impl Supply<'m>,
         gfp: Gfp,
         order: Order,
     ) -> Result<Block, AllocError> {
-        let zone = &mut allocator.zones[0];
         if !gfp.intersects(Gfp::ZONE_MODIFIERS)
             && let Some(list) = self.blocks.list(order)
         {
-            let exponent = list.order();
-            let spare = zone.free().saturating_sub(zone.marks.low + 1) >> exponent;
-            for _ in 0..spare.min(list.portion() as u64) {
-                let Some(index) = zone.take(exponent) else {
-                    break;
-                };
-                if let Some(head) = zone.lists.table.get(index) {
-                    head.set(CACHED | u64::from(exponent));
-                    list.push(index as u32);
-                }
-            }
-            self.alive = zone.lists.table;
+            let (exponent, portion) = (list.order(), list.portion());
+            supply.fill_blocks(self.cpu, exponent, portion, |index| {
+                list.push(index);
+            });
+            self.alive = supply.alive();
             if let Some(block) = self.take_block(gfp, order) {
                 return Ok(block);
             }
         }
-        self.alloc_past(allocator, gfp, order)
+        self.alloc_past(supply, gfp, order)
     }
 
     /// Serves a request past the lists; if that fails, once more with what the lists held.
-    fn alloc_past<B: Buddy>(
+    fn alloc_past(
         &mut self,
-        allocator: &mut FrameAllocator<'m, B>,
+        supply: &mut impl Supply<'m>,
         gfp: Gfp,
         order: Order,
     ) -> Result<Block, AllocError> {
-        match allocator.alloc_pages(gfp, order) {
+        match supply.alloc(self.cpu, gfp, order) {
             Err(_) if self.frames() > 0 => {
-                self.drain_to(allocator);
-                allocator.alloc_pages(gfp, order)
+                self.drain_to(supply);
+                supply.alloc(self.cpu, gfp, order)
             }
             result => result,
         }
@@ -358,13 +340,13 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
 
     #[cold]
     #[inline(never)]
-    fn free_slowly<B: Buddy>(
+    fn free_slowly(
         &mut self,
-        allocator: &SharedFrames<'m, B>,
+        zone: &impl Cacheable<'m>,
         pfn: Pfn,
         order: Order,
     ) -> Result<(), FreeError> {
-        self.free_to(&mut allocator.lock(), pfn, order)
+        zone.supply(|supply| self.free_to(supply, pfn, order))
     }
 
     /// What [`put`](Self::put) is the fast path of, for an owner of the allocator, or one who holds its lock: gives a batch
@@ -375,52 +357,51 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     /// As for [`FrameAllocator::free_pages`].
     #[cold]
     #[inline(never)]
-    pub fn free_to<B: Buddy>(
+    pub fn free_to(
         &mut self,
-        allocator: &mut FrameAllocator<'m, B>,
+        supply: &mut impl Supply<'m>,
         pfn: Pfn,
         order: Order,
     ) -> Result<(), FreeError> {
-        let zone = &allocator.zones[0];
-        self.alive = zone.lists.table;
+        let cpu = self.cpu;
+        self.alive = supply.alive();
         let exponent = u64::from(order.get());
-        let head = self.alive.get(zone.index(pfn));
+        let index = pfn.0.wrapping_sub(self.start.0) as usize;
+        let head = self.alive.get(index);
         if head.is_none_or(|head| head.word() != ALLOCATED | exponent) {
-            return allocator.free_pages(pfn, order);
+            return supply.free(cpu, pfn, order);
         }
         if order != Order::ZERO {
-            return self.free_block_to(allocator, pfn, order);
+            return self.free_block_to(supply, pfn, order);
         }
-        let short = zone.free() <= zone.marks.low;
         let list = self.policy.list(Gfp::empty());
-        if short {
-            list.empty(|frames| allocator.zones[0].give_cached(frames));
+        if supply.is_short() {
+            list.empty(|frames| supply.empty(cpu, frames));
         } else if list.is_full() {
-            list.spill(|frames| allocator.zones[0].give_cached(frames));
+            list.spill(|frames| supply.empty(cpu, frames));
         }
         match self.put(pfn) {
             true => Ok(()),
-            false => allocator.free_pages(pfn, order),
+            false => supply.free(cpu, pfn, order),
         }
     }
 
     /// [`free_to`](Self::free_to) of a block of an order above 0.
-    fn free_block_to<B: Buddy>(
+    fn free_block_to(
         &mut self,
-        allocator: &mut FrameAllocator<'m, B>,
+        supply: &mut impl Supply<'m>,
         pfn: Pfn,
         order: Order,
     ) -> Result<(), FreeError> {
-        let zone = &mut allocator.zones[0];
-        let short = zone.free() <= zone.marks.low;
+        let (cpu, short) = (self.cpu, supply.is_short());
         if let Some(list) = self.blocks.list(order) {
             let (order, portion) = (list.order(), list.portion());
             let count = if short { usize::MAX } else { portion };
-            list.give_back(count, |index| zone.give_cached_block(index as usize, order));
+            list.give_back(count, |index| supply.empty_block(cpu, index, order));
         }
         match !short && self.put_block(pfn, order) {
             true => Ok(()),
-            false => allocator.free_pages(pfn, order),
+            false => supply.free(cpu, pfn, order),
         }
     }
 }

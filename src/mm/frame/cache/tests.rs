@@ -1,10 +1,10 @@
 //! Tests of the caches: exact points of refill and return, and frames that are never lost.
 
 use super::super::tests::{Books, ONE_ZONE};
-use super::super::{FrameAllocator, InDescriptor, WIDE};
+use super::super::{InDescriptor, WIDE};
 use super::rule::ROOM;
 use super::*;
-use core::sync::atomic::{AtomicU64, Ordering};
+use crate::mm::frame::{FrameAllocator, SharedFrames};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::vec::Vec;
@@ -387,62 +387,4 @@ proptest! {
         churn::<HotCold>(&operations);
         churn::<Batched>(&operations);
     }
-}
-
-/// CPUs turn frames of their own between "allocated" and "cached" while another one, under the lock, reads those words as a
-/// buddy's. Under Miri this finds data races, too.
-#[test]
-fn cpus_with_a_cache_each_never_share_a_frame() {
-    const CPUS: u64 = 4;
-    const FRAMES: u64 = 4096;
-    let steps = if cfg!(miri) { 60 } else { 100_000 };
-    let ranges = [Pfn(0)..Pfn(FRAMES)];
-    let mut books = Books::new::<InDescriptor>(&ranges, &ONE_ZONE);
-    let allocator = FrameAllocator::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
-    let shared: SharedFrames<'_> = SharedFrames::new(allocator);
-    let owners: Vec<AtomicU64> = (0..FRAMES).map(|_| AtomicU64::new(0)).collect();
-    let hand_over = |block: &Block, from: u64, to: u64| {
-        for frame in 0..block.order().frames() {
-            let owner = &owners[(block.pfn().0 + frame) as usize];
-            assert_eq!(owner.swap(to, Ordering::Relaxed), from);
-        }
-    };
-    let live = |cpu: u64| {
-        let mut cache = FrameCache::<'_, Batched>::new(&shared, CPUS);
-        let mut random = cpu;
-        let mut blocks: Vec<Block> = Vec::new();
-        for _ in 0..steps {
-            // Knuth's linear congruence; its upper bits are random enough.
-            random = random
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            let choice = random >> 40;
-            if choice.is_multiple_of(2) {
-                let order =
-                    Order::new([0, 0, 0, 1, 1, 3, 4, 9][(choice >> 1) as usize % 8]).unwrap();
-                let block = cache.alloc_pages(&shared, Gfp::KERNEL, order);
-                let Ok(block) = block else { continue };
-                hand_over(&block, 0, cpu);
-                blocks.push(block);
-            } else if !blocks.is_empty() {
-                let block = blocks.swap_remove(choice as usize % blocks.len());
-                hand_over(&block, cpu, 0);
-                cache.free(&shared, block).unwrap();
-            }
-        }
-        for block in blocks {
-            hand_over(&block, cpu, 0);
-            cache.free(&shared, block).unwrap();
-        }
-        cache.drain(&shared);
-    };
-    std::thread::scope(|scope| {
-        for cpu in 1..=CPUS {
-            let live = &live;
-            scope.spawn(move || live(cpu));
-        }
-    });
-    let allocator = shared.into_inner();
-    allocator.validate().unwrap();
-    assert_eq!(allocator.free_frames(), FRAMES);
 }

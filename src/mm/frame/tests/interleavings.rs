@@ -200,3 +200,23 @@ fn two_cpus_on_a_tree() {
 fn a_single_frame_beside_a_pair_on_a_tree() {
     model(|| on_a_tree([single_frames, a_pair_of_frames]));
 }
+
+/// Both frames in one exchange, and back in one.
+fn many_frames(zone: &TreeFrames<'_>, cpu: usize, touch: &dyn Fn(Pfn, Order)) {
+    let mut frames = [Pfn(0); 2];
+    let taken = zone.take_many(cpu, &mut frames);
+    for &pfn in &frames[..taken] {
+        touch(pfn, Order::ZERO);
+    }
+    zone.give_many(cpu, &frames[..taken]).unwrap();
+}
+
+#[test]
+fn a_single_frame_beside_many_on_a_tree() {
+    model(|| on_a_tree([single_frames, many_frames]));
+}
+
+#[test]
+fn many_beside_a_pair_on_a_tree() {
+    model(|| on_a_tree([many_frames, a_pair_of_frames]));
+}

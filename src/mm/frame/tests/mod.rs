@@ -2,6 +2,8 @@
 
 mod as_it_lies;
 mod bad_input;
+#[cfg(not(loom))]
+mod cached_zones;
 mod failures;
 #[cfg(loom)]
 mod interleavings;

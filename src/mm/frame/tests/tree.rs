@@ -11,10 +11,11 @@ use super::*;
 
 const CPUS: usize = 4;
 
-struct TreeBooks(Vec<Descriptor>, Vec<AtomicU64>);
+/// The memory of a zone without a lock; it holds junk at first.
+pub(super) struct TreeBooks(Vec<Descriptor>, Vec<AtomicU64>);
 
 impl TreeBooks {
-    fn new(frames: &FrameRange) -> Self {
+    pub(super) fn new(frames: &FrameRange) -> Self {
         let (descriptors, words) = TreeFrames::metadata_size(frames, CPUS);
         let junk = || {
             let descriptor = Descriptor::default();
@@ -27,7 +28,7 @@ impl TreeBooks {
         )
     }
 
-    fn zone(&mut self, frames: FrameRange) -> TreeFrames<'_> {
+    pub(super) fn zone(&mut self, frames: FrameRange) -> TreeFrames<'_> {
         TreeFrames::new(frames, CPUS, &mut self.0, &mut self.1).unwrap()
     }
 }

@@ -99,6 +99,82 @@ impl Lower<'_> {
         }
     }
 
+    /// Takes single frames out of the huge frames from `first` to `end`, at most `most`, and hands out their indices. Returns how many.
+    ///
+    /// A huge frame's count goes down once for all of its frames, and a word of bits changes once.
+    pub(super) fn take_singles(
+        &self,
+        first: usize,
+        end: usize,
+        most: u64,
+        put: &mut impl FnMut(usize),
+    ) -> u64 {
+        let mut missing = most;
+        for huge in first..end {
+            let mut promised = 0;
+            let promise = |count: u64| {
+                promised = if count < WHOLE { count.min(missing) } else { 0 };
+                (promised > 0).then(|| count - promised)
+            };
+            if self.change_count(huge, promise).is_none() {
+                continue;
+            }
+            let mut left = promised;
+            for word in huge * WORDS..(huge + 1) * WORDS {
+                left -= self.set_some(word, left, put);
+                if left == 0 {
+                    break;
+                }
+            }
+            if left > 0 {
+                // Another CPU took frames behind this one's back, and gave back others that it had passed.
+                self.change_count(huge, |count| Some(count + left));
+            }
+            missing -= promised - left;
+            if missing == 0 {
+                break;
+            }
+        }
+        most - missing
+    }
+
+    /// Takes at most `most` frames in one word of bits. Returns how many.
+    fn set_some(&self, word: usize, most: u64, put: &mut impl FnMut(usize)) -> u64 {
+        let bits = &self.bits[word];
+        let mut now = bits.load(Relaxed);
+        loop {
+            let (mut rest, mut count) = (!now, 0);
+            while rest != 0 && count < most {
+                rest &= rest - 1;
+                count += 1;
+            }
+            let mut taken = !now ^ rest;
+            if taken == 0 {
+                return 0;
+            }
+            match bits.compare_exchange_weak(now, now | taken, Acquire, Relaxed) {
+                Ok(_) => {
+                    while taken != 0 {
+                        put(word * 64 + taken.trailing_zeros() as usize);
+                        taken &= taken - 1;
+                    }
+                    return count;
+                }
+                Err(other) => now = other,
+            }
+        }
+    }
+
+    /// Makes frames in one word of bits free, all of which are taken; they are counted by [`count_free`](Self::count_free).
+    pub(super) fn clear_some(&self, word: usize, frames: u64) {
+        self.bits[word].fetch_and(!frames, Release);
+    }
+
+    /// Counts frames of a huge frame as free, after their bits were cleared.
+    pub(super) fn count_free(&self, huge: usize, frames: u64) {
+        self.change_count(huge, |count| Some(count + frames));
+    }
+
     /// Puts a block back that is taken. `false`, and nothing changed, if it is not.
     pub(super) fn give(&self, index: usize, order: u32) -> bool {
         let huge = index / HUGE_FRAMES;
@@ -187,7 +263,7 @@ impl Lower<'_> {
     }
 
     /// Changes the count of a huge frame, or gives up.
-    fn change_count(&self, huge: usize, change: impl Fn(u64) -> Option<u64>) -> Option<u64> {
+    fn change_count(&self, huge: usize, mut change: impl FnMut(u64) -> Option<u64>) -> Option<u64> {
         let shift = shift(huge);
         let changed = self.pairs[huge / 2].fetch_update(AcqRel, Relaxed, |pair| {
             let count = change(pair >> shift & COUNT)?;

@@ -15,13 +15,14 @@
 //! head". So a bad free is an error here as well, even one on two CPUs at once.
 
 mod lower;
+mod many;
 
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use super::descriptor::{ALLOCATED, CHUNK_FRAMES, Descriptor, NOT_A_HEAD, Table};
 use super::sync::AtomicU64;
 use super::whole_zone::WholeZone;
-use super::{Block, FreeError};
+use super::{AllocError, Block, FreeError};
 use crate::mm::address::{FrameRange, Order, Pfn};
 use lower::{HUGE_FRAMES, Lower, WORDS};
 
@@ -106,13 +107,33 @@ impl<'m> TreeFrames<'m> {
         Some(zone)
     }
 
+    /// The same zone once more: all that it consists of is shared.
+    pub(super) fn handle(&self) -> Self {
+        TreeFrames { ..*self }
+    }
+
+    /// The frame with index 0, where a chunk begins.
+    pub(super) fn first_frame(&self) -> Pfn {
+        self.start
+    }
+
+    /// Frames that there are.
+    pub(super) fn frame_count(&self) -> u64 {
+        self.frames
+    }
+
+    /// The descriptors of all frames.
+    pub(super) fn descriptors(&self) -> Table<'m> {
+        self.table
+    }
+
     /// The CPU's reservation.
     fn reservation(&self, cpu: usize) -> &AtomicU64 {
         &self.cpus[cpu % (self.cpus.len() / STRIDE) * STRIDE]
     }
 
     /// Takes a block of 2^order frames for a CPU: the index of its first frame.
-    fn take_index(&self, cpu: usize, order: u32) -> Option<usize> {
+    pub(super) fn take_index(&self, cpu: usize, order: u32) -> Option<usize> {
         let frames = 1 << order;
         let reservation = self.reservation(cpu);
         let mut from = 0;
@@ -232,6 +253,42 @@ impl<'m> TreeFrames<'m> {
         })
     }
 
+    /// Puts the block of 2^order frames at an index back, whose descriptor is `held`. `false`, and nothing changed, if it is not.
+    pub(super) fn give_index(&self, cpu: usize, index: usize, order: u32, held: u64) -> bool {
+        let given = self
+            .table
+            .get(index)
+            .is_some_and(|head| head.exchange(held, NOT_A_HEAD) && self.lower.give(index, order));
+        if given {
+            self.credit(self.reservation(cpu), index / TREE_FRAMES, 1 << order);
+        }
+        given
+    }
+
+    /// Allocates a block of 2^order frames for a CPU.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub(super) fn alloc_pages(&self, cpu: usize, order: Order) -> Result<Block, AllocError> {
+        self.take(cpu, order)
+            .ok_or(AllocError::OutOfFrames { order })
+    }
+
+    /// Frees a CPU's block of 2^order frames at `pfn`.
+    ///
+    /// # Errors
+    ///
+    /// Exactly this block is not allocated; then nothing changes.
+    pub(super) fn free_pages(&self, cpu: usize, pfn: Pfn, order: Order) -> Result<(), FreeError> {
+        let index = pfn.0.wrapping_sub(self.start.0) as usize;
+        let exponent = u32::from(order.get());
+        match self.give_index(cpu, index, exponent, ALLOCATED | u64::from(exponent)) {
+            true => Ok(()),
+            false => Err(self.diagnose(pfn, order)),
+        }
+    }
+
     /// Why a block cannot be freed.
     #[cold]
     fn diagnose(&self, pfn: Pfn, order: Order) -> FreeError {
@@ -279,17 +336,34 @@ impl WholeZone for TreeFrames<'_> {
     }
 
     fn give(&self, cpu: usize, pfn: Pfn, order: Order) -> Result<(), FreeError> {
-        let index = pfn.0.wrapping_sub(self.start.0) as usize;
-        let exponent = u32::from(order.get());
-        let freed = self.table.get(index).is_some_and(|head| {
-            head.exchange(ALLOCATED | u64::from(exponent), NOT_A_HEAD)
-                && self.lower.give(index, exponent)
-        });
-        if !freed {
-            return Err(self.diagnose(pfn, order));
+        self.free_pages(cpu, pfn, order)
+    }
+
+    fn take_many(&self, cpu: usize, frames: &mut [Pfn]) -> usize {
+        let mut taken = 0;
+        while taken < frames.len() {
+            let mut places = frames[taken..].iter_mut();
+            let most = places.len() as u64;
+            let put = |index| {
+                if let Some(place) = places.next() {
+                    *place = self.start.add(index as u64);
+                }
+            };
+            match self.take_singles(cpu, most, ALLOCATED, put) {
+                0 => break,
+                count => taken += count as usize,
+            }
         }
-        self.credit(self.reservation(cpu), index / TREE_FRAMES, order.frames());
-        Ok(())
+        taken
+    }
+
+    fn give_many(&self, cpu: usize, frames: &[Pfn]) -> Result<(), FreeError> {
+        let index = |pfn: &Pfn| pfn.0.wrapping_sub(self.start.0) as usize;
+        let release = |head: &Descriptor| head.exchange(ALLOCATED, NOT_A_HEAD);
+        match self.give_singles(cpu, frames.iter().map(index), release) {
+            Ok(()) => Ok(()),
+            Err(place) => Err(self.diagnose(frames[place], Order::ZERO)),
+        }
     }
 
     fn free_frames(&self) -> u64 {
