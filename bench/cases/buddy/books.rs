@@ -22,6 +22,15 @@ pub(super) fn with_books<B: Buddy>(
     work: impl for<'b> FnOnce(Metadata<'b>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let size = FrameAllocator::<B>::metadata_size(ranges, zones)?;
+    with_memory(machine, size, work)
+}
+
+/// Runs `work` with so much memory for books.
+pub(super) fn with_memory(
+    machine: &mut Machine,
+    size: MetadataSize,
+    work: impl for<'b> FnOnce(Metadata<'b>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let area = machine.vmalloc.vmalloc(bytes(size), &mut machine.kernel)?;
     let pages = pages_of(&area).map_err(|reason| Failure::new(format_args!("{reason}")))?;
     let descriptors = pages.0 as *mut Descriptor;

@@ -1,28 +1,8 @@
 //! The physical page allocator: on the machine's own RAM, and both of its generations side by side.
 //!
-//! The last part of a name is the policy: the buddy back end (`descriptor`: today's, `pair_bit`: the book's), or the cache in
-//! front of it (`batched`: 6.x's, `hot_cold`: 2.6's).
-
-mod block;
-mod books;
-mod bulk;
-mod burst;
-mod on_machine;
-mod source;
-mod start_up;
-mod zone;
-
-use pagemark::machine::Machine;
-use pagemark::mm::frame::{
-    Batched, BlockList, Buddy, CachePolicy, HotCold, InDescriptor, PairBitmap, SharedFrames,
-};
-
-use self::block::Block;
-use self::source::{Cached, Direct, Source};
-use self::zone::Age;
-pub(super) use self::zone::with_zone;
-use crate::harness::case::Failure;
-use crate::harness::run::Run;
+//! The last part of a name is the policy: the back end (`descriptor`: today's, `pair_bit`: the book's, `tree`: the one without a lock),
+//! or the cache in front of `descriptor` (`batched`: 6.x's, `hot_cold`: 2.6's). In front of another back end the cache is a part of
+//! its own (`cache=batched/tree`). On the machine's RAM there is the cache in front, or `cache=none`.
 
 /// The names of a shape's two cases under one policy.
 macro_rules! pair {
@@ -34,6 +14,30 @@ macro_rules! pair {
     };
 }
 
+mod block;
+mod books;
+mod bulk;
+mod burst;
+mod many;
+mod on_machine;
+mod source;
+mod start_up;
+mod tree;
+mod zone;
+
+use pagemark::machine::Machine;
+use pagemark::mm::frame::{
+    Batched, BlockList, Buddy, CachePolicy, HotCold, InDescriptor, PairBitmap, SharedFrames,
+    WholeZone,
+};
+
+use self::block::Block;
+use self::source::{Cached, Direct, Source};
+use self::zone::Age;
+pub(super) use self::zone::with_zone;
+use crate::harness::case::Failure;
+use crate::harness::run::{Run, Tier};
+
 /// The names under one back end.
 struct Names {
     policy: &'static str,
@@ -41,6 +45,7 @@ struct Names {
     whole_9: [&'static str; 2],
     aged: [&'static str; 2],
     bulk: [&'static str; 2],
+    many: [&'static str; 2],
     burst: [&'static str; 2],
     start_up: [&'static str; 2],
 }
@@ -53,6 +58,7 @@ macro_rules! names {
             whole_9: pair!("order=9/zone=whole", $policy),
             aged: pair!("order=0/zone=aged", $policy),
             bulk: pair!("bulk=512", $policy),
+            many: pair!("many=512", $policy),
             burst: pair!("burst=512", $policy),
             start_up: [
                 concat!("buddy/start_up/ram=1GiB/", $policy),
@@ -74,6 +80,7 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
     let hit = pair!("order=0", "hot_cold");
     let burst = pair!("burst=512", "hot_cold");
     cache::<HotCold>(machine, run, "buddy/hot_cold", hit, burst);
+    run.in_tier(Tier::Full, |run| tree::run(machine, run));
 }
 
 /// The shapes that need no cache.
@@ -84,6 +91,7 @@ fn back_end<B: Buddy>(machine: &mut Machine, run: &mut Run, names: &Names) {
         names.whole_9,
         names.aged,
         names.bulk,
+        names.many,
         names.burst,
     ];
     if !all.as_flattened().iter().any(|name| run.would(name)) {
@@ -93,6 +101,7 @@ fn back_end<B: Buddy>(machine: &mut Machine, run: &mut Run, names: &Names) {
         blocks::<_, 0>(run, names.whole, Direct(zone), || Ok(()), 1);
         blocks::<_, 9>(run, names.whole_9, Direct(zone), || Ok(()), 1);
         bulk(run, names.bulk, zone);
+        run.in_tier(Tier::Full, |run| many(run, names.many, zone));
         bursts(run, names.burst, Direct(zone));
         let mut age = Age::of(zone)?;
         blocks::<_, 0>(run, names.aged, Direct(zone), || age.step(zone), 1);
@@ -164,6 +173,11 @@ fn bulk<B: Buddy>(run: &mut Run, [alloc, free]: [&'static str; 2], zone: &Shared
         free_before: 0,
     };
     run.measure(free, &mut case);
+}
+
+fn many(run: &mut Run, [alloc, free]: [&'static str; 2], zone: &impl WholeZone) {
+    run.measure(alloc, &mut many::Alloc(many::Many::new(zone)));
+    run.measure(free, &mut many::Free(many::Many::new(zone)));
 }
 
 fn bursts(run: &mut Run, [alloc, free]: [&'static str; 2], source: impl Source) {

@@ -1,8 +1,9 @@
-//! Where a case gets its frames: from the zone under its lock, or from a CPU's cache in front of it.
+//! Where a case gets its frames: from the zone under its lock, from the one without a lock, or from a CPU's cache in front of either.
 
 use pagemark::mm::address::{Order, Pfn};
 use pagemark::mm::frame::{
-    AllocError, Buddy, CachePolicy, FrameCache, FreeError, Gfp, SharedFrames,
+    AllocError, Buddy, CachePolicy, Cacheable, FrameCache, FreeError, Gfp, SharedFrames,
+    TreeFrames, WholeZone,
 };
 
 /// A way to allocate and free. As in a kernel, the fast path is part of the caller's code, and what happens when it does not
@@ -69,14 +70,34 @@ fn free_slowly<B: Buddy>(
     }
 }
 
+/// The zone without a lock. No part of an operation is out of line: none is a rare one.
+impl Source for &TreeFrames<'_> {
+    fn alloc(&mut self, order: Order, frame: &mut Pfn, outcome: &mut Result<(), AllocError>) {
+        match self.take(0, order) {
+            Some(block) => *frame = block.into_raw().0,
+            None => *outcome = Err(AllocError::OutOfFrames { order }),
+        }
+    }
+
+    fn free(&mut self, frame: &Pfn, order: Order, outcome: &mut Result<(), FreeError>) {
+        if let Err(error) = self.give(0, *frame, order) {
+            *outcome = Err(error);
+        }
+    }
+
+    fn free_frames(&mut self) -> u64 {
+        WholeZone::free_frames(*self)
+    }
+}
+
 /// A cache.
-pub(super) struct Cached<'a, 'z, B, P> {
-    zone: &'a SharedFrames<'z, B>,
+pub(super) struct Cached<'a, 'z, Z, P> {
+    zone: &'a Z,
     cache: FrameCache<'z, P>,
 }
 
-impl<'a, 'z, B: Buddy, P: CachePolicy> Cached<'a, 'z, B, P> {
-    pub(super) fn new(zone: &'a SharedFrames<'z, B>) -> Self {
+impl<'a, 'z, Z: Cacheable<'z>, P: CachePolicy> Cached<'a, 'z, Z, P> {
+    pub(super) fn new(zone: &'a Z) -> Self {
         Cached {
             zone,
             cache: FrameCache::new(zone, 1),
@@ -111,7 +132,7 @@ impl<'a, 'z, B: Buddy, P: CachePolicy> Cached<'a, 'z, B, P> {
     }
 }
 
-impl<B: Buddy, P: CachePolicy> Source for &mut Cached<'_, '_, B, P> {
+impl<'z, Z: Cacheable<'z> + WholeZone, P: CachePolicy> Source for &mut Cached<'_, 'z, Z, P> {
     #[inline(always)]
     fn alloc(&mut self, order: Order, frame: &mut Pfn, outcome: &mut Result<(), AllocError>) {
         let taken = match order {
@@ -136,6 +157,6 @@ impl<B: Buddy, P: CachePolicy> Source for &mut Cached<'_, '_, B, P> {
     }
 
     fn free_frames(&mut self) -> u64 {
-        self.zone.lock().free_frames() + self.cache.frames() as u64
+        self.zone.free_frames() + self.cache.frames() as u64
     }
 }

@@ -12,9 +12,9 @@ use crate::harness::case::{Failure, expect_eq};
 use crate::harness::random::Random;
 
 /// Frames of the zone.
-const FRAMES: u64 = 32 << 10;
+pub(super) const FRAMES: u64 = 32 << 10;
 /// The frames: above anything that the zones below NORMAL could claim.
-static RANGES: [FrameRange; 1] = [Pfn(1 << 32)..Pfn((1 << 32) + FRAMES)];
+pub(super) static RANGES: [FrameRange; 1] = [Pfn(1 << 32)..Pfn((1 << 32) + FRAMES)];
 const ZONES: [(ZoneKind, Pfn); 1] = [(ZoneKind::Normal, Pfn(u64::MAX))];
 
 /// Runs `work` on a zone whose frames are all free and alive. Afterwards all of them have to be free again.
@@ -45,7 +45,7 @@ pub(super) struct Age {
 
 impl Age {
     /// Steps until a zone counts as aged.
-    const STEPS: u32 = 20_000;
+    pub(super) const STEPS: u32 = 20_000;
 
     /// Ages a zone.
     pub(super) fn of<B: Buddy>(zone: &SharedFrames<'_, B>) -> Result<Self, Failure> {

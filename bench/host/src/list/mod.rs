@@ -113,11 +113,12 @@ const KINDS: [(&str, &str, &str); 22] = [
     ("peer", "bench/cases/peers", "another project's code"),
 ];
 /// Last parts of names that are policies.
-const POLICIES: [&str; 14] = [
+const POLICIES: [&str; 15] = [
     "descriptor",
     "pair_bit",
     "batched",
     "hot_cold",
+    "cache=none",
     "tree",
     "list",
     "instant_fit",
