@@ -28,6 +28,7 @@ pub mod features;
 pub mod five_levels;
 #[cfg(target_os = "none")]
 pub mod high_memory;
+pub mod hpet;
 pub mod hypervisor;
 pub mod interrupt_sources;
 #[cfg(target_os = "none")]

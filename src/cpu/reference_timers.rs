@@ -2,10 +2,9 @@
 //!
 //! Each is a counter that runs by itself and wraps. A machine may lack any of them; what is read then stands still.
 
-use core::ops::RangeInclusive;
-
 use x86::io::{inb, inl, outb};
 
+use crate::cpu::hpet;
 use crate::mm::address::VirtAddr;
 use crate::mmio;
 
@@ -122,12 +121,7 @@ pub struct Hpet {
 
 impl Hpet {
     /// Bytes of the registers.
-    pub const BYTES: u64 = 0x400;
-    const CAPABILITIES: u64 = 0;
-    const CONFIGURATION: u64 = 0x10;
-    const MAIN_COUNTER: u64 = 0xf0;
-    /// Periods in femtoseconds that a timer can have: up to the specification's 100 ns, and no less than Linux takes for one.
-    const PERIODS: RangeInclusive<u64> = 100_000..=100_000_000;
+    pub const BYTES: u64 = hpet::BYTES;
 
     /// Starts the timer whose registers are mapped at `registers`; `None` where nothing like it is there.
     ///
@@ -137,18 +131,18 @@ impl Hpet {
     /// them.
     #[must_use]
     pub unsafe fn start(registers: VirtAddr) -> Option<Self> {
-        let mut hpet = Hpet {
+        let mut timer = Hpet {
             registers,
             period_femtoseconds: 0,
             configuration: 0,
         };
-        hpet.period_femtoseconds = hpet.register(Self::CAPABILITIES) >> 32;
-        if !Self::PERIODS.contains(&hpet.period_femtoseconds) {
+        timer.period_femtoseconds = timer.register(hpet::CAPABILITIES) >> 32;
+        if !hpet::PERIODS.contains(&timer.period_femtoseconds) {
             return None;
         }
-        hpet.configuration = hpet.register(Self::CONFIGURATION);
-        hpet.set_configuration(hpet.configuration | 1);
-        Some(hpet)
+        timer.configuration = timer.register(hpet::CONFIGURATION);
+        timer.set_configuration(timer.configuration | hpet::RUNS);
+        Some(timer)
     }
 
     /// Stops it, unless it ran before.
@@ -163,7 +157,7 @@ impl Hpet {
 
     fn set_configuration(&self, value: u64) {
         // SAFETY: the registers are mapped and ours (the promise to `start`).
-        unsafe { mmio::at(self.registers, Self::CONFIGURATION) }.write(value);
+        unsafe { mmio::at(self.registers, hpet::CONFIGURATION) }.write(value);
     }
 }
 
@@ -178,6 +172,6 @@ impl ReferenceTimer for Hpet {
 
     /// The lower half, which every HPET has.
     fn read(&self) -> u64 {
-        self.register(Self::MAIN_COUNTER) & self.mask()
+        self.register(hpet::MAIN_COUNTER) & self.mask()
     }
 }

@@ -2,27 +2,22 @@
 //!
 //! IA-PC HPET Specification 1.0a, 2.3.8 and 2.3.9 (comparators).
 
-use core::ops::RangeInclusive;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use super::{HPET, NoWatchdog, Route, armed};
+use crate::cpu::hpet::{CAPABILITIES, CONFIGURATION, MAIN_COUNTER, PERIODS, RUNS};
 use crate::cpu::interrupt_sources::IoApicRegisters;
 use crate::mm::address::VirtAddr;
 use crate::mmio;
 
-/// Registers of the HPET.
-const CAPABILITIES: u64 = 0x00;
-const CONFIGURATION: u64 = 0x10;
-const MAIN_COUNTER: u64 = 0xf0;
-/// Of comparator n, 20H further up for each.
+/// Registers of comparator n, 20H further up for each.
 const TIMER_CONFIGURATION: u64 = 0x100;
 const TIMER_COMPARATOR: u64 = 0x108;
 const TIMER_STRIDE: u64 = 0x20;
 /// CAPABILITIES: the number of the last comparator, and whether the main counter has 64 bits.
 const LAST_TIMER: u64 = 0x1f << 8;
 const WIDE_COUNTER: u64 = 1 << 13;
-/// CONFIGURATION: the counter runs; two comparators take the place of the PIT and the clock.
-const RUNS: u64 = 1 << 0;
+/// CONFIGURATION: two comparators take the place of the PIT and the clock.
 const LEGACY: u64 = 1 << 1;
 /// TIMER_CONFIGURATION: level-triggered, interrupts, periodic, 64 bits, held at 32 bits, by a message instead of a line.
 const LEVEL: u64 = 1 << 1;
@@ -32,8 +27,6 @@ const WIDE: u64 = 1 << 5;
 const NARROWED: u64 = 1 << 8;
 const ROUTE: u64 = 0x1f << 9;
 const BY_MESSAGE: u64 = 1 << 14;
-/// Periods in femtoseconds that the specification allows, and no less than Linux takes for one.
-const PERIODS: RangeInclusive<u64> = 100_000..=100_000_000;
 /// Most counts from one look to the next, where the counter or the comparator has 32 bits: an NMI comes this often, sets the
 /// comparator anew and goes on.
 const NARROW_HOP: u64 = 1 << 31;

@@ -83,7 +83,7 @@ pub fn p_values(cases: &[Vec<f64>], base: usize, alpha: f64) -> Vec<f64> {
     p_values
 }
 
-/// A figure of each of a lane's cases.
+/// A figure of each case, one a lane.
 type Lanes = [f64; LANES];
 
 /// What the scores of a division are computed from, none of which depends on the division.

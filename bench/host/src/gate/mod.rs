@@ -127,8 +127,8 @@ impl Judgement {
         self.rows.iter().filter(counts).count()
     }
 
-    /// Whether a row that counts stops the gate. Of exact figures every difference does: an intended one is committed with the new
-    /// baseline with it. Of ticks only slower ones and lost ones do.
+    /// Whether a row that counts stops the gate. Of exact figures every difference does: a commit that intends one
+    /// carries the new baseline. Of ticks only slower ones and lost ones do.
     pub fn fails(&self) -> bool {
         let rows = self.rows.iter().chain(&self.suite);
         rows.into_iter()
