@@ -14,6 +14,8 @@ mod contents;
 mod control;
 mod direct_map;
 #[cfg(target_os = "none")]
+mod entry;
+#[cfg(target_os = "none")]
 mod fault;
 mod fixmap;
 mod kmap;
@@ -35,7 +37,7 @@ mod without_ring_0;
 #[cfg(target_os = "none")]
 pub use tlb::tell_crossovers;
 #[cfg(not(target_os = "none"))]
-use without_ring_0::{address_space, assist, fault, shootdown, test_vmalloc, tlb};
+use without_ring_0::{address_space, assist, entry, fault, shootdown, test_vmalloc, tlb};
 
 use pagemark::machine::Machine;
 
@@ -49,6 +51,7 @@ const GROUPS: &[Group] = &[
     ("control", |_, run| control::run(run)),
     ("tlb", tlb::run),
     ("fault", fault::run),
+    ("entry", entry::run),
     ("assist", assist::run),
     ("access", access::run),
     ("page_table", page_table::run),

@@ -23,9 +23,10 @@ macro_rules! groups {
 
 groups! {
     tlb: Quick, ["tlb"], "dropping translations takes ring 0";
+    entry: Full, ["entry"], "a process is in ring 3 already, and its kernel is another";
     fault: Quick, ["fault"], "the kernel handles a process's page faults";
     assist: Full, ["assist"], "dropping translations takes ring 0";
     address_space: Quick, ["space"], "writing CR3 takes ring 0";
-    shootdown: Full, ["ipi", "shootdown"], "interrupting another CPU takes ring 0";
+    shootdown: Full, ["ipi", "shootdown", "sibling"], "interrupting another CPU and dropping translations takes ring 0";
     test_vmalloc: Full, ["test_vmalloc"], "each iteration writes to an area, and the CPU does not translate its address in a process";
 }

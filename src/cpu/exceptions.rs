@@ -4,13 +4,14 @@
 //! a page that is mapped when it is touched ([`demand`]) and those that the table gives no reason for any more ([`spurious`]). A fault that
 //! [`probe`] provokes on purpose is recorded, and execution goes on at the probe's fixup. An NMI that no CPU has sent is a watchdog's or a
 //! management controller's: it is counted, and the run goes on. A machine check panics with what the banks hold. Every
-//! other exception is a bug or broken hardware, and panics with what the CPU said. Of the interrupt vectors two have a gate: those of
-//! [`vector`](crate::smp::vector).
+//! other exception is a bug or broken hardware, and panics with what the CPU said. Of the interrupt vectors four have a gate: those of
+//! [`vector`](crate::smp::vector) and of [`user_mode`].
 
 use core::arch::{asm, global_asm};
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use spin::Mutex;
+use x86::Ring;
 use x86::bits64::segmentation::Descriptor64;
 use x86::dtables::{DescriptorTablePointer, lidt};
 use x86::io::inb;
@@ -25,14 +26,16 @@ use super::exception_frame::ExceptionFrame;
 use super::machine_check::{self, Report};
 use super::per_cpu;
 use super::segments::{CODE, InterruptStack};
-use super::{address_space, demand, probe, spurious, watchdog};
+use super::{address_space, demand, probe, spurious, user_mode, watchdog};
 use crate::mm::address::VirtAddr;
 use crate::mm::shootdown::CpuId;
 use crate::smp::vector::{CALL, SPURIOUS, called};
 use crate::smp::{doorbell, stop};
 
-/// Gates: 32 for the exceptions of the architecture, and two for interrupts.
-const GATES: usize = 34;
+/// Gates with a stub: 32 for the exceptions of the architecture, and two for interrupts.
+const STUBS: usize = 34;
+/// All gates: two more for what comes from ring 3.
+const GATES: usize = STUBS + 2;
 const _: () = assert!(CALL == 32 && SPURIOUS == 33);
 
 // The CPU aligns RSP to 16 bytes and pushes 5 words; with error code, vector and 15 registers that is 22 words, so RSP is
@@ -84,7 +87,7 @@ global_asm!(
 );
 
 unsafe extern "C" {
-    static exception_stubs: [u64; GATES];
+    static exception_stubs: [u64; STUBS];
 }
 
 static mut IDT: [Descriptor64; GATES] = [Descriptor64::NULL; GATES];
@@ -96,7 +99,7 @@ static mut IDT: [Descriptor64; GATES] = [Descriptor64::NULL; GATES];
 /// Called once, on the boot CPU, before any CPU has loaded the IDT.
 pub unsafe fn fill() {
     let mut idt = [Descriptor64::NULL; GATES];
-    for (vector, gate) in idt.iter_mut().enumerate() {
+    for (vector, gate) in idt.iter_mut().enumerate().take(STUBS) {
         // SAFETY: the assembly above defines the table and never writes it.
         let stub = unsafe { exception_stubs[vector] };
         let mut builder =
@@ -109,6 +112,11 @@ pub unsafe fn fill() {
             _ => builder,
         };
         *gate = builder.finish();
+    }
+    for (vector, entry) in user_mode::gates() {
+        let builder =
+            <DescriptorBuilder as GateDescriptorBuilder<u64>>::interrupt_descriptor(CODE, entry);
+        idt[usize::from(vector)] = builder.present().dpl(Ring::Ring3).finish();
     }
     // SAFETY: one CPU runs, and only here is the static written.
     unsafe { IDT = idt };

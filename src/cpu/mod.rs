@@ -69,6 +69,8 @@ pub mod steady;
 pub mod topology;
 #[cfg(any(target_os = "none", hosted))]
 pub mod tsc;
+#[cfg(target_os = "none")]
+pub mod user_mode;
 pub mod watchdog;
 
 /// Stops this CPU for good: interrupts off, then HLT, again after every NMI.

@@ -5,7 +5,9 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use spin::Once;
+use x86::Ring;
 use x86::msr::{IA32_GS_BASE, wrmsr};
+use x86::segmentation::{SegmentSelector, load_gs};
 
 use super::segments::{self, Segments};
 use super::stacks::{self, Stack};
@@ -138,10 +140,23 @@ pub unsafe fn load(cpu: CpuId) {
     per_cpu
         .this
         .store((&raw const *per_cpu).cast_mut(), Relaxed);
+    // A null selector: IRETQ to ring 3 empties one of ring 0, and with it the base.
+    // SAFETY: nothing has used GS before.
+    unsafe { load_gs(SegmentSelector::new(0, Ring::Ring0)) };
     // SAFETY: the register exists on every CPU with long mode; nothing has used GS before.
     unsafe { wrmsr(IA32_GS_BASE, &raw const *per_cpu as u64) };
     // SAFETY: the tables are this CPU's.
     unsafe { segments::load(per_cpu.segments.get(), &per_cpu.stacks()) };
+}
+
+/// Sets the stack of this CPU for what comes from ring 3, and returns the one before.
+///
+/// # Safety
+///
+/// Nobody uses what lies below `stack`, as long as it is set and ring 3 runs.
+pub unsafe fn set_entry_stack(stack: VirtAddr) -> VirtAddr {
+    // SAFETY: the tables are this CPU's; the rest is the caller's promise.
+    unsafe { segments::set_entry_stack(this().segments.get(), stack) }
 }
 
 /// This CPU.

@@ -8,6 +8,7 @@ mod latency;
 pub mod pages;
 mod responders;
 mod selection;
+mod sibling;
 
 use pagemark::machine::Machine;
 use pagemark::mm::shootdown::{GlobalSlot, Mailboxes};
@@ -21,12 +22,16 @@ const ALONE: &str = "only one CPU runs";
 
 pub(super) fn run(machine: &mut Machine, run: &mut Run) {
     run.in_tier(Tier::Full, |run| {
-        if !run.would_some("ipi") && !run.would_some("shootdown") {
+        if !["ipi", "shootdown", "sibling"]
+            .iter()
+            .any(|group| run.would_some(group))
+        {
             return;
         }
         let selections = Selections::new(machine);
         selections.tell(machine, run);
         ipi::run(machine, run, &selections);
+        sibling::run(machine, run, &selections);
         latency::run::<GlobalSlot>(machine, run, &GLOBAL_SLOT, &selections);
         latency::run::<Mailboxes>(machine, run, mailboxes(), &selections);
     });

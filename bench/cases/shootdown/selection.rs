@@ -80,6 +80,12 @@ impl Selections {
             })
     }
 
+    /// The other thread of this CPU's core; the first of several.
+    pub fn sibling(&self) -> Option<CpuMask> {
+        let [sibling, ..] = self.nearest;
+        sibling.map(|cpu| CpuMask::EMPTY.with(cpu))
+    }
+
     /// By number.
     pub fn numbers(&self) -> impl Iterator<Item = Selection> + Clone {
         numbers(self.others).map(Selection::First)

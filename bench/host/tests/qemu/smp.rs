@@ -336,6 +336,35 @@ fn responders_are_chosen_by_distance() {
     }
 }
 
+/// The other thread of a core goes on while this one flushes, and both ways into the kernel come from ring 3, with exact counts.
+#[test]
+fn entries_and_flushes_beside_a_sibling() {
+    let words = ["suite=full", "only=entry/*,sibling/*", "rounds=3"];
+    let log = passed(&Boot {
+        topology: Some("cores=1,threads=2".to_owned()),
+        ..on(2, &words)
+    });
+    let median = |name: &str| {
+        let result = log.results.iter().find(|result| result.case == name);
+        result.unwrap_or_else(|| panic!("{name}")).median
+    };
+    for (by, count) in [("syscall", 19), ("interrupt", 23)] {
+        let same = median(&format!("entry/round_trip/by={by}/cr3=same"));
+        let switched = median(&format!("entry/round_trip/by={by}/cr3=switched"));
+        assert_eq!(
+            [same, switched].map(|median| median.rounded()),
+            [count, count + 4]
+        );
+    }
+    for flush in ["none", "page", "all"] {
+        median(&format!("sibling/loads/pages=512/flush={flush}"));
+    }
+    let skipped =
+        ["syscall", "interrupt"].map(|by| format!("entry/round_trip/by={by}/cr3=switched_pcid"));
+    let skips: Vec<_> = log.skips.iter().map(|skip| &skip.case).collect();
+    assert_eq!(skips, skipped.iter().collect::<Vec<_>>());
+}
+
 #[test]
 fn what_one_cpu_does_costs_the_same_with_others_waiting() {
     let figures = |cpus: u32, word: &str| -> Vec<String> {
@@ -353,7 +382,7 @@ fn what_one_cpu_does_costs_the_same_with_others_waiting() {
 fn every_proof_of_a_shootdown_fails_without_it() {
     let words = [
         "suite=full",
-        "only=ipi/*,shootdown/*,contended/*",
+        "only=ipi/*,shootdown/*,contended/*,entry/*",
         "mutate=operation",
     ];
     let log = passed(&on(2, &words));

@@ -90,6 +90,12 @@ impl Protection {
         Protection(self.0 & !Flags::GLOBAL.bits())
     }
 
+    /// The same, and ring 3 may use it, too.
+    #[must_use]
+    pub const fn user(self) -> Protection {
+        Protection(self.0 | Flags::USER.bits())
+    }
+
     /// The same with another memory type.
     #[must_use]
     pub const fn with_memory_type(self, memory_type: MemoryType) -> Protection {
@@ -165,7 +171,10 @@ pub(in crate::mm::page_table) const fn protection(word: u64, size: PageSize) -> 
 
 /// The word of an entry that leads to the table at `frame`: all is allowed here, the leaf decides.
 pub(in crate::mm::page_table) const fn table(frame: Pfn) -> u64 {
-    let flags = Flags::PRESENT.union(Flags::WRITABLE).union(Flags::ACCESSED);
+    let flags = Flags::PRESENT
+        .union(Flags::WRITABLE)
+        .union(Flags::USER)
+        .union(Flags::ACCESSED);
     frame.0 << PAGE_SHIFT | flags.bits()
 }
 
