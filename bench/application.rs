@@ -132,7 +132,7 @@ pub fn run(machine: &mut Machine) -> Verdict {
     #[cfg(not(target_os = "none"))]
     strikes.tag(run.disturbances());
     #[cfg(target_os = "none")]
-    cases::tell_crossovers(machine, &mut run);
+    cases::record_crossovers(machine, &mut run);
     run.verdict()
 }
 

@@ -161,7 +161,7 @@ fn write_protect(machine: &mut Machine, run: &mut Run) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A page that could only be read, and may be written to by now; the TLB was not told.
+/// A page that could only be read, and may be written to by now; the TLB was not flushed.
 struct Spurious<'m> {
     machine: &'m mut Machine,
     page: VirtAddr,

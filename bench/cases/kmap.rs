@@ -130,7 +130,7 @@ impl Case for Map<'_> {
                 expect_eq!("slots in use", self.frames.machine.kmap.used(), 1);
                 self.frames.expect_seen(self.frame, mapped.address())
             }
-            // `restore` tells the error.
+            // `restore` returns the error.
             Some(Err(_)) => Ok(()),
             None => Err(Failure::new(format_args!("no frame was mapped"))),
         }

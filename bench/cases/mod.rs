@@ -35,7 +35,7 @@ mod vmalloc;
 mod without_ring_0;
 
 #[cfg(target_os = "none")]
-pub use tlb::tell_crossovers;
+pub use tlb::record_crossovers;
 #[cfg(not(target_os = "none"))]
 use without_ring_0::{address_space, assist, entry, fault, shootdown, test_vmalloc, tlb};
 

@@ -85,7 +85,7 @@ fn without_flush(any: &mut AnyCase<'_>) -> Result<Outcome, Failure> {
 
 /// What the proof says of the mutation, after the case is as it was.
 fn outcome(any: &mut AnyCase<'_>, proof: Result<(), Failure>) -> Outcome {
-    // The proof may have changed what the operation met then: its errors tell nothing.
+    // The proof may have changed what the operation met then: its errors have no meaning.
     let _ = any.case().restore();
     match proof {
         Err(failure) => Outcome::Killed(failure),

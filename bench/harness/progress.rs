@@ -1,7 +1,7 @@
 //! Signs of life: while a run has nothing to write down, a line of text every few seconds says where it is and how long it will take.
 //!
 //! With many passes the results come at the end, and a check of all RAM takes minutes on a large machine; who waits before the console
-//! cannot tell such a run from one that hangs. A clock that counts instructions shows no such line: its logs are equal from run to run.
+//! cannot distinguish such a run from one that hangs. A clock that counts instructions shows no such line: its logs are equal from run to run.
 
 use pagemark::console::log;
 use pagemark::cpu::tsc;
@@ -27,7 +27,7 @@ impl Progress {
         spoke: 0,
     };
 
-    /// Begins, on a clock with so many ticks a second.
+    /// Begins, on a clock of `second` ticks a second.
     pub fn begin(clock: Clock, second: u64) -> Self {
         let now = tsc::read();
         Progress {

@@ -63,7 +63,7 @@ impl Timing {
 }
 
 /// Sums a case up. `overhead` is what the harness costs its class.
-pub fn tell_result(
+pub fn record_result(
     entry: &mut Entry,
     overhead: Figure,
     timing: &Timing,

@@ -27,7 +27,7 @@ use super::random::Random;
 use super::reset::{Reset, SETTLING};
 #[cfg(target_os = "none")]
 use super::result::counted;
-use super::result::{Timing, tell_result};
+use super::result::{Timing, record_result};
 use super::round;
 use super::sample::{AnyCase, Temperature, count, prove, settle, warm_up};
 use crate::environment::Witness;
@@ -144,7 +144,7 @@ impl Run {
         self.passes = match (options.mutate, options.passes, clock) {
             // It is enough to put a proof to the proof once.
             (Some(_), ..) => 1,
-            // Until the deadline; more than one says that results are told at the end.
+            // Until the deadline; more than one means that results are recorded at the end.
             (None, ..) if seconds.is_some() => u32::MAX,
             (None, Some(passes), _) => passes.0.min(rounds),
             (None, None, Clock::Icount | Clock::Emulated) => 1,
@@ -216,7 +216,7 @@ impl Run {
             .deadline
             .is_none_or(|deadline| self.pass == 0 || tsc::read() < deadline);
         let more = self.pass < self.passes && in_time && self.verdict == Verdict::Pass;
-        // What comes after the last pass comes once, and is told.
+        // What comes after the last pass comes once, and is recorded.
         self.pass = if more { self.pass + 1 } else { 0 };
         if more {
             self.begun = true;
@@ -273,7 +273,7 @@ impl Run {
         }
     }
 
-    /// Whether this is the first pass, in which what is the same in all of them is told.
+    /// Whether this is the first pass, which records what is the same in all of them.
     pub const fn is_first_pass(&self) -> bool {
         self.pass <= 1
     }
@@ -301,12 +301,12 @@ impl Run {
     pub fn check<'a>(&mut self, name: impl Into<Text<'a>>, outcome: Result<(), Failure>) {
         let detail = outcome.as_ref().err().map_or("", Failure::text);
         if self.pass <= 1 || outcome.is_err() {
-            self.tell_check(name.into(), outcome.is_ok(), detail);
+            self.record_check(name.into(), outcome.is_ok(), detail);
         }
     }
 
     #[inline(never)]
-    fn tell_check(&mut self, name: Text<'_>, pass: bool, detail: &str) {
+    fn record_check(&mut self, name: Text<'_>, pass: bool, detail: &str) {
         log::record(&Record::Check(Check {
             name,
             pass,
@@ -360,7 +360,7 @@ impl Run {
         self.measure(name, case);
         if self.timing.clock != Clock::Icount && self.mutate.is_none() {
             let mut cold = ArrayString::<MAX_NAME>::new();
-            // A name that is too long is told by the hot case.
+            // The hot case reports a name that is too long.
             let _ = write!(cold, "{name}/cold");
             self.in_tier(Tier::Full, |run| {
                 if !CAN_EVICT {
@@ -382,7 +382,7 @@ impl Run {
         if outcome.is_err() {
             self.check(name, outcome);
         } else if self.passes == 1 {
-            self.tell(name);
+            self.record_case(name);
         }
     }
 
@@ -391,7 +391,7 @@ impl Run {
         if self.passes > 1 && self.verdict == Verdict::Pass {
             for entry in self.ledger.entries() {
                 let overhead = self.overheads.of(entry.class);
-                tell_result(entry, overhead, &self.timing, self.witness.as_ref());
+                record_result(entry, overhead, &self.timing, self.witness.as_ref());
             }
         }
         self.check_overheads();
@@ -533,23 +533,23 @@ impl Run {
     /// Leaves something out of a case's operation, and expects the proof to notice.
     fn put_to_the_proof(&mut self, name: &str, case: &mut AnyCase<'_>, mutation: Mutate) {
         match mutate(case, mutation) {
-            Ok(Outcome::Killed(failure)) => self.tell_check(name.into(), true, failure.text()),
+            Ok(Outcome::Killed(failure)) => self.record_check(name.into(), true, failure.text()),
             Ok(Outcome::Survived) => {
-                let told = format_args!("the proof holds without the {}", mutation.name());
-                self.tell_check(name.into(), false, Failure::new(told).text());
+                let text = format_args!("the proof holds without the {}", mutation.name());
+                self.record_check(name.into(), false, Failure::new(text).text());
             }
             Ok(Outcome::Nothing(reason)) => log::record(&Record::Skip(Skip {
                 case: name.into(),
                 reason: reason.into(),
             })),
-            Err(failure) => self.tell_check(name.into(), false, failure.text()),
+            Err(failure) => self.record_check(name.into(), false, failure.text()),
         }
     }
 
-    fn tell(&mut self, name: &str) {
+    fn record_case(&mut self, name: &str) {
         if let Ok(entry) = self.ledger.entry(name) {
             let overhead = self.overheads.of(entry.class);
-            tell_result(entry, overhead, &self.timing, self.witness.as_ref());
+            record_result(entry, overhead, &self.timing, self.witness.as_ref());
             self.progress.spoke();
         }
     }

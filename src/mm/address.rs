@@ -44,7 +44,7 @@ impl fmt::Display for PhysAddr {
     }
 }
 
-/// A virtual (linear) address in bytes. Any value can be held; [`VirtAddr::is_canonical`] tells whether a CPU accepts it.
+/// A virtual (linear) address in bytes. Any value can be held; [`VirtAddr::is_canonical`] returns whether a CPU accepts it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(transparent)]
 pub struct VirtAddr(pub u64);
@@ -131,7 +131,7 @@ impl Order {
         }
     }
 
-    /// The order of the smallest block that has `frames` frames, or `None` if no block has so many.
+    /// The order of the smallest block that has `frames` frames, or `None` if no block is that large.
     #[must_use]
     pub const fn for_frames(frames: u64) -> Option<Order> {
         match frames {

@@ -46,7 +46,7 @@ mod switch {
         })
     }
 
-    /// Does `work` with all of its flushes left out, and tells how many those were.
+    /// Does `work` with all of its flushes left out, and returns how many those were.
     pub fn leave_out(work: impl FnOnce()) -> u64 {
         let left_out = || switch(|switch| switch.left_out.load(Ordering::Relaxed));
         let set = |to| switch(|switch| switch.leave_out.store(to, Ordering::Relaxed));

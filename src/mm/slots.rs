@@ -1,4 +1,4 @@
-//! A vector in memory that the caller hands in, for structures that keep their books there: its length grows, its memory does
+//! A vector in memory that the caller hands in, for structures that keep their metadata there: its length grows, its memory does
 //! not move, and memory beyond the length is never touched. So room for very many entries costs nothing until they come.
 
 use core::mem::MaybeUninit;
@@ -47,7 +47,7 @@ impl<'m, T> Slots<'m, T> {
         Some(number)
     }
 
-    /// The entries, for whoever visits many of them.
+    /// The entries, for callers that visit many of them.
     #[must_use]
     #[inline]
     pub const fn as_slice(&self) -> &[T] {

@@ -31,7 +31,7 @@ impl<B: Buddy> Case for Alloc<'_, '_, B> {
                 expect_eq!("blocks", zone.blocks(list).count() as u64, FRAMES);
                 Ok(())
             }
-            // `restore` tells the error.
+            // `restore` returns the error.
             Some(Err(_)) => Ok(()),
             None => Err(Failure::new(format_args!("no frames were asked for"))),
         }

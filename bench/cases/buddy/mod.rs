@@ -15,7 +15,7 @@ macro_rules! pair {
 }
 
 mod block;
-mod books;
+mod metadata;
 mod bulk;
 mod burst;
 mod many;

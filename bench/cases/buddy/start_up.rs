@@ -1,6 +1,6 @@
 //! Starting up: an allocator over the memory map of a PC, made from nothing, up to its first frame.
 //!
-//! The cost has to depend on the number of ranges alone. The books of 64 GiB are there in full, but the allocator writes only
+//! The cost has to depend on the number of ranges alone. The metadata of 64 GiB are there in full, but the allocator writes only
 //! what it needs for the first frame.
 
 use core::hint::black_box;
@@ -9,7 +9,7 @@ use pagemark::machine::Machine;
 use pagemark::mm::address::{FrameRange, PAGE_SIZE, Pfn};
 use pagemark::mm::frame::{AllocError, Buddy, FrameAllocator, Gfp, Metadata, NewError, WIDE};
 
-use super::books::{bytes, with_books};
+use super::metadata::{bytes, with_metadata};
 use crate::harness::case::{Case, Failure, expect_eq};
 use crate::harness::run::Run;
 
@@ -23,7 +23,7 @@ static RAM_64_GIB: [FrameRange; 3] = [
 
 struct StartUp<'b, B> {
     ranges: &'static [FrameRange],
-    books: Metadata<'b>,
+    metadata: Metadata<'b>,
     /// Frames free after the first was taken.
     left: Result<u64, Refused>,
     buddy: core::marker::PhantomData<B>,
@@ -38,12 +38,12 @@ enum Refused {
 
 impl<B: Buddy> StartUp<'_, B> {
     fn start_up(&mut self) -> Result<u64, Refused> {
-        let books = Metadata {
-            descriptors: &mut *self.books.descriptors,
-            words: &mut *self.books.words,
+        let metadata = Metadata {
+            descriptors: &mut *self.metadata.descriptors,
+            words: &mut *self.metadata.words,
         };
         let mut frames =
-            FrameAllocator::<B>::new(self.ranges, &WIDE, books).map_err(Refused::New)?;
+            FrameAllocator::<B>::new(self.ranges, &WIDE, metadata).map_err(Refused::New)?;
         let block = black_box(&mut frames)
             .alloc_page(Gfp::KERNEL)
             .map_err(Refused::Alloc)?;
@@ -93,10 +93,10 @@ pub(super) fn run<B: Buddy>(machine: &mut Machine, run: &mut Run, names: [&'stat
             run.skip(name, "too few addresses for the descriptors");
             continue;
         }
-        let outcome = with_books::<B>(machine, ranges, &WIDE, |books| {
+        let outcome = with_metadata::<B>(machine, ranges, &WIDE, |metadata| {
             let mut case = StartUp::<B> {
                 ranges,
-                books,
+                metadata,
                 left: Ok(0),
                 buddy: core::marker::PhantomData,
             };

@@ -6,7 +6,7 @@ use pagemark::machine::Machine;
 use pagemark::mm::address::{Order, Pfn};
 use pagemark::mm::frame::{Batched, MetadataSize, TreeFrames, WholeZone};
 
-use super::books::with_memory;
+use super::metadata::with_memory;
 use super::source::Cached;
 use super::zone::{FRAMES, RANGES};
 use super::{block, blocks, bursts, many};
@@ -67,9 +67,9 @@ fn with_tree(
     let [frames] = &RANGES;
     let (descriptors, of_zone) = TreeFrames::metadata_size(frames, CPUS);
     let words = of_zone + HELD;
-    with_memory(machine, MetadataSize { descriptors, words }, |books| {
-        let (of_zone, held) = books.words.split_at_mut(of_zone);
-        let zone = TreeFrames::new(frames.clone(), CPUS, books.descriptors, of_zone)
+    with_memory(machine, MetadataSize { descriptors, words }, |metadata| {
+        let (of_zone, held) = metadata.words.split_at_mut(of_zone);
+        let zone = TreeFrames::new(frames.clone(), CPUS, metadata.descriptors, of_zone)
             .ok_or(Failure::new(format_args!("too little memory for a tree")))?;
         work(&zone, held)?;
         if let Err(pfn) = zone.validate() {

@@ -1,4 +1,4 @@
-//! A zone to measure on: 128 MiB of frames that no machine has, with books in real memory.
+//! A zone to measure on: 128 MiB of frames that no machine has, with metadata in real memory.
 //!
 //! The allocator never touches the frames it manages, so both back ends, whole zones and aged ones, stand side by side on a
 //! machine of any size, and every run starts from the same state.
@@ -7,7 +7,7 @@ use pagemark::machine::Machine;
 use pagemark::mm::address::{FrameRange, Order, Pfn};
 use pagemark::mm::frame::{BlockList, Buddy, FrameAllocator, Gfp, SharedFrames, ZoneKind};
 
-use super::books::with_books;
+use super::metadata::with_metadata;
 use crate::harness::case::{Failure, expect_eq};
 use crate::harness::random::Random;
 
@@ -22,8 +22,8 @@ pub(in crate::cases) fn with_zone<B: Buddy>(
     machine: &mut Machine,
     work: impl for<'z> FnOnce(&SharedFrames<'z, B>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    with_books::<B>(machine, &RANGES, &ZONES, |books| {
-        let mut zone = FrameAllocator::new(&RANGES, &ZONES, books)?;
+    with_metadata::<B>(machine, &RANGES, &ZONES, |metadata| {
+        let mut zone = FrameAllocator::new(&RANGES, &ZONES, metadata)?;
         zone.bring_to_life();
         let zone = SharedFrames::new(zone);
         work(&zone)?;

@@ -67,7 +67,7 @@ fn on(
     name: &str,
 ) -> Result<(), Failure> {
     let on = machine.processors.first(cpus - 1);
-    // The zone's books are made out of the rest of the machine.
+    // The zone's metadata are made out of the rest of the machine.
     let mut processors = core::mem::replace(&mut machine.processors, Processors::alone(0));
     let outcome = with_zone::<InDescriptor>(machine, |zone| {
         processors.online(&on, |online| match cache {

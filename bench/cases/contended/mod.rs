@@ -4,7 +4,7 @@
 //! its turn, so that they meet at a lock only where its holder waits for something, as a purge does.
 //!
 //! The same operations, spread over more and more CPUs: what one figure has more than that of one CPU is what sharing costs. On
-//! a clock that counts instructions it is the sum of what all CPUs execute, their waiting included. A notice tells how fair it was:
+//! a clock that counts instructions it is the sum of what all CPUs execute, their waiting included. A notice shows how fair it was:
 //! what the others got done while the fastest did a given number.
 
 mod buddy;
@@ -84,12 +84,12 @@ fn measure<W: Work>(online: &Online, run: &mut Run, name: &str, work: &W) {
     };
     run.measure(name, &mut case);
     if cpus > 1 && run.is_first_pass() {
-        tell_fairness(online, name, work);
+        note_fairness(online, name, work);
     }
 }
 
 /// Lets all CPUs go until one has done [`FASTEST`] operations.
-fn tell_fairness<W: Work>(online: &Online, name: &str, work: &W) {
+fn note_fairness<W: Work>(online: &Online, name: &str, work: &W) {
     let count_of = |cpu: CpuId| &PerCpu::of(cpu).notes()[0];
     let all_cpus = online.cpus().clone().with(CpuId::BOOT);
     for cpu in &all_cpus {

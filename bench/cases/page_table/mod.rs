@@ -41,7 +41,7 @@ fn name(text: fmt::Arguments<'_>) -> Name {
     name
 }
 
-/// Whether so many pages fit into the scratch region, and one that stays unmapped behind them.
+/// Whether `pages` pages fit into the scratch region, and one that stays unmapped behind them.
 fn fits(machine: &Machine, pages: u64) -> bool {
     let scratch = machine.layout.scratch;
     (scratch.end.0 - scratch.start.0) / PAGE_SIZE > pages
@@ -110,7 +110,7 @@ fn all<S: Shape>(machine: &mut Machine, run: &mut Run, plan: Plan, rest: &str) {
     }
 }
 
-/// So many pages where PTs and all above them have to be built: the scratch region is a whole entry of the root.
+/// A number of pages where PTs and all tables above them have to be built: the scratch region is a whole entry of the root.
 fn build(machine: &Machine, pages: u64) -> Plan {
     let between = machine.kernel.table.levels() as u64 - 2;
     let pts = pages.div_ceil(PageSize::Size2M.frames());

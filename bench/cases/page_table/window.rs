@@ -111,12 +111,11 @@ pub enum Found {
     Edited,
     /// They are there, and another PT was edited last.
     OtherEdited,
-    /// So many are built by the mapping and leave with it: an operation is the first in them, and that which unmaps takes them
-    /// out.
+    /// The mapping builds this number of tables, and the unmapping takes them out: each mapping is the first in them.
     Built(u64),
 }
 
-/// So many pages, mapped by leaves of up to `largest`.
+/// A window of `pages` pages, mapped by leaves of up to `largest`.
 #[derive(Clone, Copy)]
 pub struct Plan {
     pub pages: u64,

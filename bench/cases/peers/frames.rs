@@ -1,4 +1,4 @@
-//! Frame allocators. None of them locks or tells a bad free, so their figures leave out what ours have in.
+//! Frame allocators. None of them locks or detects a bad free, so their figures do not include these, and pagemark's do.
 
 #[cfg(target_os = "none")]
 use core::alloc::{GlobalAlloc, Layout};

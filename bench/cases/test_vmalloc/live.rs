@@ -14,24 +14,24 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Frames that so many take at the most, with holes between them, and some to spare for tables and watermarks.
+    /// Frames that this number of areas takes at the most, with holes between them, and some to spare for tables and watermarks.
     pub(super) const fn frames(count: u64) -> u64 {
         3 * count
     }
 
-    /// Pages of addresses that so many take at the most, guard pages and holes among them, and what is measured beside them.
+    /// Pages of addresses that this number of areas takes at the most, guard pages and holes among them, and what is measured beside them.
     pub(super) const fn pages(count: u64) -> u64 {
         4 * count + 1024
     }
 
-    /// So many areas side by side.
+    /// `count` areas side by side.
     pub(super) fn side_by_side(machine: &mut Machine, count: u64) -> Result<Live, Failure> {
         let mut live = Live::none(machine, count)?;
         let outcome = (0..count).try_for_each(|_| live.add(machine));
         live.or_free(machine, outcome)
     }
 
-    /// So many areas with a hole of the same size behind each.
+    /// `count` areas with a hole of the same size behind each.
     pub(super) fn with_holes(machine: &mut Machine, count: u64) -> Result<Live, Failure> {
         let mut live = Live::none(machine, count)?;
         let mut junk = match Live::none(machine, count) {

@@ -328,7 +328,7 @@ fn crossing_beside(run: &mut Run, translations: Translations, live: u64) -> Opti
 
 /// Writes down from how many pages on the whole flush is the cheaper one, beside each working set, and what follows for the ceiling.
 #[inline(never)]
-pub fn tell_crossovers(machine: &Machine, run: &mut Run) {
+pub fn record_crossovers(machine: &Machine, run: &mut Run) {
     if machine.options.mutate.is_some() || machine.options.suite == Suite::Probe {
         return;
     }

@@ -5,7 +5,7 @@
 //! - `refill`: a flush and what it takes to fill the TLB in again
 //! - `beside`: a flush beside a working set that is used afterwards, and from how many pages on everything should be flushed
 //! - `switch`: changes of the address space, with PCIDs and without
-//! - `staleness`: whether this machine's TLB is known to keep what it was not told to drop
+//! - `staleness`: whether this machine's TLB is known to keep what was not flushed
 
 mod beside;
 mod operations;
@@ -18,7 +18,7 @@ use pagemark::machine::Machine;
 
 use crate::harness::run::Run;
 
-pub use beside::tell_crossovers;
+pub use beside::record_crossovers;
 
 pub(super) fn run(machine: &mut Machine, run: &mut Run) {
     operations::run(machine, run);

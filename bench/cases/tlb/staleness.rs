@@ -10,7 +10,7 @@ use crate::cases::proof;
 use crate::harness::case::Failure;
 
 /// Places at which a proof is tried. What runs meanwhile may push a translation out of a TLB that gives each page one place, as
-/// Bochs's does; it does not do that to each of so many pages.
+/// Bochs's does; it does not do that to each page of a large set.
 const PLACES: u64 = 8;
 
 /// Reads a word whose entry has just been changed without a flush: whether it is the old one.

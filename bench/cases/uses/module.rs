@@ -43,7 +43,7 @@ fn load(machine: &mut Machine) -> Result<(Area, u64), Refused> {
         .vmalloc
         .protect(start, Protection::READ_EXECUTE, kernel)
     {
-        // The first error is the one to tell.
+        // The first error is the one to report.
         let _ = machine.vmalloc.vfree(area, kernel);
         return Err(Refused::Protect(error));
     }

@@ -47,7 +47,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Case for Alloc<'_, S, P> {
     fn verify(&mut self) -> Result<(), Failure> {
         let area = match &self.area {
             Some(Ok(area)) => area,
-            // `restore` tells the error.
+            // `restore` returns the error.
             Some(Err(_)) => return Ok(()),
             None => return Err(Failure::new(format_args!("no area was asked for"))),
         };

@@ -68,7 +68,7 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
     for (tier, rows) in [(Tier::Quick, LIST), (Tier::Full, LONG_LIST)] {
         run.in_tier(tier, |run| {
             let slots_of = |areas| areas;
-            with_books::<ListSlot<Contents>>(machine, run, rows, slots_of, |work| {
+            with_metadata::<ListSlot<Contents>>(machine, run, rows, slots_of, |work| {
                 let search = FirstFit::new(work.region(), work.slots);
                 measure(work.machine, work.run, rows, search, work.held)
             });
@@ -76,14 +76,14 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
     }
     for rows in [TREE, LARGE_TREE] {
         let slots_of = |areas| areas;
-        with_books::<TreeSlot<Contents>>(machine, run, rows, slots_of, |work| {
+        with_metadata::<TreeSlot<Contents>>(machine, run, rows, slots_of, |work| {
             let search = GapTree::new(work.region(), work.slots, work.nodes);
             measure(work.machine, work.run, rows, search, work.held)
         });
     }
     for rows in [INSTANT_FIT, LARGE_INSTANT_FIT] {
         let slots_of = TagSlot::<Contents>::enough_for;
-        with_books::<TagSlot<Contents>>(machine, run, rows, slots_of, |work| {
+        with_metadata::<TagSlot<Contents>>(machine, run, rows, slots_of, |work| {
             let search = InstantFit::new(work.region(), work.slots);
             measure(work.machine, work.run, rows, search, work.held)
         });
@@ -94,7 +94,7 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
 struct Work<'w, S> {
     machine: &'w mut Machine,
     run: &'w mut Run,
-    /// For its books.
+    /// For its metadata.
     slots: &'w mut [MaybeUninit<S>],
     /// The same, if it is the tree.
     nodes: &'w mut [MaybeUninit<TreeNode>],
@@ -108,8 +108,8 @@ impl<S> Work<'_, S> {
     }
 }
 
-/// Hands memory for the books of the largest row's areas to `measure`.
-fn with_books<S>(
+/// Hands memory for the metadata of the largest row's areas to `measure`.
+fn with_metadata<S>(
     machine: &mut Machine,
     run: &mut Run,
     rows: &[Row],
@@ -134,10 +134,10 @@ fn with_books<S>(
         slots * size_of::<S>() + nodes * size_of::<TreeNode>() + most * size_of::<Option<Area>>();
     let tables = most as u64 / 128 + 8;
     if machine.kernel.free_frames() < bytes.div_ceil(4096) as u64 + 2 * tables {
-        return run.skip(first, "too little memory for the books of so many areas");
+        return run.skip(first, "too little memory for the metadata of the areas");
     }
     if machine.layout.scratch.bytes() < (areas as u64) * 8192 {
-        return run.skip(first, "too few addresses for so many areas");
+        return run.skip(first, "too few addresses for the areas");
     }
     let outcome = with_memory(machine, slots, |machine, slots| {
         with_memory(machine, nodes, |machine, nodes| {

@@ -28,7 +28,7 @@ impl<S: AreaSearch<Contents = Contents>, P: Freeing> Case for Vmap<'_, S, P> {
     fn verify(&mut self) -> Result<(), Failure> {
         let area = match &self.area {
             Some(Ok(area)) => area,
-            // `restore` tells the error.
+            // `restore` returns the error.
             Some(Err(_)) => return Ok(()),
             None => return Err(Failure::new(format_args!("nothing was mapped"))),
         };

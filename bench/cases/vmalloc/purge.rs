@@ -72,7 +72,7 @@ pub(super) fn shuffle<T>(things: &mut [T]) {
     }
 }
 
-/// Areas of a page that are freed in random order until so many pages wait that a flush is due.
+/// Areas of a page that are freed in random order until the pages that wait make a flush due.
 pub(super) const LIMIT: usize = 1024;
 
 /// The one call of all that costs most: the flush is due, or addresses go back.

@@ -48,9 +48,9 @@ impl Block {
         Pfn(self.word)
     }
 
-    /// Gives up the value but not the frames: whoever keeps the frame number, a page table for example, owns them now and
+    /// Gives up the value but not the frames: the holder of the frame number, such as a page table, owns them now and
     /// frees them with [`free_pages`](super::FrameAllocator::free_pages).
-    #[must_use = "the frames leak unless somebody remembers them"]
+    #[must_use = "the frames leak unless the frame number is kept"]
     pub const fn into_raw(self) -> (Pfn, Order) {
         (self.pfn(), self.order())
     }

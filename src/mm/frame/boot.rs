@@ -1,6 +1,6 @@
 //! The boot-time allocator: early, permanent allocations straight out of the memory map's ranges.
 //!
-//! It serves page tables and the allocators' own books, before there is a buddy system. A range only ever shrinks at one of
+//! It serves page tables and the allocators' own metadata, before there is a buddy system. A range only ever shrinks at one of
 //! its ends, so it needs no memory beyond the list of ranges, and handing over is giving away what is left of them.
 
 #![forbid(unsafe_code)]
@@ -15,7 +15,7 @@ pub struct BootAllocator<'m> {
     ranges: &'m mut [FrameRange],
 }
 
-/// No range has so many frames below the limit.
+/// No range below the limit has enough frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BootError {
     /// Frames that were asked for.

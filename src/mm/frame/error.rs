@@ -37,7 +37,7 @@ impl fmt::Display for AllocError {
 
 impl error::Error for AllocError {}
 
-/// The zones of the zonelist may not give so many frames. What had been gathered went back.
+/// The zones of the zonelist may not give enough frames. Those already taken went back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BulkError {
     /// Frames asked for.

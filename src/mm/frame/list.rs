@@ -15,7 +15,7 @@ impl<'m, B: Buddy> FrameAllocator<'m, B> {
     ///
     /// # Errors
     ///
-    /// If there are not so many; then nothing has changed.
+    /// There are not enough frames; nothing has changed.
     #[doc(alias = "alloc_pages_bulk")]
     #[inline]
     pub fn alloc_bulk(

@@ -33,7 +33,7 @@ pub enum Inconsistency {
         /// Their order.
         order: u32,
     },
-    /// The number of free blocks that the lists hold differs from the number that the descriptors tell.
+    /// The number of free blocks that the lists hold differs from the number in the descriptors.
     Blocks {
         /// The zone.
         zone: ZoneKind,

@@ -112,7 +112,7 @@ pub struct Kmap<'m, M> {
 }
 
 impl<'m, M: PhysicalMemory> Kmap<'m, M> {
-    /// kmap in this layout, with the PT of its window, if it has one, and the books of so many slots.
+    /// kmap in this layout, with the PT of its window, if it has one, and the state of its slots.
     pub fn new(layout: &Layout, window: Option<(FixedPt<M>, &'m mut [Slot])>) -> Self {
         Kmap {
             direct_map: layout.direct_map,

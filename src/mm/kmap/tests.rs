@@ -41,8 +41,8 @@ fn with_kmap<R>(
     let layout = Layout::new(&Constants::CLASSIC, PhysAddr(6 << 30)).unwrap();
     let pt = own(&table, layout.kmap.unwrap().range());
     let pt = pt.into_fixed(&mut tables).unwrap();
-    let mut books: Vec<_> = (0..slots).map(|_| Slot::CLEAR).collect();
-    let mut kmap = Kmap::new(&layout, Some((pt, &mut books)));
+    let mut metadata: Vec<_> = (0..slots).map(|_| Slot::CLEAR).collect();
+    let mut kmap = Kmap::new(&layout, Some((pt, &mut metadata)));
     test(&mut kmap, &table, &Counting::default())
 }
 

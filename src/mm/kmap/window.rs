@@ -1,4 +1,4 @@
-//! The books of kmap's window: which frame each slot shows, how many use it, and when slots can be had again.
+//! The state of kmap's window: which frame each slot shows, how many use it, and when slots can be had again.
 //!
 //! A slot's count is 0 (clear and flushed), 1 (used by nobody, but still mapped, and TLBs may have it) or n (used by n - 1).
 //! Slots are given out in turn, from the lowest to the highest; only when the turn is over are the slots with count 1 cleared,
@@ -11,7 +11,7 @@ use crate::mm::address::Pfn;
 /// Link to no slot.
 const NONE: u16 = u16::MAX;
 
-/// The books of one slot.
+/// The state of one slot.
 #[derive(Clone, Copy, Debug)]
 pub struct Slot {
     frame: Pfn,
@@ -37,7 +37,7 @@ impl Slot {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct NotUsed;
 
-/// The books of all slots.
+/// The state of all slots.
 #[derive(Debug)]
 pub(super) struct Window<'m> {
     slots: &'m mut [Slot],

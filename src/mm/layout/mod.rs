@@ -103,7 +103,7 @@ pub struct Layout {
 impl Layout {
     /// Places the regions for a machine whose RAM ends at `top_of_ram`.
     ///
-    /// RAM above the direct map's limit is left out of it; [`Layout::high_memory`] tells where it ends.
+    /// RAM above the direct map's limit is left out of it; [`Layout::high_memory`] is its end.
     ///
     /// # Errors
     ///

@@ -78,14 +78,14 @@ mod tests {
         map
     }
 
-    fn told(map: &MemoryMap) -> Vec<String> {
+    fn notices(map: &MemoryMap) -> Vec<String> {
         map.notices().0.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn adapters_memory_is_no_ram() {
         let sane = map(&[(0, 0xa0), (0x100, 0x8000)]);
-        assert!(told(&sane).is_empty());
+        assert!(notices(&sane).is_empty());
         for (lines, claimed) in [
             (&[(0, 0x8000)][..], "0xa0000 to 0x100000"),
             (&[(0, 0xb8), (0x100, 0x8000)], "0xa0000 to 0xb8000"),
@@ -93,8 +93,8 @@ mod tests {
         ] {
             let map = map(lines);
             assert_eq!((map.free(), map.ram()), (sane.free(), sane.ram()));
-            let [notice] = &told(&map)[..] else {
-                panic!("{:?}", told(&map))
+            let [notice] = &notices(&map)[..] else {
+                panic!("{:?}", notices(&map))
             };
             assert!(notice.contains(claimed), "{notice}");
         }
@@ -104,7 +104,7 @@ mod tests {
     fn the_image_is_in_ram_and_not_free() {
         let ram = |usable: &[(u64, u64)]| {
             let map = map(usable);
-            assert_eq!(told(&map).len(), 1);
+            assert_eq!(notices(&map).len(), 1);
             assert!(
                 map.free()
                     .iter()

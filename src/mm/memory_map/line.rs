@@ -32,7 +32,7 @@ impl LineKind {
         }
     }
 
-    /// Whether it is RAM, whoever has it.
+    /// Whether it is RAM, used or not.
     #[must_use]
     pub const fn is_ram(self) -> bool {
         matches!(

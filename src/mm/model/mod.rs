@@ -1,5 +1,5 @@
 //! The host's stand-ins for the hardware: an arena of bytes for physical memory, and a TLB ([`tlb`]) that keeps every translation
-//! and every way to a table that it is allowed to keep until it is told to drop it. Tests only.
+//! and every way to a table that it is allowed to keep until it is flushed. Tests only.
 
 mod threads;
 mod tlb;
@@ -30,7 +30,7 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// Memory of so many frames, full of zeros.
+    /// Memory of `frames` frames, full of zeros.
     pub fn new(frames: u64) -> Self {
         // SAFETY: the layout is not empty.
         let words = unsafe { alloc_zeroed(Self::layout(frames)) }.cast();

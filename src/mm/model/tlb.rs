@@ -110,7 +110,7 @@ pub enum Stale {
 }
 
 impl ModelTlb {
-    /// Empty TLBs of so many CPUs.
+    /// Empty TLBs of `cpus` CPUs.
     pub fn new(cpus: usize) -> Self {
         ModelTlb {
             cpus: (0..cpus).map(|_| RefCell::default()).collect(),

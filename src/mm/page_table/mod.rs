@@ -62,7 +62,7 @@ pub struct PageTable<M> {
 }
 
 impl<M: PhysicalMemory> PageTable<M> {
-    /// The tree of so many levels whose root lies at `root`.
+    /// The tree of `levels` levels whose root lies at `root`.
     ///
     /// # Safety
     ///

@@ -38,7 +38,7 @@ impl<M: PhysicalMemory + Copy> PageTable<M> {
     ///
     /// # Errors
     ///
-    /// The range is no range of pages, or there are not so many frames; then no table was made.
+    /// The range is no range of pages, or there are not enough frames; then no table was made.
     pub fn preallocate(
         &self,
         start: VirtAddr,

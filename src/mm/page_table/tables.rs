@@ -12,8 +12,8 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 /// Where tables come from.
 pub trait TableFrames {
-    /// So many frames full of zeros, which belong to the page table from now on; or `None` if there are not so many, and then
-    /// none is taken.
+    /// Takes `count` frames full of zeros, which belong to the page table from now on. `None` if there are not enough; then none is
+    /// taken.
     fn allocate_tables(&mut self, count: u64) -> Option<Tables>;
 
     /// Takes those of them back that were not needed, as another owner had installed some.

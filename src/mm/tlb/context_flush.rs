@@ -53,7 +53,7 @@ impl<T> ContextFlush<T> {
     /// Flushes on every CPU that `tlb` reaches, and gives out what waited. `contexts` are those of this CPU.
     ///
     /// A CPU that has the context loaded flushes now. Where it is not loaded nothing has to be done: the switch that brings it back
-    /// sees to it. Which of the others have it loaded is not known here, so that all of them are told; the pages of this flush are
+    /// sees to it. Which of the others have it loaded is not known here, so that all of them are interrupted; the pages of this flush are
     /// enough for them, as every other flush that they miss is on its way to them, too.
     #[inline]
     pub fn flush<I: TlbInvalidate>(self, contexts: &mut Contexts, tlb: &Tlb<I>) -> T {

@@ -49,7 +49,7 @@ impl Context {
     /// A change of the space's table is made, and TLBs may contradict it: from here on every CPU is stale that has not caught up
     /// with what this returns.
     pub fn advance(&self) -> Generations {
-        // Whoever sees the generation sees the change of the table.
+        // A CPU that sees the generation also sees the change of the table.
         let last = self.generation.fetch_add(1, Ordering::Release) + 1;
         Generations {
             id: self.id,
@@ -205,7 +205,7 @@ impl Contexts {
         self.loaded = None;
     }
 
-    /// What this CPU has to do for these flushes. The caller does it before it tells anybody that it is done.
+    /// What this CPU has to do for these flushes. The caller does it before it acknowledges the flush.
     #[inline]
     pub fn catch_up(&mut self, flushes: Generations) -> CatchUp {
         let Some(loaded) = self.loaded else {

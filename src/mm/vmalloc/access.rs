@@ -10,7 +10,7 @@ use super::{AreaSearch, Contents, Freeing, Kind, Vmalloc};
 use crate::mm::address::{PAGE_SIZE, Pfn, PhysAddr, VirtAddr};
 use crate::mm::kernel_map::{KernelConfig, KernelMemory};
 
-/// One area, as `/proc/vmallocinfo` tells it.
+/// One area, as `/proc/vmallocinfo` lists it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AreaInfo {
     /// Its addresses, guard page included.
@@ -75,7 +75,7 @@ impl<C: KernelConfig, S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<C,
 
     /// Copies `data` to `address` and on. Returns how many bytes there was room for up to the end of the highest area.
     ///
-    /// Whoever uses an area through its addresses must not do so meanwhile.
+    /// No other code may access these areas through their addresses meanwhile.
     pub fn vwrite(
         &mut self,
         address: VirtAddr,

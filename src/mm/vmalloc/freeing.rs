@@ -32,7 +32,7 @@ pub trait Freeing {
         tlb: &Tlb<I>,
     ) -> F;
 
-    /// Flushes for all areas that wait, and frees their addresses. Tells how many that were.
+    /// Flushes for all areas that wait, and frees their addresses. Returns how many they were.
     fn purge<I: TlbInvalidate>(&mut self, areas: &mut impl AreaSearch, tlb: &Tlb<I>) -> Waiting;
 
     /// What waits.
@@ -66,7 +66,7 @@ impl Freeing for Eager {
     }
 }
 
-/// One flush for many areas, once they have more than so many pages, or their addresses are wanted.
+/// One flush for many areas, once they have more than `max_pages` pages, or their addresses are needed.
 #[derive(Debug)]
 pub struct Lazy {
     /// The flush that those owe that wait for it.

@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn utf_16_in_either_order() {
-        let text = "a log with µ, … and 😀, long enough to be told\r\n";
+        let text = "a log with µ, … and 😀, long enough to be recognised\r\n";
         for little in [true, false] {
             let units = std::iter::once(0xfeff).chain(text.encode_utf16());
             let bytes: Vec<u8> = units

@@ -98,7 +98,7 @@ fn an_image_that_panics_inside_is_reported() {
 #[ignore = "boots a Linux from Debian's packages three times; takes a minute"]
 #[should_panic(expected = "the Linux fell silent 3 times")]
 fn a_linux_that_falls_silent_is_booted_again() {
-    let tree = Tree::new(Packages::get(), "tell up; sleep 1000000");
+    let tree = Tree::new(Packages::get(), "report up; sleep 1000000");
     let linux = Linux {
         cpus: 1,
         firmware: None,

@@ -1,7 +1,7 @@
 //! Today's rule: a block's buddy is free if its descriptor says so, with the same order.
 //!
 //! A descriptor of a frame inside a block may still say that a free block starts there, from the time before a merge. It is
-//! never asked: whoever frees a block of some order asks the head of the buddy's region of the same order, and as blocks tile
+//! never read: freeing a block of some order reads the head of the buddy's region of the same order, and as blocks tile
 //! a chunk, that frame is the head of a block whenever the block being freed exists.
 
 use super::{Bits, Lists, sealed::Rule};

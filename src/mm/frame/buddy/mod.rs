@@ -23,7 +23,7 @@ pub use super::descriptor::Bits;
 use super::descriptor::{Descriptor, NOT_A_HEAD, Table, free_word};
 pub(super) use sealed::Rule;
 
-/// How buddies are told apart; a type parameter of the allocator.
+/// How the state of a buddy is found; a type parameter of the allocator.
 pub trait Buddy: Rule {}
 
 impl<T: Rule> Buddy for T {}
@@ -277,7 +277,7 @@ impl<'m> Lists<'m> {
         })
     }
 
-    /// Whether what the head of `order` says about its list fits a list of so many blocks.
+    /// Whether what the head of `order` says about its list fits a list of `blocks` blocks.
     pub(super) fn head_agrees(&self, order: u32, blocks: u64) -> bool {
         let is_lone = self.heads[order as usize % 16] & LONE != 0;
         let nonempty = self.nonempty & (1 << order) != 0;

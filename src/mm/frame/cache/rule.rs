@@ -8,9 +8,9 @@ pub(super) const ROOM: usize = 1024;
 /// When a list takes from the free lists, when it gives back, and how many frames each time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rule {
-    /// With so many frames or fewer, an allocation first takes a batch.
+    /// Low mark: with this number of frames or fewer, an allocation first takes a batch.
     pub low: usize,
-    /// With so many frames or more, a free first gives a batch back.
+    /// High mark: with this number of frames or more, a free first gives a batch back.
     pub high: usize,
     /// How far `high` goes up, a batch with each batch taken.
     pub highest: usize,

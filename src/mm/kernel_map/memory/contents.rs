@@ -128,7 +128,7 @@ impl<C: KernelConfig> KernelMemory<'_, C> {
         Some(pages.map_owned(block, first, protection))
     }
 
-    /// Gives the frames of the cache back to the allocator, where they merge. Tells how many there were.
+    /// Gives the frames of the cache back to the allocator, where they merge. Returns how many there were.
     pub fn drain_frame_cache(&mut self) -> usize {
         let frames = self.frame_cache.frames();
         self.frame_cache.drain_to(&mut self.frames);
@@ -185,7 +185,7 @@ impl<C: KernelConfig> KernelMemory<'_, C> {
             None => false,
         };
         let ours = self.frames.zone_of(address.frame()).is_some();
-        // SAFETY: the allocator has the frame, so that it is RAM. Whoever else owns it keeps away while its addresses are read
+        // SAFETY: the allocator has the frame, so that it is RAM. Another owner does not access it while its addresses are read
         // or written by call.
         ours && unsafe { self.memory.with_words(address.frame(), work) }
     }

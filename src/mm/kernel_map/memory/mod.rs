@@ -42,7 +42,7 @@ pub struct KernelMemory<'m, C: KernelConfig> {
 const END_OF_ENTRIES: PhysAddr = PhysAddr(1 << 52);
 
 impl<'m, C: KernelConfig> KernelMemory<'m, C> {
-    /// Puts the parts together; `ram` is all RAM, sorted, whoever has it.
+    /// Puts the parts together; `ram` is all RAM, sorted, used or not.
     ///
     /// # Safety
     ///
@@ -76,7 +76,7 @@ impl<'m, C: KernelConfig> KernelMemory<'m, C> {
         self.present_frames
     }
 
-    /// The CPU's physical addresses have so many bits: an entry with a higher address would fault as one with a reserved bit.
+    /// Sets the width of the CPU's physical addresses: an entry with a higher address would fault as one with a reserved bit.
     pub fn set_physical_bits(&mut self, bits: u8) {
         self.end_of_physical = PhysAddr(1 << bits.min(52));
     }
@@ -87,7 +87,7 @@ impl<'m, C: KernelConfig> KernelMemory<'m, C> {
         self.end_of_physical
     }
 
-    /// The lowest frame of a range that is RAM, whoever has it.
+    /// The lowest frame of a range that is RAM, used or not.
     #[must_use]
     pub fn first_ram(&self, frames: &FrameRange) -> Option<Pfn> {
         let overlap = |ram: &FrameRange| ram.start.max(frames.start)..ram.end.min(frames.end);
@@ -200,7 +200,7 @@ impl<'m, C: KernelConfig> KernelMemory<'m, C> {
         }
     }
 
-    /// [`map_blocks`](Self::map_blocks), where so many tables are missing.
+    /// [`map_blocks`](Self::map_blocks), slow path: `missing` tables have to be built first.
     #[cold]
     #[inline(never)]
     fn map_blocks_to_new_tables(

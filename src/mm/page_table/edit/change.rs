@@ -43,7 +43,7 @@ impl<'t> Leaves<'t> {
     }
 }
 
-/// What is done to leaves that are there. A trait, as closures cannot be told to be inlined.
+/// What is done to leaves that are there. A trait, as closures take no `inline` attribute.
 pub(in crate::mm::page_table) trait Edit {
     /// What is looked at before any leaf of a PT is changed.
     const LOOK: Look = Look::AtEach;

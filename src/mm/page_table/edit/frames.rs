@@ -115,7 +115,7 @@ pub struct Runs<I> {
     /// What is left of the run at the front, and of all.
     first: FrameRange,
     count: u64,
-    /// Each is made of aligned blocks of so many frames.
+    /// The number of frames in the aligned blocks that each is made of.
     block: u64,
 }
 

@@ -226,7 +226,7 @@ impl<M: PhysicalMemory> OwnedRange<M> {
     }
 }
 
-/// So many tables for the range from `start` on.
+/// `missing` tables for the range from `start` on.
 #[inline]
 pub(in crate::mm::page_table) fn allocate(
     start: VirtAddr,

@@ -57,7 +57,7 @@ fn bits_of_all(entries: &[AtomicU64]) -> u64 {
 /// A plain load, as it can be the operand of the instruction that joins it: half the instructions of an atomic one.
 #[inline]
 fn load(entry: &AtomicU64) -> u64 {
-    // SAFETY: whoever edits a table has it alone (`&mut PageTable`), and the CPU only reads entries that have A and D set. Of
+    // SAFETY: only the owner edits a table (`&mut PageTable`), and the CPU only reads entries that have A and D set. Of
     // those that a harvest took them from it may set them meanwhile: such an entry is read as it was or as it is.
     unsafe { entry.as_ptr().read() }
 }
@@ -145,7 +145,7 @@ unsafe fn fill_many_scattered(entries: &[AtomicU64], frames: *const Pfn, flags: 
 ///
 /// # Safety
 ///
-/// So many entries and frames are there.
+/// There are `N` entries and `N` frames.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 #[inline]
 unsafe fn leaves<const N: usize>(entries: *const AtomicU64, frames: *const Pfn, flags: u64) {
@@ -171,11 +171,11 @@ unsafe fn leaves<const N: usize>(entries: *const AtomicU64, frames: *const Pfn, 
     }
 }
 
-/// The same for whoever has no such instruction.
+/// The same for machines without such an instruction.
 ///
 /// # Safety
 ///
-/// So many entries and frames are there.
+/// There are `N` entries and `N` frames.
 #[cfg(not(all(target_arch = "x86_64", not(miri))))]
 #[inline]
 unsafe fn leaves<const N: usize>(entries: *const AtomicU64, frames: *const Pfn, flags: u64) {
@@ -272,7 +272,7 @@ pub(in crate::mm::page_table) fn common_flags(entries: &[AtomicU64], frame: u64)
 fn each(entries: &[AtomicU64], mut change: impl FnMut(&AtomicU64)) {
     let mut rest = entries;
     while rest.len() >= STEP {
-        // In two halves, as the compiler unrolls no more than so many.
+        // In two halves, as the compiler does not unroll longer loops.
         //
         // SAFETY: just looked at.
         rest = unsafe { leading::<{ STEP / 2 }>(rest, &mut change) };

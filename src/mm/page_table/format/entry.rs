@@ -178,7 +178,7 @@ pub(in crate::mm::page_table) const fn table(frame: Pfn) -> u64 {
     frame.0 << PAGE_SHIFT | flags.bits()
 }
 
-/// The PT that an entry of a PD leads to, if it does. One comparison tells: an absent entry is 0, and in its lowest byte a large leaf
+/// The PT that an entry of a PD leads to, if it does. One comparison is enough: an absent entry is 0, and in its lowest byte a large leaf
 /// has the sign, and a table's entry something else.
 #[inline]
 pub(in crate::mm::page_table) const fn pt(word: u64) -> Option<Pfn> {

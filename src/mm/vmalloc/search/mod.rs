@@ -4,7 +4,7 @@
 //!   that it fits into: the same requests get the same addresses from both, at another cost.
 //! - [`InstantFit`] gives it one that is hardly larger than it has to be, wherever that is, in constant time.
 //!
-//! Each refuses only what fits nowhere, and keeps its books in [`Slots`](crate::mm::slots::Slots) that the caller hands in, one
+//! Each refuses only what fits nowhere, and keeps its metadata in [`Slots`](crate::mm::slots::Slots) that the caller hands in, one
 //! for each area.
 
 mod first_fit;
@@ -53,7 +53,7 @@ impl Place {
     }
 }
 
-/// Places that are chained through the search's own books, so that a list of any length is these two words.
+/// Places that are chained through the search's own metadata, so that a list of any length is these two words.
 #[must_use = "the addresses leak unless the places are cancelled"]
 #[derive(PartialEq, Eq, Default, Debug)]
 pub struct Places {
@@ -76,8 +76,8 @@ impl Places {
 /// Adds a place to those that wait for the same flush.
 impl<S: AreaSearch> Gather<Place, S> for Places {
     #[inline]
-    fn gather(&mut self, more: Place, books: &mut S) {
-        books.push(self, more);
+    fn gather(&mut self, more: Place, metadata: &mut S) {
+        metadata.push(self, more);
     }
 }
 
@@ -112,7 +112,7 @@ pub trait AreaSearch {
         Ok(Fit::new(self, found))
     }
 
-    /// [`find`](Self::find), for it alone: a range that [`occupy`](Self::occupy) can take as long as nothing else is called.
+    /// [`find`](Self::find), without the borrow: [`occupy`](Self::occupy) can take the range until the next call of another method.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ pub trait AreaSearch {
     /// The slot of the area or place that starts at `start`.
     fn slot_of(&self, start: VirtAddr) -> Option<u32>;
 
-    /// The area of a slot, if it starts at `start`; whoever remembers the slot needs no search.
+    /// The area of a slot, if it starts at `start`; a caller that remembers the slot needs no search.
     #[inline(always)]
     fn area_at(&mut self, start: VirtAddr, slot: u32) -> Option<Owned<'_, Self::Contents>> {
         let kept = self.kept(slot)?;
@@ -193,7 +193,7 @@ pub trait AreaSearch {
 /// Why no range was found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SearchError {
-    /// No gap has so many pages.
+    /// No gap has enough pages.
     NoGap {
         /// Pages asked for, guard page included.
         pages: u64,

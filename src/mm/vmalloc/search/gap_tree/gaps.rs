@@ -1,4 +1,5 @@
-//! The gaps: where the lowest one is that is large enough, and what is told upwards when one changes, as far as it changes anything.
+//! The gaps: finding the lowest one that is large enough, and updating the rooms of the nodes above when one changes, as far up as
+//! they change.
 
 use super::node::{Entry, MANY, most_of, room_of};
 use super::order::Spot;
@@ -21,7 +22,7 @@ impl Goal {
 }
 
 impl<T> GapTree<'_, T> {
-    /// Right above all areas, if there are so many pages.
+    /// Right above all areas, if `pages` pages are left there.
     #[inline(always)]
     pub(super) fn at_top(&self, pages: u64) -> Goal {
         let rest = (self.region.end.0 - self.top.0) >> PAGE_SHIFT;
@@ -34,7 +35,7 @@ impl<T> GapTree<'_, T> {
         }
     }
 
-    /// The start of the lowest gap with room for so many pages, which is no more than the largest one has.
+    /// The start of the lowest gap with room for `pages` pages, which is no more than the largest one has.
     #[inline(never)]
     pub(super) fn lowest_between(&mut self, pages: u64) -> Goal {
         let room = room_of(pages);
@@ -47,7 +48,7 @@ impl<T> GapTree<'_, T> {
         }
     }
 
-    /// The lowest range of so many pages at a multiple of `align`. A gap that has `align` bytes more fits in any case; the others are
+    /// The lowest range of `pages` pages at a multiple of `align`. A gap that has `align` bytes more fits in any case; the others are
     /// tried one after the other.
     #[inline(always)]
     pub(super) fn lowest_goal(&self, pages: u64, align: u64) -> Goal {
@@ -86,7 +87,7 @@ impl<T> GapTree<'_, T> {
         }
     }
 
-    /// The area above the lowest gap with room for so many pages under a node that has so many levels below it.
+    /// The area above the lowest gap with room for `room` pages under a node that has `levels` levels below it.
     #[inline]
     fn lowest_under(&self, mut node: u32, levels: u32, room: u32) -> Option<Spot> {
         let nodes = self.nodes.as_slice();

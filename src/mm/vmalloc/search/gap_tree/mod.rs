@@ -56,7 +56,7 @@ pub struct TreeSlot<T> {
 #[derive(Debug)]
 pub struct GapTree<'m, T> {
     slots: Slots<'m, TreeSlot<T>>,
-    /// The pages of the largest gap below an area, or more where a room does not tell.
+    /// The pages of the largest gap below an area, or more where a room is not exact.
     largest: u64,
     unused: u32,
     /// The end of the highest area, or the start of the region.

@@ -11,7 +11,7 @@ pub(super) const FANOUT: usize = 14;
 /// Entries of a node, at least, if it has neighbours to take some from.
 pub(super) const LEAST: usize = 5;
 
-/// So many pages, or more.
+/// The room that means this number of pages or more.
 pub(super) const MANY: u32 = u32::MAX;
 
 /// An area, or a node further down, and its room: in a leaf the free pages right below the area, further up the largest room of
@@ -59,13 +59,13 @@ pub struct TreeNode {
 }
 
 impl TreeNode {
-    /// Nodes that are enough for so many areas: a leaf for every `LEAST` areas, a node for every `LEAST` nodes, and some more.
+    /// Nodes that are enough for `areas` areas: a leaf for every `LEAST` areas, a node for every `LEAST` nodes, and some more.
     #[must_use]
     pub const fn enough_for(areas: usize) -> usize {
         areas.div_ceil(LEAST - 1) + SPARE
     }
 
-    /// Areas that so many nodes are enough for.
+    /// Areas that `nodes` nodes are enough for.
     pub(super) const fn areas_of(nodes: usize) -> usize {
         nodes.saturating_sub(SPARE).saturating_mul(LEAST - 1)
     }
@@ -124,7 +124,7 @@ impl TreeNode {
         self.entries.get(self.len().wrapping_sub(1)).copied()
     }
 
-    /// The place of the first entry with room for so many pages, one of them at least.
+    /// The place of the first entry with room for `pages` pages, at least one.
     #[inline]
     pub(super) fn first_with(&self, pages: u32) -> Option<usize> {
         let least = Entry::new(pages, 0).0;

@@ -109,7 +109,7 @@ impl<T> GapTree<'_, T> {
         None
     }
 
-    /// The lowest leaf under a node that has so many levels below it.
+    /// The lowest leaf under a node that has `levels` levels below it.
     fn first_leaf_of(&self, mut node: u32, levels: u32) -> u32 {
         for _ in 0..levels {
             node = self.nodes[node].entry(0).number();

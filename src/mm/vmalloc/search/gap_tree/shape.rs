@@ -86,19 +86,19 @@ impl<T> GapTree<'_, T> {
         right
     }
 
-    /// Gives `node` these entries and tells them.
+    /// Gives `node` these entries, and updates their parent links.
     fn fill(&mut self, node: u32, entries: &[Entry], level: u32) {
         self.nodes[node].refill(entries);
         if level > 0 {
-            return self.tell(node, 0);
+            return self.link(node, 0);
         }
         for entry in entries {
             self.slots[entry.number()].leaf = node;
         }
     }
 
-    /// Tells the nodes below `node` where they are, from one place on.
-    fn tell(&mut self, node: u32, from: usize) {
+    /// Updates the parent links of the nodes below `node`, from one place on.
+    fn link(&mut self, node: u32, from: usize) {
         for at in from..self.nodes[node].len() {
             let below = self.nodes[node].entry(at).number();
             self.nodes[below].belongs_to(node, at);
@@ -139,7 +139,7 @@ impl<T> GapTree<'_, T> {
         let (lower, upper) = (entry(self, left), entry(self, right));
         self.nodes[parent].set(at, lower);
         self.nodes[parent].insert(at + 1, upper);
-        self.tell(parent, at + 1);
+        self.link(parent, at + 1);
     }
 
     /// Takes a leaf out that is empty, and not the highest.
@@ -151,7 +151,7 @@ impl<T> GapTree<'_, T> {
             return self.even_out(leaf, 0);
         }
         self.nodes[parent].remove(at);
-        self.tell(parent, at);
+        self.link(parent, at);
         self.free_node(leaf);
         self.even_out(parent, 1);
     }
@@ -179,7 +179,7 @@ impl<T> GapTree<'_, T> {
         if count <= FANOUT - 2 {
             self.fill(left, &entries[..count], level);
             self.nodes[parent].remove(at + 1);
-            self.tell(parent, at + 1);
+            self.link(parent, at + 1);
             self.free_node(right);
             if self.last == right {
                 self.last = left;

@@ -1,7 +1,7 @@
 //! Many places at once: where one goes back whose flush is done, the others in its leaf go with it.
 //!
 //! Areas that were freed together mostly lie together, in whatever order they were freed. A leaf is gone through once for all of its
-//! places, and the rooms above it are told once. What is swept so is no longer in the tree; its slot is free when its turn comes on the
+//! places, and the rooms above it are updated once. What is swept so is no longer in the tree; its slot is free when its turn comes on the
 //! list of places.
 
 use super::node::{Entry, FANOUT, LEAST, MANY};

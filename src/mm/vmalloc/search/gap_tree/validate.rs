@@ -47,7 +47,7 @@ impl<T> GapTree<'_, T> {
         assert_eq!(walk.nodes, self.nodes.len() as usize);
     }
 
-    /// The largest room under a node that has so many levels below it.
+    /// The largest room under a node that has `levels` levels below it.
     fn validate_below(&self, number: u32, levels: u32, rightmost: bool, walk: &mut Walk) -> u32 {
         walk.nodes += 1;
         let node = &self.nodes[number];

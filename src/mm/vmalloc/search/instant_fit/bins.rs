@@ -2,7 +2,7 @@
 //!
 //! Up to 16 pages every size has a bin of its own. Above, each doubling is cut into [`STEPS`] bins of equal width (Masmano and
 //! others, "TLSF", 2004; Vmem has one bin for each doubling), so no gap is larger than the smallest of its bin by more than an
-//! eighth of that. Where a gap belongs and which bin is the next one that may have a gap is told by bit scans.
+//! eighth of that. Bit scans find the bin of a gap and the next bin that may have one.
 
 /// Bins for each doubling of the size.
 const STEPS: u32 = 8;
@@ -13,7 +13,7 @@ pub(super) const BINS: usize = 448;
 /// Bits of a word.
 const WORD: usize = u64::BITS as usize;
 
-/// The bin of a gap that has so many pages.
+/// The bin of a gap of `pages` pages.
 #[inline]
 pub(super) const fn bin_of(pages: u64) -> u32 {
     let doublings = (pages | STEPS as u64).ilog2() - STEPS.ilog2();

@@ -6,7 +6,7 @@
 //! enough; the bin below, where only some are, is looked through when there is none. So a request is refused only if nothing
 //! fits. An area that goes gives its pages and its gap to the area above.
 //!
-//! Vmem looks an address up in a hash table; here whoever holds an area has its slot, and an address alone is found by a walk.
+//! Vmem looks an address up in a hash table; here the holder of an area has its slot, and an address without a slot is found by a walk.
 
 mod bins;
 #[cfg(test)]
@@ -51,7 +51,7 @@ pub struct TagSlot<T> {
 }
 
 impl<T> TagSlot<T> {
-    /// So many slots are enough for so many areas.
+    /// The number of slots that is enough for `areas` areas.
     #[must_use]
     pub const fn enough_for(areas: usize) -> usize {
         areas + OWN
@@ -109,7 +109,7 @@ impl<'m, T> InstantFit<'m, T> {
         self.slots.capacity().saturating_sub(OWN)
     }
 
-    /// Makes so many free pages the gap right below an area.
+    /// Makes `pages` free pages the gap right below an area.
     #[inline]
     fn set_gap(&mut self, slot: u32, pages: u64) {
         let bin = bin_of(pages);
@@ -152,7 +152,7 @@ impl<'m, T> InstantFit<'m, T> {
             if slot != bin {
                 return Some(slot);
             }
-            // Nothing told that it became empty: this is looked at seldom, and each leaving of a ring is spared a look.
+            // The bit was not cleared when the bin became empty: this check is rare, and leaving a ring is frequent.
             self.occupied.clear(bin);
         }
     }
@@ -164,7 +164,7 @@ impl<'m, T> InstantFit<'m, T> {
         VirtAddr(area.start.0 - (area.room << PAGE_SHIFT))
     }
 
-    /// A gap in which only a look tells that the request fits: in the bins of which not every gap is large enough. Returns the area
+    /// A gap that has to be tried for the request: in the bins of which not every gap is large enough. Returns the area
     /// above it.
     #[cold]
     #[inline(never)]
@@ -212,7 +212,7 @@ impl<T> AreaSearch for InstantFit<'_, T> {
     #[inline(always)]
     fn gap_for(&mut self, pages: u64, align: u64) -> Result<Found, SearchError> {
         let (bytes, align) = size_and_align(pages, align)?;
-        // With so many more than the request has, any gap has room at a multiple of `align`.
+        // With this number of pages more than the request has, any gap has room at a multiple of `align`.
         let beyond = (align >> PAGE_SHIFT) - 1;
         let all_of_them = bin_of(pages + beyond - 1) + 1;
         let above = match self.first_of_bins(all_of_them) {
