@@ -1,6 +1,6 @@
 //! The 32 exceptions of the architecture (Intel SDM volume 3, chapter 7).
 //!
-//! A page fault for want of a root entry that the reference table has is mended ([`address_space`]), and so are those for want of
+//! A page fault for want of a root entry that the reference table has is resolves ([`address_space`]), and so are those for want of
 //! a page that is mapped when it is touched ([`demand`]) and those that the table gives no reason for any more ([`spurious`]). A fault that
 //! [`probe`] provokes on purpose is recorded, and execution goes on at the probe's fixup. An NMI that no CPU has sent is a watchdog's or a
 //! management controller's: it is counted, and the run goes on. A machine check panics with what the banks hold. Every
@@ -179,8 +179,9 @@ pub fn inside(work: fn()) {
     unsafe { asm!("int3") };
 }
 
-/// Whether a page fault had a cause that is done away with now, so that the access can be done again.
-fn mended(address: VirtAddr, error: u64) -> bool {
+/// Resolves a page fault where the kernel can: a missing kernel entry, a page that is mapped on demand, a stale translation. `true` if
+/// the access can be repeated.
+fn resolves(address: VirtAddr, error: u64) -> bool {
     address_space::propagate(address, error)
         || demand::map(address, error)
         || spurious::retry(address, error)
@@ -198,7 +199,7 @@ extern "C" fn handle(frame: &mut ExceptionFrame) {
                 frame.rip
             );
         }
-        if !doorbell::rung(frame) {
+        if !doorbell::answer_nmi(frame) {
             count_nmi();
         }
         return;
@@ -212,7 +213,7 @@ extern "C" fn handle(frame: &mut ExceptionFrame) {
     }
     // SAFETY: reading CR2 at CPL 0 has no effect.
     let cr2 = unsafe { x86::controlregs::cr2() } as u64;
-    if vector == PAGE_FAULT_VECTOR && mended(VirtAddr(cr2), frame.error_code) {
+    if vector == PAGE_FAULT_VECTOR && resolves(VirtAddr(cr2), frame.error_code) {
         return;
     }
     if vector == PAGE_FAULT_VECTOR

@@ -37,7 +37,7 @@ mod switch {
     }
 
     /// Whether the flush that is due is left out; counts it if so.
-    pub fn this_one() -> bool {
+    pub fn skips_this_flush() -> bool {
         switch(|switch| {
             let leave_out = switch.leave_out.load(Ordering::Relaxed);
             let count = u64::from(leave_out);
@@ -63,7 +63,7 @@ mod switch {
 mod switch {
     /// Whether the flush that is due is left out: never.
     #[inline]
-    pub fn this_one() -> bool {
+    pub fn skips_this_flush() -> bool {
         false
     }
 
@@ -74,4 +74,4 @@ mod switch {
     }
 }
 
-pub use switch::{leave_out, this_one};
+pub use switch::{leave_out, skips_this_flush};

@@ -21,7 +21,7 @@ pub(super) fn expect(cpus: AllCpus) {
 /// Answers an NMI; `false` if no CPU can have sent it.
 ///
 /// An NMI that finds nothing to do is no error: an earlier one may have done it already.
-pub fn rung(frame: &mut ExceptionFrame) -> bool {
+pub fn answer_nmi(frame: &mut ExceptionFrame) -> bool {
     stop::obey();
     let Some((cpus, mailboxes)) = CPUS.get() else {
         return false;

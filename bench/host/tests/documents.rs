@@ -213,3 +213,30 @@ fn every_option_is_one_that_the_command_has() {
     }
     assert!(seen.len() > 15, "{seen:?}");
 }
+
+/// The keys of the image's command line are fields of one macro call.
+fn keys_of_the_image() -> BTreeSet<String> {
+    let source = root().join("src/boot/command_line/mod.rs");
+    let source = fs::read_to_string(source).unwrap();
+    let options = source.split("\noptions! {\n").nth(1).unwrap();
+    let options = options.split("\n}\n").next().unwrap();
+    let fields = options.lines().map(str::trim_start);
+    let keys = fields.filter(|line| !line.starts_with("//"));
+    keys.map(|line| line.split(':').next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn every_word_of_the_image_is_documented_and_no_other() {
+    let page = fs::read_to_string(root().join("docs/command-line.md")).unwrap();
+    let table = page.split("## The image").nth(1).unwrap();
+    let words = code(table).into_iter().filter_map(|word| {
+        let (key, _) = word.split_once('=')?;
+        let is_key = key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        is_key.then(|| key.to_owned())
+    });
+    let documented: BTreeSet<_> = words.collect();
+    let keys = keys_of_the_image();
+    assert!(keys.len() > 20, "{keys:?}");
+    assert_eq!(documented, keys);
+}

@@ -53,7 +53,7 @@ impl BroadcastTlb {
 impl TlbInvalidate for BroadcastTlb {
     #[inline]
     fn flush_pages(&self, start: VirtAddr, pages: u64, size: PageSize) {
-        if left_out::this_one() {
+        if left_out::skips_this_flush() {
             return;
         }
         for portion in portions(start, pages, size, self.most) {
@@ -66,7 +66,7 @@ impl TlbInvalidate for BroadcastTlb {
 
     #[inline]
     fn flush_all(&self) {
-        if left_out::this_one() {
+        if left_out::skips_this_flush() {
             return;
         }
         // SAFETY: CPUID reports the instruction (`new`).

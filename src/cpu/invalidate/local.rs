@@ -40,7 +40,7 @@ impl LocalTlb {
 impl TlbInvalidate for LocalTlb {
     #[inline]
     fn flush_pages(&self, start: VirtAddr, pages: u64, size: PageSize) {
-        if left_out::this_one() {
+        if left_out::skips_this_flush() {
             return;
         }
         let mut address = start.0;
@@ -52,7 +52,7 @@ impl TlbInvalidate for LocalTlb {
 
     #[inline]
     fn flush_all(&self) {
-        if left_out::this_one() {
+        if left_out::skips_this_flush() {
             return;
         }
         match self.flush_all {
@@ -65,7 +65,7 @@ impl TlbInvalidate for LocalTlb {
 
     #[inline]
     fn flush_context(&self) {
-        if !left_out::this_one() {
+        if !left_out::skips_this_flush() {
             reload_cr3();
         }
     }

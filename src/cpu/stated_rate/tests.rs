@@ -115,7 +115,7 @@ fn what_hypervisors_state() {
         .under(base, b"VMwareVMware", base + 0x10)
         .with(base + 0x10, [2_200_000, 66_000, 0, 0]);
     assert_eq!(rates(&vmware).hypervisor, Some(2_200_000_000));
-    // A KVM that has not so many leaves; what would be there is something else's.
+    // A KVM that has fewer leaves; what would be there is something else's.
     let kvm = intel(0x55)
         .under(base, b"KVMKVMKVM\0\0\0", base + 1)
         .with(base + 0x10, [2_200_000, 0, 0, 0]);

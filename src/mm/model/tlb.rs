@@ -198,7 +198,7 @@ impl ModelTlb {
 
 impl TlbInvalidate for &ModelTlb {
     fn flush_pages(&self, start: VirtAddr, pages: u64, size: PageSize) {
-        if left_out::this_one() || pages == 0 {
+        if left_out::skips_this_flush() || pages == 0 {
             return;
         }
         for cpu in &self.cpus {
@@ -207,7 +207,7 @@ impl TlbInvalidate for &ModelTlb {
     }
 
     fn flush_all(&self) {
-        if left_out::this_one() {
+        if left_out::skips_this_flush() {
             return;
         }
         for cpu in &self.cpus {
@@ -218,7 +218,7 @@ impl TlbInvalidate for &ModelTlb {
     }
 
     fn flush_context(&self) {
-        if left_out::this_one() {
+        if left_out::skips_this_flush() {
             return;
         }
         for cpu in &self.cpus {

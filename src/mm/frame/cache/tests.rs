@@ -210,7 +210,7 @@ fn what_was_freed_last_is_given_out_first() {
 }
 
 #[test]
-fn a_cached_frame_is_free_to_whoever_frees_it_again() {
+fn freeing_a_cached_frame_again_is_an_error() {
     with_cache::<Batched, _>(|allocator, cache| {
         let block = cache.alloc_page(allocator, Gfp::KERNEL).unwrap();
         let pfn = block.pfn();

@@ -13,7 +13,7 @@ const FRAMES: u64 = 2048;
 /// A step of a test. Indices are taken modulo what there is.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Takes a list of so many frames.
+    /// Takes a list of `frames` frames.
     Take(u64),
     /// Gives a list back.
     Give(usize),

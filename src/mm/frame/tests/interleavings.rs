@@ -121,7 +121,7 @@ fn a_frame_freed_on_another_cpu() {
         let mut cache = FrameCache::<HotCold>::new(&machine.frames, 2);
         let pfn = cache.alloc_page(&machine.frames, ALL).unwrap().into_raw().0;
         machine.touch(pfn, Order::ZERO);
-        // Starting the other CPU tells it the frame.
+        // Starting the other CPU hands it the frame.
         let other = thread::spawn(move || {
             let mut cache = FrameCache::<HotCold>::new(&machine.frames, 2);
             machine.touch(pfn, Order::ZERO);

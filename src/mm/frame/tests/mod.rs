@@ -29,7 +29,7 @@ pub(super) struct Books {
     words: Vec<AtomicU64>,
 }
 
-/// A word that looks like an allocated frame to whoever reads it too early.
+/// A word that looks like an allocated frame to code that reads it too early.
 const JUNK: u64 = ALLOCATED;
 
 impl Books {

@@ -288,8 +288,8 @@ fn agree<B: Buddy>(layout: &Layout, steps: &[Step]) {
                         assert_eq!(Some(model.set(pfn, order, false)), expected);
                         model.live.push((pfn, order));
                     }
-                    Err(AllocError::OutOfFrames { order: told }) => {
-                        assert_eq!((expected, told), (None, order));
+                    Err(AllocError::OutOfFrames { order: reported }) => {
+                        assert_eq!((expected, reported), (None, order));
                     }
                     Err(AllocError::OrderTooLarge { .. }) => {
                         assert!(u32::from(order.get()) > B::LARGEST);

@@ -84,7 +84,7 @@ proptest! {
     }
 }
 
-/// Every frame can be taken by one CPU, whoever reserved it or gave it back, at every order; and no more.
+/// Every frame can be taken by one CPU, whichever CPU reserved it or gave it back, at every order; and no more.
 #[test]
 fn the_last_block_of_every_order_is_to_be_had() {
     if cfg!(miri) {

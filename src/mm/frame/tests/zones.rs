@@ -68,7 +68,7 @@ fn each_kind_of_request_stops_at_its_mark() {
         allocator.alloc_page(Gfp::ATOMIC),
         Err(AllocError::OutOfFrames { order: Order::ZERO })
     );
-    // Whoever balances stops above the high mark.
+    // Balancing stops above the high mark.
     rest.extend((1 << 20..(1 << 20) + 3 * MIN).map(Pfn));
     rest.sort_unstable();
     rest.dedup();

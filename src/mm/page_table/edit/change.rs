@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::page_table::edit::frames::large_leaves;
-use crate::mm::page_table::format::pt::{Live, Pt};
+use crate::mm::page_table::format::pt::{PresentCount, Pt};
 use crate::mm::page_table::format::{entries, entry};
 use crate::mm::page_table::walk::cursor::{Cursor, Look, Slots, not_mapped};
 use crate::mm::page_table::{ChangeError, Frames, OwnedRange, Protection};
@@ -19,7 +19,7 @@ pub(in crate::mm::page_table) struct Leaves<'t> {
     pub(in crate::mm::page_table) entries: &'t [AtomicU64],
     pub(in crate::mm::page_table) size: PageSize,
     /// The count of entries, where the table is a PT.
-    live: Option<Live<'t>>,
+    live: Option<PresentCount<'t>>,
 }
 
 impl<'t> Leaves<'t> {
@@ -28,7 +28,7 @@ impl<'t> Leaves<'t> {
             start,
             entries: slots.entries.unwrap_or(&[]),
             size: slots.size,
-            live: slots.parent.map(Live),
+            live: slots.parent.map(PresentCount),
         }
     }
 

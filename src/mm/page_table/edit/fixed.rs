@@ -10,7 +10,7 @@ use crate::mm::page_table::edit::map::{Vacant, allocate};
 use crate::mm::page_table::format::entry;
 use crate::mm::page_table::format::entry::Entry;
 use crate::mm::page_table::format::levels::index;
-use crate::mm::page_table::format::pt::Live;
+use crate::mm::page_table::format::pt::PresentCount;
 use crate::mm::page_table::walk::cursor::Slots;
 use crate::mm::page_table::{MapError, OwnedRange, PageTable, Protection, TableFrames};
 use crate::mm::tlb::PendingFlush;
@@ -53,7 +53,7 @@ impl<M: PhysicalMemory + Copy> OwnedRange<M> {
             return Err(MapError::AlreadyMapped { address: start });
         };
         // One more than there are: who counts the entries never finds the PT empty, nor full, whatever its slots are.
-        Live(parent).add(1);
+        PresentCount(parent).add(1);
         let in_pt = (WORDS_PER_PAGE - index(start, 1)) as u64;
         Ok(FixedPt {
             tree: self.tree,

@@ -6,7 +6,7 @@ use core::sync::atomic::AtomicU64;
 use crate::mm::address::{PAGE_SIZE, PageSize, Pfn, VirtAddr};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::page_table::edit::frames::large_leaves;
-use crate::mm::page_table::format::pt::{Live, Pt};
+use crate::mm::page_table::format::pt::{PresentCount, Pt};
 use crate::mm::page_table::format::{entries, entry};
 use crate::mm::page_table::tables::{TableFrames, Tables};
 use crate::mm::page_table::walk::cursor::{Cursor, Slots, already_mapped};
@@ -131,7 +131,7 @@ impl<M: PhysicalMemory> OwnedRange<M> {
             if let Some(entries) = slots.entries
                 && let Some(parent) = slots.parent
             {
-                let live = Live(parent);
+                let live = PresentCount(parent);
                 if (Pt { entries, live }).any_present() {
                     return Err(already_mapped(entries, address));
                 }
@@ -192,7 +192,7 @@ impl<M: PhysicalMemory> OwnedRange<M> {
             if let Some(entries) = slots.entries
                 && let Some(parent) = slots.parent
             {
-                let live = Live(parent);
+                let live = PresentCount(parent);
                 Pt { entries, live }.fill(frames, protection);
             }
             left -= slots.pages();
@@ -257,7 +257,7 @@ fn write(slots: &Slots<'_>, frames: &mut impl Frames, protection: Protection) {
     let Some(entries) = slots.entries else { return };
     match slots.parent {
         Some(parent) => {
-            let live = Live(parent);
+            let live = PresentCount(parent);
             Pt { entries, live }.fill(frames, protection);
         }
         None => write_large(entries, slots.size, frames, protection),

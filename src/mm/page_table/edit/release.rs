@@ -7,7 +7,7 @@ use crate::mm::hardware::PhysicalMemory;
 use crate::mm::page_table::format::entries;
 use crate::mm::page_table::format::entry::Entry;
 use crate::mm::page_table::format::levels::{covered, index, leaf_size};
-use crate::mm::page_table::format::pt::Live;
+use crate::mm::page_table::format::pt::PresentCount;
 use crate::mm::page_table::walk::directory::Directory;
 use crate::mm::page_table::{NotEmpty, OwnedRange, RangeError, Table, Tables};
 use crate::mm::tlb::PendingFlush;
@@ -160,7 +160,7 @@ impl<M: PhysicalMemory> OwnedRange<M> {
     /// Whether the table at `frame`, which `entry` leads to, has no entries. Of a PT that has some the count says so; before one
     /// goes it is looked through, too, as nothing would be worse than one that goes too early.
     fn is_empty(&self, entry: &AtomicU64, frame: Pfn, level: u32) -> bool {
-        (level > 1 || Live(entry).get() == 0) && !entries::any_present(self.table(frame))
+        (level > 1 || PresentCount(entry).get() == 0) && !entries::any_present(self.table(frame))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::mm::address::{PageSize, Pfn, PhysAddr, VirtAddr, WORDS_PER_PAGE};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::page_table::format::entries;
 use crate::mm::page_table::format::entry::{self, Entry, USED};
-use crate::mm::page_table::format::pt::Live;
+use crate::mm::page_table::format::pt::PresentCount;
 use crate::mm::page_table::walk::cursor::Cursor;
 use crate::mm::page_table::walk::directory::Directory;
 use crate::mm::page_table::{OwnedRange, ResizeError, Table, TableFrames, Tables};
@@ -60,7 +60,7 @@ impl<M: PhysicalMemory> OwnedRange<M> {
             }
         }
         if smaller == PageSize::Size4K {
-            Live(entry).add(WORDS_PER_PAGE as u64);
+            PresentCount(entry).add(WORDS_PER_PAGE as u64);
         }
         Ok(PendingFlush::new(start, 1, size))
     }

@@ -15,9 +15,9 @@ const MASK: u64 = 0x3ff << SHIFT;
 
 /// The count of present entries in a PT.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::mm::page_table) struct Live<'t>(pub(in crate::mm::page_table) &'t AtomicU64);
+pub(in crate::mm::page_table) struct PresentCount<'t>(pub(in crate::mm::page_table) &'t AtomicU64);
 
-impl Live<'_> {
+impl PresentCount<'_> {
     #[inline]
     pub(in crate::mm::page_table) fn get(self) -> u64 {
         Self::count(self.0.load(Relaxed))
@@ -46,7 +46,7 @@ impl Live<'_> {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::mm::page_table) struct Pt<'t> {
     pub(in crate::mm::page_table) entries: &'t [AtomicU64],
-    pub(in crate::mm::page_table) live: Live<'t>,
+    pub(in crate::mm::page_table) live: PresentCount<'t>,
 }
 
 impl Pt<'_> {

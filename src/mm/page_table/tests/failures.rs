@@ -98,7 +98,7 @@ fn a_pt_whose_count_is_wrong_stays() {
     table
         .map(start, Pfn(5)..Pfn(6), Protection::READ, size, &mut tables)
         .unwrap();
-    let count = |table: &mut OwnedRange<&Arena>, change: fn(Live<'_>)| {
+    let count = |table: &mut OwnedRange<&Arena>, change: fn(PresentCount<'_>)| {
         table.go_to_pd(start, 1).unwrap();
         change(table.pt_at_hand(start, 1).unwrap().live);
     };

@@ -16,7 +16,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use super::format::entry::Entry;
 use super::format::levels::leaf_size;
-use super::format::pt::Live;
+use super::format::pt::PresentCount;
 use super::*;
 use crate::mm::address::{PAGE_SIZE, PageSize, PhysAddr, VirtAddr};
 use crate::mm::model::{Arena, ArenaTables};
@@ -28,7 +28,7 @@ const HALF: u64 = 0xffff_8000_0000_0000;
 const MIB2: u64 = 1 << 21;
 const GIB: u64 = 1 << 30;
 
-/// An empty table, and frames for so many tables.
+/// An empty table, and frames for further tables.
 fn table(arena: &Arena, levels: Levels, tables: u64) -> (OwnedRange<&Arena>, ArenaTables<'_>) {
     // SAFETY: frame 0 is zero and nobody else's; so are the frames behind it, which become tables.
     let table = unsafe { PageTable::new(arena, Pfn(0), levels) };
@@ -59,7 +59,7 @@ fn validate(table: &OwnedRange<&Arena>) {
                 if level == 2 {
                     let present = table.table(frame).iter();
                     let present = present.filter(|entry| entry.load(Relaxed) != 0).count();
-                    assert_eq!(Live(entry).get(), present as u64);
+                    assert_eq!(PresentCount(entry).get(), present as u64);
                 } else {
                     visit(table, frame, level - 1);
                 }

@@ -140,7 +140,7 @@ impl Model {
     /// Puts other frames behind a range.
     pub fn remap(&mut self, start: u64, frames: &[Pfn]) -> Result<(), ChangeError> {
         let firsts = self.whole_leaves(start, frames.len() as u64);
-        // The leaf that is wrong is told in the order of the addresses.
+        // Leaves that are wrong are reported in the order of their addresses.
         let mut number = start;
         while let Some((first, leaf)) = self.leaf(number).filter(|(first, _)| *first == number) {
             let (at, pages) = ((first - start) as usize, leaf.size.frames());

@@ -11,7 +11,7 @@ use crate::mm::hardware::PhysicalMemory;
 use crate::mm::page_table::format::entries;
 use crate::mm::page_table::format::entry::{self, Entry};
 use crate::mm::page_table::format::levels::{Levels, covered, index, leaf_size, shift};
-use crate::mm::page_table::format::pt::{Live, Pt};
+use crate::mm::page_table::format::pt::{PresentCount, Pt};
 use crate::mm::page_table::{ChangeError, MapError, OwnedRange, PageTable, Table};
 
 /// A place in the tree.
@@ -190,7 +190,7 @@ impl<'t, M: PhysicalMemory> Cursor<'t, M> {
             None => self.leaves_from(address, pages)?,
         };
         if let (Some(entries), Some(parent)) = (slots.entries, slots.parent) {
-            let live = Live(parent);
+            let live = PresentCount(parent);
             let present = match look {
                 Look::AtEach => (Pt { entries, live }).all_present(),
                 Look::AtCount => live.get() >= slots.count,

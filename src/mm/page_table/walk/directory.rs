@@ -11,7 +11,7 @@ use crate::mm::address::{PAGE_SHIFT, PageSize, VirtAddr, WORDS_PER_PAGE};
 use crate::mm::hardware::PhysicalMemory;
 use crate::mm::page_table::format::entry::{self, Entry};
 use crate::mm::page_table::format::levels::{covered, index, leaf_size};
-use crate::mm::page_table::format::pt::{Live, Pt};
+use crate::mm::page_table::format::pt::{PresentCount, Pt};
 use crate::mm::page_table::{OwnedRange, RangeError, Table};
 
 /// The pages of one PD that belong to one owner, or none. What takes a PD out of the tree makes its owner forget it.
@@ -77,7 +77,7 @@ impl<M: PhysicalMemory> OwnedRange<M> {
         let pt = self.table(entry::pt(parent.load(Relaxed))?);
         Some(Pt {
             entries: &pt[first..][..pages as usize],
-            live: Live(parent),
+            live: PresentCount(parent),
         })
     }
 

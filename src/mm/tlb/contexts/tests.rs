@@ -1,4 +1,4 @@
-//! Two CPUs with model TLBs that keep everything they are not told to drop, and a few address spaces that change under them.
+//! Two CPUs with model TLBs that keep everything that is not flushed, and a few address spaces that change under them.
 
 use super::*;
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ impl Space {
     }
 }
 
-/// A CPU: the real bookkeeping, and the hardware that it keeps books of.
+/// A CPU: the real bookkeeping, and the hardware whose state it tracks.
 struct Cpu {
     contexts: Contexts,
     keeps: bool,

@@ -295,7 +295,7 @@ fn what_does_not_fit_is_refused() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 1 } else { 24 }))]
 
-    /// With so many areas that the tree has four levels: it grows at random, loses all but a few in one order or another, which
+    /// With enough areas for a tree of four levels: it grows at random, loses all but a few in one order or another, which
     /// joins and drops nodes everywhere, and grows again. Always the addresses of the list, and always as a recount says.
     #[test]
     fn a_deep_tree_agrees(
@@ -330,7 +330,7 @@ proptest! {
     }
 }
 
-/// Rooms of 2^32 pages and more, which a node does not tell apart.
+/// Rooms of 2^32 pages and more, which a node does not distinguish.
 #[test]
 fn gaps_wider_than_a_room_can_tell() {
     let mut memory = (memory(8), nodes(8));
@@ -358,7 +358,7 @@ fn gaps_wider_than_a_room_can_tell() {
 fn instant_fit_looks_through_the_bin_below_last() {
     let mut memory = tags(16);
     let mut search = InstantFit::<()>::new(region(146), &mut memory);
-    // Gaps of so many pages with an area above each.
+    // Gaps of these numbers of pages, with an area above each.
     let gaps = [40, 33, 34, 35].map(|pages| {
         let below = reserve(&mut search, pages, 1).unwrap();
         let _ = reserve(&mut search, 1, 1).unwrap();
