@@ -25,7 +25,7 @@ pub(super) fn with_metadata<B: Buddy>(
     with_memory(machine, size, work)
 }
 
-/// Runs `work` with so much memory for metadata.
+/// Runs `work` with memory for metadata of this size.
 pub(super) fn with_memory(
     machine: &mut Machine,
     size: MetadataSize,

@@ -15,10 +15,10 @@ macro_rules! pair {
 }
 
 mod block;
-mod metadata;
 mod bulk;
 mod burst;
 mod many;
+mod metadata;
 mod on_machine;
 mod source;
 mod start_up;
