@@ -15,7 +15,6 @@ use pagemark_record::{Boot, Buddyinfo, Clock, Error, Frames, Moment, Record, Ver
 use crate::environment::{Found, Strikes};
 use crate::harness::case::{Failure, expect_eq};
 use crate::harness::ledger::{Entry, Ledger, MAX_CASES};
-#[cfg(target_os = "none")]
 use crate::harness::reset::Reset;
 use crate::harness::run::Run;
 use crate::{cases, checks, environment, platform, provoke, vmallocinfo};
@@ -77,6 +76,8 @@ pub fn run(machine: &mut Machine) -> Verdict {
             Err(error) => run.check("reset", Err(error)),
         }
     }
+    #[cfg(not(target_os = "none"))]
+    run.reset_by(Reset::new());
 
     let at_start = frames(machine);
     let tables = machine.kernel.tables_elsewhere();

@@ -18,7 +18,7 @@ pub const MAX_CASES: usize = 600;
 /// The longest name of a case.
 pub const MAX_NAME: usize = 96;
 /// The most samples of a case that are kept.
-const MAX_SAMPLES: usize = Rounds::MAX as usize;
+pub(super) const MAX_SAMPLES: usize = Rounds::MAX as usize;
 /// The most samples by counters.
 pub const MAX_COUNTED: usize = 15;
 
@@ -42,6 +42,9 @@ pub struct Entry {
     pub disturbances: Disturbances,
     /// The core's rate while the last samples were taken, in cycles per 1,000 ticks.
     pub rate: Option<u64>,
+    /// The core's rate beside each sample, in the same unit; 0 where it is not known.
+    #[cfg(not(target_os = "none"))]
+    pub rates: ArrayVec<u64, MAX_SAMPLES>,
     /// Samples taken, kept or not.
     pub taken: u64,
 }
@@ -56,14 +59,22 @@ impl Entry {
     pub fn push(&mut self, sample: Sample, random: &mut Random) {
         self.batch = sample.batch;
         self.taken += 1;
+        #[cfg(not(target_os = "none"))]
+        let rate = self.rate.unwrap_or(0);
         if self.samples.try_push(sample.with_operation).is_ok() {
             self.empties.push(sample.empty);
+            #[cfg(not(target_os = "none"))]
+            self.rates.push(rate);
             return;
         }
         let place = random.below(self.taken) as usize;
         if let Some(kept) = self.samples.get_mut(place) {
             *kept = sample.with_operation;
             self.empties[place] = sample.empty;
+            #[cfg(not(target_os = "none"))]
+            {
+                self.rates[place] = rate;
+            }
         }
     }
 }
@@ -124,6 +135,8 @@ impl Ledger {
                     counts: ArrayVec::new_const(),
                     disturbances: Disturbances::default(),
                     rate: None,
+                    #[cfg(not(target_os = "none"))]
+                    rates: ArrayVec::new_const(),
                     taken: 0,
                 }));
                 self.entries.len() - 1

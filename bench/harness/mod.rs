@@ -13,23 +13,9 @@ mod overhead;
 mod pace;
 mod progress;
 pub mod random;
-#[cfg(target_os = "none")]
+#[cfg_attr(not(target_os = "none"), path = "reset_in_process.rs")]
 pub mod reset;
 mod result;
 mod round;
 pub mod run;
 mod sample;
-
-/// A process does not make the state before a round the same: a round is the mean of many samples there.
-#[cfg(not(target_os = "none"))]
-mod reset {
-    pub const SETTLING: u32 = 0;
-
-    pub enum Reset {}
-
-    impl Reset {
-        pub const fn apply(&self) {
-            match *self {}
-        }
-    }
-}

@@ -9,6 +9,8 @@ use pagemark_verdict::outer_fence;
 
 use pagemark::console::log;
 
+#[cfg(not(target_os = "none"))]
+use super::ledger::MAX_SAMPLES;
 use super::ledger::{Entry, MAX_COUNTED};
 use super::pace::Pace;
 use super::round;
@@ -113,10 +115,10 @@ pub fn record_result(
         max,
         ..
     } = summary;
-    let converted = entry.rate.filter(|_| clock == Clock::Tsc).map(|rate| {
-        let thousandths = i128::from(median.thousandths()) * i128::from(rate) / 1000;
-        Figure::from_thousandths(i64::try_from(thousandths).unwrap_or(i64::MAX))
-    });
+    let converted = match clock {
+        Clock::Tsc => converted(entry, median),
+        Clock::Icount | Clock::Emulated => None,
+    };
     let (cycles, counts) = counted(entry, witness);
     log::record(&Record::Result(CaseResult {
         case: entry.name.as_str().into(),
@@ -159,6 +161,31 @@ fn medians(counts: &[[Figure; METERED]]) -> [Figure; METERED] {
         *median = summarise(&mut of_one).map_or(Figure::default(), |summary| summary.median);
     }
     medians
+}
+
+/// The median in core cycles, by the core's rate over the last pass.
+#[cfg(target_os = "none")]
+fn converted(entry: &Entry, median: Figure) -> Option<Figure> {
+    entry.rate.map(|rate| cycles(median, rate))
+}
+
+/// The median over rounds in core cycles, each by the core's rate beside it. The rate of a core that others share moves by several per cent
+/// within a run and between runs; what a round takes in cycles does not follow it.
+#[cfg(not(target_os = "none"))]
+fn converted(entry: &Entry, _: Figure) -> Option<Figure> {
+    let known = entry.rates.iter().all(|&rate| rate != 0);
+    let rounds = entry.samples.iter().zip(&entry.rates);
+    let mut rounds: ArrayVec<Figure, MAX_SAMPLES> =
+        rounds.map(|(&round, &rate)| cycles(round, rate)).collect();
+    summarise(&mut rounds)
+        .filter(|_| known)
+        .map(|summary| summary.median)
+}
+
+/// Ticks in core cycles, of which there are `rate` in 1,000 ticks.
+fn cycles(ticks: Figure, rate: u64) -> Figure {
+    let thousandths = i128::from(ticks.thousandths()) * i128::from(rate) / 1000;
+    Figure::from_thousandths(i64::try_from(thousandths).unwrap_or(i64::MAX))
 }
 
 /// Ticks as a time.

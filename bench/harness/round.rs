@@ -15,6 +15,8 @@ use super::sample::{AnyCase, Temperature, sample};
 const ONE_SAMPLE: bool = cfg!(target_os = "none");
 /// The most samples in a round.
 const MOST: u32 = if ONE_SAMPLE { 1 } else { 256 };
+/// The fewest: a state that alternates from one sample to the next is in the mean, not in which of two groups a round is of.
+const FEWEST: u32 = 2;
 /// Ticks of a round, unless one sample takes more: some 0.8 ms. What a bracket resolves badly takes far less.
 const TICKS: u64 = 1 << 21;
 /// Samples that are timed to choose from.
@@ -33,7 +35,7 @@ pub fn repeats(case: &mut AnyCase<'_>, temperature: Temperature) -> Result<u32, 
         fastest = fastest.min(tsc::read().wrapping_sub(start));
     }
     let fit = u32::try_from(TICKS / fastest.max(1)).unwrap_or(MOST);
-    Ok(1 << fit.clamp(1, MOST).ilog2())
+    Ok(1 << fit.clamp(FEWEST, MOST).ilog2())
 }
 
 /// Takes a round of `repeats` samples.

@@ -197,8 +197,7 @@ impl Run {
     }
 
     /// Has the state before each round made the same.
-    #[cfg(target_os = "none")]
-    pub const fn reset_by(&mut self, reset: Reset) {
+    pub fn reset_by(&mut self, reset: Reset) {
         self.reset = Some(reset);
     }
 
@@ -509,6 +508,10 @@ impl Run {
                 settle(case, SETTLING)?;
             }
             let sample = undisturbed(case, temperature, repeats, witness, &mut entry.disturbances)?;
+            #[cfg(not(target_os = "none"))]
+            {
+                entry.rate = witness.and_then(|witness| witness.rate_since(core));
+            }
             entry.push(sample, &mut self.random);
             if let Some(mut meter) = witness.and_then(Witness::counting)
                 && !entry.counts.is_full()
@@ -519,7 +522,10 @@ impl Run {
         if let Some(pace) = &mut self.timing.pace {
             pace.look(&mut self.random);
         }
-        entry.rate = witness.and_then(|witness| witness.rate_since(core));
+        #[cfg(target_os = "none")]
+        {
+            entry.rate = witness.and_then(|witness| witness.rate_since(core));
+        }
         let usual = witness.and_then(Witness::usual_rate);
         if usual
             .zip(entry.rate)

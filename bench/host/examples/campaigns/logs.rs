@@ -8,10 +8,10 @@ use std::path::Path;
 
 use pagemark_host::gate::ticks::{Boot, FALSE_ALARMS, Floors, judge_in_time};
 use pagemark_host::gate::turns::Turns;
-use pagemark_host::gate::{Finding, Judgement};
+use pagemark_host::gate::{Finding, Judgement, boots, judged_in_cycles};
 use pagemark_host::log::Log;
 use pagemark_host::log::side::Reading;
-use pagemark_record::{Clock, Figure};
+use pagemark_record::{CaseResult, Clock, Figure};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -20,7 +20,7 @@ use super::{BOOTS, interval, percent};
 /// Changes that are planted, as shares.
 const PLANTED: [f64; 2] = [0.02, 0.05];
 
-/// One run: the medians by case, and what each resolves.
+/// One run: the figures that the gate judges, by case, and what each resolves.
 struct Run {
     figures: Boot,
     resolutions: Boot,
@@ -127,15 +127,17 @@ pub fn table(folder: &Path, trials: u32) -> anyhow::Result<()> {
 
 fn run(log: &Log) -> Run {
     let results = log.results.iter();
-    let of = |figure: Figure| figure.as_f64();
+    // Cycles in a tick, where the gate judges cycles.
+    let rate = |figure: f64, median: f64| if median == 0.0 { 1.0 } else { figure / median };
+    let log_alone = std::slice::from_ref(log);
+    let figures = boots(log_alone, judged_in_cycles(log_alone)).remove(0);
+    let resolution = |result: &CaseResult<String>| {
+        let rate = rate(figures[&result.case], result.median.as_f64());
+        Some((result.case.clone(), result.resolution?.as_f64() * rate))
+    };
     Run {
-        figures: results
-            .clone()
-            .map(|result| (result.case.clone(), of(result.median)))
-            .collect(),
-        resolutions: results
-            .filter_map(|result| Some((result.case.clone(), of(result.resolution?))))
-            .collect(),
+        resolutions: results.filter_map(resolution).collect(),
+        figures,
     }
 }
 

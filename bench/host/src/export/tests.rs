@@ -28,6 +28,7 @@ fn judgement(slower: usize) -> Judgement {
     });
     Judgement {
         clock: Clock::Icount,
+        in_cycles: false,
         rule: "exact".to_owned(),
         rows: rows.collect(),
         suite: None,

@@ -39,6 +39,7 @@ pub fn judge(
     }
     Ok(Judgement {
         clock: Clock::Icount,
+        in_cycles: false,
         rule: "exact: every difference counts".to_owned(),
         rows,
         suite: None,

@@ -96,6 +96,8 @@ impl Row {
 pub struct Judgement {
     /// What the figures are.
     pub clock: Clock,
+    /// They are core cycles of the clock's ticks: [`judged_in_cycles`].
+    pub in_cycles: bool,
     /// How they were judged, in words.
     pub rule: String,
     /// One for each case, and for each further statistic of exact figures that moved by itself.
@@ -217,11 +219,13 @@ pub fn judge_logs(
     if turns == Turns::Unknown {
         notes.push("the logs do not say when they were made: if the sides did not take turns, a drift counts as a change".to_owned());
     }
-    let measured = [boots(&base), boots(&new)];
-    let floors = ticks::floors(&medians(history), [base.len(), new.len()]);
+    let in_cycles = [&base[..], &new, history].into_iter().all(judged_in_cycles);
+    let measured = [&base, &new].map(|logs| boots(logs, in_cycles));
+    let floors = ticks::floors(&series(history, in_cycles), [base.len(), new.len()]);
     let clock = first.clock().unwrap_or(Clock::Emulated);
     let [base, new] = &measured;
     let mut judgement = ticks::judge_in_time(base, new, &floors, clock, false_alarms, &turns);
+    judgement.in_cycles = in_cycles;
     judgement.notes = notes;
     Ok(judgement)
 }
@@ -299,22 +303,35 @@ pub fn agreed(side: &str, logs: &[Log]) -> Result<Baseline, Refusal> {
     Ok(first)
 }
 
-/// The medians of each log, by case.
-pub fn boots(logs: &[Log]) -> Vec<ticks::Boot> {
-    let median = |result: &CaseResult<String>| (result.case.clone(), result.median.as_f64());
+/// Whether times are judged in core cycles: those of a process, each of whose rounds has the core's rate measured beside it. The rate of a core
+/// that other programs use, too, moves by more than many a change of a case.
+pub fn judged_in_cycles(logs: &[Log]) -> bool {
+    logs.iter().all(|log| {
+        let machine = log.machine.as_ref();
+        machine.is_some_and(|machine| machine.loader == "process")
+            && log.results.iter().all(|result| result.cycles.is_some())
+    })
+}
+
+/// The figure of each case in each log: its median, in ticks or in core cycles.
+pub fn boots(logs: &[Log], in_cycles: bool) -> Vec<ticks::Boot> {
+    let figure = |result: &CaseResult<String>| {
+        let cycles = result.cycles.filter(|_| in_cycles);
+        (
+            result.case.clone(),
+            cycles.unwrap_or(result.median).as_f64(),
+        )
+    };
     logs.iter()
-        .map(|log| log.results.iter().map(median).collect())
+        .map(|log| log.results.iter().map(figure).collect())
         .collect()
 }
 
-/// Each case's medians, in the order of the logs that have it.
-pub fn medians(logs: &[Log]) -> ticks::Series {
+/// Each case's figures, in the order of the logs that have it.
+fn series(logs: &[Log], in_cycles: bool) -> ticks::Series {
     let mut series = ticks::Series::new();
-    for result in logs.iter().flat_map(|log| &log.results) {
-        series
-            .entry(result.case.clone())
-            .or_default()
-            .push(result.median.as_f64());
+    for (case, figure) in boots(logs, in_cycles).into_iter().flatten() {
+        series.entry(case).or_default().push(figure);
     }
     series
 }

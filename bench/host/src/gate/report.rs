@@ -19,7 +19,7 @@ impl Judgement {
         }
         let mut text = String::new();
         if !changed_rows.is_empty() {
-            let title = format!("{}, median ({})", words(self.clock.unit()), self.clock);
+            let title = format!("{}, median ({})", self.unit(), self.clock);
             let mut table = look.table();
             look.header(
                 &mut table,
@@ -55,6 +55,14 @@ impl Judgement {
         text += &format!("  {summary} ({})\n", self.rule);
         text.extend(self.notes.iter().map(|note| format!("  note: {note}\n")));
         text
+    }
+
+    /// What the figures are, in words.
+    fn unit(&self) -> &'static str {
+        match self.in_cycles {
+            true => "cycles",
+            false => words(self.clock.unit()),
+        }
     }
 
     /// What it amounts to, in a line.

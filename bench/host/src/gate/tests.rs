@@ -7,9 +7,9 @@ use super::baseline::{Baseline, Entry, Exact};
 use super::mute::Mutes;
 use super::rank_test::{least_p_value, p_value};
 use super::ticks::{Boot, FALSE_ALARMS, Floors, Series, floors, judge};
-use super::{Finding, exact};
-use crate::log::read;
+use super::{Finding, exact, judged_in_cycles};
 use crate::log::sample::good;
+use crate::log::{Log, read};
 
 fn baseline() -> Baseline {
     Baseline::of(&read(&good(Clock::Icount)).unwrap()).unwrap()
@@ -289,4 +289,25 @@ fn a_change_has_to_exceed_the_noise_that_history_shows() {
     assert_eq!(finding(204.0), Finding::Same);
     assert_eq!(finding(230.0), Finding::Slower);
     assert_eq!(finding(170.0), Finding::Faster);
+}
+
+#[test]
+fn a_process_is_judged_in_cycles_unless_a_log_lacks_them() {
+    let of = |loader: &str, cycles: Option<u64>| {
+        let mut log = read(&good(Clock::Tsc)).unwrap();
+        log.machine.as_mut().unwrap().loader = loader.to_owned();
+        for result in &mut log.results {
+            result.median = 100.into();
+            result.cycles = cycles.map(Figure::from);
+        }
+        log
+    };
+    let with = |second| [of("process", Some(160)), second];
+    let judged = |logs: &[Log]| {
+        let figures = super::boots(logs, judged_in_cycles(logs));
+        figures[0].values().copied().next().unwrap()
+    };
+    assert_eq!(judged(&with(of("process", Some(150)))), 160.0);
+    assert_eq!(judged(&with(of("process", None))), 100.0);
+    assert_eq!(judged(&with(of("pvh", Some(150)))), 100.0);
 }

@@ -165,6 +165,7 @@ pub fn judge_in_time(
     };
     Judgement {
         clock,
+        in_cycles: false,
         rule: format!(
             "boots of the whole suite permuted{how} and by Yuen's test{trend}, at most {} % false alarms over {both} cases and the \
              suite together, and a change above the floor; U p: Mann-Whitney's of the case alone",
