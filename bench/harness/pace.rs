@@ -59,8 +59,9 @@ impl Pace {
         self.calls.push(calls, random);
     }
 
-    /// The bounds at any moment that the run has seen of a median that has these bounds at one of them.
-    pub fn widen(&self, bounds: [Figure; 2]) -> [Figure; 2] {
+    /// The bounds at any moment that the run has seen of a median that has these bounds at one of them. What was sampled, and moves with the
+    /// pace, is more than the median by the `overhead`, which was taken off as one figure for the whole run.
+    pub fn widen(&self, bounds: [Figure; 2], overhead: Figure) -> [Figure; 2] {
         let [chain, calls] = [&self.chain, &self.calls].map(Times::range);
         // The less steady of the two: of larger quotient.
         let less_steady = if chain[1] * calls[0] > calls[1] * chain[0] {
@@ -68,7 +69,7 @@ impl Pace {
         } else {
             calls
         };
-        widened(less_steady, bounds)
+        widened(less_steady, bounds, overhead)
     }
 }
 
@@ -115,10 +116,11 @@ fn range(sorted: &[Figure]) -> [i128; 2] {
 
 /// Bounds that hold at any moment whose pace lies between `fast` and `slow`, of what has these bounds at one of them.
 #[inline(never)]
-fn widened([fast, slow]: [i128; 2], [low, high]: [Figure; 2]) -> [Figure; 2] {
+fn widened([fast, slow]: [i128; 2], [low, high]: [Figure; 2], overhead: Figure) -> [Figure; 2] {
     // What was sampled at the slowest moment is as much shorter at the fastest, and the other way round.
     let share = |figure: Figure, whole: i128| {
-        let thousandths = i128::from(figure.thousandths()).abs() * (slow - fast) / whole;
+        let sampled = [figure, overhead].map(|part| i128::from(part.thousandths()).abs());
+        let thousandths = (sampled[0] + sampled[1]) * (slow - fast) / whole;
         Figure::from_thousandths(i64::try_from(thousandths).unwrap_or(i64::MAX))
     };
     let zero = Figure::default();
@@ -134,19 +136,27 @@ mod tests {
 
     #[test]
     fn a_steady_machine_widens_nothing_and_an_unsteady_one_by_its_range() {
-        let bounds = [1000.into(), 1100.into()];
-        assert_eq!(widened(range(&[]), bounds), bounds);
-        assert_eq!(widened(range(&[6000.into(); 100]), bounds), bounds);
+        let (bounds, none) = ([1000.into(), 1100.into()], 0.into());
+        assert_eq!(widened(range(&[]), bounds, none), bounds);
+        assert_eq!(widened(range(&[6000.into(); 100]), bounds, none), bounds);
         // From 5,000 to 8,000 ticks, but for one in a hundred.
         let mut times = [Figure::from(6000); 400];
         times[..10].fill(5000.into());
         times[..4].fill(100.into());
         times[390..].fill(8000.into());
         times[396..].fill(1_000_000.into());
-        assert_eq!(widened(range(&times), bounds), [625.into(), 1760.into()]);
+        assert_eq!(
+            widened(range(&times), bounds, none),
+            [625.into(), 1760.into()]
+        );
+        // What costs nothing moves by as much as the overhead.
+        assert_eq!(
+            widened([5, 8], [none, none], 80.into()),
+            [Figure::from_thousandths(-30_000), 48.into()]
+        );
         let negative = Figure::from_thousandths(-10_000);
         assert_eq!(
-            widened(range(&times), [negative, negative]),
+            widened(range(&times), [negative, negative], none),
             [
                 Figure::from_thousandths(-13_750),
                 Figure::from_thousandths(-4000)
@@ -171,8 +181,8 @@ mod tests {
                 chain: of(chain),
                 calls: of(calls),
             };
-            assert_eq!(pace.widen(bounds), doubled);
+            assert_eq!(pace.widen(bounds, 0.into()), doubled);
         }
-        assert_eq!(Pace::default().widen(bounds), bounds);
+        assert_eq!(Pace::default().widen(bounds, 0.into()), bounds);
     }
 }

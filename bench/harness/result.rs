@@ -49,8 +49,8 @@ impl Default for Timing {
 
 impl Timing {
     /// The bounds of a median of samples of `batch` operations, with the steps of a clock that has steps and the unsteadiness of a
-    /// machine that few passes do not show: order statistics know nothing of those.
-    pub fn bounds(&self, summary: &Summary<Figure>, batch: u32) -> [Figure; 2] {
+    /// machine that few passes do not show: order statistics know nothing of those. `overhead` was taken off the samples.
+    pub fn bounds(&self, summary: &Summary<Figure>, batch: u32, overhead: Figure) -> [Figure; 2] {
         let [low, high] = summary.interval;
         if self.clock == Clock::Icount {
             return [low, high];
@@ -58,7 +58,7 @@ impl Timing {
         let step = step(self.quantum, batch);
         let bounds = [low.less(step), high.less(Figure::default().less(step))];
         match &self.pace {
-            Some(pace) => pace.widen(bounds),
+            Some(pace) => pace.widen(bounds, overhead),
             None => bounds,
         }
     }
@@ -102,7 +102,10 @@ pub fn record_result(
     if clock == Clock::Tsc {
         entry.disturbances.unknown = outliers(&entry.samples, &summary);
     }
-    let mut interval = round::bounds_of(entry.class, timing.bounds(&summary, entry.shares()));
+    let mut interval = round::bounds_of(
+        entry.class,
+        timing.bounds(&summary, entry.shares(), overhead),
+    );
     if clock != Clock::Icount {
         interval = round::cut_bounds(interval, resolution);
     }

@@ -430,7 +430,8 @@ impl Run {
     pub fn interval(&mut self, name: &str) -> Option<[Figure; 3]> {
         let entry = self.ledger.entries().find(|entry| &entry.name == name)?;
         let summary = summarise(&mut entry.samples.clone())?;
-        let [low, high] = self.timing.bounds(&summary, entry.shares());
+        let overhead = self.overheads.of(entry.class);
+        let [low, high] = self.timing.bounds(&summary, entry.shares(), overhead);
         Some([low, summary.median, high])
     }
 

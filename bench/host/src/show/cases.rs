@@ -141,6 +141,7 @@ fn source_of_cycles(counters: Option<&str>, core_clock: &str) -> Option<&'static
     match core_clock {
         _ if counted.any(|kind| kind == "cycles") => Some("counted by the core's counters"),
         "aperf" => Some("ticks, converted by APERF and MPERF"),
+        "additions" => Some("ticks, converted by the time of a chain of additions"),
         "fixed_counter" => Some("ticks, converted by the fixed counter of core cycles"),
         _ => None,
     }
