@@ -18,8 +18,8 @@ use std::thread;
 use fastrand::Rng;
 use pagemark::mm::address::{FrameRange, Order, Pfn};
 use pagemark::mm::frame::{
-    Batched, Descriptor, FrameAllocator, FrameCache, Gfp, InDescriptor, Metadata, PairBitmap,
-    SharedFrames, TreeFrames, WholeZone, ZoneKind,
+    Batched, CachePolicy, Cacheable, Descriptor, FrameAllocator, FrameCache, Gfp, InDescriptor,
+    Metadata, PairBitmap, SharedFrames, TreeFrames, WholeZone, ZoneKind,
 };
 
 /// 1 GiB.
@@ -77,9 +77,9 @@ impl<Z: WholeZone> Source for Zone<'_, Z> {
     }
 }
 
-struct Cached<'z>(&'z SharedFrames<'static>, FrameCache<'static, Batched>);
+struct Cached<'z, Z, P>(&'z Z, FrameCache<'static, P>);
 
-impl Source for Cached<'_> {
+impl<Z: Cacheable<'static>, P: CachePolicy> Source for Cached<'_, Z, P> {
     fn take(&mut self, order: Order) -> Pfn {
         let block = self.1.alloc_pages(self.0, Gfp::KERNEL, order);
         block.unwrap().into_raw().0
@@ -141,7 +141,7 @@ fn rows<S: Source>(name: &str, source: impl Fn(usize) -> S + Sync) {
             }
         };
         let [one, two] = [1, THREADS].map(|threads| best(threads, &source, PAIRS, pairs));
-        println!("{name:>10}  pair/order={exponent:<10} {one:8.1} -> {two:.1}");
+        println!("{name:>19}  pair/order={exponent:<10} {one:8.1} -> {two:.1}");
     }
     let burst = |source: &mut S| {
         let held: Vec<Pfn> = (0..BURST).map(|_| source.take(Order::ZERO)).collect();
@@ -150,7 +150,7 @@ fn rows<S: Source>(name: &str, source: impl Fn(usize) -> S + Sync) {
         }
     };
     let [one, two] = [1, THREADS].map(|threads| best(threads, &source, BURST as u64, burst));
-    println!("{name:>10}  burst={BURST}/random   {one:8.1} -> {two:.1}");
+    println!("{name:>19}  burst={BURST}/random   {one:8.1} -> {two:.1}");
     percentiles(name, source(0), &places);
 }
 
@@ -179,16 +179,22 @@ fn percentiles<S: Source>(name: &str, mut source: S, places: &[usize]) {
         ticks.sort_unstable();
         let at = |share: f64| ticks[(ticks.len() as f64 * share) as usize];
         let figures = (at(0.5), at(0.99), at(0.999));
-        println!("{name:>10}  percentiles/{what}    {figures:?}");
+        println!("{name:>19}  percentiles/{what}    {figures:?}");
     }
+}
+
+/// The rows of a zone through a cache for each thread. The zone is theirs alone: caches that are dropped keep their frames.
+fn cached<P: CachePolicy>(name: &str, zone: impl Cacheable<'static> + Sync) {
+    rows(name, |thread| {
+        let cache = FrameCache::<P>::new(&zone, THREADS as u64);
+        Cached(&zone, cache.of_cpu(thread))
+    });
 }
 
 fn main() {
     println!("ticks an operation, of all threads together: one thread -> two");
-    let zone = shared::<InDescriptor>();
-    rows("cached", |_| {
-        Cached(&zone, FrameCache::new(&zone, THREADS as u64))
-    });
+    cached::<Batched>("descriptor, batched", shared::<InDescriptor>());
+    cached::<Batched>("tree, batched", tree());
     let zone = shared::<InDescriptor>();
     rows("descriptor", |thread| Zone(&zone, thread));
     let zone = shared::<PairBitmap>();
