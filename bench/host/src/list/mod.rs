@@ -96,6 +96,16 @@ const KINDS: [(&str, &str, &str); 22] = [
     ),
     ("access", "bench/cases/access.rs", "loads, one a page"),
     (
+        "entry",
+        "bench/cases/entry.rs",
+        "from the kernel to ring 3 and back",
+    ),
+    (
+        "sibling",
+        "bench/cases/shootdown/sibling.rs",
+        "loads of the other thread of the core",
+    ),
+    (
         "ipi",
         "bench/cases/shootdown/ipi.rs",
         "an interrupt to another CPU, there and back",
