@@ -149,7 +149,7 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     ///
     /// # Errors
     ///
-    /// As for [`FrameAllocator::alloc_pages`], with nothing left in this cache.
+    /// As for [`FrameAllocator::alloc_pages`](super::FrameAllocator::alloc_pages), with nothing left in this cache.
     #[inline]
     pub fn alloc_pages(
         &mut self,
@@ -185,7 +185,7 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     ///
     /// # Errors
     ///
-    /// As for [`FrameAllocator::alloc_page`].
+    /// As for [`FrameAllocator::alloc_page`](super::FrameAllocator::alloc_page).
     #[inline(always)]
     pub fn alloc_page(&mut self, zone: &impl Cacheable<'m>, gfp: Gfp) -> Result<Block, AllocError> {
         match self.take(gfp) {
@@ -198,7 +198,7 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     ///
     /// # Errors
     ///
-    /// As for [`FrameAllocator::free`].
+    /// As for [`FrameAllocator::free`](super::FrameAllocator::free).
     #[inline(always)]
     pub fn free(&mut self, zone: &impl Cacheable<'m>, block: Block) -> Result<(), FreeError> {
         // For a larger block beyond any frame number.
@@ -212,7 +212,7 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     ///
     /// # Errors
     ///
-    /// As for [`FrameAllocator::free_pages`].
+    /// As for [`FrameAllocator::free_pages`](super::FrameAllocator::free_pages).
     #[inline]
     pub fn free_pages(
         &mut self,
@@ -234,7 +234,7 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     ///
     /// # Errors
     ///
-    /// As for [`FrameAllocator::free_pages`].
+    /// As for [`FrameAllocator::free_pages`](super::FrameAllocator::free_pages).
     #[inline(always)]
     pub fn free_page(&mut self, zone: &impl Cacheable<'m>, pfn: Pfn) -> Result<(), FreeError> {
         match self.put(pfn) {
@@ -271,7 +271,7 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     ///
     /// # Errors
     ///
-    /// As for [`FrameAllocator::alloc_page`].
+    /// As for [`FrameAllocator::alloc_page`](super::FrameAllocator::alloc_page).
     #[cold]
     #[inline(never)]
     pub fn alloc_from(
@@ -354,7 +354,7 @@ impl<'m, P: CachePolicy> FrameCache<'m, P> {
     ///
     /// # Errors
     ///
-    /// As for [`FrameAllocator::free_pages`].
+    /// As for [`FrameAllocator::free_pages`](super::FrameAllocator::free_pages).
     #[cold]
     #[inline(never)]
     pub fn free_to(
