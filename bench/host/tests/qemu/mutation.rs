@@ -24,7 +24,7 @@ fn checked(log: &Log) -> BTreeSet<&str> {
 }
 
 /// Who fails without the flush of a case whose proof in the image cannot: QEMU keeps no paging-structure caches, and for some flushes
-/// those are the only reason.
+/// those are the only reason; and what CPUs contend for they do not access.
 struct Witness {
     case: &'static str,
     /// A test of the library, which leaves the same flush of the same call out, by the same switch (`pagemark::mm::left_out`), and
@@ -32,10 +32,16 @@ struct Witness {
     test: &'static str,
 }
 
-const WITNESSES: [Witness; 1] = [Witness {
-    case: "vmalloc/alloc/huge=16MiB",
-    test: "mm::vmalloc::tests::tables::without_its_flush_vmalloc_huge_leaves_the_way_to_a_table_that_is_gone",
-}];
+const WITNESSES: [Witness; 2] = [
+    Witness {
+        case: "vmalloc/alloc/huge=16MiB",
+        test: "mm::vmalloc::tests::tables::without_its_flush_vmalloc_huge_leaves_the_way_to_a_table_that_is_gone",
+    },
+    Witness {
+        case: "contended/vmalloc/size=16KiB/cpus=1",
+        test: "mm::shared::tests::without_its_flush_an_address_is_used_again_while_a_cpu_translates_it",
+    },
+];
 
 /// The log of a run that puts proofs to the proof, and of these the ones that held.
 fn survivors(boot: &Boot) -> (Box<Log>, Vec<String>) {
