@@ -12,7 +12,7 @@ use crate::style::{Look, counted, indented};
 use source::Sources;
 
 /// Beginnings of names, with the source and what one sample does. The first that fits a name serves.
-const KINDS: [(&str, &str, &str); 22] = [
+const KINDS: [(&str, &str, &str); 24] = [
     (
         "control",
         "bench/cases/control.rs",
