@@ -27,7 +27,7 @@ pub(super) const CHUNK_FRAMES: usize = 1024;
 /// The descriptors of one largest block. Buddies never leave their chunk.
 pub(super) type Chunk = [Descriptor; CHUNK_FRAMES];
 
-/// The memory that describes one frame, handed in by whoever constructs the allocator. Its content does not matter until the
+/// The memory that describes one frame, handed in by the constructor of the allocator. Its content does not matter until the
 /// allocator first writes it: every value is valid, so uninitialised (but mapped) memory may be cast to it.
 ///
 /// All is written under the allocator's lock, with one exception: a CPU's cache turns its own frames between "allocated" and

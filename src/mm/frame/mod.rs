@@ -22,7 +22,7 @@
 //! whole_zone     what a zone behind a lock and one without have in common
 //! ```
 //!
-//! The rules are those of Linux 2.4 as Gorman's "Understanding the Linux Virtual Memory Manager" tells them (chapters 2
+//! The rules are those of Linux 2.4 as Gorman's "Understanding the Linux Virtual Memory Manager" has them (chapters 2
 //! and 6), with the later ones beside them where they differ. All state is reached through `&mut`: CPUs share an allocator
 //! behind a lock ([`SharedFrames`]), each with a cache of its own in front ([`FrameCache`]).
 //!
@@ -81,7 +81,7 @@ const DIRECT_ZONES: usize = 3;
 /// Where the zone of high memory is; empty on most machines.
 const HIGH_ZONE: usize = DIRECT_ZONES;
 
-/// The memory that an allocator keeps its books in.
+/// The memory that an allocator keeps its metadata in.
 #[derive(Debug)]
 pub struct Metadata<'m> {
     /// Descriptors; their content does not matter.

@@ -1,4 +1,4 @@
-//! Zones: the parts of physical memory that requests tell apart, each with its own buddy lists, counters and watermarks.
+//! Zones: the parts of physical memory that requests distinguish, each with its own buddy lists, counters and watermarks.
 //!
 //! A zone starts with empty lists. Its memory comes to life a chunk of 1,024 frames at a time, in address order, when the
 //! lists cannot serve a request: only then are descriptors written. So the cost of starting up does not depend on the amount

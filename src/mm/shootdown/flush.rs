@@ -38,8 +38,8 @@ impl Flush {
     }
 }
 
-/// Where a [`Flush`] is left for others to read. Writing and reading it is no synchronisation: whoever tells others to read has
-/// to release what was written here, and they to acquire it.
+/// Where a [`Flush`] is left for others to read. Writing and reading it is no synchronisation: the CPU that asks others to read has
+/// to release what it wrote here, and they to acquire it.
 pub(super) struct Place {
     start: AtomicU64,
     /// Pages, and in the two lowest bits their size, from 1; [`Place::CONTEXT`] and [`Place::ALL`] for those, whose bits are no

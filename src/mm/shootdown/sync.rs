@@ -6,7 +6,7 @@ pub use core::sync::atomic::AtomicU64;
 pub use loom::sync::atomic::AtomicU64;
 
 /// Stands between a locked instruction and a load: the load sees nothing older than what the instruction was ordered after.
-/// On x86 the instruction does that by itself (Intel SDM volume 3, 10.2.3.9), so that only the compiler has to be told; `loom`
+/// On x86 the instruction does that by itself (Intel SDM volume 3, 10.2.3.9), so that it concerns the compiler alone; `loom`
 /// knows of no such thing but the fence.
 #[inline]
 pub fn load_after_locked_instruction() {

@@ -4,10 +4,10 @@ use super::Tlb;
 use crate::mm::address::{PageSize, VirtAddr};
 use crate::mm::hardware::TlbInvalidate;
 
-/// What can take in more while it waits for a flush: a set of addresses, kept in `B`, say.
-pub trait Gather<T, B>: Default {
+/// What can take in more while it waits for a flush: a set of addresses, kept in `S`, say.
+pub trait Gather<T, S>: Default {
     /// Adds `more`.
-    fn gather(&mut self, more: T, books: &mut B);
+    fn gather(&mut self, more: T, store: &mut S);
 }
 
 /// A flush that is still owed, and what may only be used after it.
@@ -152,10 +152,10 @@ impl<T> PendingFlush<T> {
 
     /// Adds what waits here to what waits in `others`, under one flush for all.
     #[inline(always)]
-    pub fn gather_into<G: Gather<T, B>, B>(
+    pub fn gather_into<G: Gather<T, S>, S>(
         self,
         others: &mut Option<GatheredFlush<G>>,
-        books: &mut B,
+        store: &mut S,
     ) {
         let last = self.last();
         let others = others.get_or_insert_with(|| GatheredFlush {
@@ -167,7 +167,7 @@ impl<T> PendingFlush<T> {
         others.start = others.start.min(self.start);
         others.last = others.last.max(last);
         others.size = others.size.min(self.size);
-        others.value.gather(self.value, books);
+        others.value.gather(self.value, store);
     }
 
     #[inline]
@@ -249,7 +249,7 @@ impl<G> GatheredFlush<G> {
 impl<F, A> PendingFlush<(F, A)> {
     /// Gives out the frames and lets the addresses go on waiting: what Linux does knowingly since 2.6.28, for vmalloc alone.
     ///
-    /// Until the flush, the frames can still be reached through the old addresses, by whoever uses an area after it was
+    /// Until the flush, the frames can still be reached through the old addresses, by a user of an area after it was
     /// freed. Nobody else can, as the addresses are not given out again before it.
     #[inline]
     pub(in crate::mm) fn release_frames_before_flush(self) -> (F, PendingFlush<A>) {

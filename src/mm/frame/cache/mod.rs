@@ -10,7 +10,7 @@
 //! CPUs free the same frame number at the same moment neither knows of the other: looking and marking are two steps, as one
 //! would be a locked instruction in each free. A [`Block`], which is freed by value, cannot be freed so.
 //!
-//! To the zone's counters a cached frame is allocated; whoever needs blocks whole again calls [`FrameCache::drain`].
+//! To the zone's counters a cached frame is allocated; a caller that needs whole blocks calls [`FrameCache::drain`].
 
 #![forbid(unsafe_code)]
 

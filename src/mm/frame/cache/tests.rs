@@ -1,6 +1,6 @@
 //! Tests of the caches: exact points of refill and return, and frames that are never lost.
 
-use super::super::tests::{Books, ONE_ZONE};
+use super::super::tests::{ONE_ZONE, Storage};
 use super::super::{InDescriptor, WIDE};
 use super::rule::ROOM;
 use super::*;
@@ -72,8 +72,8 @@ fn with_cache_over<P: CachePolicy, R>(
     test: impl for<'a, 'm> FnOnce(&'a SharedFrames<'m>, &'a mut FrameCache<'m, P>) -> R,
 ) -> R {
     let ranges = [Pfn(0)..Pfn(frames)];
-    let mut books = Books::new::<InDescriptor>(&ranges, &ONE_ZONE);
-    let allocator = FrameAllocator::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+    let mut storage = Storage::new::<InDescriptor>(&ranges, &ONE_ZONE);
+    let allocator = FrameAllocator::new(&ranges, &ONE_ZONE, storage.metadata()).unwrap();
     let allocator = SharedFrames::new(allocator);
     let mut cache = FrameCache::new(&allocator, 1);
     let result = test(&allocator, &mut cache);
@@ -336,8 +336,8 @@ fn the_last_frames_are_to_be_had_past_the_cache() {
 #[test]
 fn requests_for_other_zones_pass_by() {
     let ranges = [Pfn(0)..Pfn(64 * MIB)];
-    let mut books = Books::new::<InDescriptor>(&ranges, &WIDE);
-    let allocator = FrameAllocator::new(&ranges, &WIDE, books.metadata()).unwrap();
+    let mut storage = Storage::new::<InDescriptor>(&ranges, &WIDE);
+    let allocator = FrameAllocator::new(&ranges, &WIDE, storage.metadata()).unwrap();
     let allocator: SharedFrames<'_> = SharedFrames::new(allocator);
     let mut cache = FrameCache::<'_, HotCold>::new(&allocator, 1);
     let block = cache

@@ -47,9 +47,9 @@ fn frames_of<B: Buddy>(allocator: &FrameAllocator<'_, B>, list: &BlockList) -> V
 
 fn run<B: Buddy>(kept: &[u64], steps: &[Step]) {
     let ranges = [Pfn(0)..Pfn(FRAMES)];
-    let mut books = Books::new::<B>(&ranges, &ONE_ZONE);
+    let mut storage = Storage::new::<B>(&ranges, &ONE_ZONE);
     let mut allocator: FrameAllocator<'_, B> =
-        FrameAllocator::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+        FrameAllocator::new(&ranges, &ONE_ZONE, storage.metadata()).unwrap();
     // All frames are taken, and but for those that are kept apart they go back one by one.
     let count = allocator.free_frames();
     let mut all = allocator.alloc_bulk(ALL, count, Order::ZERO).unwrap();
@@ -155,9 +155,9 @@ proptest! {
 #[test]
 fn the_low_mark_stays_free() {
     let ranges = [Pfn(0)..Pfn(FRAMES)];
-    let mut books = Books::new::<InDescriptor>(&ranges, &ONE_ZONE);
+    let mut storage = Storage::new::<InDescriptor>(&ranges, &ONE_ZONE);
     let mut allocator: FrameAllocator<'_> =
-        FrameAllocator::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+        FrameAllocator::new(&ranges, &ONE_ZONE, storage.metadata()).unwrap();
     let above = FRAMES - Watermarks::for_zone(FRAMES).low;
     assert!(allocator.take_as_it_lies(Gfp::KERNEL, above).is_none());
     let low = Gfp::KERNEL | Gfp::DMA;

@@ -14,8 +14,8 @@ type Door<B> = for<'m> fn(
 
 fn bad_frees<B: Buddy>(free: Door<B>) {
     let ranges = [Pfn(1030)..Pfn(2000), Pfn(5000)..Pfn(6000)];
-    let mut books = Books::new::<B>(&ranges, &ONE_ZONE);
-    let allocator = FrameAllocator::<B>::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+    let mut storage = Storage::new::<B>(&ranges, &ONE_ZONE);
+    let allocator = FrameAllocator::<B>::new(&ranges, &ONE_ZONE, storage.metadata()).unwrap();
     let shared = SharedFrames::new(allocator);
     let mut cache = FrameCache::new(&shared, 1);
     let pfn = shared.alloc_pages(ALL, order(2)).unwrap().into_raw().0;
@@ -114,9 +114,9 @@ fn bad_frees_are_told_apart_and_change_nothing() {
 #[test]
 fn orders_that_there_are_not() {
     let ranges = [Pfn(0)..Pfn(2048)];
-    let mut books = Books::new::<PairBitmap>(&ranges, &ONE_ZONE);
+    let mut storage = Storage::new::<PairBitmap>(&ranges, &ONE_ZONE);
     let mut allocator =
-        FrameAllocator::<PairBitmap>::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+        FrameAllocator::<PairBitmap>::new(&ranges, &ONE_ZONE, storage.metadata()).unwrap();
     let (ten, largest) = (order(10), order(9));
     assert_eq!(
         allocator.alloc_pages(ALL, ten),
@@ -138,8 +138,9 @@ fn orders_that_there_are_not() {
 #[test]
 fn a_block_of_another_allocator() {
     let (ours, theirs) = ([Pfn(0)..Pfn(1024)], [Pfn(1024)..Pfn(2048)]);
-    let mut books = [&ours, &theirs].map(|ranges| Books::new::<InDescriptor>(ranges, &ONE_ZONE));
-    let [first, second] = &mut books;
+    let mut storage =
+        [&ours, &theirs].map(|ranges| Storage::new::<InDescriptor>(ranges, &ONE_ZONE));
+    let [first, second] = &mut storage;
     let mut a: FrameAllocator<'_> =
         FrameAllocator::new(&ours, &ONE_ZONE, first.metadata()).unwrap();
     let mut b: FrameAllocator<'_> =
@@ -153,8 +154,9 @@ fn a_block_of_another_allocator() {
 #[test]
 fn a_list_of_another_allocator() {
     let (ours, theirs) = ([Pfn(0)..Pfn(1024)], [Pfn(1024)..Pfn(2048)]);
-    let mut books = [&ours, &theirs].map(|ranges| Books::new::<InDescriptor>(ranges, &ONE_ZONE));
-    let [first, second] = &mut books;
+    let mut storage =
+        [&ours, &theirs].map(|ranges| Storage::new::<InDescriptor>(ranges, &ONE_ZONE));
+    let [first, second] = &mut storage;
     let mut a: FrameAllocator<'_> =
         FrameAllocator::new(&ours, &ONE_ZONE, first.metadata()).unwrap();
     let mut b: FrameAllocator<'_> =
@@ -181,9 +183,9 @@ fn a_list_of_another_allocator() {
 #[test]
 fn a_block_that_was_freed_by_its_number() {
     let ranges = [Pfn(0)..Pfn(1024)];
-    let mut books = Books::new::<InDescriptor>(&ranges, &ONE_ZONE);
+    let mut storage = Storage::new::<InDescriptor>(&ranges, &ONE_ZONE);
     let mut allocator: FrameAllocator<'_> =
-        FrameAllocator::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+        FrameAllocator::new(&ranges, &ONE_ZONE, storage.metadata()).unwrap();
     let push = |allocator: &mut FrameAllocator<'_>, block| {
         let mut list = BlockList::EMPTY;
         let pushed = allocator.push(&mut list, block);
@@ -250,18 +252,18 @@ fn frames_beyond_the_last_zone_are_left_out_and_counted() {
     let ranges: Vec<_> = (0..70)
         .map(|tib| Pfn(tib * TIB)..Pfn(tib * TIB + 1))
         .collect();
-    let mut books = Books::new::<InDescriptor>(&ranges, &WIDE);
+    let mut storage = Storage::new::<InDescriptor>(&ranges, &WIDE);
     let allocator: FrameAllocator<'_> =
-        FrameAllocator::new(&ranges, &WIDE, books.metadata()).unwrap();
+        FrameAllocator::new(&ranges, &WIDE, storage.metadata()).unwrap();
     assert_eq!(allocator.clipped() + allocator.free_frames(), 70);
     assert_eq!(allocator.free_frames(), 2);
 }
 
 #[test]
-fn frames_without_books_are_left_out_and_counted() {
+fn frames_without_metadata_are_left_out_and_counted() {
     let ranges = [Pfn(0)..Pfn(5000)];
-    let mut books = Books::new::<PairBitmap>(&ranges, &ONE_ZONE);
-    let mut metadata = books.metadata();
+    let mut storage = Storage::new::<PairBitmap>(&ranges, &ONE_ZONE);
+    let mut metadata = storage.metadata();
     metadata.words = &mut metadata.words[..3 * 16];
     let mut allocator = FrameAllocator::<PairBitmap>::new(&ranges, &ONE_ZONE, metadata).unwrap();
     assert_eq!(allocator.clipped(), 5000 - 3 * 1024);

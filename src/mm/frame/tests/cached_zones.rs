@@ -7,7 +7,7 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::tree::TreeBooks;
+use super::tree::TreeStorage;
 use super::*;
 
 const CPUS: usize = 4;
@@ -20,8 +20,8 @@ trait Test {
 
 fn on_locked<B: Buddy + Send>(frames: u64, test: &impl Test) {
     let ranges = [Pfn(0)..Pfn(frames)];
-    let mut books = Books::new::<B>(&ranges, &ONE_ZONE);
-    let zone = FrameAllocator::<B>::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+    let mut storage = Storage::new::<B>(&ranges, &ONE_ZONE);
+    let zone = FrameAllocator::<B>::new(&ranges, &ONE_ZONE, storage.metadata()).unwrap();
     let zone = SharedFrames::new(zone);
     test.on(&zone);
     let zone = zone.into_inner();
@@ -34,8 +34,8 @@ fn on_every_back_end(frames: u64, test: impl Test) {
     on_locked::<InDescriptor>(frames, &test);
     on_locked::<PairBitmap>(frames, &test);
     let span = Pfn(0)..Pfn(frames);
-    let mut books = TreeBooks::new(&span);
-    let zone = books.zone(span);
+    let mut storage = TreeStorage::new(&span);
+    let zone = storage.zone(span);
     test.on(&zone);
     WholeZone::validate(&zone).unwrap();
     assert_eq!(WholeZone::free_frames(&zone), frames);

@@ -11,8 +11,8 @@ const ENOUGH: u64 = if cfg!(miri) { 4 } else { 40 };
 /// Runs `work` on a zone with `free` single frames free, no two of them buddies, and checks that it left them so.
 fn with_free<B: Buddy>(free: usize, work: impl Fn(&SharedFrames<'_, B>)) {
     let ranges = [Pfn(0)..Pfn(FRAMES)];
-    let mut books = Books::new::<B>(&ranges, &ONE_ZONE);
-    let mut allocator = FrameAllocator::<B>::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+    let mut storage = Storage::new::<B>(&ranges, &ONE_ZONE);
+    let mut allocator = FrameAllocator::<B>::new(&ranges, &ONE_ZONE, storage.metadata()).unwrap();
     for _ in 0..FRAMES {
         let _ = allocator.alloc_page(ALL).unwrap().into_raw();
     }

@@ -29,8 +29,8 @@ unsafe impl<B> Sync for Machine<B> {}
 
 impl<B: Buddy + 'static> Machine<B> {
     fn new() -> &'static Self {
-        let books = Box::leak(Box::new(Books::new::<B>(&RANGES, &ONE_ZONE)));
-        let mut frames = FrameAllocator::new(&RANGES, &ONE_ZONE, books.metadata()).unwrap();
+        let storage = Box::leak(Box::new(Storage::new::<B>(&RANGES, &ONE_ZONE)));
+        let mut frames = FrameAllocator::new(&RANGES, &ONE_ZONE, storage.metadata()).unwrap();
         frames.bring_to_life();
         Box::leak(Box::new(Machine {
             frames: SharedFrames::new(frames),

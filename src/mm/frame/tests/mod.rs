@@ -24,7 +24,7 @@ use core::iter;
 use std::vec::Vec;
 
 /// Metadata on the host, filled with junk as on a machine.
-pub(super) struct Books {
+pub(super) struct Storage {
     descriptors: Vec<Descriptor>,
     words: Vec<AtomicU64>,
 }
@@ -32,15 +32,15 @@ pub(super) struct Books {
 /// A word that looks like an allocated frame to code that reads it too early.
 const JUNK: u64 = ALLOCATED;
 
-impl Books {
-    pub(super) fn new<B: Buddy>(ranges: &[FrameRange], zones: &ZoneEnds) -> Books {
+impl Storage {
+    pub(super) fn new<B: Buddy>(ranges: &[FrameRange], zones: &ZoneEnds) -> Storage {
         let size = FrameAllocator::<B>::metadata_size(ranges, zones).unwrap();
         let junk = || {
             let descriptor = Descriptor::default();
             descriptor.set(JUNK);
             descriptor
         };
-        Books {
+        Storage {
             descriptors: iter::repeat_with(junk).take(size.descriptors).collect(),
             words: (0..size.words).map(|_| AtomicU64::new(u64::MAX)).collect(),
         }

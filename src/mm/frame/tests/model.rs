@@ -270,9 +270,9 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn agree<B: Buddy>(layout: &Layout, steps: &[Step]) {
-    let mut books = Books::new::<B>(&layout.ranges, layout.zones);
+    let mut storage = Storage::new::<B>(&layout.ranges, layout.zones);
     let mut allocator =
-        FrameAllocator::<B>::new(&layout.ranges, layout.zones, books.metadata()).unwrap();
+        FrameAllocator::<B>::new(&layout.ranges, layout.zones, storage.metadata()).unwrap();
     let mut model = Model::new(layout, B::LARGEST);
     let mut list = BlockList::EMPTY;
     model.check(&allocator);

@@ -8,13 +8,13 @@ use super::*;
 const FRAMES: u64 = 512;
 const RANGES: [FrameRange; 1] = [Pfn(0)..Pfn(FRAMES)];
 
-fn shared<B: Buddy>(books: &mut Books) -> SharedFrames<'_, B> {
-    SharedFrames::new(FrameAllocator::new(&RANGES, &ONE_ZONE, books.metadata()).unwrap())
+fn shared<B: Buddy>(storage: &mut Storage) -> SharedFrames<'_, B> {
+    SharedFrames::new(FrameAllocator::new(&RANGES, &ONE_ZONE, storage.metadata()).unwrap())
 }
 
 fn what_is_freed_is_free<B: Buddy>() {
-    let mut books = Books::new::<B>(&RANGES, &ONE_ZONE);
-    let frames = shared::<B>(&mut books);
+    let mut storage = Storage::new::<B>(&RANGES, &ONE_ZONE);
+    let frames = shared::<B>(&mut storage);
     let free = || frames.lock().free_frames();
     for exponent in [0, 3, 9] {
         let size = 1 << exponent;
@@ -45,9 +45,9 @@ fn a_block_that_is_freed_is_free() {
 
 #[test]
 fn a_list_counts_the_blocks_that_it_is_given() {
-    let mut books = Books::new::<InDescriptor>(&RANGES, &ONE_ZONE);
+    let mut storage = Storage::new::<InDescriptor>(&RANGES, &ONE_ZONE);
     let mut frames: FrameAllocator<'_> =
-        FrameAllocator::new(&RANGES, &ONE_ZONE, books.metadata()).unwrap();
+        FrameAllocator::new(&RANGES, &ONE_ZONE, storage.metadata()).unwrap();
     let mut list = BlockList::EMPTY;
     let mut expected = (0, 0);
     let mut pushed = Vec::new();
@@ -76,8 +76,8 @@ fn a_list_counts_the_blocks_that_it_is_given() {
 fn cpus_that_race_for_the_last_frames_leave_the_reserve() {
     let rounds = if cfg!(miri) { 1 } else { 50 };
     let alone = {
-        let mut books = Books::new::<InDescriptor>(&RANGES, &ONE_ZONE);
-        let frames = shared::<InDescriptor>(&mut books);
+        let mut storage = Storage::new::<InDescriptor>(&RANGES, &ONE_ZONE);
+        let frames = shared::<InDescriptor>(&mut storage);
         while let Ok(block) = frames.alloc_pages(Gfp::KERNEL, Order::ZERO) {
             let _ = block.into_raw();
         }
@@ -85,8 +85,8 @@ fn cpus_that_race_for_the_last_frames_leave_the_reserve() {
     };
     assert!(alone > 0);
     for round in 0..rounds {
-        let mut books = Books::new::<InDescriptor>(&RANGES, &ONE_ZONE);
-        let frames = shared::<InDescriptor>(&mut books);
+        let mut storage = Storage::new::<InDescriptor>(&RANGES, &ONE_ZONE);
+        let frames = shared::<InDescriptor>(&mut storage);
         thread::scope(|scope| {
             for _ in 0..3 {
                 scope.spawn(|| {

@@ -106,8 +106,8 @@ impl Life {
 }
 
 fn live_long<B: Buddy>() {
-    let mut books = Books::new::<B>(&RANGES, &WIDE);
-    let mut allocator = FrameAllocator::<B>::new(&RANGES, &WIDE, books.metadata()).unwrap();
+    let mut storage = Storage::new::<B>(&RANGES, &WIDE);
+    let mut allocator = FrameAllocator::<B>::new(&RANGES, &WIDE, storage.metadata()).unwrap();
     let at_start: Vec<_> = allocator.buddy_info().map(|info| info.blocks).collect();
     let mut life = Life {
         taken: vec![true; FRAMES],

@@ -12,9 +12,9 @@ use super::*;
 const CPUS: usize = 4;
 
 /// The memory of a zone without a lock; it holds junk at first.
-pub(super) struct TreeBooks(Vec<Descriptor>, Vec<AtomicU64>);
+pub(super) struct TreeStorage(Vec<Descriptor>, Vec<AtomicU64>);
 
-impl TreeBooks {
+impl TreeStorage {
     pub(super) fn new(frames: &FrameRange) -> Self {
         let (descriptors, words) = TreeFrames::metadata_size(frames, CPUS);
         let junk = || {
@@ -22,7 +22,7 @@ impl TreeBooks {
             descriptor.set(JUNK);
             descriptor
         };
-        TreeBooks(
+        TreeStorage(
             iter::repeat_with(junk).take(descriptors).collect(),
             (0..words).map(|_| AtomicU64::new(u64::MAX)).collect(),
         )
@@ -75,11 +75,11 @@ proptest! {
 
     #[test]
     fn blocks_never_overlap(operations in prop::collection::vec(any::<(u8, u8, u16)>(), 1..if cfg!(miri) { 20 } else { 400 })) {
-        let mut books = TreeBooks::new(&FRAMES);
-        against_a_set_of_blocks(&books.zone(FRAMES), &operations);
+        let mut storage = TreeStorage::new(&FRAMES);
+        against_a_set_of_blocks(&storage.zone(FRAMES), &operations);
         let ranges = [FRAMES];
-        let mut books = Books::new::<InDescriptor>(&ranges, &ONE_ZONE);
-        let zone = FrameAllocator::<InDescriptor>::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+        let mut storage = Storage::new::<InDescriptor>(&ranges, &ONE_ZONE);
+        let zone = FrameAllocator::<InDescriptor>::new(&ranges, &ONE_ZONE, storage.metadata()).unwrap();
         against_a_set_of_blocks(&SharedFrames::new(zone), &operations);
     }
 }
@@ -92,8 +92,8 @@ fn the_last_block_of_every_order_is_to_be_had() {
     }
     // With ends that no block of 2 MiB has.
     let frames = Pfn(0x400 + 3)..Pfn(0x400 + 2 * 4096 + 77);
-    let mut books = TreeBooks::new(&frames);
-    let zone = books.zone(frames.clone());
+    let mut storage = TreeStorage::new(&frames);
+    let zone = storage.zone(frames.clone());
     for exponent in 0..=10 {
         let size = 1 << exponent;
         let blocks = frames.end.0 / size - frames.start.0.div_ceil(size);
@@ -117,8 +117,8 @@ fn the_last_block_of_every_order_is_to_be_had() {
 
 #[test]
 fn a_bad_free_names_what_is_wrong_and_changes_nothing() {
-    let mut books = TreeBooks::new(&FRAMES);
-    let zone = books.zone(FRAMES);
+    let mut storage = TreeStorage::new(&FRAMES);
+    let zone = storage.zone(FRAMES);
     for exponent in [0, 3, 6, 8, 9, 10] {
         let order = order(exponent);
         let pfn = zone.take(0, order).unwrap().into_raw().0;
@@ -158,8 +158,8 @@ fn a_bad_free_names_what_is_wrong_and_changes_nothing() {
 fn cpus_at_once_never_share_a_frame() {
     let steps = if cfg!(miri) { 40 } else { 100_000 };
     let frames = Pfn(0)..Pfn(if cfg!(miri) { 1024 } else { 2 * 4096 });
-    let mut books = TreeBooks::new(&frames);
-    let zone = books.zone(frames.clone());
+    let mut storage = TreeStorage::new(&frames);
+    let zone = storage.zone(frames.clone());
     let owners: Vec<Owner> = (0..frames.end.0).map(|_| Owner::new(0)).collect();
     let hand_over = |pfn: Pfn, order: Order, from: u64, to: u64| {
         for frame in pfn.0..pfn.0 + order.frames() {
@@ -208,8 +208,8 @@ fn cpus_at_once_never_share_a_frame() {
 fn a_block_is_freed_once_by_cpus_at_once() {
     let rounds = if cfg!(miri) { 5 } else { 20_000 };
     let frames = Pfn(0)..Pfn(1024);
-    let mut books = TreeBooks::new(&frames);
-    let zone = books.zone(frames);
+    let mut storage = TreeStorage::new(&frames);
+    let zone = storage.zone(frames);
     let exponents = [0, 3, 7, 9];
     let (next, freed) = (Owner::new(0), Owner::new(0));
     let barrier = std::sync::Barrier::new(2);

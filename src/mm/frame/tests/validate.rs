@@ -11,8 +11,8 @@ const HOLE: core::ops::Range<u64> = if cfg!(miri) { 100..110 } else { 1000..1010
 /// of order 1, 4 one of order 2.
 fn found<B: Buddy>(damage: impl Fn(&mut FrameAllocator<'_, B>)) -> Option<Inconsistency> {
     let ranges = [Pfn(0)..Pfn(HOLE.start), Pfn(HOLE.end)..Pfn(END)];
-    let mut books = Books::new::<B>(&ranges, &ONE_ZONE);
-    let mut allocator = FrameAllocator::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+    let mut storage = Storage::new::<B>(&ranges, &ONE_ZONE);
+    let mut allocator = FrameAllocator::new(&ranges, &ONE_ZONE, storage.metadata()).unwrap();
     while allocator.free_frames() > 0 {
         let _ = allocator.alloc_page(ALL).unwrap().into_raw();
     }

@@ -9,8 +9,8 @@ use super::*;
 /// The book's zone: 1,024 frames, all alive, with orders 0 to 9.
 fn vectors<B: Buddy>(check: impl Fn(&mut FrameAllocator<'_, B>)) {
     let ranges = [Pfn(0)..Pfn(1024)];
-    let mut books = Books::new::<B>(&ranges, &ONE_ZONE);
-    let mut allocator = FrameAllocator::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+    let mut storage = Storage::new::<B>(&ranges, &ONE_ZONE);
+    let mut allocator = FrameAllocator::new(&ranges, &ONE_ZONE, storage.metadata()).unwrap();
     allocator.bring_to_life();
     allocator.validate().unwrap();
     check(&mut allocator);

@@ -12,9 +12,9 @@ fn every_byte_of_a_zeroed_block_is_zero_and_no_other() {
     for address in words() {
         arena.write(address, u64::MAX);
     }
-    let mut books = Books::new::<InDescriptor>(&ranges, &ONE_ZONE);
+    let mut storage = Storage::new::<InDescriptor>(&ranges, &ONE_ZONE);
     let mut allocator: FrameAllocator<'_> =
-        FrameAllocator::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+        FrameAllocator::new(&ranges, &ONE_ZONE, storage.metadata()).unwrap();
     // SAFETY: the arena covers the frames, and they are the allocator's.
     let block = unsafe { allocator.alloc_zeroed(ALL, order(2), &&arena) }.unwrap();
     let first = block.pfn();

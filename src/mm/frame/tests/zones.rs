@@ -43,9 +43,9 @@ fn marks_by_the_books_rule() {
 
 #[test]
 fn each_kind_of_request_stops_at_its_mark() {
-    let mut books = Books::new::<InDescriptor>(&PLAIN, &WIDE);
+    let mut storage = Storage::new::<InDescriptor>(&PLAIN, &WIDE);
     let mut allocator: FrameAllocator<'_> =
-        FrameAllocator::new(&PLAIN, &WIDE, books.metadata()).unwrap();
+        FrameAllocator::new(&PLAIN, &WIDE, storage.metadata()).unwrap();
     let balance =
         |allocator: &FrameAllocator<'_>| allocator.buddy_info().next().unwrap().need_balance;
     // Down to the low mark nobody has to hurry.
@@ -142,9 +142,9 @@ fn each_kind_of_request_falls_back_at_its_levels() {
             [normal_to_low, normal_to_min].concat(),
         ),
     ] {
-        let mut books = Books::new::<InDescriptor>(&BOOK, &CLASSIC);
+        let mut storage = Storage::new::<InDescriptor>(&BOOK, &CLASSIC);
         let mut allocator: FrameAllocator<'_> =
-            FrameAllocator::new(&BOOK, &CLASSIC, books.metadata()).unwrap();
+            FrameAllocator::new(&BOOK, &CLASSIC, storage.metadata()).unwrap();
         let mut runs: Vec<(ZoneKind, u64)> = Vec::new();
         for pfn in drain(&mut allocator, gfp) {
             let zone = BOOK.iter().position(|range| range.contains(&pfn));
@@ -161,9 +161,9 @@ fn each_kind_of_request_falls_back_at_its_levels() {
 #[test]
 fn a_request_for_a_zone_that_there_is_not() {
     // No frame below 16 MiB.
-    let mut books = Books::new::<InDescriptor>(&PLAIN, &WIDE);
+    let mut storage = Storage::new::<InDescriptor>(&PLAIN, &WIDE);
     let mut allocator: FrameAllocator<'_> =
-        FrameAllocator::new(&PLAIN, &WIDE, books.metadata()).unwrap();
+        FrameAllocator::new(&PLAIN, &WIDE, storage.metadata()).unwrap();
     let order = Order::ZERO;
     let none = Err(AllocError::OutOfFrames { order });
     assert_eq!(allocator.alloc_page(ALL | Gfp::DMA), none);
@@ -185,9 +185,9 @@ fn the_marks_of_zones_passed_by_add_up() {
     } else {
         ([Pfn(128)..Pfn(4096), Pfn(4096)..Pfn(8192)], 31, 32)
     };
-    let mut books = Books::new::<InDescriptor>(&ranges, &WIDE);
+    let mut storage = Storage::new::<InDescriptor>(&ranges, &WIDE);
     let mut allocator: FrameAllocator<'_> =
-        FrameAllocator::new(&ranges, &WIDE, books.metadata()).unwrap();
+        FrameAllocator::new(&ranges, &WIDE, storage.metadata()).unwrap();
     let _ = drain(&mut allocator, Gfp::KERNEL);
     let free: Vec<_> = allocator
         .buddy_info()
@@ -222,9 +222,9 @@ fn requests_for_low_frames_get_low_frames() {
             Pfn(normal)..Pfn(normal + 4096),
         ]
     };
-    let mut books = Books::new::<InDescriptor>(&ranges, &WIDE);
+    let mut storage = Storage::new::<InDescriptor>(&ranges, &WIDE);
     let mut allocator: FrameAllocator<'_> =
-        FrameAllocator::new(&ranges, &WIDE, books.metadata()).unwrap();
+        FrameAllocator::new(&ranges, &WIDE, storage.metadata()).unwrap();
     for (gfp, below) in [
         (Gfp::DMA, 4096),
         (Gfp::DMA | Gfp::HIGHMEM, 4096),
@@ -247,9 +247,9 @@ fn requests_for_low_frames_get_low_frames() {
 
 #[test]
 fn the_shrinker_is_called_within_bounds() {
-    let mut books = Books::new::<InDescriptor>(&PLAIN, &WIDE);
+    let mut storage = Storage::new::<InDescriptor>(&PLAIN, &WIDE);
     let mut allocator: FrameAllocator<'_> =
-        FrameAllocator::new(&PLAIN, &WIDE, books.metadata()).unwrap();
+        FrameAllocator::new(&PLAIN, &WIDE, storage.metadata()).unwrap();
     let mut held = drain(&mut allocator, Gfp::KERNEL);
     // It claims success and frees nothing: each kind of request gives up after its number of rounds.
     for (gfp, exponent, rounds) in [
@@ -292,13 +292,13 @@ fn the_shrinker_is_called_within_bounds() {
 #[test]
 fn starting_up_touches_one_chunk() {
     let ranges = [Pfn(1)..Pfn(159), Pfn(256)..Pfn(3 * 1024 + 5)];
-    let mut books = Books::new::<PairBitmap>(&ranges, &ONE_ZONE);
-    let junk = |books: &Books| {
+    let mut storage = Storage::new::<PairBitmap>(&ranges, &ONE_ZONE);
+    let junk = |storage: &Storage| {
         let untouched = |chunk: &[Descriptor]| chunk.iter().all(|word| word.word() == JUNK);
-        let chunks = books.descriptors.chunks(CHUNK_FRAMES);
+        let chunks = storage.descriptors.chunks(CHUNK_FRAMES);
         (
             chunks.map(untouched).collect::<Vec<_>>(),
-            books
+            storage
                 .words
                 .iter()
                 .filter(|word| word.load(core::sync::atomic::Ordering::Relaxed) == u64::MAX)
@@ -306,16 +306,16 @@ fn starting_up_touches_one_chunk() {
         )
     };
     let mut allocator =
-        FrameAllocator::<PairBitmap>::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+        FrameAllocator::<PairBitmap>::new(&ranges, &ONE_ZONE, storage.metadata()).unwrap();
     assert_eq!(allocator.free_frames(), 158 + 3 * 1024 + 5 - 256);
     let at_start: Vec<_> = allocator.buddy_info().collect();
     let block = allocator.alloc_page(Gfp::KERNEL).unwrap();
     allocator.free(block).unwrap();
     // What is not alive counts as what it will be.
     assert_eq!(allocator.buddy_info().collect::<Vec<_>>(), at_start);
-    assert_eq!(junk(&books), (vec![false, true, true, true], 3 * 16));
+    assert_eq!(junk(&storage), (vec![false, true, true, true], 3 * 16));
     let mut allocator =
-        FrameAllocator::<PairBitmap>::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+        FrameAllocator::<PairBitmap>::new(&ranges, &ONE_ZONE, storage.metadata()).unwrap();
     allocator.bring_to_life();
     assert_eq!(allocator.buddy_info().collect::<Vec<_>>(), at_start);
 }
@@ -343,9 +343,9 @@ fn the_boot_time_allocator_hands_the_rest_over() {
     assert!(taken[2].end <= Pfn(200));
     assert_eq!(frames(&ranges), 220 - 22);
     let kept = |pfn: Pfn| taken.iter().any(|range| range.contains(&pfn));
-    let mut books = Books::new::<InDescriptor>(&ranges, &ONE_ZONE);
+    let mut storage = Storage::new::<InDescriptor>(&ranges, &ONE_ZONE);
     let mut allocator: FrameAllocator<'_> =
-        FrameAllocator::new(&ranges, &ONE_ZONE, books.metadata()).unwrap();
+        FrameAllocator::new(&ranges, &ONE_ZONE, storage.metadata()).unwrap();
     let all = drain(&mut allocator, ALL);
     assert_eq!(all.len(), 198);
     assert!(!all.into_iter().any(kept));
@@ -361,11 +361,11 @@ fn memory_of_64_tib_is_allocated_and_freed_to_the_last_frame() {
         .map(|tib| Pfn(start(tib))..Pfn(start(tib) + FRAMES))
         .collect();
     let ranges = ranges.leak();
-    let books = Box::leak(Box::new(Books::new::<InDescriptor>(ranges, &WIDE)));
+    let storage = Box::leak(Box::new(Storage::new::<InDescriptor>(ranges, &WIDE)));
     let more = FrameAllocator::<InDescriptor>::more_zones(ranges, &WIDE).unwrap();
     let more: Vec<_> = iter::repeat_with(Zone::empty).take(more).collect();
     let mut allocator: FrameAllocator<'_> =
-        FrameAllocator::with_more_zones(ranges, &WIDE, books.metadata(), more.leak()).unwrap();
+        FrameAllocator::with_more_zones(ranges, &WIDE, storage.metadata(), more.leak()).unwrap();
     assert_eq!(
         (allocator.free_frames(), allocator.clipped()),
         (64 * FRAMES, 0)
@@ -396,9 +396,9 @@ fn memory_of_64_tib_is_allocated_and_freed_to_the_last_frame() {
 fn a_bulk_takes_the_single_frames_of_its_zone_before_another_zone_s_blocks() {
     const LOW: u64 = 16 << 8;
     let ranges = [Pfn(0)..Pfn(LOW), Pfn(LOW)..Pfn(LOW + FRAMES)];
-    let mut books = Books::new::<InDescriptor>(&ranges, &WIDE);
+    let mut storage = Storage::new::<InDescriptor>(&ranges, &WIDE);
     let mut allocator: FrameAllocator<'_> =
-        FrameAllocator::new(&ranges, &WIDE, books.metadata()).unwrap();
+        FrameAllocator::new(&ranges, &WIDE, storage.metadata()).unwrap();
     let info = |allocator: &FrameAllocator<'_>, kind| {
         allocator
             .buddy_info()

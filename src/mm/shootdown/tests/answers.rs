@@ -117,7 +117,7 @@ fn mailboxes_the_answer_comes_after_the_flush() {
 }
 
 /// Two CPUs on one thread: an interrupt is taken at once.
-struct Told<P> {
+struct Recorder<P> {
     protocol: P,
     /// Whose turn it is.
     turn: RefCell<usize>,
@@ -130,9 +130,9 @@ struct Told<P> {
     deaf: Cell<bool>,
 }
 
-impl<P: Protocol> Told<P> {
+impl<P: Protocol> Recorder<P> {
     fn new(protocol: P) -> Self {
-        Told {
+        Recorder {
             protocol,
             turn: RefCell::new(0),
             asked: RefCell::default(),
@@ -160,7 +160,7 @@ impl<P: Protocol> Told<P> {
     }
 }
 
-impl<P: Protocol> TlbInvalidate for Told<P> {
+impl<P: Protocol> TlbInvalidate for Recorder<P> {
     fn flush_pages(&self, start: VirtAddr, pages: u64, size: PageSize) {
         self.note(Flush::Pages { start, pages, size });
     }
@@ -181,7 +181,7 @@ impl<P: Protocol> TlbInvalidate for Told<P> {
     }
 }
 
-impl<P: Protocol> Cpus for Told<P> {
+impl<P: Protocol> Cpus for Recorder<P> {
     type Local = Self;
 
     fn local(&self) -> &Self {
@@ -214,40 +214,40 @@ impl<P: Protocol> Cpus for Told<P> {
     }
 }
 
-impl<P: Protocol> Cpus for &Told<P> {
-    type Local = Told<P>;
+impl<P: Protocol> Cpus for &Recorder<P> {
+    type Local = Recorder<P>;
 
-    fn local(&self) -> &Told<P> {
+    fn local(&self) -> &Recorder<P> {
         self
     }
 
     fn current(&self) -> CpuId {
-        Told::current(self)
+        Recorder::current(self)
     }
 
     fn words(&self) -> usize {
-        Told::words(self)
+        Recorder::words(self)
     }
 
     fn online(&self, word: usize) -> u64 {
-        Told::online(self, word)
+        Recorder::online(self, word)
     }
 
     fn interrupt(&self, cpu: CpuId) {
-        Told::interrupt(self, cpu);
+        Recorder::interrupt(self, cpu);
     }
 
     type Wait = ();
 
     fn pause(&self, wait: &mut ()) -> bool {
-        Told::pause(self, wait)
+        Recorder::pause(self, wait)
     }
 }
 
 fn nobody_answers<P: Protocol>(protocol: P) {
-    let told = Told::new(protocol);
-    told.deaf.set(true);
-    told.protocol.shoot(&told, ONE);
+    let recorder = Recorder::new(protocol);
+    recorder.deaf.set(true);
+    recorder.protocol.shoot(&recorder, ONE);
 }
 
 #[test]
@@ -265,18 +265,19 @@ fn mailboxes_a_cpu_that_does_not_answer_is_named() {
 #[test]
 #[should_panic = "CPU 1 waits for the lock of the shootdown slot, which CPU 0 does not release"]
 fn the_holder_of_a_lock_that_is_not_released_is_named() {
-    let told = Told::new(GlobalSlot::new());
-    told.deaf.set(true);
+    let recorder = Recorder::new(GlobalSlot::new());
+    recorder.deaf.set(true);
     // It panics with the lock held, as one that has died would have it.
-    let first = std::panic::AssertUnwindSafe(|| told.protocol.shoot(&told, ONE));
+    let first = std::panic::AssertUnwindSafe(|| recorder.protocol.shoot(&recorder, ONE));
     std::panic::catch_unwind(first).unwrap_err();
-    told.on(1, |cpus| cpus.protocol.shoot(cpus, ONE));
+    recorder.on(1, |cpus| cpus.protocol.shoot(cpus, ONE));
 }
 
 /// Each CPU drops exactly what it is asked to: the whole range, in pages of its size.
 fn both_drop_what_is_asked<P: Protocol>(protocol: P) {
-    let told = Told::new(protocol);
-    let all = |expected: Flush| assert_eq!(told.take(), [[expected], [expected]].map(Vec::from));
+    let recorder = Recorder::new(protocol);
+    let all =
+        |expected: Flush| assert_eq!(recorder.take(), [[expected], [expected]].map(Vec::from));
     for size in [PageSize::Size4K, PageSize::Size2M, PageSize::Size1G] {
         for pages in [1, 2, 33, 1 << 20] {
             for start in [
@@ -286,14 +287,14 @@ fn both_drop_what_is_asked<P: Protocol>(protocol: P) {
             ] {
                 let start = VirtAddr(start);
                 let flush = Flush::Pages { start, pages, size };
-                told.protocol.shoot(&told, flush);
+                recorder.protocol.shoot(&recorder, flush);
                 all(flush);
-                Shootdown::new(&told, &told.protocol).flush_pages(start, pages, size);
+                Shootdown::new(&recorder, &recorder.protocol).flush_pages(start, pages, size);
                 all(flush);
             }
         }
     }
-    let tlb = Shootdown::new(&told, &told.protocol);
+    let tlb = Shootdown::new(&recorder, &recorder.protocol);
     tlb.flush_context();
     all(Flush::Context);
     tlb.flush_all();
@@ -316,39 +317,39 @@ fn mailboxes_both_cpus_drop_what_is_asked() {
 /// An idle CPU is asked for tables, and for nothing else.
 #[test]
 fn an_idle_cpu_is_asked_when_tables_leave_the_tree() {
-    let told = Told::new(mailboxes::<2>());
-    told.on(1, |cpus| cpus.protocol.enter_idle(cpus));
-    let tlb = Shootdown::new(&told, &told.protocol);
+    let recorder = Recorder::new(mailboxes::<2>());
+    recorder.on(1, |cpus| cpus.protocol.enter_idle(cpus));
+    let tlb = Shootdown::new(&recorder, &recorder.protocol);
     for (number, flush) in [Flush::All, Flush::Context, ONE].into_iter().enumerate() {
         match number {
             0 => tlb.flush_all(),
             1 => tlb.flush_context(),
             _ => tlb.flush_pages(VirtAddr(0x5000), 1, PageSize::Size4K),
         }
-        assert_eq!(told.take(), [Vec::from([flush]), Vec::new()]);
+        assert_eq!(recorder.take(), [Vec::from([flush]), Vec::new()]);
     }
     tlb.flush_tables();
-    assert_eq!(told.take(), [[Flush::All], [Flush::All]].map(Vec::from));
+    assert_eq!(recorder.take(), [[Flush::All], [Flush::All]].map(Vec::from));
     // It has caught up, and nothing is left to do.
-    told.on(1, |cpus| cpus.protocol.leave_idle(cpus));
-    assert_eq!(told.take(), [const { Vec::new() }; 2]);
+    recorder.on(1, |cpus| cpus.protocol.leave_idle(cpus));
+    assert_eq!(recorder.take(), [const { Vec::new() }; 2]);
 }
 
 /// What changes while a CPU flushes everything may be in its TLB again: it is not current with that.
 #[test]
 fn a_change_during_the_flush_is_not_caught_up_with() {
-    let told = Told::new(mailboxes::<2>());
+    let recorder = Recorder::new(mailboxes::<2>());
     let nap = || {
-        told.on(1, |cpus| cpus.protocol.enter_idle(cpus));
-        told.on(1, |cpus| cpus.protocol.leave_idle(cpus));
-        let [_, asked] = told.take();
+        recorder.on(1, |cpus| cpus.protocol.enter_idle(cpus));
+        recorder.on(1, |cpus| cpus.protocol.leave_idle(cpus));
+        let [_, asked] = recorder.take();
         asked
     };
-    told.on(1, |cpus| cpus.protocol.enter_idle(cpus));
-    told.protocol.shoot(&told, ONE);
-    told.meanwhile.replace(Some(ONE));
-    told.on(1, |cpus| cpus.protocol.leave_idle(cpus));
-    assert_eq!(told.take()[1], [Flush::All]);
+    recorder.on(1, |cpus| cpus.protocol.enter_idle(cpus));
+    recorder.protocol.shoot(&recorder, ONE);
+    recorder.meanwhile.replace(Some(ONE));
+    recorder.on(1, |cpus| cpus.protocol.leave_idle(cpus));
+    assert_eq!(recorder.take()[1], [Flush::All]);
     assert_eq!(nap(), [Flush::All]);
     assert_eq!(nap(), []);
 }

@@ -1,4 +1,4 @@
-//! An address space that one CPU changes while another one loads it and leaves it: the real books of contexts, and a TLB that
+//! An address space that one CPU changes while another one loads it and leaves it: the real records of contexts, and a TLB that
 //! keeps what it has under each PCID.
 
 use core::cell::RefCell;

@@ -1,4 +1,4 @@
-//! Both protocols between CPUs that are threads: each has a TLB that keeps what it is not told to drop, and takes its interrupts
+//! Both protocols between CPUs that are threads: each has a TLB that keeps what it is not asked to drop, and takes its interrupts
 //! between any two reads and wherever it waits.
 //!
 //! A plain `cargo test` lets the threads run many times as they happen to. All interleavings up to a number of preemptions, and in

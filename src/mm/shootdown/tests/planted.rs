@@ -19,7 +19,7 @@ enum Bug {
     WaitOnce,
     /// The last CPU is missing in the mask.
     WrongMask,
-    /// The responder is told of the request before that is written.
+    /// The responder learns of the request before that is written.
     BellBeforeRequest,
     /// A request for which there is no room is dropped.
     DroppedWhenFull,
