@@ -45,9 +45,10 @@ unsafe impl Sync for PerCpu {}
 pub const NOTES: usize = 4;
 
 static BOOT: PerCpu = PerCpu::new();
-/// By number. A number that no CPU has leads to the boot CPU's.
+/// By number. A number that no CPU has leads to the boot CPU's, as [`load`] has it before anything else: 8 KiB of zeros take no room in
+/// the image.
 static CPUS: [AtomicPtr<PerCpu>; MAX_CPUS] =
-    [const { AtomicPtr::new((&raw const BOOT).cast_mut()) }; MAX_CPUS];
+    [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CPUS];
 
 impl PerCpu {
     /// A CPU's own, before it runs.
@@ -71,7 +72,7 @@ impl PerCpu {
     #[must_use]
     pub fn of(cpu: CpuId) -> &'static PerCpu {
         let place = &CPUS[cpu.number() % MAX_CPUS];
-        // SAFETY: each place leads to something that stays, from the start on.
+        // SAFETY: each place leads to something that stays, since the boot CPU's `load`, which is the first to call this.
         unsafe { &*place.load(Relaxed) }
     }
 
@@ -135,6 +136,11 @@ impl PerCpu {
 ///
 /// Called once on each CPU, which has the number alone and, unless it is the boot CPU, its stacks; interrupts are off.
 pub unsafe fn load(cpu: CpuId) {
+    if cpu == CpuId::BOOT {
+        for place in &CPUS {
+            place.store((&raw const BOOT).cast_mut(), Relaxed);
+        }
+    }
     let per_cpu = PerCpu::of(cpu);
     per_cpu.number.store(cpu.number() as u64, Relaxed);
     per_cpu

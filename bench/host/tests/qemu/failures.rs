@@ -313,8 +313,8 @@ fn too_little_memory_is_one_clear_error_through_grub_too() {
     )
     .unwrap();
     let errors = refused(&Boot {
-        // With less it is GRUB that has not enough, and says so itself: with 4 MiB always, with 5 as its heap lies around the image.
-        memory: "6M".to_owned(),
+        // With less it is GRUB that has not enough, and says so itself: with 4 MiB always, with 5 and 6 as its heap lies around the image.
+        memory: "7M".to_owned(),
         door: Door::Grub {
             iso,
             firmware: None,

@@ -194,10 +194,16 @@ pub(in crate::mm::page_table) fn difference_from(
     step: u64,
 ) -> u64 {
     let (mut all, mut expected) = (0, first);
-    each(entries, |entry| {
+    let mut look = |entry| {
         all |= load(entry) ^ expected;
         expected += step;
-    });
+    };
+    // Not by `each`: with a body of this size that takes 8 KiB.
+    let (eights, rest) = entries.as_chunks::<8>();
+    for eight in eights {
+        eight.iter().for_each(&mut look);
+    }
+    rest.iter().for_each(look);
     all
 }
 
