@@ -1,8 +1,9 @@
 //! Floor 4: what must be flushed, and when.
 //!
 //! A change of a page table that a TLB may still contradict yields a [`PendingFlush`]. It is a value that has to be used, and
-//! what the change set free (frames, an address range) rides in it and comes out of [`PendingFlush::flush`] alone: giving a
-//! frame back before the flush, as 2.4's vfree does, does not compile. Nothing is flushed in `Drop`.
+//! what the change set free (frames, an address range) waits in it. Outside `mm` it comes out of [`PendingFlush::flush`] alone: giving a
+//! frame back before the flush, as 2.4's vfree does, does not compile. Inside, three named methods give it out early, lazy vfree's
+//! frames among it, as Linux does since 2.6.28. Nothing is flushed in `Drop`.
 //!
 //! How much to flush at once is the policy of [`Tlb`]: page by page up to a ceiling, everything above it. Linux's
 //! `tlb_single_page_flush_ceiling` is 33 pages (arch/x86/mm/tlb.c).

@@ -1,5 +1,5 @@
 //! The committed figures of a run under icount: text, sorted by case, one line a case, so that a diff of the file is the
-//! ledger of what became faster and slower.
+//! ledger of what became faster and slower. With made-up figures:
 //!
 //! ```text
 //! # pagemark baseline 1
