@@ -14,7 +14,7 @@ use pagemark_record::{Boot, Buddyinfo, Clock, Error, Frames, Moment, Record, Ver
 
 use crate::environment::{Found, Strikes};
 use crate::harness::case::{Failure, expect_eq};
-use crate::harness::ledger::{Entry, Ledger, MAX_CASES};
+use crate::harness::ledger::{Entry, Ledger};
 use crate::harness::reset::Reset;
 use crate::harness::run::Run;
 use crate::{cases, checks, environment, platform, provoke, vmallocinfo};
@@ -163,15 +163,27 @@ fn record_machine(machine: &Machine, found: &Found) {
     }));
 }
 
-/// A ledger in a block of frames that never comes back: it is taken before the free frames are counted.
+/// CPUs with which the cases fit into one block of the ledger: each power of two of them has cases of its own.
+const CPUS_OF_A_BLOCK: usize = 4;
+
+/// A ledger in blocks of frames that never come back: they are taken before the free frames are counted.
 fn ledger(machine: &mut Machine) -> Result<Ledger, AllocError> {
+    let room = block_of_entries(machine)?;
+    let more_room = match machine.processors.count() {
+        ..=CPUS_OF_A_BLOCK => &mut [],
+        _ => block_of_entries(machine)?,
+    };
+    Ok(Ledger::new(room, more_room))
+}
+
+fn block_of_entries(
+    machine: &mut Machine,
+) -> Result<&'static mut [MaybeUninit<Entry>], AllocError> {
     let frames = &mut machine.kernel.frames;
     let (frame, _) = frames.alloc_pages(Gfp::KERNEL, Ledger::ORDER)?.into_raw();
     let first = machine.frame_address(frame).0 as *mut MaybeUninit<Entry>;
-    // SAFETY: the block is in the direct map, ours for good, aligned to its size, and has room for all entries.
-    Ok(Ledger::new(unsafe {
-        slice::from_raw_parts_mut(first, MAX_CASES)
-    }))
+    // SAFETY: the block is in the direct map, ours for good, aligned to its size, and has room for that many entries.
+    Ok(unsafe { slice::from_raw_parts_mut(first, Ledger::IN_A_BLOCK) })
 }
 
 /// Free frames, and those that became page tables, which stay.

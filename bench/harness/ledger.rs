@@ -13,8 +13,8 @@ use pagemark_record::{Class, Disturbances, Figure};
 use super::random::Random;
 use super::round;
 
-/// The most cases of a run. A process has fewer: not those that need ring 0 and several CPUs.
-pub const MAX_CASES: usize = if cfg!(target_os = "none") { 800 } else { 600 };
+/// The most cases of a run: those of the full suite on 1,024 CPUs, and some.
+const MAX_CASES: usize = 1200;
 /// The longest name of a case.
 pub const MAX_NAME: usize = 96;
 /// The most samples of a case that are kept.
@@ -40,11 +40,8 @@ pub struct Entry {
     pub counts: ArrayVec<[Figure; METERED], MAX_COUNTED>,
     /// What struck samples.
     pub disturbances: Disturbances,
-    /// The core's rate while the last samples were taken, in cycles per 1,000 ticks.
-    pub rate: Option<u64>,
-    /// The core's rate beside each sample, in the same unit; 0 where it is not known.
-    #[cfg(not(target_os = "none"))]
-    pub rates: ArrayVec<u64, MAX_SAMPLES>,
+    /// The core's rate beside each sample, in cycles per 1,000 ticks; 0 where it is not known.
+    pub rates: ArrayVec<u16, MAX_SAMPLES>,
     /// Samples taken, kept or not.
     pub taken: u64,
 }
@@ -55,15 +52,14 @@ impl Entry {
         round::shares(self.batch, self.repeats)
     }
 
-    /// Adds a sample. Of more than there is room for, every one is kept with the same probability (Vitter's algorithm R).
-    pub fn push(&mut self, sample: Sample, random: &mut Random) {
+    /// Adds a sample, and the core's rate beside it. Of more than there is room for, every one is kept with the same probability (Vitter's
+    /// algorithm R).
+    pub fn push(&mut self, sample: Sample, rate: Option<u64>, random: &mut Random) {
+        let rate = rate.and_then(|rate| u16::try_from(rate).ok()).unwrap_or(0);
         self.batch = sample.batch;
         self.taken += 1;
-        #[cfg(not(target_os = "none"))]
-        let rate = self.rate.unwrap_or(0);
         if self.samples.try_push(sample.with_operation).is_ok() {
             self.empties.push(sample.empty);
-            #[cfg(not(target_os = "none"))]
             self.rates.push(rate);
             return;
         }
@@ -71,10 +67,7 @@ impl Entry {
         if let Some(kept) = self.samples.get_mut(place) {
             *kept = sample.with_operation;
             self.empties[place] = sample.empty;
-            #[cfg(not(target_os = "none"))]
-            {
-                self.rates[place] = rate;
-            }
+            self.rates[place] = rate;
         }
     }
 }
@@ -93,21 +86,25 @@ pub struct Ledger {
     entries: ArrayVec<&'static mut Entry, MAX_CASES>,
     /// Where the next entries go.
     room: &'static mut [MaybeUninit<Entry>],
+    /// And those behind them.
+    more_room: &'static mut [MaybeUninit<Entry>],
 }
 
 impl Ledger {
-    /// A block of frames with room for an entry for each of [`MAX_CASES`].
-    pub const ORDER: Order = {
-        let bytes = (MAX_CASES * size_of::<Entry>()) as u64;
-        let frames = bytes.div_ceil(PAGE_SIZE).next_power_of_two();
-        Order::new(frames.ilog2() as u8).unwrap()
-    };
+    /// Entries in a block of frames of [`Self::ORDER`]: enough for the full suite on few CPUs.
+    pub const IN_A_BLOCK: usize = (Self::ORDER.frames() * PAGE_SIZE) as usize / size_of::<Entry>();
+    /// The largest block that an allocator has.
+    pub const ORDER: Order = Order::MAX;
 
-    /// An empty one, whose entries go to `room`.
-    pub fn new(room: &'static mut [MaybeUninit<Entry>]) -> Self {
+    /// An empty one, whose entries go to `room` and then to `more_room`.
+    pub fn new(
+        room: &'static mut [MaybeUninit<Entry>],
+        more_room: &'static mut [MaybeUninit<Entry>],
+    ) -> Self {
         Ledger {
             entries: ArrayVec::new(),
             room,
+            more_room,
         }
     }
 
@@ -120,6 +117,9 @@ impl Ledger {
                 let name = ArrayString::from(name).map_err(|_| Refused::Name)?;
                 if self.entries.is_full() {
                     return Err(Refused::Full);
+                }
+                if self.room.is_empty() {
+                    self.room = mem::take(&mut self.more_room);
                 }
                 let (first, rest) = mem::take(&mut self.room)
                     .split_first_mut()
@@ -134,8 +134,6 @@ impl Ledger {
                     empties: ArrayVec::new_const(),
                     counts: ArrayVec::new_const(),
                     disturbances: Disturbances::default(),
-                    rate: None,
-                    #[cfg(not(target_os = "none"))]
                     rates: ArrayVec::new_const(),
                     taken: 0,
                 }));

@@ -19,3 +19,4 @@ mod result;
 mod round;
 pub mod run;
 mod sample;
+mod undisturbed;

@@ -9,9 +9,7 @@ use pagemark_verdict::outer_fence;
 
 use pagemark::console::log;
 
-#[cfg(not(target_os = "none"))]
-use super::ledger::MAX_SAMPLES;
-use super::ledger::{Entry, MAX_COUNTED};
+use super::ledger::{Entry, MAX_COUNTED, MAX_SAMPLES};
 use super::pace::Pace;
 use super::round;
 use crate::environment::Witness;
@@ -119,7 +117,7 @@ pub fn record_result(
         ..
     } = summary;
     let converted = match clock {
-        Clock::Tsc => converted(entry, median),
+        Clock::Tsc => converted(entry),
         Clock::Icount | Clock::Emulated => None,
     };
     let (cycles, counts) = counted(entry, witness);
@@ -166,20 +164,14 @@ fn medians(counts: &[[Figure; METERED]]) -> [Figure; METERED] {
     medians
 }
 
-/// The median in core cycles, by the core's rate over the last pass.
-#[cfg(target_os = "none")]
-fn converted(entry: &Entry, median: Figure) -> Option<Figure> {
-    entry.rate.map(|rate| cycles(median, rate))
-}
-
 /// The median over rounds in core cycles, each by the core's rate beside it. The rate of a core that others share moves by several per cent
 /// within a run and between runs; what a round takes in cycles does not follow it.
-#[cfg(not(target_os = "none"))]
-fn converted(entry: &Entry, _: Figure) -> Option<Figure> {
+fn converted(entry: &Entry) -> Option<Figure> {
     let known = entry.rates.iter().all(|&rate| rate != 0);
     let rounds = entry.samples.iter().zip(&entry.rates);
-    let mut rounds: ArrayVec<Figure, MAX_SAMPLES> =
-        rounds.map(|(&round, &rate)| cycles(round, rate)).collect();
+    let mut rounds: ArrayVec<Figure, MAX_SAMPLES> = rounds
+        .map(|(&round, &rate)| cycles(round, u64::from(rate)))
+        .collect();
     summarise(&mut rounds)
         .filter(|_| known)
         .map(|summary| summary.median)

@@ -1,35 +1,22 @@
 //! One run: takes the cases one after the other, proves each, samples it, sums it up, and writes it down.
 
-use core::fmt::Write;
+mod figures;
+mod measure;
 
-use arrayvec::ArrayString;
 use pagemark::boot::command_line::{Align, Filter, Mutate, Options, Suite};
 use pagemark::console::log;
-use pagemark::cpu::invalidate::CAN_EVICT;
 use pagemark::cpu::tsc;
-use pagemark_bracket::Sample;
 use pagemark_bracket::resolution::{overhead, step};
-#[cfg(target_os = "none")]
-use pagemark_record::Counts;
-use pagemark_record::{
-    Check, Clock, Disturbances, Error, Figure, Record, Skip, Tag, Text, Verdict,
-};
-use pagemark_statistics::summarise;
-use pagemark_verdict::{Cause, Seen, cause, frequency_moved};
+use pagemark_record::{Check, Clock, Error, Figure, Record, Skip, Tag, Text, Verdict};
 
-use super::case::{Case, Failure};
-use super::ledger::{Ledger, MAX_CASES, MAX_NAME, Refused};
-use super::mutation::{Outcome, mutate};
+use super::case::Failure;
+use super::ledger::Ledger;
 use super::overhead::Overheads;
 use super::pace::{self, Pace};
 use super::progress::{Progress, Stage};
 use super::random::Random;
-use super::reset::{Reset, SETTLING};
-#[cfg(target_os = "none")]
-use super::result::counted;
+use super::reset::Reset;
 use super::result::{Timing, record_result};
-use super::round;
-use super::sample::{AnyCase, Temperature, count, prove, settle, warm_up};
 use crate::environment::Witness;
 
 /// Rounds of the quick suite: enough for a 99 % interval of the median that leaves out the seven at each end. A process has more passes:
@@ -347,44 +334,6 @@ impl Run {
         }
     }
 
-    /// Measures a case, if the run wants it: proof, warm-up, samples, and the proof again.
-    pub fn measure<C: Case>(&mut self, name: &str, case: &mut C) {
-        self.measure_at(name, &mut AnyCase::new(case), Temperature::Hot);
-    }
-
-    /// Measures a case as [`measure`](Self::measure) does and, in the full suite, once more with nothing in the caches and
-    /// TLBs when the operation begins, as `NAME/cold`. Instructions are as many as ever, so a clock that counts them has
-    /// nothing to measure there.
-    pub fn measure_hot_and_cold<C: Case>(&mut self, name: &str, case: &mut C) {
-        self.measure(name, case);
-        if self.timing.clock != Clock::Icount && self.mutate.is_none() {
-            let mut cold = ArrayString::<MAX_NAME>::new();
-            // The hot case reports a name that is too long.
-            let _ = write!(cold, "{name}/cold");
-            self.in_tier(Tier::Full, |run| {
-                if !CAN_EVICT {
-                    return run.skip(&cold, "emptying the caches and the TLB takes ring 0");
-                }
-                run.measure_at(&cold, &mut AnyCase::new(case), Temperature::Cold);
-            });
-        }
-    }
-
-    fn measure_at(&mut self, name: &str, case: &mut AnyCase<'_>, temperature: Temperature) {
-        if !self.wants(name) {
-            return;
-        }
-        if let Some(mutation) = self.mutate {
-            return self.put_to_the_proof(name, case, mutation);
-        }
-        let outcome = self.prove_and_sample(name, case, temperature);
-        if outcome.is_err() {
-            self.check(name, outcome);
-        } else if self.passes == 1 {
-            self.record_case(name);
-        }
-    }
-
     /// Ends the run: writes down what is not yet. A filter that let no case pass is an error, as nobody asks for nothing.
     pub fn end(&mut self) {
         if self.passes > 1 && self.verdict == Verdict::Pass {
@@ -411,48 +360,6 @@ impl Run {
         }
     }
 
-    /// The median of a case that was measured, what the harness costs taken off.
-    pub fn median(&mut self, name: &str) -> Option<Figure> {
-        let entry = self.ledger.entries().find(|entry| &entry.name == name)?;
-        Some(summarise(&mut entry.samples.clone())?.median)
-    }
-
-    /// What the core's counters counted of a case's operation.
-    #[cfg(target_os = "none")]
-    pub fn counts(&mut self, name: &str) -> Option<Counts> {
-        let entry = self.ledger.entries().find(|entry| &entry.name == name)?;
-        let counts = counted(entry, self.witness.as_ref());
-        Some(counts.1)
-    }
-
-    /// The median of a case between its bounds.
-    #[cfg(target_os = "none")]
-    pub fn interval(&mut self, name: &str) -> Option<[Figure; 3]> {
-        let entry = self.ledger.entries().find(|entry| &entry.name == name)?;
-        let summary = summarise(&mut entry.samples.clone())?;
-        let overhead = self.overheads.of(entry.class);
-        let [low, high] = self.timing.bounds(&summary, entry.shares(), overhead);
-        Some([low, summary.median, high])
-    }
-
-    /// What the clock counts.
-    #[cfg(target_os = "none")]
-    pub const fn clock(&self) -> Clock {
-        self.timing.clock
-    }
-
-    /// What struck the samples of all cases together.
-    #[cfg(not(target_os = "none"))]
-    pub fn disturbances(&mut self) -> Disturbances {
-        let mut all = Disturbances::default();
-        for entry in self.ledger.entries() {
-            all.preempted += entry.disturbances.preempted;
-            all.migrated += entry.disturbances.migrated;
-            all.frequency += entry.disturbances.frequency;
-        }
-        all
-    }
-
     /// Whether the suite has this case and the command line lets it run, for cases that take much to get ready for.
     pub fn would(&self, name: &str) -> bool {
         self.tier <= self.suite && self.only.as_ref().is_none_or(|filter| filter.matches(name))
@@ -470,125 +377,4 @@ impl Run {
         self.wanted += u32::from(wanted);
         wanted
     }
-
-    /// This pass's rounds of a case.
-    fn prove_and_sample(
-        &mut self,
-        name: &str,
-        case: &mut AnyCase<'_>,
-        temperature: Temperature,
-    ) -> Result<(), Failure> {
-        let stage = self.stage();
-        let entry = self.ledger.entry(name).map_err(|refused| match refused {
-            Refused::Full => Failure::new(format_args!("there are more than {MAX_CASES} cases")),
-            Refused::Name => Failure::new(format_args!("the name is too long")),
-        })?;
-        prove(case)?;
-        let kept_before = self.pass.saturating_sub(1).saturating_mul(self.rounds) % self.course;
-        let settling = self.reset.as_ref().map_or(0, |_| SETTLING);
-        warm_up(case, round::ahead(kept_before) * (1 + settling))?;
-        if entry.repeats == 0 {
-            entry.repeats = round::repeats(case, temperature)?;
-        }
-        let repeats = entry.repeats;
-        if let Some(pace) = &mut self.timing.pace {
-            pace.look(&mut self.random);
-        }
-        let witness = self.witness.as_ref();
-        let core = witness.and_then(Witness::core);
-        entry.class = case.class(temperature).0;
-        for round in 0..self.rounds {
-            if let Some(seconds) = self.progress.is_due() {
-                stage.say(seconds, name);
-            }
-            if self.align == Align::Sweep {
-                case.sweep(round + self.pass);
-            }
-            if let Some(reset) = &self.reset {
-                reset.apply();
-                settle(case, SETTLING)?;
-            }
-            let sample = undisturbed(case, temperature, repeats, witness, &mut entry.disturbances)?;
-            #[cfg(not(target_os = "none"))]
-            {
-                entry.rate = witness.and_then(|witness| witness.rate_since(core));
-            }
-            entry.push(sample, &mut self.random);
-            if let Some(mut meter) = witness.and_then(Witness::counting)
-                && !entry.counts.is_full()
-            {
-                entry.counts.push(count(case, temperature, &mut meter)?);
-            }
-        }
-        if let Some(pace) = &mut self.timing.pace {
-            pace.look(&mut self.random);
-        }
-        #[cfg(target_os = "none")]
-        {
-            entry.rate = witness.and_then(|witness| witness.rate_since(core));
-        }
-        let usual = witness.and_then(Witness::usual_rate);
-        if usual
-            .zip(entry.rate)
-            .is_some_and(|(usual, now)| frequency_moved(usual, now))
-        {
-            entry.disturbances.frequency += self.rounds;
-        }
-        prove(case)
-    }
-
-    /// Leaves something out of a case's operation, and expects the proof to notice.
-    fn put_to_the_proof(&mut self, name: &str, case: &mut AnyCase<'_>, mutation: Mutate) {
-        match mutate(case, mutation) {
-            Ok(Outcome::Killed(failure)) => self.record_check(name.into(), true, failure.text()),
-            Ok(Outcome::Survived) => {
-                let text = format_args!("the proof holds without the {}", mutation.name());
-                self.record_check(name.into(), false, Failure::new(text).text());
-            }
-            Ok(Outcome::Nothing(reason)) => log::record(&Record::Skip(Skip {
-                case: name.into(),
-                reason: reason.into(),
-            })),
-            Err(failure) => self.record_check(name.into(), false, failure.text()),
-        }
-    }
-
-    fn record_case(&mut self, name: &str) {
-        if let Ok(entry) = self.ledger.entry(name) {
-            let overhead = self.overheads.of(entry.class);
-            record_result(entry, overhead, &self.timing, self.witness.as_ref());
-            self.progress.spoke();
-        }
-    }
-}
-
-/// Samples that may be taken again in place of one that something struck.
-const RETRIES: u32 = 3;
-
-/// A round that nothing struck, or, where something strikes again and again, the last one. Each that was struck is counted.
-fn undisturbed(
-    case: &mut AnyCase<'_>,
-    temperature: Temperature,
-    repeats: u32,
-    witness: Option<&Witness>,
-    disturbances: &mut Disturbances,
-) -> Result<Sample, Failure> {
-    let look = || witness.map_or(Seen::default(), Witness::look);
-    for retry in 0.. {
-        let before = look();
-        let sample = round::take(case, temperature, repeats)?;
-        match cause(before, look()) {
-            None => return Ok(sample),
-            Some(Cause::Smi) => disturbances.smi += 1,
-            Some(Cause::Steal) => disturbances.steal += 1,
-            #[cfg(not(target_os = "none"))]
-            Some(Cause::Preempted) => disturbances.preempted += 1,
-            #[cfg(not(target_os = "none"))]
-            Some(Cause::Migrated) => disturbances.migrated += 1,
-        }
-        if retry == RETRIES {
-            return Ok(sample);
-        }
-    }
-    unreachable!("the loop ends by itself")
 }

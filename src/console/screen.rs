@@ -299,7 +299,7 @@ mod tests {
         bits.map(|(position, bits)| Channel { position, bits })
     }
 
-    /// A screen of so many characters with pixels of so many bytes, some bytes wider and some lines higher than these need; and the
+    /// A screen of the given size in characters, with pixels of the given size in bytes, some bytes wider and some lines higher than these need; and the
     /// memory that it is in, full of what firmware left.
     fn screen(
         cells: &mut Cells,

@@ -22,7 +22,7 @@ use crate::harness::case::Failure;
 use crate::harness::run::Run;
 
 const BYTES: u64 = 16 << 10;
-/// With more than one lock for so many operations parts are not worth their name.
+/// The fewest operations for each time that the lock is taken: with fewer, parts bring nothing.
 const OPERATIONS_OF_A_LOCK: u64 = 16;
 
 /// What the one lock is for.

@@ -29,7 +29,7 @@ pub(super) fn run(machine: &mut Machine, run: &mut Run) {
             return;
         }
         let selections = Selections::new(machine);
-        selections.tell(machine, run);
+        selections.note(machine, run);
         ipi::run(machine, run, &selections);
         sibling::run(machine, run, &selections);
         latency::run::<GlobalSlot>(machine, run, &GLOBAL_SLOT, &selections);

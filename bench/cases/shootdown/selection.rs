@@ -1,4 +1,4 @@
-//! Which CPUs answer: so many of them, or one at a distance.
+//! Which CPUs answer: a number of them, or one at a distance.
 
 use core::fmt;
 
@@ -14,7 +14,7 @@ use crate::harness::run::Run;
 /// Some CPUs beside this one.
 #[derive(Clone)]
 pub enum Selection {
-    /// The first so many, by their numbers.
+    /// The first ones, by their numbers.
     First(usize),
     /// The first one that is this far away.
     At(Distance, CpuId),
@@ -91,8 +91,8 @@ impl Selections {
         numbers(self.others).map(Selection::First)
     }
 
-    /// Writes down which CPUs each selection is.
-    pub fn tell(&self, machine: &Machine, run: &Run) {
+    /// Notes in the log which CPUs each selection is.
+    pub fn note(&self, machine: &Machine, run: &Run) {
         if !run.is_first_pass() {
             return;
         }

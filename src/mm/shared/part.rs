@@ -30,7 +30,7 @@ pub(super) struct Own<'m, M> {
 }
 
 impl<'m, C: KernelConfig> Part<'m, C> {
-    /// A part with nothing in it, on a machine of so many CPUs.
+    /// A part with nothing in it, on a machine of `cpus` CPUs.
     #[must_use]
     pub fn new(kernel: &KernelMemory<'m, C>, cpus: usize) -> Self {
         Part {

@@ -34,6 +34,19 @@ fn frames(descriptors: &mut [Descriptor]) -> FrameAllocator<'_> {
     FrameAllocator::<InDescriptor>::new(&RAM, &WIDE, metadata).unwrap()
 }
 
+/// Binds the kernel's memory over an arena, and a vmalloc region of it.
+macro_rules! kernel_and_region {
+    ($kernel:ident, $vmalloc:ident, $arena:ident $(, $tlb:expr)?) => {
+        let mut descriptors: Vec<_> = (0..FRAMES).map(|_| Descriptor::default()).collect();
+        let mut $kernel = $arena.kernel_memory(&RAM, frames(&mut descriptors) $(, $tlb)?);
+        let mut slots = uninitialised::<TreeSlot<Contents>>(64);
+        let mut nodes = uninitialised(TreeNode::enough_for(64));
+        let search = GapTree::new(REGION..END, &mut slots, &mut nodes);
+        let owned = own(&$kernel.table, REGION..END);
+        let mut $vmalloc = Vmalloc::new(owned, search, Lazy::new(64));
+    };
+}
+
 fn cpu(number: usize) -> CpuId {
     CpuId::new(number).unwrap()
 }
@@ -43,15 +56,8 @@ fn cpu(number: usize) -> CpuId {
 fn an_area_is_its_holder_s_and_its_addresses_are_flushed_for() {
     let arena = Arena::new(FRAMES);
     let model = ModelTlb::default();
-    let mut descriptors: Vec<_> = (0..FRAMES).map(|_| Descriptor::default()).collect();
-    let mut kernel = arena.kernel_memory(&RAM, frames(&mut descriptors), Tlb::new(&model, 33));
+    kernel_and_region!(kernel, vmalloc, arena, Tlb::new(&model, 33));
     let table = kernel.table;
-    let (mut slots, mut nodes) = (
-        uninitialised::<TreeSlot<Contents>>(64),
-        uninitialised(TreeNode::enough_for(64)),
-    );
-    let search = GapTree::new(REGION..END, &mut slots, &mut nodes);
-    let mut vmalloc = Vmalloc::new(own(&table, REGION..END), search, Lazy::new(64));
     let before = kernel.free_frames() + kernel.table_frames();
     let parts = [0, 1].map(|_| Part::new(&kernel, 2));
     let shared = SharedKernel::new(&mut kernel, &mut vmalloc, &parts);
@@ -110,15 +116,7 @@ fn an_area_is_its_holder_s_and_its_addresses_are_flushed_for() {
 fn hundreds_of_areas_share_a_lock() {
     let arena = Arena::new(FRAMES);
     let model = ModelTlb::default();
-    let mut descriptors: Vec<_> = (0..FRAMES).map(|_| Descriptor::default()).collect();
-    let mut kernel = arena.kernel_memory(&RAM, frames(&mut descriptors), Tlb::new(&model, 33));
-    let owned = own(&kernel.table, REGION..END);
-    let (mut slots, mut nodes) = (
-        uninitialised::<TreeSlot<Contents>>(64),
-        uninitialised(TreeNode::enough_for(64)),
-    );
-    let search = GapTree::new(REGION..END, &mut slots, &mut nodes);
-    let mut vmalloc = Vmalloc::new(owned, search, Lazy::new(64));
+    kernel_and_region!(kernel, vmalloc, arena, Tlb::new(&model, 33));
     let parts = [Part::new(&kernel, 1)];
     let shared = SharedKernel::new(&mut kernel, &mut vmalloc, &parts);
     let pair = || {
@@ -142,15 +140,8 @@ fn hundreds_of_areas_share_a_lock() {
 fn without_its_flush_an_address_is_used_again_while_a_cpu_translates_it() {
     let arena = Arena::new(FRAMES);
     let model = ModelTlb::default();
-    let mut descriptors: Vec<_> = (0..FRAMES).map(|_| Descriptor::default()).collect();
-    let mut kernel = arena.kernel_memory(&RAM, frames(&mut descriptors), Tlb::new(&model, 33));
+    kernel_and_region!(kernel, vmalloc, arena, Tlb::new(&model, 33));
     let table = kernel.table;
-    let (mut slots, mut nodes) = (
-        uninitialised::<TreeSlot<Contents>>(64),
-        uninitialised(TreeNode::enough_for(64)),
-    );
-    let search = GapTree::new(REGION..END, &mut slots, &mut nodes);
-    let mut vmalloc = Vmalloc::new(own(&table, REGION..END), search, Lazy::new(64));
     let parts = [Part::new(&kernel, 1)];
     let shared = SharedKernel::new(&mut kernel, &mut vmalloc, &parts);
     let alloc = || shared.vmalloc(cpu(0), 4 * PAGE_SIZE).unwrap();
@@ -177,15 +168,8 @@ fn threads_share_it() {
     const CPUS: usize = 3;
     let rounds = if cfg!(miri) { 6 } else { 1000 };
     let arena = SharedArena::new(FRAMES);
-    let mut descriptors: Vec<_> = (0..FRAMES).map(|_| Descriptor::default()).collect();
-    let mut kernel = arena.kernel_memory(&RAM, frames(&mut descriptors));
-    let (mut slots, mut nodes) = (
-        uninitialised::<TreeSlot<Contents>>(64),
-        uninitialised(TreeNode::enough_for(64)),
-    );
+    kernel_and_region!(kernel, vmalloc, arena);
     let table = kernel.table;
-    let search = GapTree::new(REGION..END, &mut slots, &mut nodes);
-    let mut vmalloc = Vmalloc::new(own(&table, REGION..END), search, Lazy::new(64));
     let before = kernel.free_frames() + kernel.table_frames();
     let parts = [0, 1].map(|_| Part::new(&kernel, CPUS));
     let shared = SharedKernel::new(&mut kernel, &mut vmalloc, &parts);

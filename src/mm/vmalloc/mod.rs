@@ -11,6 +11,7 @@
 //!   search         which addresses are taken, and where the next area goes
 //!   freeing        when the flush of a freed area is done, and what waits for it
 //!   contents       what an area owns
+//!   reserve        addresses that a CPU of several hands out by itself
 //! ```
 //!
 //! An area is a range of the region with a guard page behind it that is never mapped. It is populated in two phases: first
@@ -31,6 +32,7 @@ mod io;
 mod map;
 mod protect;
 mod request;
+mod reserve;
 mod search;
 mod vfree;
 
@@ -52,7 +54,7 @@ pub use search::{
 use super::address::{Order, PAGE_SIZE, PageSize, VirtAddr};
 use super::frame::{Block, BlockList, Gfp};
 use super::kernel_map::{KernelConfig, KernelMemory};
-use super::page_table::{ChangeError, Mapping, NoOtherRoot, OwnedRange, RangeError, Tables};
+use super::page_table::{Mapping, NoOtherRoot, OwnedRange, RangeError, Tables};
 use super::tlb::PendingFlush;
 
 /// Bytes that one large leaf maps.
@@ -386,38 +388,6 @@ impl<C: KernelConfig, S: AreaSearch<Contents = Contents>, P: Freeing> Vmalloc<C,
         self.owned.release_tables_of_root(start, pages, alone)
     }
 
-    /// Takes addresses for who shares them out: as many pages, at a multiple of `align`. An area that has no page keeps them, whose
-    /// slot is returned, too.
-    pub(in crate::mm) fn reserve(
-        &mut self,
-        pages: u64,
-        align: u64,
-    ) -> Result<(OwnedRange<C::Memory>, u32), SearchError> {
-        let fit = self.areas.find(pages, align)?;
-        let start = fit.start();
-        let slot = fit.occupy(Contents::Borrowed(Mapping::new(start, 0, ())));
-        Ok((self.owned.part(start, pages), slot))
-    }
-
-    /// Takes addresses back that were [reserved](Self::reserve), where nothing is mapped, and that no flush is owed for.
-    pub(in crate::mm) fn give_back(&mut self, owned: OwnedRange<C::Memory>, slot: u32) {
-        if let Some((place, _)) = self
-            .areas
-            .area_at(owned.start(), slot)
-            .and_then(Owned::take)
-        {
-            self.areas.cancel(place);
-        }
-    }
-
-    /// Unmaps pages of reserved addresses, for who has their mapping and not their owner.
-    pub(in crate::mm) fn unmap_reserved<B>(
-        &mut self,
-        mapping: Mapping<B>,
-    ) -> Result<PendingFlush<B>, (ChangeError, Mapping<B>)> {
-        self.owned.unmap_owned(mapping)
-    }
-
     /// Flushes for all areas that wait, so that their addresses can be given out again.
     pub fn purge(&mut self, kernel: &KernelMemory<'_, C>) -> Waiting {
         self.freeing.purge(&mut self.areas, &kernel.tlb)
@@ -442,7 +412,7 @@ fn make_room_for_large_leaves<C: KernelConfig>(
     }
 }
 
-/// The order of the block that has so many frames, if there can be one.
+/// The order of a block of `pages` frames, if there is one.
 #[inline]
 pub(in crate::mm) const fn block_of(pages: u64) -> Option<Order> {
     match pages.is_power_of_two() {

@@ -1,12 +1,11 @@
 //! Caches in front of every back end, and many frames at once: the same tests for a zone behind a lock and for one without.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
-use std::thread;
 use std::vec::Vec;
 
 use proptest::prelude::*;
 
+use super::at_once::at_once;
 use super::tree::TreeStorage;
 use super::*;
 
@@ -29,7 +28,7 @@ fn on_locked<B: Buddy + Send>(frames: u64, test: &impl Test) {
     assert_eq!(zone.free_frames(), frames);
 }
 
-/// The test on every back end, over so many frames; afterwards all of them have to be free.
+/// The test on every back end, over the given number of frames; afterwards all of them have to be free.
 fn on_every_back_end(frames: u64, test: impl Test) {
     on_locked::<InDescriptor>(frames, &test);
     on_locked::<PairBitmap>(frames, &test);
@@ -210,50 +209,16 @@ struct AtOnce {
 
 impl Test for AtOnce {
     fn on<'m, Z: Cacheable<'m> + WholeZone + Sync>(&self, zone: &Z) {
-        let frames = zone.present_frames();
-        let owners: Vec<_> = (0..frames).map(|_| AtomicU64::new(0)).collect();
-        let hand_over = |pfn: Pfn, order: Order, from: u64, to: u64| {
-            for frame in pfn.0..pfn.0 + order.frames() {
-                assert_eq!(owners[frame as usize].swap(to, Ordering::Relaxed), from);
-            }
-        };
         let slots = slots::<_, Batched>(zone);
         let cached = CachedZone::new(zone, &slots);
-        let live = |cpu: usize| {
-            let me = cpu as u64 + 1;
-            let mut random = me;
-            let mut held = Vec::new();
-            for _ in 0..self.steps {
-                // Knuth's linear congruence; its upper bits are random enough.
-                random = random
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
-                let choice = random >> 40;
-                if choice.is_multiple_of(2) {
-                    let exponent = [0, 0, 0, 1, 1, 3, 4, 9][(choice >> 1) as usize % 8];
-                    let block = cached.alloc_pages(cpu, Gfp::KERNEL, order(exponent));
-                    if let Ok(block) = block {
-                        let (pfn, order) = block.into_raw();
-                        hand_over(pfn, order, 0, me);
-                        held.push((pfn, order));
-                    }
-                } else if !held.is_empty() {
-                    let (pfn, order) = held.swap_remove(choice as usize % held.len());
-                    hand_over(pfn, order, me, 0);
-                    cached.free_pages(cpu, pfn, order).unwrap();
-                }
-            }
-            for (pfn, order) in held {
-                hand_over(pfn, order, me, 0);
-                cached.free_pages(cpu, pfn, order).unwrap();
-            }
-        };
-        thread::scope(|scope| {
-            for cpu in 0..CPUS {
-                let live = &live;
-                scope.spawn(move || live(cpu));
-            }
-        });
+        at_once(
+            CPUS,
+            self.steps,
+            zone.present_frames(),
+            [0, 0, 0, 1, 1, 3, 4, 9],
+            |cpu, order| cached.alloc_pages(cpu, Gfp::KERNEL, order).ok(),
+            |cpu, pfn, order| cached.free_pages(cpu, pfn, order).unwrap(),
+        );
         cached.drain();
     }
 }

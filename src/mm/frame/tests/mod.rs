@@ -1,6 +1,8 @@
 //! Tests of the whole allocator, a file for each question.
 
 mod as_it_lies;
+#[cfg(not(loom))]
+mod at_once;
 mod bad_input;
 #[cfg(not(loom))]
 mod cached_zones;

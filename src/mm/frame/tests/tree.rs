@@ -7,6 +7,7 @@ use std::thread;
 
 use proptest::prelude::*;
 
+use super::at_once::at_once;
 use super::*;
 
 const CPUS: usize = 4;
@@ -153,52 +154,21 @@ fn a_bad_free_names_what_is_wrong_and_changes_nothing() {
     assert_eq!(zone.give(0, pfn, Order::ZERO), Err(error));
 }
 
-/// CPUs take, hand on and give back at once: a frame has one owner at a time. Under Miri this finds data races, too.
+/// CPUs take, hand on and give back at once: a frame has one owner at a time.
 #[test]
 fn cpus_at_once_never_share_a_frame() {
     let steps = if cfg!(miri) { 40 } else { 100_000 };
     let frames = Pfn(0)..Pfn(if cfg!(miri) { 1024 } else { 2 * 4096 });
     let mut storage = TreeStorage::new(&frames);
     let zone = storage.zone(frames.clone());
-    let owners: Vec<Owner> = (0..frames.end.0).map(|_| Owner::new(0)).collect();
-    let hand_over = |pfn: Pfn, order: Order, from: u64, to: u64| {
-        for frame in pfn.0..pfn.0 + order.frames() {
-            assert_eq!(owners[frame as usize].swap(to, Ordering::Relaxed), from);
-        }
-    };
-    let live = |cpu: usize| {
-        let me = cpu as u64 + 1;
-        let mut random = me;
-        let mut held = Vec::new();
-        for _ in 0..steps {
-            random = random
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            let choice = random >> 40;
-            if choice.is_multiple_of(2) {
-                let exponent = [0, 0, 0, 1, 3, 6, 7, 9][(choice >> 1) as usize % 8];
-                if let Some(block) = zone.take(cpu, order(exponent)) {
-                    let (pfn, order) = block.into_raw();
-                    hand_over(pfn, order, 0, me);
-                    held.push((pfn, order));
-                }
-            } else if !held.is_empty() {
-                let (pfn, order) = held.swap_remove(choice as usize % held.len());
-                hand_over(pfn, order, me, 0);
-                zone.give(cpu, pfn, order).unwrap();
-            }
-        }
-        for (pfn, order) in held {
-            hand_over(pfn, order, me, 0);
-            zone.give(cpu, pfn, order).unwrap();
-        }
-    };
-    thread::scope(|scope| {
-        for cpu in 0..CPUS {
-            let live = &live;
-            scope.spawn(move || live(cpu));
-        }
-    });
+    at_once(
+        CPUS,
+        steps,
+        frames.end.0,
+        [0, 0, 0, 1, 3, 6, 7, 9],
+        |cpu, order| zone.take(cpu, order),
+        |cpu, pfn, order| zone.give(cpu, pfn, order).unwrap(),
+    );
     zone.validate().unwrap();
     assert_eq!(zone.free_frames(), frames.end.0);
 }

@@ -53,7 +53,7 @@ pub struct TreeFrames<'m> {
 }
 
 impl<'m> TreeFrames<'m> {
-    /// The descriptors and the words that a zone over `frames` needs, for so many CPUs.
+    /// The descriptors and the words that a zone over `frames` needs, for `cpus` CPUs.
     #[must_use]
     pub fn metadata_size(frames: &FrameRange, cpus: usize) -> (usize, usize) {
         let start = frames.start.0 & !(CHUNK_FRAMES as u64 - 1);

@@ -21,7 +21,7 @@ pub fn mailboxes<const CPUS: usize>() -> Mailboxes<[Slot; CPUS]> {
     Mailboxes::new(core::array::from_fn(|_| Slot::new()))
 }
 
-/// Runs `test`, in which there are so many CPUs, in all interleavings with few preemptions, or many times.
+/// Runs `test`, in which there are that many CPUs, in all interleavings with few preemptions, or many times.
 pub fn explore<const CPUS: usize>(test: impl Fn() + Send + Sync + 'static) {
     #[cfg(loom)]
     {
