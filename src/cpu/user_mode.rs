@@ -198,7 +198,7 @@ impl UserMode {
     /// The trip leads to [`code`] for this kind, in a page that ring 3 may execute: of the root in CR3, or of that in
     /// [`Trip::user_cr3`] where the kind loads CR3. Both roots have the kernel half of the reference table, and what their PCIDs have in
     /// the TLB, if it is to stay, is true.
-    #[inline(always)]
+    #[inline]
     pub unsafe fn go(&self, trip: &mut Trip) {
         let go = match (self.by, self.with_cr3) {
             (By::Syscall, false) => trip_by_syscall_same,

@@ -29,7 +29,7 @@ fn free_frames<const CACHED: bool>(machine: &Machine) -> u64 {
     }
 }
 
-#[inline(always)]
+#[inline]
 fn alloc<const CACHED: bool>(machine: &mut Machine, order: Order) -> Result<Block, AllocError> {
     match CACHED {
         true => machine.kernel.alloc_block(Gfp::KERNEL, order),
@@ -37,7 +37,7 @@ fn alloc<const CACHED: bool>(machine: &mut Machine, order: Order) -> Result<Bloc
     }
 }
 
-#[inline(always)]
+#[inline]
 fn free<const CACHED: bool>(
     machine: &mut Machine,
     block: Block,
